@@ -1,0 +1,171 @@
+"""Units: one spelling each, and the conversions that an outcome allows.
+
+*Printed* is the unit as a source spells it, *tidy* the one spelling used by the package. Tidying only respells: it never
+changes a figure, and two units that mean different things never become one ("% relative change" is not "%", which for
+HbA1c is the NGSP percentage and for a change of HbA1c percentage points; "U/kg" without a day stays what it is).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from cellclaims.errors import DataError
+
+Number = TypeVar("Number")  # a float or anything that multiplies and adds like one: an array, a Series
+
+#: Tidy unit -> the other spellings that sources print for it.
+SPELLINGS: dict[str, tuple[str, ...]] = {
+    "%": ("% (printed g/dL)",),
+    "mmol/mol": (),
+    "percentage points": (),
+    "proportion": (),
+    "% relative change": ("% change", "% change from baseline", "% decline from baseline"),
+    "% relative reduction": ("% reduction", "% reduction from baseline"),
+    "% of baseline": ("% of baseline retained",),
+    "mmol/L": ("mmol/L (unit not printed in excerpt)",),
+    "mg/dL": ("mg/dL (unit not printed)",),
+    "ng/mL": ("ng/ml",),
+    "pmol/L": (),
+    "nmol/L": (),
+    "ng/mL x min": ("ng/ml.min",),
+    "nmol/L x 120 min": ("nmol/l x 120 min",),
+    "pmol/mL per 180 min": ("pmol/mL/180 min",),
+    "U/day": ("IU/day", "IU/day (unit not printed)"),
+    "U/kg/day": ("IU/kg/day", "UI/kg/day", "units/kg/day"),
+    "U/kg": ("UI/kg",),
+}
+
+#: Printed where a unit belongs, but naming an event or a definition: there is no unit.
+NOT_A_UNIT: frozenset[str] = frozenset(
+    {
+        "death/dialysis/amputation/stroke/MI/TIA",
+        "dialysis",
+        "events over follow-up",
+        "infectious disease over follow-up",
+        "modified beta-score >=6",
+        "mortality",
+        "rate of decline",
+    }
+)
+
+_TIDY = {spelling: unit for unit, others in SPELLINGS.items() for spelling in (unit, *others)}
+
+# HbA1c: NGSP % = 0.09148 * IFCC mmol/mol + 2.152, the IFCC-NGSP master equation: Hoelzel et al., Clin Chem 2004;50:166,
+# https://doi.org/10.1373/clinchem.2003.024802. The inverse is computed, not rounded, so that there and back is the same.
+NGSP_SLOPE = 0.09148
+NGSP_INTERCEPT = 2.152
+GLUCOSE_MG_DL = 18.0156  # mg/dL in 1 mmol/L: molar mass of glucose 180.156 g/mol
+C_PEPTIDE_NG_ML = 3.0203  # ng/mL in 1 nmol/L: molar mass of human C-peptide 3020.3 g/mol
+
+_C_PEPTIDE = {"nmol/L": 1.0, "pmol/L": 1000.0, "ng/mL": C_PEPTIDE_NG_ML}
+#: Units of one quantity and how many of each make the same amount.
+PROPORTIONAL: dict[str, dict[str, float]] = {
+    "fpg": {"mmol/L": 1.0, "mg/dL": GLUCOSE_MG_DL},
+    "c_peptide_fasting": _C_PEPTIDE,
+    "c_peptide_stimulated": _C_PEPTIDE,
+}
+
+
+def tidy(printed: str) -> str:
+    """The one spelling of a printed unit; empty where none is printed or the text is not a unit.
+
+    Raises
+    ------
+    DataError
+        For a spelling that is not known: it must be added here by a person, never guessed.
+
+    Examples
+    --------
+    >>> tidy("UI/kg/day"), tidy("% (printed g/dL)"), tidy("mortality")
+    ('U/kg/day', '%', '')
+    """
+    if not printed or printed in NOT_A_UNIT:
+        return ""
+    if printed not in _TIDY:
+        raise DataError(f"unit: expected one of {sorted(_TIDY)}, found {printed!r}; add its spelling to cellclaims/units.py")
+    return _TIDY[printed]
+
+
+def ngsp(mmol_mol: Number, *, change: bool = False) -> Number:
+    """HbA1c in NGSP % from IFCC mmol/mol; for a change or a standard deviation only the slope applies.
+
+    Source: the master equation of Hoelzel et al. 2004, https://doi.org/10.1373/clinchem.2003.024802.
+
+    Examples
+    --------
+    >>> round(ngsp(53.0), 1), round(ngsp(5.0, change=True), 2)
+    (7.0, 0.46)
+    """
+    return NGSP_SLOPE * mmol_mol + (0.0 if change else NGSP_INTERCEPT)
+
+
+def ifcc(percent: Number, *, change: bool = False) -> Number:
+    """HbA1c in IFCC mmol/mol from NGSP %: the inverse of :func:`ngsp`.
+
+    Examples
+    --------
+    >>> round(ifcc(7.0)), round(ifcc(0.5, change=True), 1)
+    (53, 5.5)
+    """
+    return (percent - (0.0 if change else NGSP_INTERCEPT)) / NGSP_SLOPE
+
+
+def dose_per_kg(units_a_day: Number, weight_kg: Number) -> Number:
+    """Insulin dose in U/kg/day from U/day and the body weight in kg.
+
+    Raises
+    ------
+    DataError
+        If a weight is not above zero.
+
+    Examples
+    --------
+    >>> dose_per_kg(42.0, 70.0)
+    0.6
+    """
+    if not _all_positive(weight_kg):
+        raise DataError(f"body weight: expected above 0 kg, found {weight_kg}")
+    return units_a_day / weight_kg
+
+
+def convert(values: Number, unit: str, to: str, outcome: str, *, change: bool = False) -> Number:
+    """Values of an outcome in another of its units.
+
+    Parameters
+    ----------
+    values : float or array of float, any shape
+        In ``unit``.
+    unit, to : str
+        Tidy spellings (:data:`SPELLINGS`).
+    outcome : str
+        ``hba1c``, ``fpg``, ``c_peptide_fasting`` or ``c_peptide_stimulated``; for any other only ``unit == to`` is possible.
+    change : bool
+        True for a difference, a standard deviation or a standard error: an offset between the scales then drops out.
+
+    Raises
+    ------
+    DataError
+        If no conversion between the two units is known for that outcome.
+
+    Examples
+    --------
+    >>> round(convert(8.8, "mmol/L", "mg/dL", "fpg"), 1)
+    158.5
+    """
+    if unit == to:
+        return values
+    if outcome == "hba1c" and {unit, to} == {"%", "mmol/mol"}:
+        return ngsp(values, change=change) if to == "%" else ifcc(values, change=change)
+    amounts = PROPORTIONAL.get(outcome, {})
+    if unit not in amounts or to not in amounts:
+        raise DataError(f"{outcome}: expected units that convert into each other ({_known(outcome)}), found {unit!r} to {to!r}")
+    return values * (amounts[to] / amounts[unit])
+
+
+def _known(outcome: str) -> str:
+    return ", ".join(PROPORTIONAL.get(outcome, ["%", "mmol/mol"] if outcome == "hba1c" else ["none"]))
+
+
+def _all_positive(values: Number) -> bool:
+    positive = values > 0
+    return bool(positive.all() if hasattr(positive, "all") else positive)
