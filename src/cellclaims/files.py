@@ -1,0 +1,115 @@
+"""Files written whole or not at all, and the fingerprints that tell whether they changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+#: What counts as data in a data folder; notes for people (``README.md``) do not change a result.
+DATA_SUFFIXES = frozenset({".csv", ".json", ".yml"})
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write ``content`` so that a reader finds the old file or the new one, never a part.
+
+    The content goes to a hidden file in the same folder (one file system), reaches the disk, and takes the
+    name in one step. A process that is killed leaves the old file; a missing folder is made.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace.
+    content : bytes or str
+        Text is written as UTF-8 with the line ends that it has.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to or the disk is full; the old file stays.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_atomically(folder / "new" / "note.txt", "one line")
+    >>> (folder / "new" / "note.txt").read_text()
+    'one line'
+    >>> [path.name for path in (folder / "new").iterdir()]
+    ['note.txt']
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    try:
+        with scratch.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    OSError
+        If the file is missing or cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> empty = Path(tempfile.mkdtemp()) / "empty"
+    >>> empty.touch()
+    >>> sha256(empty)[:12]
+    'e3b0c44298fc'
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(folder: Path) -> str:
+    """One SHA-256 over the names and contents of the data files of a folder and its subfolders.
+
+    Names are relative with ``/``, taken in sorted order, so that two copies of one folder agree wherever they
+    lie. Data files end in ``.csv``, ``.json`` or ``.yml``; hidden files are not data.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder: an empty fingerprint would pass for a result.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> one, other = Path(tempfile.mkdtemp()), Path(tempfile.mkdtemp())
+    >>> for folder in (one, other):
+    ...     _ = (folder / "arms.csv").write_text("arm_id,n\\n")
+    >>> fingerprint(one) == fingerprint(other)
+    True
+    >>> _ = (other / "README.md").write_text("not data")
+    >>> fingerprint(one) == fingerprint(other)
+    True
+    >>> _ = (other / "arms.csv").write_text("arm_id,n\\na,1\\n")
+    >>> fingerprint(one) == fingerprint(other)
+    False
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"expected a folder of data files, found nothing at {folder}")
+    return fingerprint_of(folder, (path for path in folder.rglob("*") if path.suffix in DATA_SUFFIXES))
+
+
+def fingerprint_of(folder: Path, paths: Iterable[Path]) -> str:
+    """One SHA-256 over the names (relative to ``folder``) and contents of ``paths``, in sorted order."""
+    total = hashlib.sha256()
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
+        if path.is_file() and not any(part.startswith(".") for part in Path(name).parts):
+            total.update(f"{name}\0{sha256(path)}\n".encode())
+    return total.hexdigest()
