@@ -82,7 +82,9 @@ def tidy(printed: str) -> str:
     if not printed or printed in NOT_A_UNIT:
         return ""
     if printed not in _TIDY:
-        raise DataError(f"unit: expected one of {sorted(_TIDY)}, found {printed!r}; add its spelling to cellclaims/units.py")
+        raise DataError(
+            f"unit: expected one of {sorted(_TIDY)}, found {printed!r}; add its spelling to cellclaims/units.py"
+        )
     return _TIDY[printed]
 
 
@@ -158,7 +160,9 @@ def convert(values: Number, unit: str, to: str, outcome: str, *, change: bool = 
         return ngsp(values, change=change) if to == "%" else ifcc(values, change=change)
     amounts = PROPORTIONAL.get(outcome, {})
     if unit not in amounts or to not in amounts:
-        raise DataError(f"{outcome}: expected units that convert into each other ({_known(outcome)}), found {unit!r} to {to!r}")
+        raise DataError(
+            f"{outcome}: expected units that convert into each other ({_known(outcome)}), found {unit!r} to {to!r}"
+        )
     return values * (amounts[to] / amounts[unit])
 
 

@@ -1,0 +1,13 @@
+"""The tables of ``data/``: read as typed, frozen frames (:func:`load`) and checked (:mod:`cellclaims.tables.check`).
+
+A *table* is one CSV file below the data folder, declared in ``datapackage.json``; a *row* is one line of it and keeps
+its line number; a *fault* is a place where something else was expected.
+"""
+
+from __future__ import annotations
+
+from cellclaims.tables.faults import Fault
+from cellclaims.tables.read import Evidence, load
+from cellclaims.tables.schema import Column, Schema, Table, read_schema
+
+__all__ = ["Column", "Evidence", "Fault", "Schema", "Table", "load", "read_schema"]
