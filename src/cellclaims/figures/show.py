@@ -1,0 +1,110 @@
+"""Save a figure so that equal data give equal bytes, and show it with words for those who do not see it."""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from cellclaims.errors import DataError
+from cellclaims.files import write_atomically
+
+from .style import applied
+
+#: Written by matplotlib from its version or the clock; of no use to a reader and different elsewhere.
+NO_SVG_TRACES = {"Date": None, "Creator": None, "Format": None, "Type": None}
+NO_PNG_TRACES = {"Software": None}
+
+#: Where an identifier is given or used inside an SVG.
+IDENTIFIER = re.compile(r'(\bid="|\bhref="#|url\(#)([^")]+)')
+
+PNG_DPI = 200
+
+
+def svg_text(fig: Figure, *, alt: str, name: str) -> str:
+    """The figure as one ``<svg>`` element that says what it shows and can stand in a page beside others.
+
+    Identifiers start with ``name``, so that two figures in one page never take each other's clip paths; the
+    XML and DOCTYPE lines are left out, as the same text stands inside HTML. ``alt`` becomes ``<desc>``, its
+    first sentence ``<title>``.
+
+    Examples
+    --------
+    >>> "<title" in svg_text(Figure(figsize=(1, 1)), alt="A blank square.", name="blank")
+    True
+    """
+    buffer = io.StringIO()
+    with applied():
+        fig.savefig(buffer, format="svg", metadata=NO_SVG_TRACES)
+    text = buffer.getvalue()
+    text = IDENTIFIER.sub(rf"\g<1>{name}-\g<2>", text[text.index("<svg") :])
+    first = alt.partition(". ")[0].rstrip(".")
+    words = (
+        f'<title id="{name}-title">{html.escape(first)}</title>\n'
+        f' <desc id="{name}-desc">{html.escape(alt)}</desc>\n'
+    )
+    start = text.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-title {name}-desc" ', 1)
+    head, end, rest = start.partition(">\n")
+    return head + end + " " + words + rest
+
+
+def png_bytes(fig: Figure) -> bytes:
+    """The figure as PNG at print resolution, without software or date."""
+    buffer = io.BytesIO()
+    with applied():
+        fig.savefig(buffer, format="png", dpi=PNG_DPI, metadata=NO_PNG_TRACES)
+    return buffer.getvalue()
+
+
+def save(fig: Figure, *, alt: str, name: str, folder: Path | str) -> tuple[Path, Path]:
+    """Write ``<folder>/<name>.svg`` and ``.png``, each whole or not at all; equal figures give equal bytes.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+    alt : str
+        What the figure shows and says, in sentences, for somebody who does not see it.
+    name : str
+        File name without ending: notebook number and content, such as "02_hba1c_forest".
+    folder : path
+        Made if it is not there.
+
+    Returns
+    -------
+    tuple of Path
+        The SVG and the PNG.
+
+    Raises
+    ------
+    DataError
+        No alternative text, or a name that is not made of letters, digits, "_" and "-".
+    """
+    check_words(alt, name)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    write_atomically(svg, svg_text(fig, alt=alt, name=name))
+    write_atomically(png, png_bytes(fig))
+    return svg, png
+
+
+def check_words(alt: str, name: str) -> None:
+    """Refuse a figure that would be mute, or whose name cannot be a file name and an identifier."""
+    if not alt.strip():
+        raise DataError(f"figure {name!r}: expected alternative text, found none")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+        raise DataError(f"figure name: expected letters, digits, _ and -, found {name!r}")
+
+
+def show(fig: Figure, *, alt: str, name: str, folder: Path | str) -> None:
+    """Save the figure and show it in the notebook: the same SVG as the file's, and ``alt`` as its plain text.
+
+    Parameters are those of :func:`save`. One output with the types image/svg+xml and text/plain is displayed.
+    """
+    from IPython.display import display  # a second at import, and only notebooks need it
+
+    svg, _ = save(fig, alt=alt, name=name, folder=folder)
+    display({"image/svg+xml": svg.read_text(encoding="utf-8"), "text/plain": alt}, raw=True)

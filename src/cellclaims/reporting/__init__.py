@@ -1,0 +1,1 @@
+"""Numbers into words: the only place where a result is rounded."""
