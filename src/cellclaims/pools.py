@@ -1,0 +1,269 @@
+"""One question -> the rows, the effects, the fit: a *pool* that anyone can recompute from its own rows.
+
+A pool holds what a forest plot, a table, a verdict and ``results.json`` need, all of it unrounded. One report is
+shown and not pooled; two to four are pooled and labelled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, logit, ndtri
+
+from cellclaims import meta
+from cellclaims.effects import FORMS, mean_changes, mean_differences
+from cellclaims.meta.counts import clopper_pearson
+from cellclaims.protocol import Protocol
+from cellclaims.selection import Question, Selected, independent, select_counts
+from cellclaims.tables import Evidence
+
+ROW_COLUMNS = (  # in the order of results.json
+    "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
+    "events_control n_control yi vi ci_lb ci_ub weight link detail note line"
+).split()
+LEFT_OUT_COLUMNS = ["study_id", "arm_id", "months", "table", "line", "reason"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The answer to one question, with every row that it was made from and every row that it left out.
+
+    ``rows`` has one line a report (:data:`ROW_COLUMNS`; yi, vi and limits on ``scale``, weight in percent);
+    ``left_out`` the study, arm and reason. ``fit`` is None when nothing was found. ``settings`` names model, method,
+    test, level and how the interval was made. ``few`` is the largest number of reports that counts as few.
+    """
+
+    name: str
+    title: str
+    estimand: str
+    measure: str
+    scale: str
+    settings: dict[str, Any]
+    question: Question
+    rows: pd.DataFrame = field(repr=False)
+    left_out: pd.DataFrame = field(repr=False)
+    fit: Any
+    few: int = 4
+
+    @property
+    def k(self) -> int:
+        """Number of reports."""
+        return len(self.rows)
+
+    @property
+    def label(self) -> str:
+        """How much weight the number of reports can bear, in words (empty for enough)."""
+        if self.k == 0:
+            return "no report"
+        if self.k == 1:
+            return "one report: shown, not pooled"
+        return "few reports" if self.k <= self.few else ""
+
+    def back(self, value: float) -> float:
+        """A value of the analysis scale on the scale that readers know: a proportion for logit, else itself."""
+        return float(expit(value)) if self.scale == "logit" else float(value)
+
+
+def proportion(evidence: Evidence, protocol: Protocol, question: Question, name: str, title: str) -> Pool:
+    """Proportion of patients with the outcome: binomial-normal model, interval by t on the logit."""
+    question = question.at(protocol)
+    chosen, model = select_counts(evidence, protocol, question), protocol["models"]["proportion"]
+    rows, fit = chosen.rows, None
+    if len(rows):
+        counts = rows.events.to_numpy(float), rows.n.to_numpy(float)
+        fit = meta.glmm(*counts, level=model["level"], test=model["test"], nodes=model["nodes"])
+        low, high = clopper_pearson(*counts, model["level"])
+        rows = rows.assign(ci_lb=logit(low), ci_ub=logit(high), weight=_information(*counts, fit))
+    settings = {
+        **model,
+        "interval": "Clopper-Pearson" if len(rows) == 1 else f"t with {len(rows) - 1} df on the logit",
+    }
+    settings["weight"] = "information at the pooled proportion"
+    described = _Described(name, title, question.estimand, "PLO", "logit", settings, question)
+    return _pool(evidence, protocol, described, rows, chosen.left_out, fit)
+
+
+def change(
+    evidence: Evidence,
+    protocol: Protocol,
+    question: Question,
+    name: str,
+    title: str,
+    correlation: float | None = None,
+) -> Pool:
+    """Mean change from baseline within an arm (uncontrolled, or the control arms' own change)."""
+    question, r = question.at(protocol), _correlation(protocol, correlation)
+    made = mean_changes(evidence, protocol, question, r)
+    settings = {**protocol["models"]["continuous"], "correlation": r}
+    described = _Described(name, title, "mean change from baseline", "MC", "identity", settings, question)
+    return _normal(evidence, protocol, described, made)
+
+
+def difference(
+    evidence: Evidence,
+    protocol: Protocol,
+    question: Question,
+    name: str,
+    title: str,
+    correlation: float | None = None,
+    forms: Iterable[str] = FORMS,
+    **model: Any,
+) -> Pool:
+    """Mean difference between arms with cells and untreated arms; ``method`` and ``test`` replace the protocol's."""
+    question, r = question.at(protocol), _correlation(protocol, correlation)
+    made = mean_differences(evidence, protocol, question, r, forms)
+    settings = {**protocol["models"]["continuous"], **model}
+    described = _Described(name, title, "mean difference between arms", "MD", "identity", settings, question)
+    return _normal(evidence, protocol, described, made)
+
+
+def risk_difference(evidence: Evidence, protocol: Protocol, question: Question, name: str, title: str) -> Pool:
+    """Difference of two proportions in controlled reports: Mantel-Haenszel, no correction for empty cells."""
+    question = question.at(protocol)
+    sides = [select_counts(evidence, protocol, replace(question, arms=arms)) for arms in ("cells", "control")]
+    rows, level = _with_control(*(side.rows for side in sides)), protocol["models"]["proportion"]["level"]
+    counts = [rows[c].to_numpy(float) for c in ("events", "n", "events_control", "n_control")]
+    fit = None
+    if len(rows):
+        fit = meta.mantel_haenszel("RD", counts[0], counts[1], counts[2], counts[3], level=level)
+        rows = _with_limits(_risk_differences(rows, *counts), level)
+    settings = {"model": "mantel_haenszel", "method": "MH", "test": "z", "level": level, "interval": "normal"}
+    left_out = pd.concat([side.left_out for side in sides]).drop_duplicates(["study_id", "line"])
+    described = _Described(name, title, question.estimand, "RD", "identity", settings, question)
+    return _pool(evidence, protocol, described, rows, left_out[~left_out.study_id.isin(rows.study_id)], fit)
+
+
+def without(question: Question, studies: Iterable[str]) -> Question:
+    """The same question without these reports (a claim's own trial never answers for the claim)."""
+    return replace(question, exclude=(*question.exclude, *studies))
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What a pool is called and how it is fitted, before it has rows."""
+
+    name: str
+    title: str
+    estimand: str
+    measure: str
+    scale: str
+    settings: dict[str, Any]
+    question: Question
+
+
+def _normal(evidence: Evidence, protocol: Protocol, described: _Described, made: Selected) -> Pool:
+    chosen = independent(evidence, protocol, described.question, made.rows)
+    rows, fit = chosen.rows, None
+    settings = _for_so_many(described.settings, len(rows))
+    if len(rows):
+        y, v = rows.yi.to_numpy(float), rows.vi.to_numpy(float)
+        fit = meta.fit(y, v, **{key: settings[key] for key in ("method", "test", "level")})
+        rows = _with_limits(rows, settings["level"]).assign(weight=np.atleast_1d(fit.weights))
+    left_out = [part for part in (made.left_out, chosen.left_out) if len(part)]
+    left_out = pd.concat(left_out) if left_out else made.left_out
+    return _pool(evidence, protocol, replace(described, settings=settings), rows, left_out, fit)
+
+
+def _for_so_many(settings: dict[str, Any], k: int) -> dict[str, Any]:
+    """One report is shown with its own normal interval; more are pooled by the protocol's method and test."""
+    if k <= 1:
+        return {**settings, "method": "EE", "test": "z", "interval": "normal"}
+    t = f"t with {k - 1} df"
+    words = {"z": "normal", "t": t, "knha": f"Hartung-Knapp, {t}"}
+    return {
+        **settings,
+        "interval": words.get(settings["test"], f"Hartung-Knapp, never narrower than normal, {t}"),
+    }
+
+
+def _correlation(protocol: Protocol, given: float | None) -> float:
+    return float(protocol["models"]["correlation"]["value"] if given is None else given)
+
+
+def _with_limits(rows: pd.DataFrame, level: float) -> pd.DataFrame:
+    reach = ndtri(0.5 + level / 2) * np.sqrt(rows.vi.astype(float))
+    return rows.assign(ci_lb=rows.yi - reach, ci_ub=rows.yi + reach)
+
+
+def _information(events: np.ndarray, n: np.ndarray, fit: Any) -> np.ndarray:
+    """Weights in percent: the inverse of the variance of each logit at the pooled proportion, tau2 included."""
+    p = np.clip(expit(fit.beta), 1e-6, 1 - 1e-6)
+    tau2 = 0.0 if np.isnan(fit.tau2) else fit.tau2
+    information = 1 / (1 / (n * p * (1 - p)) + tau2)
+    return 100 * information / information.sum()
+
+
+def _with_control(cells: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
+    """Reports that have both sides; the control's counts beside the cells'."""
+    if cells.empty or control.empty:
+        return cells.head(0).assign(events_control=np.nan, n_control=np.nan)
+    other = control.set_index("study_id")[["events", "n", "arm_id", "flag"]].add_suffix("_control")
+    both = cells.join(other, on="study_id", how="inner").reset_index(drop=True)
+    flags = [_joined(a, b) for a, b in zip(both.flag, both.flag_control, strict=True)]
+    return both.assign(arm_id=both.arm_id + " v " + both.arm_id_control, flag=flags)
+
+
+def _risk_differences(rows: pd.DataFrame, a: np.ndarray, n1: np.ndarray, c: np.ndarray, n2: np.ndarray) -> pd.DataFrame:
+    p1, p2, weight = a / n1, c / n2, n1 * n2 / (n1 + n2)
+    detail = [f"{w:g}/{x:g} v {y:g}/{z:g}" for w, x, y, z in zip(a, n1, c, n2, strict=True)]
+    variance = p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2
+    return rows.assign(yi=p1 - p2, vi=variance, weight=100 * weight / weight.sum(), detail=detail)
+
+
+def _pool(evidence, protocol, described: _Described, rows: pd.DataFrame, left_out: pd.DataFrame, fit: Any) -> Pool:
+    sources = rows.source_id if len(rows) else []
+    rows = rows.assign(
+        product=rows.get("intervention_class"),
+        note=rows.get("flag"),
+        label=_labels(evidence, rows.study_id),
+        link=[link(evidence, s, x) for s, x in zip(rows.study_id, sources, strict=True)],
+    )
+    rows, left_out = rows.reindex(columns=ROW_COLUMNS), left_out.reindex(columns=LEFT_OUT_COLUMNS)
+    few = protocol["models"]["few_reports"]
+    return Pool(
+        **vars(described),
+        rows=rows.reset_index(drop=True),
+        left_out=left_out.reset_index(drop=True),
+        fit=fit,
+        few=few,
+    )
+
+
+def _labels(evidence: Evidence, study_ids: pd.Series) -> list[str]:
+    labels = [label(evidence, s) for s in study_ids]
+    return [f"{x} ({s})" if labels.count(x) > 1 else x for x, s in zip(labels, study_ids, strict=True)]
+
+
+def label(evidence: Evidence, study_id: str) -> str:
+    """A report as readers know it: first author and year; without an author, its id in words.
+
+    >>> _id_in_words("gillard2008"), _id_in_words("emory_nct00133809"), _id_in_words("leiden_iak")
+    ('Gillard', 'Emory NCT00133809', 'Leiden IAK')
+    """
+    study = evidence.studies.loc[evidence.studies.study_id == study_id].iloc[0]
+    author = re.sub(r"\s+[A-Z]{1,4}$", "", study.first_author) or _id_in_words(study_id)
+    return f"{author} {study.year:.0f}" if np.isfinite(study.year) else author
+
+
+def _id_in_words(study_id: str) -> str:
+    parts = re.sub(r"(?<=[a-z])(19|20)\d{2}(?=$|_)", "", study_id).split("_")
+    return " ".join(p.upper() if len(p) <= 3 or p.startswith("nct") else p.capitalize() for p in parts)
+
+
+def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
+    """Address for readers: DOI, PubMed or registry where one is known, else where the text was read."""
+    study = evidence.studies.loc[evidence.studies.study_id == study_id].iloc[0]
+    number = re.search(r"NCT\d{8}", study.registry_id)
+    known = [study.doi and f"https://doi.org/{study.doi}", study.pmid and f"https://pubmed.ncbi.nlm.nih.gov/{study.pmid}/",
+             number and f"https://clinicaltrials.gov/study/{number[0]}"]  # fmt: skip
+    read = evidence.sources.loc[evidence.sources.source_id == source_id.split(";")[0], "url"]
+    return next((address for address in known if address), read.iloc[0] if len(read) else "")
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(dict.fromkeys(w for w in words if w))

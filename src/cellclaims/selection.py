@@ -1,0 +1,413 @@
+"""Which rows of the evidence answer a question, and why the others do not.
+
+A *question* names an outcome, an estimand, a month, a population, a product and whose arms are meant (those that
+got cells, or untreated controls). Selection is a list of rules in a fixed order. Each rule is a function from rows to
+the reason why a row leaves (empty: it stays), so the table of rows left out is complete by construction.
+
+A *report* is one study. Its arms that got cells count as one group of patients. A *cohort* is a set of patients
+that several reports may share (``cohorts.csv``); only one of them is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from cellclaims.errors import ProtocolError
+from cellclaims.protocol import Protocol
+from cellclaims.tables import Evidence
+
+#: Order of the most favourable report of a cohort; a count without a stated time stands before a fixed month.
+FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
+ESTIMANDS = ("at_month", "ever", "last_follow_up", "most_favourable")
+#: A published handling that takes a row out, and one that changes a figure of it.
+SELECTORS = ("study_id", "arm_id", "outcome", "definition_id", "timing", "months", "kind")
+
+Rule = Callable[[pd.DataFrame], "pd.Series[str]"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the evidence; every field is a parameter of the notebooks.
+
+    ``months`` and ``window`` default to the protocol's. ``alternative`` lists anomalies (a44, ...) whose
+    alternative handling is wanted instead of the primary one. ``designs`` and ``exclude`` narrow the studies;
+    ``assumed`` False leaves out rows with an assumed label or a patient number that stands in.
+    """
+
+    outcome: str
+    population: tuple[str, ...]
+    product: str
+    arms: str = "cells"
+    estimand: str = "at_month"
+    months: float | None = None
+    window: float | None = None
+    designs: tuple[str, ...] = ()
+    alternative: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    assumed: bool = True
+
+    def at(self, protocol: Protocol) -> Question:
+        """The same question with the protocol's month and window where none is given; names checked."""
+        outcome = protocol.outcome(self.outcome)
+        protocol.populations(list(self.population))
+        protocol.classes(self.product)
+        if self.estimand not in ESTIMANDS:
+            raise ProtocolError(f"expected estimand to be one of {', '.join(ESTIMANDS)}; found {self.estimand!r}")
+        if self.arms not in ("cells", "control"):
+            raise ProtocolError(f"expected arms to be cells or control; found {self.arms!r}")
+        months = outcome.months if self.months is None else self.months
+        window = outcome.window if self.window is None else self.window
+        return replace(self, months=float(months), window=float(window))
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Rows that answer the question, and the rows left out, each with its reason."""
+
+    rows: pd.DataFrame
+    left_out: pd.DataFrame = field(repr=False)
+
+
+def select_counts(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+    """Counts (events of n) that answer a question: one row a report, one report a cohort.
+
+    Returns
+    -------
+    Selected
+        ``rows``: one a report, with events and n summed over its arms, ``note`` holding every flag in words.
+    """
+    question = question.at(protocol)
+    rows = _described(evidence, handled(evidence, "binary", question.alternative), "binary")
+    rows = rows[rows.definition_id == question.outcome]
+    kept, out = _apply(rows, [*_eligibility(protocol, question), _timing(question), _month(question), _counted,
+                              _assumed(question), _part_of_a_whole, _best_of_arm(question)])  # fmt: skip
+    reports, merged = _one_row_a_report(kept, question)
+    final, overlapping = _apply(reports, [_one_report_a_cohort(evidence, protocol, question)])
+    return Selected(_in_order(final), _reasons([out, merged, overlapping]))
+
+
+def select_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+    """Rows of ``continuous.csv`` that may serve a mean change or a mean difference: eligible, still one a row."""
+    question = question.at(protocol)
+    rows = _described(evidence, handled(evidence, "continuous", question.alternative), "continuous")
+    rows = rows[rows.outcome == question.outcome]
+    kept, out = _apply(rows, [*_eligibility(protocol, question), _month_or_baseline(question), _assumed(question),
+                              _part_of_a_whole])  # fmt: skip
+    return Selected(kept, _reasons([out]))
+
+
+def independent(evidence: Evidence, protocol: Protocol, question: Question, reports: pd.DataFrame) -> Selected:
+    """One report a cohort, of reports that each have an effect already."""
+    question = question.at(protocol)
+    kept, out = _apply(reports, [_one_report_a_cohort(evidence, protocol, question)])
+    return Selected(_in_order(kept), _reasons([out]))
+
+
+def benchmarks(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+    """Registry rows of the same outcome, to stand beside a pool and never in it."""
+    question = question.at(protocol)
+    rows = _described(evidence, handled(evidence, "binary", question.alternative), "binary")
+    registry = rows.design.isin(protocol["eligibility"]["benchmark_designs"])
+    return rows[registry & (rows.definition_id == question.outcome)]
+
+
+def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> pd.DataFrame:
+    """A table with the recorded handling of its anomalies applied: figures set, rows flagged or marked to leave.
+
+    Adds ``flag`` (words) and ``leave`` (the reason, empty when the row stays). The file is not touched, and the
+    printed figure is named in the flag. Raises ProtocolError for an alternative that no anomaly has.
+    """
+    rows = getattr(evidence, table).copy()
+    rows["flag"], rows["leave"] = "", ""
+    for step in _active(evidence.handling, set(alternative)).query("table == @table").itertuples():
+        hit = _selected_by(rows, step)
+        words = f"{step.anomaly_id}: {step.reason}"
+        if step.action == "leave_out":
+            rows.loc[hit, "leave"] = words
+        elif step.action == "set":
+            rows = _set(rows, hit, step, words)
+        else:
+            rows.loc[hit, "flag"] = rows.loc[hit, "flag"].map(lambda old, new=words: _joined(old, new))
+    return rows
+
+
+def _active(handling: pd.DataFrame, alternative: set[str]) -> pd.DataFrame:
+    known = set(handling.loc[handling.variant != "primary", "anomaly_id"])
+    if unknown := sorted(alternative - known):
+        raise ProtocolError(f"expected alternatives among {', '.join(sorted(known))}; found {', '.join(unknown)}")
+    switched = handling.anomaly_id.isin(alternative)
+    return handling[(handling.variant == "primary") ^ switched]
+
+
+def _selected_by(rows: pd.DataFrame, step: object) -> pd.Series:
+    hit = pd.Series(True, index=rows.index)
+    for column in SELECTORS:
+        wanted = getattr(step, column)
+        if column in rows and wanted not in ("", None) and not (isinstance(wanted, float) and np.isnan(wanted)):
+            hit &= rows[column] == wanted
+    return hit
+
+
+def _set(rows: pd.DataFrame, hit: pd.Series, step: object, words: str) -> pd.DataFrame:
+    numeric = pd.api.types.is_numeric_dtype(rows[step.column])
+    printed = rows.loc[hit, step.column].map(lambda x: f"{x:g}" if numeric else str(x))
+    rows.loc[hit, step.column] = float(step.value) if numeric else step.value
+    rows.loc[hit, "flag"] = [
+        _joined(old, f"{words} (printed: {p})") for old, p in zip(rows.loc[hit, "flag"], printed, strict=True)
+    ]
+    return rows
+
+
+def _described(evidence: Evidence, rows: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Rows with what is known of their arm and study, and the patients of the arm where no n is printed."""
+    studies = evidence.studies.drop(columns=["notes", "n_infusions", "n_infusions_printed"])
+    arms = evidence.arms[
+        ["study_id", "arm_id", "role", "comparator", "gets_cells", "part_of", "n_enrolled", "n_analysed"]
+    ]
+    rows = rows.assign(table=table, line=rows.index)
+    merged = rows.merge(studies, on="study_id", how="left", validate="m:1").merge(
+        arms, on=["study_id", "arm_id"], how="left", validate="m:1"
+    )
+    kinds = evidence.sources.set_index("source_id")["kind"]
+    merged["source_kind"] = merged.source_id.map(kinds)
+    return _stand_in(merged)
+
+
+def _stand_in(rows: pd.DataFrame) -> pd.DataFrame:
+    patients = rows.n_analysed.fillna(rows.n_enrolled)
+    missing = rows.n.isna() & patients.notna()
+    words = [f"n not printed at this time: {p:g} {'analysed' if np.isfinite(a) else 'enrolled'} stand in"
+             for p, a in zip(patients[missing], rows.n_analysed[missing], strict=True)]  # fmt: skip
+    rows.loc[missing, "flag"] = [_joined(old, new) for old, new in zip(rows.loc[missing, "flag"], words, strict=True)]
+    return rows.assign(n=rows.n.fillna(patients), n_stands_in=missing)
+
+
+def _apply(rows: pd.DataFrame, rules: Iterable[Rule]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    out = []
+    for rule in rules:
+        if rows.empty:
+            break
+        reason = rule(rows)
+        out.append(rows[reason != ""].assign(reason=reason[reason != ""]))
+        rows = rows[reason == ""]
+    return rows, pd.concat(out) if out else rows.head(0).assign(reason="")
+
+
+def _reasons(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    columns = ["study_id", "arm_id", "months", "table", "line", "reason"]
+    parts = [p.reindex(columns=columns) for p in parts if len(p)]
+    return (
+        pd.concat(parts).sort_values("study_id", kind="stable").reset_index(drop=True)
+        if parts
+        else pd.DataFrame(columns=columns)
+    )
+
+
+def _words(rows: pd.DataFrame, leaves: pd.Series, reason: str | Callable[[pd.Series], str]) -> pd.Series:
+    say = (lambda _: reason) if isinstance(reason, str) else reason
+    return pd.Series(
+        [say(r) if leave else "" for leave, (_, r) in zip(leaves, rows.iterrows(), strict=True)],
+        index=rows.index,
+        dtype=object,
+    )
+
+
+def _eligibility(protocol: Protocol, question: Question) -> list[Rule]:
+    classes = protocol.classes(question.product)
+    name = protocol.product_name(question.product)
+    registries = protocol["eligibility"]["benchmark_designs"]
+    wanted = " or ".join(question.population)
+    rules: list[Rule] = [
+        lambda rows: rows.leave,
+        lambda rows: _words(
+            rows,
+            ~rows.diabetes_type.isin(question.population),
+            lambda r: f"population {r.diabetes_type}, asked for {wanted}",
+        ),
+        lambda rows: _words(
+            rows,
+            ~rows.intervention_class.isin(classes),
+            lambda r: f"product {r.intervention_class}, asked for {name}",
+        ),
+        lambda rows: _words(rows, rows.design.isin(registries), "registry: a benchmark beside the pool, never in it"),
+        lambda rows: _words(rows, rows.study_id.isin(question.exclude), "left out by the parameter exclude"),
+        _arms(protocol, question),
+    ]
+    if question.designs:
+        rules.append(
+            lambda rows: _words(
+                rows,
+                ~rows.design.isin(question.designs),
+                lambda r: f"design {r.design}, asked for {' or '.join(question.designs)}",
+            )
+        )
+    return rules
+
+
+def _arms(protocol: Protocol, question: Question) -> Rule:
+    untreated = protocol["eligibility"]["untreated_comparators"]
+
+    def rule(rows: pd.DataFrame) -> pd.Series:
+        if question.arms == "cells":
+            return _words(rows, rows.gets_cells != "yes", "arm without cells")
+        control = (rows.gets_cells == "no") & rows.comparator.isin(untreated)
+        return _words(rows, ~control, lambda r: f"no untreated control arm ({r.comparator or r.role})")
+
+    return rule
+
+
+def _timing(question: Question) -> Rule:
+    def rule(rows: pd.DataFrame) -> pd.Series:
+        if question.estimand == "most_favourable":
+            return _words(rows, pd.Series(False, index=rows.index), "")
+        return _words(
+            rows,
+            rows.timing != question.estimand,
+            lambda r: f"counted {r.timing}, asked for {question.estimand}",
+        )
+
+    return rule
+
+
+def _month(question: Question) -> Rule:
+    def rule(rows: pd.DataFrame) -> pd.Series:
+        fixed = question.estimand == "at_month"
+        far = fixed & ~((rows.months - question.months).abs() <= question.window)
+        return _words(rows, far, lambda r: _month_words(r.months, question))
+
+    return rule
+
+
+def _month_or_baseline(question: Question) -> Rule:
+    def rule(rows: pd.DataFrame) -> pd.Series:
+        far = ~(
+            ((rows.months - question.months).abs() <= question.window) | ((rows.months == 0) & (rows.kind == "level"))
+        )
+        return _words(rows, far, lambda r: _month_words(r.months, question))
+
+    return rule
+
+
+def _month_words(months: float, question: Question) -> str:
+    found = "no month stated" if np.isnan(months) else f"month {months:g}"
+    return f"{found}, asked for {question.months:g} \N{PLUS-MINUS SIGN} {question.window:g}"
+
+
+def _counted(rows: pd.DataFrame) -> pd.Series:
+    lacking = rows.events.isna() | rows.n.isna()
+    return _words(rows, lacking, lambda r: "no count of events" if np.isnan(r.events) else "no number of patients")
+
+
+def _assumed(question: Question) -> Rule:
+    def rule(rows: pd.DataFrame) -> pd.Series:
+        doubtful = (rows.status == "assumed") | rows.n_stands_in
+        return _words(
+            rows,
+            doubtful & (not question.assumed),
+            "an assumed label or patient number, left out by the parameter assumed",
+        )
+
+    return rule
+
+
+def _part_of_a_whole(rows: pd.DataFrame) -> pd.Series:
+    whole = set(zip(rows.study_id, rows.arm_id, strict=True))
+    part = pd.Series([(s, p) in whole for s, p in zip(rows.study_id, rows.part_of, strict=True)], index=rows.index)
+    return _words(rows, part, lambda r: f"part of arm {r.part_of}, which is counted")
+
+
+def _best_of_arm(question: Question) -> Rule:
+    """One row an arm: the nearest month, or for the most favourable report the order of FAVOURABLE."""
+
+    def rule(rows: pd.DataFrame) -> pd.Series:
+        first = ~rows.loc[_by_preference(rows, question)].duplicated(["study_id", "arm_id"])
+        return _words(rows, ~first.reindex(rows.index), "another row of the same arm answers better")
+
+    return rule
+
+
+def _by_preference(rows: pd.DataFrame, question: Question) -> list:
+    """Index of the rows, the one that answers best first."""
+    months = rows.months.fillna(0)
+    favourable = question.estimand == "most_favourable"
+    timing = rows.timing.map(FAVOURABLE.index) if favourable else 0
+    month = -months if favourable else (months - question.months).abs() if question.estimand == "at_month" else 0
+    keyed = rows.assign(_timing=timing, _month=month, _rate=-rows.events / rows.n)
+    return list(keyed.sort_values(["_timing", "_month", "_rate", "line"]).index)
+
+
+def _one_row_a_report(rows: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Arms of one report as one group of patients, where they are counted alike."""
+    reports, out = [], []
+    for _, report in rows.groupby("study_id", sort=False):
+        best = report.loc[_by_preference(report, question)[0]]
+        alike = _counted_alike(report, best)
+        out.append(report[~alike].assign(reason="another arm of the report is counted in a way that answers better"))
+        reports.append(_summed(report[alike]))
+    empty = rows.head(0)
+    return (pd.DataFrame(reports) if reports else empty), (pd.concat(out) if out else empty.assign(reason=""))
+
+
+def _counted_alike(report: pd.DataFrame, best: pd.Series) -> pd.Series:
+    same_month = (report.months == best.months) | (best.timing == "ever")
+    return (report.timing == best.timing) & (same_month | (report.months.isna() & np.isnan(best.months)))
+
+
+def _summed(report: pd.DataFrame) -> pd.Series:
+    one = report.iloc[0].copy()
+    if len(report) > 1:
+        one["flag"] = _joined(*dict.fromkeys(report.flag), f"{len(report)} arms counted together")
+    one["arm_id"] = "+".join(report.arm_id)
+    one["line"] = ";".join(str(x) for x in report.line) if len(report) > 1 else one["line"]
+    one["events"], one["n"] = report.events.sum(), report.n.sum()
+    return one
+
+
+def _one_report_a_cohort(evidence: Evidence, protocol: Protocol, question: Question) -> Rule:
+    """The best report takes its cohorts; a later one that shares any of them leaves."""
+    fullness = protocol["selection"]["fullest_report"]
+
+    def rule(rows: pd.DataFrame) -> pd.Series:
+        reason = pd.Series("", index=rows.index, dtype=object)
+        taken: dict[str, str] = {}
+        for index, row in rows.loc[_by_fullness(rows, fullness, question)].iterrows():
+            cohorts = cohorts_of(evidence, row.study_id, str(row.arm_id).split("+"))
+            shared = [c for c in cohorts if c in taken]
+            if shared:
+                reason[index] = f"shares patients ({', '.join(shared)}) with {taken[shared[0]]}, which is counted"
+            else:
+                taken |= dict.fromkeys(cohorts, row.study_id)
+        return reason
+
+    return rule
+
+
+def _by_fullness(rows: pd.DataFrame, fullness: list[str], question: Question) -> list:
+    order = {kind: i for i, kind in enumerate(fullness)}
+    timing = rows.timing.map(FAVOURABLE.index) if question.estimand == "most_favourable" and "timing" in rows else 0
+    keyed = rows.assign(
+        _timing=timing,
+        _n=-rows.n,
+        _kind=rows.source_kind.map(order).fillna(len(order)),
+        _year=-rows.year.fillna(0),
+    )
+    return list(keyed.sort_values(["_timing", "_n", "_kind", "_year", "study_id"]).index)
+
+
+def cohorts_of(evidence: Evidence, study_id: str, arms: Iterable[str]) -> list[str]:
+    """Cohorts that these arms of a report draw on (rows without an arm hold for all arms)."""
+    cohorts = evidence.cohorts
+    mine = cohorts[(cohorts.study_id == study_id) & cohorts.arm_id.isin(["", *arms])]
+    return sorted(set(mine.cohort_id))
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.sort_values(["year", "study_id"]).reset_index(drop=True) if len(rows) else rows
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(w for w in words if w)
