@@ -1,0 +1,159 @@
+"""What a fit gives: :class:`Fit`, its flags and what is computed from it only when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntFlag
+from functools import cached_property
+
+import numpy as np
+
+from cellclaims.meta.inputs import Effects
+from cellclaims.meta.quantiles import chi2_upper, normal_two_sided, t_quantile, t_two_sided
+
+
+class Flag(IntFlag):
+    """What a reader of a fit must know beside its numbers; a batch holds the sum of those that apply."""
+
+    NOTHING_KEPT = 1
+    SINGLE = 2
+    FEW = 4
+    NO_PREDICTION_EQUAL_EFFECTS = 8
+    NO_PREDICTION_TWO = 16
+    TAU2_ZERO = 32
+    SEVERAL_MODES = 64
+    NO_SPREAD = 128
+    SATURATED = 256
+
+
+#: A flag in words.
+IN_WORDS = {
+    Flag.NOTHING_KEPT: "no study kept: nothing to pool",
+    Flag.SINGLE: "single study: shown, not pooled",
+    Flag.FEW: "few studies: k = 2 to 4",
+    Flag.NO_PREDICTION_EQUAL_EFFECTS: "no prediction interval: an equal-effects model has no tau2",
+    Flag.NO_PREDICTION_TWO: "no prediction interval: k - 2 degrees of freedom are fewer than one",
+    Flag.TAU2_ZERO: "tau2 estimated as zero, the boundary",
+    Flag.SEVERAL_MODES: "several modes of the likelihood: the highest was taken",
+    Flag.NO_SPREAD: "no spread: Hartung-Knapp standard error is zero",
+    Flag.SATURATED: "as many coefficients as studies: nothing left to estimate from",
+}
+
+
+def in_words(flags: int) -> tuple[str, ...]:
+    """The flags of one fit in words, in a fixed order.
+
+    >>> in_words(Flag.SINGLE)
+    ('single study: shown, not pooled',)
+    """
+    return tuple(words for flag, words in IN_WORDS.items() if flags & flag)
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Pooled effects of a batch; every array has the batch's shape, one fit gives plain numbers.
+
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub : float or ndarray
+        Pooled effect, its standard error under the chosen test, confidence limits.
+    tau2, se_tau2 : float or ndarray
+        Between-study variance and its standard error; ``se_tau2`` is NaN for EE.
+    I2, H2 : float or ndarray
+        Heterogeneity in percent and as a ratio, from tau2 and the typical variance (Higgins and Thompson
+        2002, https://doi.org/10.1002/sim.1186, eq. 9); from Q for EE.
+    Q : float or ndarray
+        Cochran's Q with ``k - 1`` degrees of freedom.
+    pi_lb, pi_ub : float or ndarray
+        Prediction interval ``beta -+ t_{k-2} sqrt(se^2 + tau2)`` (Higgins, Thompson and Spiegelhalter 2009,
+        https://doi.org/10.1111/j.1467-985X.2008.00552.x, eq. 12), NaN with a flag where ``k < 3``.
+    k : int or ndarray of int
+        Studies kept.
+    df : float or ndarray
+        Degrees of freedom of the test; infinite for z.
+    method, test : str
+    level : float
+    flags : tuple of str, or ndarray of int
+        For one fit in words; for a batch as sums of :class:`Flag` (:meth:`flag_names` gives the words).
+    effects : Effects
+        What was pooled.
+    """
+
+    beta: np.ndarray
+    se: np.ndarray
+    ci_lb: np.ndarray
+    ci_ub: np.ndarray
+    tau2: np.ndarray
+    se_tau2: np.ndarray
+    I2: np.ndarray
+    H2: np.ndarray
+    Q: np.ndarray
+    k: np.ndarray
+    df: np.ndarray
+    method: str
+    test: str
+    level: float
+    flags: tuple[str, ...] | np.ndarray
+    effects: Effects = field(repr=False)
+
+    @cached_property
+    def stat(self) -> np.ndarray:
+        """``beta / se``: a z or a t value, by ``test``; NaN where both are zero."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.divide(self.beta, self.se)
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """Two-sided P value of ``stat``."""
+        normal = np.isinf(self.df)
+        return np.where(normal, normal_two_sided(self.stat), t_two_sided(self.stat, self.df))[()]
+
+    @cached_property
+    def Q_p(self) -> np.ndarray:
+        """P value of Q against chi-squared with ``k - 1`` degrees of freedom; 1 for a single study."""
+        return chi2_upper(self.Q, np.subtract(self.k, 1))[()]
+
+    @cached_property
+    def _half_prediction(self) -> np.ndarray:
+        if self.method in {"EE", "FE"}:
+            return np.full(np.shape(self.beta), np.nan)[()]
+        return t_quantile(self.level, np.subtract(self.k, 2)) * np.sqrt(self.se**2 + self.tau2)
+
+    @property
+    def pi_lb(self) -> np.ndarray:
+        """Lower prediction limit."""
+        return self.beta - self._half_prediction
+
+    @property
+    def pi_ub(self) -> np.ndarray:
+        """Upper prediction limit."""
+        return self.beta + self._half_prediction
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the batch, ``()`` for one fit."""
+        return self.effects.shape
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """Share of each study in the pooled effect, percent, shape (..., k); zero where not kept."""
+        tau2 = np.nan_to_num(np.asarray(self.tau2))[..., None]
+        keep = True if self.effects.keep is None else self.effects.keep
+        variance = np.where(keep, self.effects.vi, np.inf) + tau2
+        w = 1.0 / variance
+        total = w.sum(axis=-1, keepdims=True)
+        return np.divide(100.0 * w, total, out=np.zeros_like(w), where=total > 0.0)
+
+    def flag_names(self) -> tuple[str, ...] | np.ndarray:
+        """The flags in words: a tuple for one fit, an object array of tuples for a batch."""
+        if isinstance(self.flags, tuple):
+            return self.flags
+        words = np.empty(self.flags.size, dtype=object)
+        words[:] = [in_words(int(f)) for f in self.flags.ravel()]
+        return words.reshape(self.flags.shape)
+
+    def flagged(self, flag: Flag) -> np.ndarray:
+        """Whether ``flag`` applies, of the batch's shape."""
+        if isinstance(self.flags, tuple):
+            return np.bool_(IN_WORDS[flag] in self.flags)
+        return (self.flags & flag) > 0

@@ -1,0 +1,123 @@
+"""Checks of what is to be pooled: effects, variances and which of them count.
+
+Nothing is dropped and nothing is repaired here: a missing effect or a variance that is not positive is
+refused by name and place, unless ``keep`` says that this study does not count in this fit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cellclaims.errors import PoolingError
+
+#: How many offending places a message lists before it says how many more there are.
+PLACES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Checked effects of a batch, broadcastable to ``shape + (k,)``.
+
+    Attributes
+    ----------
+    yi, vi : ndarray of float, shape (..., k)
+        Effects and their sampling variances, as given (not yet broadcast).
+    keep : ndarray of bool, shape (..., k), or None
+        Which studies count; None when all do.
+    shape : tuple of int
+        Shape of the batch; ``()`` for one fit.
+    """
+
+    yi: np.ndarray
+    vi: np.ndarray
+    keep: np.ndarray | None
+    shape: tuple[int, ...]
+
+    @property
+    def k(self) -> int:
+        """Number of studies, kept or not."""
+        return self.yi.shape[-1]
+
+
+def check_effects(yi: ArrayLike, vi: ArrayLike, keep: ArrayLike | None = None) -> Effects:
+    """Check effects, variances and the choice of studies.
+
+    Parameters
+    ----------
+    yi, vi : array-like of float, shape (..., k)
+        Effects and sampling variances; their leading axes broadcast.
+    keep : array-like of bool, shape (..., k), optional
+        Which studies count. What is not kept may be missing.
+
+    Returns
+    -------
+    Effects
+
+    Raises
+    ------
+    PoolingError
+        If shapes do not fit, or a kept effect is not finite, or a kept variance is not finite and positive.
+
+    Examples
+    --------
+    >>> check_effects([0.1, 0.4], [0.02, 0.03]).shape
+    ()
+    >>> check_effects([0.1, 0.4], [[0.02, 0.03], [0.2, 0.3]]).shape
+    (2,)
+    """
+    yi, vi = _as_float(yi, "yi"), _as_float(vi, "vi")
+    keep = None if keep is None else _as_bool(keep)
+    shape = _batch_shape(yi, vi, keep)
+    _refuse(~np.isfinite(yi), yi, keep, "effect: expected a finite number")
+    _refuse(~((vi > 0) & (vi < np.inf)), vi, keep, "variance: expected finite and above zero")
+    return Effects(yi, vi, keep, shape)
+
+
+def _as_float(values: ArrayLike, name: str) -> np.ndarray:
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise PoolingError(f"{name}: expected numbers, found {values!r:.80}") from error
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise PoolingError(f"{name}: expected one number a study along the last axis, found shape {array.shape}")
+    return array
+
+
+def _as_bool(keep: ArrayLike) -> np.ndarray:
+    keep = np.asarray(keep)
+    if keep.dtype != bool:
+        raise PoolingError(f"keep: expected True or False for each study, found values of type {keep.dtype}")
+    return keep
+
+
+def _batch_shape(yi: np.ndarray, vi: np.ndarray, keep: np.ndarray | None) -> tuple[int, ...]:
+    arrays = {"yi": yi, "vi": vi} | ({} if keep is None else {"keep": keep})
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if len({shape[-1:] for shape in shapes.values()}) > 1:
+        raise PoolingError(f"expected as many studies in each of {', '.join(shapes)}, found shapes {shapes}")
+    try:
+        return np.broadcast_shapes(*shapes.values())[:-1]
+    except ValueError as error:
+        raise PoolingError(f"expected leading axes that broadcast, found shapes {shapes}") from error
+
+
+def _refuse(bad: np.ndarray, values: np.ndarray, keep: np.ndarray | None, expected: str) -> None:
+    """Raise if a value is bad in any fit that keeps its study."""
+    if not bad.any():
+        return
+    if keep is not None:
+        bad, values, keep = np.broadcast_arrays(bad, values, keep)
+        bad = bad & keep
+    places = np.argwhere(bad)
+    if len(places):
+        shown = [f"{values[tuple(p)]} at {_place(p)}" for p in places[:PLACES_SHOWN]]
+        more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
+        raise PoolingError(f"{expected}, found {', '.join(shown)}{more} (counted from 0)")
+
+
+def _place(index: np.ndarray) -> str:
+    *fit, study = (int(i) for i in index)
+    return f"study {study}" + (f" of fit {fit[0] if len(fit) == 1 else tuple(fit)}" if fit else "")
