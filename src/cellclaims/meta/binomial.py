@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_series_ge
-from cellclaims.meta.binomial_likelihood import TAU_BOUND, log_binomial, log_coefficients, maximise
+from cellclaims.meta.binomial_likelihood import TAU_BOUND, levels, log_binomial, log_coefficients, maximise
 from cellclaims.meta.binomial_profile import profile_limits
 from cellclaims.meta.counts import check_counts, clopper_pearson
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, t_quantile
@@ -125,7 +125,7 @@ class BinomialFit:
     def profile(self) -> tuple[NDArray | float, NDArray | float]:
         """Profile-likelihood limits of beta (logit); infinite where the likelihood never falls far enough."""
         limits = profile_limits(
-            *self.counts, np.ravel(self.beta), np.ravel(self.tau2), self.level, self.nodes
+            *self.counts, np.ravel(self.beta), np.ravel(self.tau2), self.level, levels(self.nodes)
         )
         return tuple(_plain(limit.reshape(np.shape(self.beta))) for limit in limits)
 
@@ -169,7 +169,7 @@ def glmm(
     test : {"t", "z"}
         Quantile of the confidence interval: t with k - 1 degrees of freedom, or normal.
     nodes : int
-        Quadrature points.
+        Quadrature points a report; data that spread wider than these resolve get more of themselves.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray,
         beta[endless], se[endless], tau2[endless] = np.nan, np.nan, np.inf
     solve = spread & ~endless
     if solve.any():
-        found = maximise(x[solve], n[solve], nodes)
+        found = maximise(x[solve], n[solve], levels(nodes))
         beta[solve], se[solve] = found.mu, np.sqrt(found.variance)
         tau2[solve], gain[solve] = found.tau**2, found.gain
     return beta, se, tau2, gain

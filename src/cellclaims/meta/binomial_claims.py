@@ -25,6 +25,9 @@ PANEL_POINTS = 20
 #: Panel edges in probability: the integrand is smooth in each, and what lies outside the ends weighs 1e-12.
 EDGES = np.array([1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99])
 
+#: Panel edges about the step of the binomial tail, in its standard errors on the logit.
+STEP_ERRORS = np.array([-8.0, -5.0, -3.0, -1.5, 0.0, 1.5, 3.0, 5.0, 8.0])
+
 
 def p_mean_ge(fit: BinomialFit, c: float) -> NDArray | float:
     r"""Confidence that the proportion of the median setting is at least ``c``.
@@ -91,9 +94,10 @@ def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
         raise PoolingError(f"expected a whole number of patients, at least 1, found {n!r}")
     needed = smallest_count(c, int(n))
     beta, scale, df = (part[..., None] for part in _predictive(fit))
-    probability, weight = _panels()
+    probability, weight = _panels(beta, scale, np.maximum(df, 1), needed, int(n))
     p = expit(beta + scale * stdtrit(np.maximum(df, 1), probability))
-    return _number(np.where(df[..., 0] > 0, bdtrc(needed - 1, int(n), p) @ weight if needed else 1.0, np.nan))
+    tail = bdtrc(needed - 1, int(n), p) if needed else np.ones_like(p)
+    return _number(np.where(df[..., 0] > 0, (tail * weight).sum(-1), np.nan))
 
 
 def smallest_count(c: float, n: int) -> int:
@@ -125,13 +129,21 @@ def _predictive(fit: BinomialFit) -> tuple[NDArray, NDArray, NDArray]:
     return beta, scale, np.where(known, np.asarray(fit.k) - 2, 0)
 
 
-def _panels() -> tuple[NDArray, NDArray]:
-    """Nodes and weights of the composite rule over (0, 1), symmetric about one half."""
-    edges = np.unique(np.concatenate([EDGES, 1 - EDGES]))
+def _panels(beta: NDArray, scale: NDArray, df: NDArray, needed: int, n: int) -> tuple[NDArray, NDArray]:
+    """Points and weights of a composite rule over (0, 1), with panels that shrink towards both ends and the
+    step.
+
+    The binomial tail climbs from 0 to 1 within a few binomial standard errors of ``needed / n``: panels
+    follow it.
+    """
+    share = np.clip(needed / n, 0.5 / n, 1 - 0.5 / n)
+    step = logit(share) + STEP_ERRORS / math.sqrt(n * share * (1 - share))
+    ends = np.broadcast_to(np.concatenate([EDGES, 1 - EDGES]), (*beta.shape[:-1], 2 * EDGES.size))
+    edges = np.sort(np.concatenate([ends, stdtr(df, (step - beta) / scale)], axis=-1), axis=-1)
     points, weights = np.polynomial.legendre.leggauss(PANEL_POINTS)
-    half = np.diff(edges)[:, None] / 2
-    nodes, weight = edges[:-1, None] + half * (1 + points), half * weights
-    return nodes.ravel(), weight.ravel() / weight.sum()
+    half = np.diff(edges)[..., None] / 2
+    nodes, weight = edges[..., :-1, None] + half * (1 + points), half * weights
+    return nodes.reshape(*beta.shape[:-1], -1), weight.reshape(*beta.shape[:-1], -1)
 
 
 def _number(value: NDArray) -> NDArray | float:

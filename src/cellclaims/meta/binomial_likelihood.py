@@ -15,20 +15,20 @@ from scipy.special import gammaln, xlog1py, xlogy
 
 Array = NDArray[np.float64]
 
-#: No proportion of a review comes near it: at tau = 30 nine clinics in ten would stand below 1e-16 or above
-#: 1 - 1e-16.
-TAU_BOUND = 30.0
-#: Enough to find the right hill of the likelihood; the climb itself is done with the number of nodes asked
-#: for.
-SEARCH_NODES = 5
-SEARCH_GRID = (0.1, 0.3, 0.7, 1.5, 3.0, 6.0, 12.0)
-#: Rows are worked through in blocks of this many quadrature points, so that a block's arrays stay in the
-#: processor's cache.
+#: At tau = 10 two settings in three stand below 1 % or above 99 %: no proportion of a review comes near it.
+TAU_BOUND = 10.0
+#: A report whose posterior is wide on the logit (all or nothing, tau large) gets more points: the error
+#: falls as exp(-2 pi sqrt(m) / w) with m points and width w, so that m = POINTS_PER_WIDTH2 * w^2 leaves
+#: about 1e-10.
+POINTS_PER_WIDTH2, MORE_NODES = 14.0, (60, 200)
+#: Enough to find the right hill of the likelihood; the climb is done with the number of nodes asked for.
+SEARCH_NODES = (5, 15)
+SEARCH_GRID = (0.1, 0.3, 0.7, 1.5, 3.0, 6.0)
+#: Rows are worked through in blocks of this many points, so that the arrays stay in the processor's cache.
 BLOCK_POINTS = 60_000
 #: A step shorter than this cannot move the tenth digit of a logit.
 STEP_TOLERANCE = 1e-10
-#: Newton steps from the inflection point never overshoot; thirty halve any start that counts can give to
-#: rounding.
+#: Both are far above what any data set was seen to need; they only keep a loop finite.
 MODE_STEPS, CLIMB_STEPS = 60, 100
 
 
@@ -87,15 +87,16 @@ def posterior_modes(x: Array, n: Array, mu: Array, tau: Array) -> Array:
     return eta
 
 
-def likelihood(x: Array, n: Array, mu: Array, tau: Array, nodes: int) -> Derivatives:
+def likelihood(x: Array, n: Array, mu: Array, tau: Array, nodes: tuple[int, ...]) -> Derivatives:
     r"""Marginal log-likelihood and derivatives by adaptive Gauss-Hermite quadrature.
 
-    .. math:: \ell = \sum_i \log \int \mathrm{e}^{x_i\eta - n_i\log(1+\mathrm{e}^\eta)} \varphi(u)\,du,
-    \quad \eta=\mu+\tau u
+    .. math::
+       \ell = \sum_i \log \int \mathrm{e}^{x_i\eta - n_i\log(1+\mathrm{e}^\eta)} \varphi(u)\,du, \quad
+       \eta=\mu+\tau u
 
-    Nodes are centred at each report's posterior mode and scaled by its curvature (Liu and Pierce 1994,
-    https://doi.org/10.1093/biomet/81.3.624). The derivatives are posterior moments of the residual ``x - n
-    p`` (Louis 1982, identity for the observed information).
+    Points are centred at each report's posterior mode and scaled by its curvature (Liu and Pierce 1994,
+    https://doi.org/10.1093/biomet/81.3.624). The derivatives are posterior moments of the residual
+    ``x - n p`` (Louis 1982, https://doi.org/10.1111/j.2517-6161.1982.tb01203.x).
 
     Parameters
     ----------
@@ -103,15 +104,31 @@ def likelihood(x: Array, n: Array, mu: Array, tau: Array, nodes: int) -> Derivat
         Events and patients.
     mu, tau : ndarray, shape (r,)
         Mean logit and its standard deviation between reports.
-    nodes : int
-        Quadrature points a report.
+    nodes : tuple of int, ascending
+        Quadrature points a report; each row takes the first number that is enough for it, or the last.
     """
+    mode = posterior_modes(x, n, mu, tau)
+    _, p = softplus_and_expit(mode)
+    spread = 1.0 / np.sqrt(1.0 + (tau * tau)[:, None] * n * p * (1.0 - p))
+    width = tau * np.where(n > 0, spread, 0.0).max(-1)
+    needed = np.minimum(np.searchsorted(nodes, POINTS_PER_WIDTH2 * width * width), len(nodes) - 1)
+    rows = x, n, mu, tau, tau[:, None] * (x - n * p), spread
+    if np.all(needed == needed[0]):
+        return _integrate(*rows, nodes[needed[0]])
+    result = Derivatives(*np.empty((len(Derivatives._fields), len(x))))
+    for i in np.unique(needed):
+        here = needed == i
+        for target, part in zip(result, _integrate(*(row[here] for row in rows), nodes[i]), strict=True):
+            target[here] = part
+    return result
+
+
+def _integrate(
+    x: Array, n: Array, mu: Array, tau: Array, mode: Array, spread: Array, nodes: int
+) -> Derivatives:
+    """The quadrature itself: points at ``mode + sqrt(2) spread z`` in units of the standard normal."""
     points, weights = np.polynomial.hermite.hermgauss(nodes)
-    eta_mode = posterior_modes(x, n, mu, tau)
-    _, p_mode = softplus_and_expit(eta_mode)
-    u_mode = tau[:, None] * (x - n * p_mode)
-    spread = 1.0 / np.sqrt(1.0 + (tau * tau)[:, None] * n * p_mode * (1.0 - p_mode))
-    u = u_mode[..., None] + (np.sqrt(2.0) * spread)[..., None] * points
+    u = mode[..., None] + (np.sqrt(2.0) * spread)[..., None] * points
     eta = mu[:, None, None] + tau[:, None, None] * u
     softplus, p = softplus_and_expit(eta)
     height = x[..., None] * eta - n[..., None] * softplus - 0.5 * u * u + (np.log(weights) + points**2)
@@ -119,9 +136,8 @@ def likelihood(x: Array, n: Array, mu: Array, tau: Array, nodes: int) -> Derivat
     mass = np.exp(height - top)
     total = mass.sum(-1)
     value = (top[..., 0] + np.log(total * spread) - 0.5 * np.log(np.pi)).sum(-1)
-    return _moments(
-        value, mass / total[..., None], u, x[..., None] - n[..., None] * p, n[..., None] * p * (1.0 - p)
-    )
+    expected = n[..., None] * p
+    return _moments(value, mass / total[..., None], u, x[..., None] - expected, expected * (1.0 - p))
 
 
 def _moments(value: Array, weight: Array, u: Array, residual: Array, information: Array) -> Derivatives:
@@ -150,7 +166,7 @@ def common_proportion(x: Array, n: Array) -> tuple[Array, Array, Array]:
 
 
 def climb(
-    x: Array, n: Array, mu: Array, tau: Array, nodes: int, *, free_mu: bool = True
+    x: Array, n: Array, mu: Array, tau: Array, nodes: tuple[int, ...], *, free_mu: bool = True
 ) -> tuple[Array, Array, Derivatives]:
     """Maximise over (mu, tau), or over tau alone, from a start: Newton steps damped until the likelihood
     rises.
@@ -210,7 +226,7 @@ def _best_start(x: Array, n: Array, mu: Array) -> tuple[Array, Array, Array]:
     return best
 
 
-def _maximise_block(x: Array, n: Array, nodes: int) -> Maximum:
+def _maximise_block(x: Array, n: Array, nodes: tuple[int, ...]) -> Maximum:
     """The maximum for rows that fit one block; each needs events, and patients without one."""
     mu0, value0, score0 = common_proportion(x, n)
     p = x.sum(-1) / n.sum(-1)
@@ -232,11 +248,20 @@ def _maximise_block(x: Array, n: Array, nodes: int) -> Maximum:
     return found
 
 
-def maximise(x: Array, n: Array, nodes: int) -> Maximum:
+def levels(nodes: int) -> tuple[int, ...]:
+    """The number asked for, and the larger ones for rows that need them.
+
+    >>> levels(21), levels(101)
+    ((21, 60, 200), (101, 200))
+    """
+    return (nodes, *(more for more in MORE_NODES if more > nodes))
+
+
+def maximise(x: Array, n: Array, nodes: tuple[int, ...]) -> Maximum:
     """Maximum likelihood of every row, shapes (r, k).
 
     ``variance`` is that of mu from the observed information of (mu, tau), at tau = 0 of mu alone.
     """
-    rows = max(1, BLOCK_POINTS // (max(1, x.shape[1]) * nodes))
+    rows = max(1, BLOCK_POINTS // (x.shape[1] * nodes[0]))
     blocks = [_maximise_block(x[i : i + rows], n[i : i + rows], nodes) for i in range(0, len(x), rows)]
     return Maximum(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))

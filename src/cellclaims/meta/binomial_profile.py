@@ -15,7 +15,7 @@ ROOT_STEPS, TOLERANCE = 80, 1e-9
 
 
 def profile_limits(
-    x: NDArray, n: NDArray, beta: NDArray, tau2: NDArray, level: float, nodes: int
+    x: NDArray, n: NDArray, beta: NDArray, tau2: NDArray, level: float, nodes: tuple[int, ...]
 ) -> tuple[NDArray, NDArray]:
     r"""Both ends of ``{mu : 2 (max l - max_t l(mu, t)) <= chi2_1(level)}`` for rows of shape (r, k).
 
@@ -33,7 +33,7 @@ def profile_limits(
     endless = np.isinf(tau2)
     lower[endless], upper[endless] = -np.inf, np.inf
     mixed = np.flatnonzero((events > 0) & (events < patients) & ~endless)
-    size = max(1, BLOCK_POINTS // (x.shape[1] * nodes))
+    size = max(1, BLOCK_POINTS // (x.shape[1] * nodes[0]))
     for start in range(0, mixed.size, size):
         rows = mixed[start : start + size]
         data = x[rows], n[rows], nodes
@@ -44,23 +44,28 @@ def profile_limits(
 
 
 def _over_tau(
-    data: tuple[NDArray, NDArray, int], mu: NDArray, tau: NDArray
+    data: tuple[NDArray, NDArray, tuple[int, ...]], mu: NDArray, tau: NDArray
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Largest log-likelihood over tau at fixed ``mu``, its slope by mu, and the tau where it is."""
     x, n, nodes = data
-    _, tau, here = climb(x, n, mu, np.maximum(tau, 0.1), nodes, free_mu=False)
     softplus, p = softplus_and_expit(mu)
     events, patients = x.sum(-1), n.sum(-1)
-    at_zero = events * mu - patients * softplus
+    value, slope, tau = events * mu - patients * softplus, events - patients * p, np.maximum(tau, 0.1)
     # With one report, or one patient in each, a larger tau is a smaller mean in disguise: only tau = 0 says
     # anything.
-    zero = (at_zero >= here.value) | ((n > 0).sum(-1) < 2) | (n.max(-1) <= 1)
-    value, slope = np.where(zero, at_zero, here.value), np.where(zero, events - patients * p, here.by_mu)
-    return value, slope, np.where(zero, 0.0, tau)
+    rows = np.flatnonzero(((n > 0).sum(-1) > 1) & (n.max(-1) > 1))
+    if rows.size:
+        _, tau[rows], here = climb(x[rows], n[rows], mu[rows], tau[rows], nodes, free_mu=False)
+        better = here.value > value[rows]
+        value[rows], slope[rows] = (
+            np.where(better, new, old[rows]) for new, old in ((here.value, value), (here.by_mu, slope))
+        )
+        tau[rows] = np.where(better, tau[rows], 0.0)
+    return value, slope, tau
 
 
 def _limit(
-    data: tuple[NDArray, NDArray, int], beta: NDArray, tau: NDArray, target: NDArray, side: float
+    data: tuple[NDArray, NDArray, tuple[int, ...]], beta: NDArray, tau: NDArray, target: NDArray, side: float
 ) -> NDArray:
     """Root of the profile likelihood on one side: bracket by doubling, then Newton steps kept inside it."""
     inside, outside = beta.copy(), np.full_like(beta, np.nan)
