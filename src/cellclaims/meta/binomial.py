@@ -9,23 +9,20 @@ nearer to one half when ``tau2 > 0``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.meta.binomial_likelihood import TAU_BOUND, levels, log_binomial, log_coefficients, maximise
-from cellclaims.meta.binomial_profile import profile_limits
+from cellclaims.meta.binomial_result import BinomialFit, BinomialFlag, in_words, mean_over_settings, plain
 from cellclaims.meta.counts import check_counts, clopper_pearson
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, t_quantile
 
 __all__ = [
-    "FLAGS",
     "BinomialFit",
+    "BinomialFlag",
     "glmm",
     "mean_over_settings",
     "p_mean_ge",
@@ -35,109 +32,7 @@ __all__ = [
 
 #: At 21 points the estimates of the reference data sets stand within 1e-7 of those with 101 points.
 NODES = 21
-#: Trapezoid over the standard normal: step and reach leave an error below 1e-14 for any tau under 10.
-NORMAL_STEP, NORMAL_REACH = 0.05, 9.0
 TESTS = ("t", "z")
-
-#: What a flag means; a fit carries the names.
-FLAGS = {
-    "k0": "no report counts: every result is NaN",
-    "k1": "one report: shown, not pooled; its interval is Clopper-Pearson's",
-    "few_reports": "2 to 4 reports: the heterogeneity is hardly known",
-    "no_prediction_interval": "fewer than 3 reports, or no spread that can be estimated: NaN",
-    "no_events": "no event in any report: beta is -inf, the interval one-sided on the total count",
-    "all_events": "events only: beta is +inf, the interval one-sided on the total count",
-    "tau2_zero": "the likelihood is largest at tau2 = 0: the standard error is that of one common proportion",
-    "tau2_not_identified": "every report has n = 1: heterogeneity cannot show itself, tau2 is reported as 0",
-    "tau2_unbounded": "each report is all or nothing: the likelihood rises without end in tau2, beta is NaN",
-    "tau2_at_bound": f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried",
-}
-
-
-@dataclass(frozen=True)
-class BinomialFit:
-    """A fitted binomial-normal model: arrays of the batch's shape, plain numbers for a single fit; nothing
-    rounded.
-
-    On the logit scale: ``beta`` (median setting), ``se``, ``ci_lb``, ``ci_ub``, ``tau2``, ``pi_lb``,
-    ``pi_ub``. ``Q`` is the likelihood-ratio statistic of one proportion for each report against a common
-    one (``k - 1`` degrees of freedom, ``Q_p``), ``Q_wald`` the same by inverse variances; ``lrt`` that of
-    ``tau2 = 0`` with ``lrt_p`` from the half-and-half mixture of 0 and chi-squared with 1 degree of
-    freedom. ``I2`` (percent) and ``H2`` from ``tau2`` and the typical variance of an empirical logit.
-    ``df`` is that of ``test``; ``flags`` a tuple of names of :data:`FLAGS` (for a batch an object array of
-    tuples). ``median``, ``mean`` and the profile limits are computed when asked for.
-    """
-
-    beta: NDArray | float
-    se: NDArray | float
-    ci_lb: NDArray | float
-    ci_ub: NDArray | float
-    tau2: NDArray | float
-    pi_lb: NDArray | float
-    pi_ub: NDArray | float
-    I2: NDArray | float
-    H2: NDArray | float
-    Q: NDArray | float
-    Q_p: NDArray | float
-    Q_wald: NDArray | float
-    lrt: NDArray | float
-    lrt_p: NDArray | float
-    loglik: NDArray | float
-    loglik_common: NDArray | float
-    k: NDArray | int
-    df: NDArray | int
-    events: NDArray | float
-    n: NDArray | float
-    flags: tuple[str, ...] | NDArray
-    counts: tuple[NDArray, NDArray] = field(repr=False)
-    level: float
-    test: str
-    nodes: int
-    model: str = "binomial_normal"
-    method: str = "ML"
-
-    @property
-    def tau(self) -> NDArray | float:
-        """Standard deviation of the logit between settings."""
-        return np.sqrt(self.tau2)
-
-    @property
-    def median(self) -> NDArray | float:
-        """Proportion in the median setting, ``expit(beta)``."""
-        return _plain(expit(np.asarray(self.beta)))
-
-    @property
-    def median_ci(self) -> tuple[NDArray | float, NDArray | float]:
-        """Confidence limits of the proportion in the median setting."""
-        return _plain(expit(np.asarray(self.ci_lb))), _plain(expit(np.asarray(self.ci_ub)))
-
-    @cached_property
-    def mean(self) -> NDArray | float:
-        """Mean proportion over settings, ``E[expit(beta + tau Z)]`` with Z standard normal."""
-        return mean_over_settings(self.beta, self.tau2)
-
-    @cached_property
-    def mean_ci(self) -> tuple[NDArray | float, NDArray | float]:
-        """The confidence limits of beta carried to the mean over settings, tau2 held at its estimate."""
-        return mean_over_settings(self.ci_lb, self.tau2), mean_over_settings(self.ci_ub, self.tau2)
-
-    @cached_property
-    def profile(self) -> tuple[NDArray | float, NDArray | float]:
-        """Profile-likelihood limits of beta (logit); infinite where the likelihood never falls far enough."""
-        limits = profile_limits(
-            *self.counts, np.ravel(self.beta), np.ravel(self.tau2), self.level, levels(self.nodes)
-        )
-        return tuple(_plain(limit.reshape(np.shape(self.beta))) for limit in limits)
-
-    @property
-    def profile_lb(self) -> NDArray | float:
-        """Lower profile-likelihood limit of beta."""
-        return self.profile[0]
-
-    @property
-    def profile_ub(self) -> NDArray | float:
-        """Upper profile-likelihood limit of beta."""
-        return self.profile[1]
 
 
 def glmm(
@@ -189,25 +84,18 @@ def glmm(
     (-0.948, 0.0, 0.279)
     """
     if test not in TESTS or not 0 < level < 1 or nodes < 1:
-        raise PoolingError(
-            f"expected test of {TESTS}, 0 < level < 1 and nodes >= 1, found {test!r}, {level}, {nodes}"
-        )
+        raise PoolingError(f"expected test of {TESTS}, 0 < level < 1 and nodes >= 1, found {test!r}, {level}, {nodes}")
     x, size, kept = check_counts(events, n, keep)
     shape, k_all = x.shape[:-1], x.shape[-1]
     rows = tuple(part.reshape(-1, k_all) for part in (x, size, kept))
     results = _fit_rows(*rows, level, test, nodes)
-    shaped = {name: _plain(value.reshape(shape)) for name, value in results.items()}
+    shaped = {name: plain(value.reshape(shape)) for name, value in results.items()}
+    if shape == ():
+        shaped["flags"] = in_words(shaped["flags"])
     return BinomialFit(**shaped, counts=rows[:2], level=level, test=test, nodes=nodes)
 
 
-def _plain(value: NDArray) -> NDArray | float:
-    """The array, or its only element when it has no dimension."""
-    return value.item() if value.ndim == 0 else value
-
-
-def _fit_rows(
-    x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, nodes: int
-) -> dict[str, NDArray]:
+def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, nodes: int) -> dict[str, NDArray]:
     """Every field of the fit for rows of shape (r, k)."""
     k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
     beta, se, tau2, gain = _estimates(x, n, k, nodes)
@@ -253,7 +141,7 @@ def _limits(known: dict[str, NDArray], level: float, test: str) -> dict[str, NDA
     """Confidence and prediction limits; Clopper-Pearson where there is nothing to pool."""
     beta, se, tau2, k = known["beta"], known["se"], known["tau2"], known["k"]
     pooled = (k >= 2) & (known["events"] > 0) & (known["events"] < known["n"])
-    df = np.maximum(k - 1, 0)
+    df = np.full(k.shape, np.inf) if test == "z" else np.maximum(k - 1.0, 0.0)
     quantile = normal_quantile(level) if test == "z" else t_quantile(level, df)
     exact_lb, exact_ub = clopper_pearson(known["events"], known["n"], level)
     with np.errstate(invalid="ignore"):
@@ -281,7 +169,9 @@ def _inverse_variance(x: NDArray, n: NDArray, kept: NDArray, tau2: NDArray) -> d
     a, b = np.where(kept, x + add, 1.0), np.where(kept, n - x + add, 1.0)
     w, y = np.where(kept, a * b / (a + b), 0.0), np.log(a / b)
     total = np.where(k > 0, w.sum(-1), np.nan)
-    q = (w * (y - ((w * y).sum(-1) / total)[:, None]) ** 2).sum(-1)
+    finite = np.where(add > 0, 0.0, w)
+    centre = (finite * y).sum(-1) / np.maximum(finite.sum(-1), 1e-300)
+    q = np.where(k > 0, (finite * (y - centre[:, None]) ** 2).sum(-1), np.nan)
     # One report has no typical variance; with tau2 = 0 its I2 is 0 whatever stands in.
     lost = np.where(k > 1, total - (w * w).sum(-1) / total, 1.0)
     typical = np.where(k > 1, k - 1, 1.0) / np.where(lost > 0, lost, 1.0)
@@ -290,49 +180,19 @@ def _inverse_variance(x: NDArray, n: NDArray, kept: NDArray, tau2: NDArray) -> d
 
 
 def _flags(known: dict[str, NDArray], largest: NDArray) -> NDArray:
-    """Names of :data:`FLAGS` that hold, one tuple a row."""
+    """Sum of the :class:`BinomialFlag` that apply, one a row."""
     k, tau2, events = known["k"], known["tau2"], known["events"]
     none, only = (k > 0) & (events == 0), (k > 0) & (events == known["n"])
     holds = {
-        "k0": k == 0,
-        "k1": k == 1,
-        "few_reports": (k >= 2) & (k <= 4),
-        "no_prediction_interval": (k <= 2) | none | only | np.isinf(tau2),
-        "no_events": none,
-        "all_events": only,
-        "tau2_zero": (k >= 2) & ~(none | only) & (tau2 == 0),
-        "tau2_not_identified": (k >= 2) & (largest == 1),
-        "tau2_unbounded": np.isinf(tau2),
-        "tau2_at_bound": np.isfinite(tau2) & (tau2 >= TAU_BOUND**2),
+        BinomialFlag.NOTHING_KEPT: k == 0,
+        BinomialFlag.SINGLE: k == 1,
+        BinomialFlag.FEW: (k >= 2) & (k <= 4),
+        BinomialFlag.NO_PREDICTION: (k <= 2) | none | only | np.isinf(tau2),
+        BinomialFlag.NO_EVENTS: none,
+        BinomialFlag.ALL_EVENTS: only,
+        BinomialFlag.TAU2_ZERO: (k >= 2) & ~(none | only) & (tau2 == 0),
+        BinomialFlag.TAU2_NOT_IDENTIFIED: (k >= 2) & (largest == 1),
+        BinomialFlag.TAU2_UNBOUNDED: np.isinf(tau2),
+        BinomialFlag.TAU2_AT_BOUND: np.isfinite(tau2) & (tau2 >= TAU_BOUND**2),
     }
-    table = np.stack(list(holds.values()), -1)
-    names = np.array(list(holds), dtype=object)
-    flags = np.empty(len(table), dtype=object)
-    kinds, which = np.unique(table, axis=0, return_inverse=True)
-    tuples = [tuple(names[kind]) for kind in kinds]
-    for row, kind in enumerate(which.ravel()):
-        flags[row] = tuples[kind]
-    return flags
-
-
-def mean_over_settings(beta: ArrayLike, tau2: ArrayLike) -> NDArray | float:
-    """Mean of ``expit(beta + tau Z)`` over the standard normal Z, by the trapezoid rule.
-
-    Exact to rounding for tau below 10; NaN where ``beta`` is NaN or ``tau2`` infinite.
-
-    Examples
-    --------
-    >>> mean_over_settings(-1.0, 0.0) == float(expit(-1.0))
-    True
-    >>> round(mean_over_settings(-1.0, 1.0), 4)
-    0.3033
-    """
-    beta, tau2 = np.broadcast_arrays(np.asarray(beta, float), np.asarray(tau2, float))
-    tau = np.sqrt(np.where(np.isfinite(tau2), tau2, np.nan))
-    total, weight_sum = np.zeros(beta.shape), 0.0
-    # A loop over the points keeps the memory at one array of the batch, whatever its size.
-    for z in np.arange(-NORMAL_REACH, NORMAL_REACH + NORMAL_STEP / 2, NORMAL_STEP):
-        weight = np.exp(-0.5 * z * z)
-        total += weight * expit(beta + tau * z)
-        weight_sum += weight
-    return _plain(np.where(tau == 0, expit(beta), total / weight_sum))
+    return sum((int(flag) * applies for flag, applies in holds.items()), np.zeros(k.shape, int))

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy.special import bdtrc, betaincc, expit, logit, stdtr, stdtrit
 
 from cellclaims.errors import PoolingError
+from cellclaims.meta.binomial_result import plain
 
 if TYPE_CHECKING:
-    from cellclaims.meta.binomial import BinomialFit
+    from cellclaims.meta.binomial_result import BinomialFit
 
 #: Gauss-Legendre points over the probability scale of the predictive distribution, in panels finer towards
 #: both ends.
@@ -50,9 +51,7 @@ def p_mean_ge(fit: BinomialFit, c: float) -> NDArray | float:
     pooled = (k >= 2) & (events > 0) & (events < n)
     with np.errstate(invalid="ignore"):
         by_t = stdtr(np.maximum(k - 1, 1), (beta - target) / se)
-    return _number(
-        np.where(pooled, by_t, np.where(k > 0, betaincc(events + 0.5, n - events + 0.5, c), np.nan))
-    )
+    return plain(np.where(pooled, by_t, np.where(k > 0, betaincc(events + 0.5, n - events + 0.5, c), np.nan)))
 
 
 def p_new_setting_ge(fit: BinomialFit, c: float) -> NDArray | float:
@@ -72,7 +71,7 @@ def p_new_setting_ge(fit: BinomialFit, c: float) -> NDArray | float:
     """
     target = _check_share(c)
     beta, scale, df = _predictive(fit)
-    return _number(np.where(df > 0, stdtr(np.maximum(df, 1), (beta - target) / scale), np.nan))
+    return plain(np.where(df > 0, stdtr(np.maximum(df, 1), (beta - target) / scale), np.nan))
 
 
 def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
@@ -81,7 +80,7 @@ def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
     .. math:: P = \int P(\mathrm{Bin}(n, p) \ge \lceil c n \rceil)\,dF(p)
 
     with F the predictive distribution of :func:`p_new_setting_ge`, integrated over its own probability
-    scale by Gauss-Legendre panels. NaN where the fit has the flag ``no_prediction_interval``.
+    scale by Gauss-Legendre panels. NaN where the fit has the flag ``NO_PREDICTION``.
 
     Examples
     --------
@@ -97,7 +96,7 @@ def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
     probability, weight = _panels(beta, scale, np.maximum(df, 1), needed, int(n))
     p = expit(beta + scale * stdtrit(np.maximum(df, 1), probability))
     tail = bdtrc(needed - 1, int(n), p) if needed else np.ones_like(p)
-    return _number(np.where(df[..., 0] > 0, (tail * weight).sum(-1), np.nan))
+    return plain(np.where(df[..., 0] > 0, (tail * weight).sum(-1), np.nan))
 
 
 def smallest_count(c: float, n: int) -> int:
@@ -144,8 +143,3 @@ def _panels(beta: NDArray, scale: NDArray, df: NDArray, needed: int, n: int) -> 
     half = np.diff(edges)[..., None] / 2
     nodes, weight = edges[..., :-1, None] + half * (1 + points), half * weights
     return nodes.reshape(*beta.shape[:-1], -1), weight.reshape(*beta.shape[:-1], -1)
-
-
-def _number(value: NDArray) -> NDArray | float:
-    """The array, or its only element when it has no dimension."""
-    return value.item() if value.ndim == 0 else value

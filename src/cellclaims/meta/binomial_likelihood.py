@@ -123,9 +123,7 @@ def likelihood(x: Array, n: Array, mu: Array, tau: Array, nodes: tuple[int, ...]
     return result
 
 
-def _integrate(
-    x: Array, n: Array, mu: Array, tau: Array, mode: Array, spread: Array, nodes: int
-) -> Derivatives:
+def _integrate(x: Array, n: Array, mu: Array, tau: Array, mode: Array, spread: Array, nodes: int) -> Derivatives:
     """The quadrature itself: points at ``mode + sqrt(2) spread z`` in units of the standard normal."""
     points, weights = np.polynomial.hermite.hermgauss(nodes)
     u = mode[..., None] + (np.sqrt(2.0) * spread)[..., None] * points
@@ -220,9 +218,7 @@ def _best_start(x: Array, n: Array, mu: Array) -> tuple[Array, Array, Array]:
         here = likelihood(x, n, mu, at_tau, SEARCH_NODES)
         mu = mu + np.clip(-here.by_mu / here.by_mu_mu, -2.0, 2.0)
         better = here.value > best[2]
-        best = tuple(
-            np.where(better, new, old) for new, old in zip((mu, at_tau, here.value), best, strict=True)
-        )
+        best = tuple(np.where(better, new, old) for new, old in zip((mu, at_tau, here.value), best, strict=True))
     return best
 
 

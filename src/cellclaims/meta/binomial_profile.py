@@ -86,9 +86,7 @@ def _limit(
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = mu - gap / slope
         between = (newton - a) * (newton - b) < 0
-        following = np.where(
-            np.isnan(b), mu + side * np.minimum(step, 4.0), np.where(between, newton, 0.5 * (a + b))
-        )
+        following = np.where(np.isnan(b), mu + side * np.minimum(step, 4.0), np.where(between, newton, 0.5 * (a + b)))
         done = ~np.isnan(b) & ((np.abs(following - mu) < TOLERANCE) | (np.abs(a - b) < TOLERANCE))
         limit[rows[done]] = following[done]
         going = ~done & (np.abs(following - beta[rows]) < REACH)
