@@ -1,8 +1,8 @@
 """Units: one spelling each, and the conversions that an outcome allows.
 
-*Printed* is the unit as a source spells it, *tidy* the one spelling used by the package. Tidying only respells: it never
-changes a figure, and two units that mean different things never become one ("% relative change" is not "%", which for
-HbA1c is the NGSP percentage and for a change of HbA1c percentage points; "U/kg" without a day stays what it is).
+*Printed* is the unit as a source spells it, *tidy* the one spelling used by the package. Tidying only respells: it
+never changes a figure, and two units that mean different things never become one ("% relative change" is not "%",
+which for HbA1c is the NGSP percentage and for its change percentage points; "U/kg" without a day stays as it is).
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ NOT_A_UNIT: frozenset[str] = frozenset(
 
 _TIDY = {spelling: unit for unit, others in SPELLINGS.items() for spelling in (unit, *others)}
 
-# HbA1c: NGSP % = 0.09148 * IFCC mmol/mol + 2.152, the IFCC-NGSP master equation: Hoelzel et al., Clin Chem 2004;50:166,
-# https://doi.org/10.1373/clinchem.2003.024802. The inverse is computed, not rounded, so that there and back is the same.
+# HbA1c: NGSP % = 0.09148 * IFCC mmol/mol + 2.152, the IFCC-NGSP master equation: Hoelzel et al., Clin Chem
+# 2004;50:166, https://doi.org/10.1373/clinchem.2003.024802. The inverse is computed and not the rounded one that
+# tables print, so that there and back is the same.
 NGSP_SLOPE = 0.09148
 NGSP_INTERCEPT = 2.152
 GLUCOSE_MG_DL = 18.0156  # mg/dL in 1 mmol/L: molar mass of glucose 180.156 g/mol
@@ -63,6 +64,16 @@ PROPORTIONAL: dict[str, dict[str, float]] = {
     "fpg": {"mmol/L": 1.0, "mg/dL": GLUCOSE_MG_DL},
     "c_peptide_fasting": _C_PEPTIDE,
     "c_peptide_stimulated": _C_PEPTIDE,
+}
+_RELATIVE = ("% relative change", "% relative reduction", "% of baseline")
+#: The units in which an outcome is measured; the relative ones never mix with the others.
+UNITS_OF: dict[str, tuple[str, ...]] = {
+    "hba1c": ("%", "mmol/mol", *_RELATIVE),
+    "fpg": ("mmol/L", "mg/dL", *_RELATIVE),
+    "c_peptide_fasting": ("nmol/L", "pmol/L", "ng/mL", *_RELATIVE),
+    "c_peptide_stimulated": ("nmol/L", "pmol/L", "ng/mL", *_RELATIVE),
+    "c_peptide_auc": ("ng/mL", "ng/mL x min", "nmol/L x 120 min", "pmol/mL per 180 min", *_RELATIVE),
+    "insulin_dose": ("U/day", "U/kg/day", "U/kg", *_RELATIVE),
 }
 
 
@@ -83,7 +94,7 @@ def tidy(printed: str) -> str:
         return ""
     if printed not in _TIDY:
         raise DataError(
-            f"unit: expected one of {sorted(_TIDY)}, found {printed!r}; add its spelling to cellclaims/units.py"
+            f"unit: expected one of {sorted(_TIDY)}, found {printed!r}; a new spelling goes into cellclaims/units.py"
         )
     return _TIDY[printed]
 
@@ -140,9 +151,9 @@ def convert(values: Number, unit: str, to: str, outcome: str, *, change: bool = 
     unit, to : str
         Tidy spellings (:data:`SPELLINGS`).
     outcome : str
-        ``hba1c``, ``fpg``, ``c_peptide_fasting`` or ``c_peptide_stimulated``; for any other only ``unit == to`` is possible.
+        ``hba1c``, ``fpg``, ``c_peptide_fasting`` or ``c_peptide_stimulated``; any other has no second unit.
     change : bool
-        True for a difference, a standard deviation or a standard error: an offset between the scales then drops out.
+        True for a difference, a standard deviation or a standard error: an offset between the scales drops out.
 
     Raises
     ------

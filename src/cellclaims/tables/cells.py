@@ -1,8 +1,8 @@
 """One file of a declared table: from its bytes to rows of text, and every cell against its declared column.
 
-Accepted as they are: a byte order mark and CRLF line ends, because spreadsheets write them and they change no figure.
-Refused by name: another encoding than UTF-8, a header that differs, rows that are too long or short, blank rows,
-cells with spaces around them or a line break inside (a line of the file is then always one row of the table).
+Accepted as they are: a byte order mark and CRLF line ends, because spreadsheets write them and they change no
+figure. Refused by name: another encoding than UTF-8, a header that differs, rows that are too long or short, blank
+rows, cells with spaces around them or a line break inside (a line of the file is then always a row of the table).
 """
 
 from __future__ import annotations
@@ -86,9 +86,7 @@ def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
     width = len(table.names)
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != width:
-            yield Fault(
-                table.path, line, "", "form", f"{width} cells", f"{len(row)} cells" if row else "a blank row"
-            )
+            yield Fault(table.path, line, "", "form", f"{width} cells", f"{len(row)} cells" if row else "a blank row")
             return  # what follows a shifted row is noise
         for name, cell in zip(table.names, row, strict=True):
             if "\n" in cell or "\r" in cell:

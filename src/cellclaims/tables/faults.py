@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Fault:
     expected, found : str
         In words that stand alone.
     anomaly_id : str
-        The row of ``anomalies.csv`` that records it as the source's own fault; empty for a fault to be mended.
+        The row of ``anomalies.csv`` that records it as the source's own fault; empty: it is to be mended.
 
     Examples
     --------
@@ -53,10 +58,30 @@ def message(faults: list[Fault]) -> str:
 
     Examples
     --------
-    >>> message([Fault("a.csv", 2, "n", "type", "a whole number", "'x'"), Fault("a.csv", 3, "n", "type", "y", "z")])
-    "a.csv, row 2, column n: expected a whole number, found 'x' (type); and 1 more fault: `cellclaims check` lists all"
+    >>> message([Fault("a.csv", 2, "n", "type", "a number", "'x'"), Fault("a.csv", 3, "n", "type", "y", "z")])
+    "a.csv, row 2, column n: expected a number, found 'x' (type); and 1 more fault: `cellclaims check` lists all"
     """
     more = len(faults) - 1
     if not more:
         return str(faults[0])
     return f"{faults[0]}; and {more} more fault{'s' if more > 1 else ''}: `cellclaims check` lists all"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule says of one cell; the file, the rule's name and a known anomaly are added by whoever applies it."""
+
+    table: str
+    line: int
+    column: str
+    expected: str
+    found: str
+
+
+def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding]:
+    """Rows that agree with an earlier row in every column of ``key``."""
+    first: dict[tuple, int] = {}
+    for line, values in zip(rows.index, rows[key].astype(str).itertuples(index=False, name=None), strict=True):
+        if first.setdefault(values, line) != line:
+            words = ", ".join(value for value in values if value not in ("", "nan"))
+            yield Finding(table, line, key[-1], "each once", f"the same as row {first[values]}: {words}")

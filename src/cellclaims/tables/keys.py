@@ -22,7 +22,7 @@ def duplicates(table: Table, cells: Cells) -> Iterator[Fault]:
                     line,
                     _words(key),
                     "key",
-                    f"a key that no other row has",
+                    "a key that no other row has",
                     f"{_words(values)}, as in row {first[values]}",
                 )
 

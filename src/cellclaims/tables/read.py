@@ -18,9 +18,9 @@ from cellclaims.tables.schema import FILE, Schema, Table, read_schema
 class Evidence:
     """Everything that ``data/`` holds; one DataFrame a table, in the order of its file.
 
-    The index of each table (``line``) is the line of its CSV file, 2 for the first row. Number and integer columns are
-    float64 with NaN for an empty cell; all other columns are text with "" for an empty cell. ``folder`` is where it was
-    read, ``fingerprint`` one sha256 over the names and contents of the data files.
+    The index of each table (``line``) is the line of its CSV file, 2 for the first row. Number and integer columns
+    are float64 with NaN for an empty cell; all other columns are text with "" for an empty cell. ``folder`` is where
+    it was read, ``fingerprint`` one sha256 over the names and contents of the data files.
     """
 
     claims: pd.DataFrame
@@ -49,8 +49,8 @@ TABLES = tuple(field.name for field in fields(Evidence) if field.name not in ("f
 def load(folder: str | Path = "data") -> Evidence:
     """Read every table of a data folder and refuse it if anything is wrong.
 
-    Declared types, constraints and keys are checked, and the rules of :mod:`cellclaims.tables.rules`; a fault that
-    ``anomalies.csv`` records as the source's own is no obstacle. Nothing is written.
+    Declared types, constraints and keys are checked, and the rules of :mod:`cellclaims.tables.rules`; a fault
+    that ``anomalies.csv`` records as the source's own is no obstacle. Nothing is written.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def load(folder: str | Path = "data") -> Evidence:
 
 
 def read_all(folder: Path) -> tuple[Evidence | None, list[Fault]]:
-    """The tables and their faults, known ones included; no tables where a cell, a key or a file's form is at fault.
+    """The tables and their faults, known ones too; no tables where a cell, a key or a file's form is at fault.
 
     Raises
     ------
@@ -89,9 +89,7 @@ def read_all(folder: Path) -> tuple[Evidence | None, list[Fault]]:
     """
     schema = read_schema(folder)
     if missing := sorted(set(TABLES) - set(schema.tables)):
-        raise DataError(
-            f"{FILE}: expected the tables {', '.join(TABLES)}, found none named {', '.join(missing)}"
-        )
+        raise DataError(f"{FILE}: expected the tables {', '.join(TABLES)}, found none named {', '.join(missing)}")
     text, faults = read_text(folder, schema)
     if faults:
         return None, faults
@@ -107,9 +105,7 @@ def read_text(folder: Path, schema: Schema) -> tuple[dict[str, dict[str, list[st
     for name, table in schema.tables.items():
         rows, wrong = cells.read_rows(folder, table)
         columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
-        text[name] = {
-            column.name: list(values) for column, values in zip(table.columns, columns, strict=True)
-        }
+        text[name] = {column.name: list(values) for column, values in zip(table.columns, columns, strict=True)}
         for column in table.columns:
             wrong += cells.cell_faults(table, column, text[name][column.name])
         faults += wrong or keys.duplicates(table, text[name])
@@ -122,9 +118,7 @@ def read_text(folder: Path, schema: Schema) -> tuple[dict[str, dict[str, list[st
 def _frame(table: Table, text: dict[str, list[str]]) -> pd.DataFrame:
     """Typed columns: float64 for numbers, text for everything else."""
     lines = pd.RangeIndex(2, 2 + len(text[table.names[0]]), name="line")
-    return pd.DataFrame(
-        {column.name: _series(column.numeric, text[column.name], lines) for column in table.columns}
-    )
+    return pd.DataFrame({column.name: _series(column.numeric, text[column.name], lines) for column in table.columns})
 
 
 def _series(numeric: bool, values: list[str], lines: pd.RangeIndex) -> pd.Series:

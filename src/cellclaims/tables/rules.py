@@ -1,31 +1,89 @@
-"""Rules that a schema cannot say: each reads the typed tables and yields the faults it finds."""
+"""Rules that a schema cannot say, applied: each finding gets its file, its rule's name and, if recorded, its anomaly.
+
+A rule is a function from :class:`~cellclaims.tables.read.Evidence` to findings; its name is the rule's name and its
+docstring what it says. To add one, write it into ``rules_counts``, ``rules_measures``, ``rules_reports`` or
+``rules_handling`` and name it in the tuple there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from cellclaims.tables.faults import Fault
+from cellclaims.tables import rules_counts, rules_handling, rules_measures, rules_reports
+from cellclaims.tables.faults import Fault, Finding
 from cellclaims.tables.schema import Schema
 
 if TYPE_CHECKING:
     from cellclaims.tables.read import Evidence
 
+Rule = Callable[["Evidence"], Iterator[Finding]]
 
-def faults(evidence: Evidence, schema: Schema) -> list[Fault]:
-    """Every fault that the rules find."""
-    return list(events_at_most_n(evidence, schema))
+#: Applied whenever tables are read.
+RULES: tuple[Rule, ...] = (*rules_counts.RULES, *rules_measures.RULES, *rules_reports.RULES, *rules_handling.RULES)
+#: Applied by ``cellclaims check`` only: they find what is of no effect, not what is wrong with a figure.
+CHECKED_ONLY: tuple[Rule, ...] = rules_handling.CHECKED_ONLY
+
+#: Kinds of anomalies that explain a finding. A rule that is not named here never finds a source's own fault.
+EXPLAINED_BY = {
+    "percent_agrees_with_count": ("percent_arithmetic", "percent_fits_other_n", "denominator_ambiguous"),
+    "percent_can_be_a_count": ("percent_arithmetic",),
+    "n_at_most_arm": ("conditional_denominator", "denominator_conflict", "denominator_ambiguous"),
+    "definition_fits_outcome": ("definition_mislabelled",),
+    "median_without_sd": ("dispersion_inconsistent",),
+    "spread_around_centre": ("impossible_interval",),
+    "change_agrees_with_levels": ("change_differs_from_levels",),
+    "limits_around_estimate": ("sign_misprint_in_pooled_result", "impossible_interval"),
+    "interval_is_symmetric": ("sign_misprint_in_pooled_result", "impossible_interval"),
+}
+#: How a table of results names the outcome that anomalies call ``hba1c``.
+OUTCOME_WORDS = {"HbA1c (%)": "hba1c", "HbA1c %": "hba1c", "HbA1c": "hba1c"}
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
-def events_at_most_n(evidence: Evidence, schema: Schema) -> Iterator[Fault]:
-    """No more patients have the outcome than were looked at."""
-    binary = evidence.binary
-    for line, row in binary[binary.events > binary.n].iterrows():
-        yield Fault(
-            schema.tables["binary"].path,
-            line,
-            "events",
-            "events_at_most_n",
-            f"at most n = {row.n:g}",
-            f"{row.events:g}",
+def faults(evidence: Evidence, schema: Schema, rules: Iterable[Rule] = RULES) -> list[Fault]:
+    """Every fault that the rules find, in the order of the rules; known ones carry their ``anomaly_id``."""
+    return [
+        Fault(
+            schema.tables[finding.table].path,
+            finding.line,
+            finding.column,
+            rule.__name__,
+            finding.expected,
+            finding.found,
+            known(evidence, rule.__name__, finding),
         )
+        for rule in rules
+        for finding in rule(evidence)
+    ]
+
+
+def known(evidence: Evidence, rule: str, finding: Finding) -> str:
+    """The anomaly that records a finding as the source's own fault; empty if there is none.
+
+    Report (or review), outcome and kind must agree, and a figure at fault must be among the figures that the anomaly
+    quotes as printed: an anomaly excuses the figure that it describes and no other.
+    """
+    kinds = EXPLAINED_BY.get(rule, ())
+    if not kinds:
+        return ""
+    row = getattr(evidence, finding.table).loc[finding.line]
+    record = row.get("study_id", row.get("review_id"))
+    outcome = OUTCOME_WORDS.get(row.outcome, row.outcome)
+    rows = evidence.anomalies
+    rows = rows[(rows.record_id == record) & (rows.outcome == outcome) & rows.kind.isin(kinds)]
+    return next((row.anomaly_id for row in rows.itertuples() if _quotes(row.printed, finding.found)), "")
+
+
+def _quotes(printed: str, found: str) -> bool:
+    """Whether the first number of ``found`` stands in ``printed``; true where either holds no number.
+
+    Signs are left aside, because a lost sign is what some anomalies are about.
+    """
+    figures, quoted = map(_numbers, (found, printed))
+    return not figures or not quoted or figures[0] in quoted
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in NUMBER.findall(text)]

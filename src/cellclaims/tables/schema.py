@@ -1,4 +1,4 @@
-"""What ``data/datapackage.json`` declares, as small frozen objects: the one description of every table and column."""
+"""What ``data/datapackage.json`` declares, as small frozen objects: the one description of every column."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """``columns`` of a row must be found in ``reference`` of ``table`` (nothing is asked where all are empty)."""
+    """``columns`` of a row must be found in ``reference`` of ``table``, unless all of them are empty."""
 
     columns: tuple[str, ...]
     table: str
@@ -80,7 +80,7 @@ def read_schema(folder: str | Path) -> Schema:
     Raises
     ------
     DataError
-        If the file is missing, is not UTF-8 JSON, or declares a table, column, type, pattern or key that cannot be.
+        If the file is missing, is not UTF-8 JSON, or declares a column, type, pattern or key that cannot be.
     """
     declared = _parse(Path(folder) / FILE)
     try:
@@ -155,20 +155,14 @@ def _refuse_impossible(table: Table, tables: dict[str, Table]) -> None:
     """What a parser would not notice: unknown types, broken patterns, keys that lead nowhere."""
     for column in table.columns:
         if column.type not in TYPES:
-            raise DataError(
-                f"{FILE}: {table.name}.{column.name}: expected a type of {TYPES}, found {column.type!r}"
-            )
+            raise DataError(f"{FILE}: {table.name}.{column.name}: expected a type of {TYPES}, found {column.type!r}")
         try:
             re.compile(column.pattern)
         except re.error as error:
-            raise DataError(
-                f"{FILE}: {table.name}.{column.name}: expected a pattern, found {error}"
-            ) from None
+            raise DataError(f"{FILE}: {table.name}.{column.name}: expected a pattern, found {error}") from None
     keys = [(table.name, table.primary_key)]
     for key in table.foreign_keys:
         keys += [(table.name, key.columns), (key.table, key.reference)]
     for name, columns in keys:
         if name not in tables or set(columns) - set(tables[name].names):
-            raise DataError(
-                f"{FILE}: a key of {table.name}: expected declared columns, found {name}: {list(columns)}"
-            )
+            raise DataError(f"{FILE}: a key of {table.name}: expected declared columns, found {name}: {list(columns)}")
