@@ -9,9 +9,7 @@ from scipy.special import betaincinv
 from cellclaims.errors import PoolingError
 
 
-def check_counts(
-    events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None
-) -> tuple[NDArray, NDArray, NDArray]:
+def check_counts(events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None) -> tuple[NDArray, NDArray, NDArray]:
     """Counts as floats of one shape, zero where a report does not count, and the mask; refuses what is no
     count.
 
@@ -30,19 +28,10 @@ def check_counts(
     if x.ndim == 0 or x.shape[-1] == 0:
         raise PoolingError(f"expected at least one report on the last axis, found shape {x.shape}")
     with np.errstate(invalid="ignore"):
-        fine = (
-            (x >= 0)
-            & (x <= size)
-            & (size >= 1)
-            & (x == np.round(x))
-            & (size == np.round(size))
-            & np.isfinite(size)
-        )
+        fine = (x >= 0) & (x <= size) & (size >= 1) & (x == np.round(x)) & (size == np.round(size)) & np.isfinite(size)
     if not np.all(fine | ~kept):
         where = tuple(int(i) for i in np.argwhere(~fine & kept)[0])
-        raise PoolingError(
-            f"expected whole 0 <= events <= n and n >= 1, found {x[where]} of {size[where]} at {where}"
-        )
+        raise PoolingError(f"expected whole 0 <= events <= n and n >= 1, found {x[where]} of {size[where]} at {where}")
     return np.where(kept, x, 0.0), np.where(kept, size, 0.0), kept
 
 
