@@ -1,0 +1,79 @@
+# Everything that is printed is rebuilt from data/ and code. `make` alone says what can be made.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PYTHON ?= python3
+UV     ?= uv
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+# What a report is made from, and what a review makes: `make review` starts nothing while the second is younger.
+NOTEBOOKS := $(wildcard notebooks/[0-9][0-9]_*.ipynb)
+DATA      := $(wildcard data/*.json data/*.yml data/*/*.csv)
+PACKAGE   := $(shell find src/cellclaims -type f ! -path '*/__pycache__/*')
+PAGES     := $(NOTEBOOKS:notebooks/%.ipynb=reports/%.html)
+MISSING   := $(filter-out $(wildcard reports/*),$(PAGES) reports/index.html reports/results.json)
+
+# The stamps lie inside the environment that they speak of: whoever deletes it deletes them, too.
+LOCKED    := $(VENV)/installed-from-the-lock
+INSTALLED := $(VENV)/installed-the-package
+PIP       := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+# One line a package, every file by its hash, no address of an index: it installs from whichever index pip uses.
+COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+             --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
+
+.PHONY: help review test check lab notebooks browser lock clean environment missing
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+review: reports/index.html  ## run all notebooks: figures/, reports/, reports/index.html
+
+reports/index.html: $(NOTEBOOKS) $(DATA) $(PACKAGE) $(INSTALLED) $(if $(MISSING),missing)
+	$(BIN)/cellclaims review
+	@touch $@
+
+missing:
+
+test: $(INSTALLED)  ## run all tests
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)  ## check the evidence tables and the style of the code
+	$(BIN)/cellclaims check
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+
+lab: $(INSTALLED)  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+notebooks: review  ## take over the executed notebooks into notebooks/ (what is committed)
+	cp -p $(NOTEBOOKS:notebooks/%=reports/%) notebooks/
+
+browser: review $(VENV)/installed-browser  ## open every report in Chromium: no request, no error (needs Chromium)
+	$(BIN)/python -m pytest -m browser
+
+environment: $(INSTALLED)  ## make .venv from requirements.lock
+
+$(LOCKED): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit("expected Python 3.11 to 3.13, found %d.%d: make PYTHON=..." % v[:2])'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(PIP) --require-hashes -r requirements.lock
+	@touch $@
+
+$(INSTALLED): pyproject.toml $(LOCKED)
+	$(PIP) --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(VENV)/installed-%: requirements-%.lock $(INSTALLED)
+	$(PIP) --require-hashes -r $<
+	@touch $@
+
+lock:  ## renew requirements*.lock from pyproject.toml (needs uv; UPGRADE=--upgrade for newer versions)
+	$(COMPILE) pyproject.toml --extra test --group build -o requirements.lock
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["browser"], sep="\n")' \
+	  | $(COMPILE) - -c requirements.lock -o requirements-browser.lock
+
+clean:  ## delete what can be made again (reports, caches); .venv stays
+	rm -rf reports .pytest_cache .ruff_cache .hypothesis notebooks/*.running.ipynb notebooks/.ipynb_checkpoints
