@@ -1,0 +1,109 @@
+"""The ``cellclaims`` command. Heavy modules are imported where they are used, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+import cellclaims
+from cellclaims.errors import NotebookError, ParameterError, ReviewError
+
+#: Exit statuses: faults that a check or a notebook found; something that was asked for and cannot be done.
+FAULTS, REFUSED = 1, 2
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+NOTEBOOK = click.Path(dir_okay=False, path_type=Path)
+
+
+class Commands(click.Group):
+    """Commands that turn a refusal into one clear message and an exit status."""
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the command; 1 for a notebook that failed, 2 for anything that is refused."""
+        try:
+            return super().invoke(context)
+        except ReviewError as error:
+            click.echo(f"cellclaims: {error}", err=True)
+            context.exit(FAULTS if isinstance(error, NotebookError) else REFUSED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(cellclaims.__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Advertised figures for cell therapy of diabetes, set against published trials."""
+
+
+@main.command()
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+def check(data: Path) -> None:
+    """Check the evidence: each fault with its file, row and column."""
+    from cellclaims.tables import check as checks
+
+    text, status = checks.report(data)
+    click.echo(text)
+    raise SystemExit(status)
+
+
+@main.command()
+@click.argument("notebook", type=NOTEBOOK)
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
+@click.option("--into", type=FOLDER, default="reports", show_default=True, help="Folder of the executed notebook.")
+@click.option("--html", is_flag=True, help="Write a page of it, too.")
+def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bool) -> None:
+    """Run one NOTEBOOK with other parameters into another folder."""
+    from cellclaims.notebooks.run import run_notebook
+
+    values = values_of(given)
+    executed = run_notebook(notebook, into, values, progress=sys.stderr.isatty())
+    click.echo(executed)
+    if html:
+        from cellclaims.notebooks import render
+
+        page = executed.with_suffix(".html")
+        render.write_page(executed, page, render.provenance(data_of(notebook, values)))
+        click.echo(page)
+
+
+def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
+    """The values of ``-p NAME VALUE``, each name once."""
+    from cellclaims.notebooks.parameters import parsed
+
+    names = [name for name, _ in given]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ParameterError(f"expected each parameter once, found twice: {', '.join(twice)}")
+    return {name: parsed(text) for name, text in given}
+
+
+def data_of(notebook: Path, values: dict[str, object]) -> Path:
+    """The folder of evidence that a run of the notebook reads."""
+    from cellclaims.notebooks.parameters import declared
+    from cellclaims.notebooks.run import places, read
+
+    return places(declared(read(notebook)), values, notebook, notebook.parent).get("DATA", Path("data"))
+
+
+@main.command()
+@click.argument("notebook", type=NOTEBOOK)
+def parameters(notebook: Path) -> None:
+    """List the parameters of a NOTEBOOK with type, default and meaning."""
+    from cellclaims.notebooks.parameters import declared
+    from cellclaims.notebooks.run import read
+
+    for one in declared(read(notebook)):
+        click.echo(f"{one.name}: {one.type} = {one.default!r}")
+        if one.help:
+            click.echo(f"    {one.help}")
+
+
+@main.command()
+@click.option("--notebooks", type=FOLDER, default="notebooks", show_default=True, help="Folder of the notebooks.")
+@click.option("--into", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
+def review(notebooks: Path, into: Path, workers: int) -> None:
+    """Bring all reports up to date: run, render, collect, list."""
+    from cellclaims.notebooks.review import review as make_reports
+
+    made = make_reports(notebooks, into, workers=workers, say=click.echo)
+    click.echo(f"{into / 'index.html'}: {f'{len(made)} made' if made else 'all up to date'}")

@@ -1,0 +1,220 @@
+"""All notebooks at their defaults: what is out of date is run, rendered and listed; what is not is left alone.
+
+A report is *up to date* when it was made from the same notebook, data, package and libraries, and the files it
+made are still those that were made. Both are compared by SHA-256, never by time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import multiprocessing
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellclaims.errors import NotebookError, ReviewError
+from cellclaims.files import fingerprint, fingerprint_of, sha256, write_atomically
+from cellclaims.notebooks.parameters import TAG, Parameter, declared_in
+from cellclaims.notebooks.run import places
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+#: What a report says about itself is kept here, one file a report.
+RECORDS = ".made"
+
+
+@dataclass(frozen=True)
+class Report:
+    """One notebook to be reviewed: its file, where its files go, and the key of what it is made from."""
+
+    source: Path
+    into: Path
+    key: str
+    data: Path
+    figures: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the notebook and of its files."""
+        return self.source.stem
+
+    def files(self) -> list[Path]:
+        """The files that the report consists of, as far as they exist."""
+        own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json")]
+        return [path for path in [*own, *sorted(self.figures.glob(f"{self.name}_*.*"))] if path.is_file()]
+
+
+def review(notebooks: Path, into: Path, *, workers: int = 2, say: Callable[[str], object] = print) -> list[str]:
+    """Bring the reports of all notebooks up to date.
+
+    Parameters
+    ----------
+    notebooks : Path
+        Folder of the notebooks ``NN_<name>.ipynb``.
+    into : Path
+        Folder of the executed notebooks, their pages, ``results.json`` (every pool) and ``index.html``.
+    workers : int
+        How many notebooks run at the same time.
+    say : callable
+        Is told one line for each finished report.
+
+    Returns
+    -------
+    list of str
+        Names of the reports that were made; empty if all were up to date.
+
+    Raises
+    ------
+    ReviewError
+        If there are no notebooks.
+    NotebookError
+        If a notebook failed; the others are finished first.
+    """
+    reports = list(found(Path(notebooks), Path(into)))
+    stale = [report for report in reports if not is_current(report.into, report.name, report.key)]
+    made = list(_make_all(stale, workers, say))
+    whole = hashlib.sha256("".join(report.key for report in reports).encode()).hexdigest()
+    if made or not is_current(into, "index", whole):
+        _conclude(reports, into, whole)
+    return made
+
+
+def found(notebooks: Path, into: Path) -> Iterator[Report]:
+    """The reports that a review consists of, in reading order.
+
+    Raises
+    ------
+    ReviewError
+        If the folder holds no notebook named ``NN_<name>.ipynb``.
+    """
+    sources = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    if not sources:
+        raise ReviewError(f"expected notebooks such as 02_hba1c.ipynb, found none in {notebooks}")
+    surroundings = _surroundings()
+    fingerprints: dict[Path, str] = {}
+    for source in sources:
+        cells = _cells(source)
+        where = places(_declared(cells), {}, source, into)
+        data = where.get("DATA", notebooks.resolve().parent / "data")
+        if data not in fingerprints:
+            fingerprints[data] = fingerprint(data)
+        made_from = json.dumps([surroundings, fingerprints[data], cells])
+        key = hashlib.sha256(made_from.encode()).hexdigest()
+        yield Report(source, into, key, data, where.get("FIGURES", into / "figures"))
+
+
+def _cells(source: Path) -> list[list]:
+    """What a run depends on of a notebook: kind, text and tags of its cells, read without nbformat (a second)."""
+    try:
+        cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+        return [[cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ReviewError(f"expected a notebook, found something else at {source}: {error!r}") from error
+
+
+def _declared(cells: list[list]) -> tuple[Parameter, ...]:
+    return next((declared_in(text) for kind, text, tags in cells if kind == "code" and TAG in tags), ())
+
+
+def _surroundings() -> list[str]:
+    """What every report depends on: the package's files, and the versions of Python and of the libraries."""
+    files = (path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts)
+    needed = importlib.metadata.requires("cellclaims") or []
+    names = sorted({re.split(r"[^\w.-]", line)[0] for line in needed if "extra ==" not in line})
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in names]
+    return [fingerprint_of(PACKAGE, files), sys.version, *versions]
+
+
+def is_current(into: Path, name: str, key: str) -> bool:
+    """Whether ``name`` was made from the same things, and its files are as they were made."""
+    try:
+        record = json.loads((into / RECORDS / f"{name}.json").read_text(encoding="utf-8"))
+        return record["key"] == key and all(sha256(into / path) == digest for path, digest in record["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _record(into: Path, name: str, key: str, files: list[Path]) -> None:
+    made = {Path(os.path.relpath(path, into)).as_posix(): sha256(path) for path in files}
+    text = json.dumps({"key": key, "files": made}, indent=1, sort_keys=True)
+    write_atomically(into / RECORDS / f"{name}.json", text + "\n")
+
+
+def _make_all(reports: list[Report], workers: int, say: Callable[[str], object]) -> Iterator[str]:
+    """Make reports, some at the same time; tell of each; at the end raise what failed."""
+    failures = []
+    with _pool(min(workers, len(reports))) as submit:
+        running = {submit(make, report): report for report in reports}
+        for future in as_completed(running):
+            report = running[future]
+            try:
+                say(f"{report.name}: {future.result():.1f} s")
+                yield report.name
+            except NotebookError as error:
+                say(f"{report.name}: failed")
+                failures.append(str(error))
+    if failures:
+        raise NotebookError("\n".join(failures))
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[Callable[..., Future]]:
+    """Something that takes a call and returns its future; one worker is this process."""
+    if workers < 2:
+        yield _call
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool.submit
+
+
+def _call(function: Callable, *arguments: object) -> Future:
+    future: Future = Future()
+    try:
+        future.set_result(function(*arguments))
+    except NotebookError as error:
+        future.set_exception(error)
+    return future
+
+
+def make(report: Report) -> float:
+    """Run one notebook, write its page, and note what it was made from; the seconds that it took."""
+    from cellclaims.notebooks import render
+    from cellclaims.notebooks.run import run_notebook
+
+    start = time.perf_counter()
+    executed = run_notebook(report.source, report.into)
+    page = report.into / f"{report.name}.html"
+    render.write_page(executed, page, render.provenance(report.data), index="index.html")
+    _record(report.into, report.name, report.key, report.files())
+    return time.perf_counter() - start
+
+
+def _conclude(reports: list[Report], into: Path, key: str) -> None:
+    """Merge the pools of all notebooks and write the index."""
+    from cellclaims.notebooks import index, render
+    from cellclaims.notebooks.run import read
+
+    pools = {report.name: _pools(into / f"{report.name}.json") for report in reports}
+    merged = [pool for own in pools.values() for pool in own]
+    results = into / "results.json"
+    write_atomically(results, json.dumps(merged, indent=1, ensure_ascii=False) + "\n")
+    cards = [
+        index.card(read(into / report.source.name), f"{report.name}.html", len(pools[report.name]))
+        for report in reports
+    ]
+    page = into / "index.html"
+    index.write_index(page, cards, render.provenance(reports[0].data), len(merged))
+    _record(into, "index", key, [results, page])
+
+
+def _pools(path: Path) -> list:
+    """The pools that a notebook recorded; none if it records nothing."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []

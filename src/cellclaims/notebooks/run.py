@@ -1,0 +1,308 @@
+"""Run one notebook: strictly, into another folder, so that two runs are byte-equal.
+
+Papermill executes the notebook in the notebook's own folder. Where its files go (``REPORTS`` and ``FIGURES``)
+follows the folder of the run; those places are of one machine and leave no trace in the executed file.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellclaims.errors import NotebookError, ReviewError
+from cellclaims.files import write_atomically
+from cellclaims.notebooks.parameters import Parameter, changed, checked, declared
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+    from traitlets.config import Config
+
+#: Metadata that the kernel, papermill or an editor writes: different on every run, of no use to a reader.
+RUN_TRACES = ("papermill", "execution", "ExecuteTime", "collapsed")
+
+INJECTED = "injected-parameters"
+
+#: Parameters that say where files lie, not what is asked.
+PLACES = ("DATA", "FIGURES", "REPORTS")
+
+#: One thread a kernel: sums do not depend on the number of cores, and two kernels do not fight for them.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+#: Lines of a traceback that are shown; the whole stands in the half-run notebook.
+TRACEBACK_LINES = 12
+
+
+def run_notebook(
+    source: Path, into: Path, given: Mapping[str, object] | None = None, *, progress: bool = False
+) -> Path:
+    """Execute ``source`` with the given parameters and write ``into/<its name>``.
+
+    Parameters
+    ----------
+    source : Path
+        The notebook; it is read and stays as it is.
+    into : Path
+        Folder of the executed notebook and of what it writes to ``REPORTS``. Figures go to the notebook's own
+        ``FIGURES`` when this is the default run into the notebook's own ``REPORTS``, else to
+        ``into/figures``: a trial run never replaces a committed figure.
+    given : mapping of str to object, optional
+        Values for declared parameters; those equal to the default change nothing, not even the file.
+    progress : bool
+        Show a bar of the cells done on standard error.
+
+    Returns
+    -------
+    Path
+        The executed notebook.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name or a value of another type, before anything starts.
+    NotebookError
+        If a cell fails: names it and keeps the half-run notebook as ``<name>.running.ipynb``.
+    ReviewError
+        If there is no such notebook, or ``into`` would overwrite the notebooks.
+    """
+    source, into = Path(source), Path(into)
+    notebook = read(source)
+    parameters = declared(notebook)
+    values = changed(parameters, checked(parameters, given or {}))
+    target = target_of(source, into)
+    placed = injected_places(parameters, values, source, into)
+    scratch = target.with_suffix(".running.ipynb")
+    _execute(source, scratch, values | placed, progress)
+    executed = without_run_traces(read(scratch), notebook, placed)
+    write_atomically(target, as_text(executed))
+    scratch.unlink()
+    return target
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook.
+
+    Raises
+    ------
+    ReviewError
+        If there is none at ``path``, or the file is not a notebook.
+    """
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise ReviewError(f"expected a notebook, found nothing at {path}") from None
+    except (
+        nbformat.reader.NotJSONError,
+        nbformat.ValidationError,
+        UnicodeDecodeError,
+        AttributeError,
+    ) as error:
+        reason = str(error).splitlines()[0]
+        raise ReviewError(f"expected a notebook, found something else at {path}: {reason}") from error
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """A notebook as the text of its file: sorted keys, one indent, a line end at the end."""
+    import nbformat
+
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def target_of(source: Path, into: Path) -> Path:
+    """Where the executed notebook goes.
+
+    Raises
+    ------
+    ReviewError
+        If that is the notebook's own folder, or lies inside a folder ``notebooks``.
+    """
+    home, folder = Path(source).resolve().parent, Path(into).resolve()
+    if folder == home or (home.name == "notebooks" and folder.is_relative_to(home)):
+        raise ReviewError(f"a run never writes into the folder of its notebook: expected another than {into}")
+    return folder / Path(source).name
+
+
+def places(
+    parameters: Collection[Parameter], values: Mapping[str, object], source: Path, into: Path
+) -> dict[str, Path]:
+    """The folders behind ``DATA``, ``REPORTS`` and ``FIGURES`` in a run, where the notebook declares them.
+
+    Examples
+    --------
+    >>> own = [Parameter("REPORTS", "str", "../reports", ""), Parameter("FIGURES", "str", "../figures", "")]
+    >>> book = Path("/review/notebooks/02_hba1c.ipynb")
+    >>> [str(place) for place in places(own, {}, book, Path("/review/reports")).values()]
+    ['/review/reports', '/review/figures']
+    >>> [str(place) for place in places(own, {"MONTHS": 24.0}, book, Path("/review/reports")).values()]
+    ['/review/reports', '/review/reports/figures']
+    """
+    home, folder = Path(source).resolve().parent, Path(into).resolve()
+    own = {parameter.name: parameter.default for parameter in parameters if parameter.name in PLACES}
+    found = {name: (home / str(values.get(name, default))).resolve() for name, default in own.items()}
+    is_default = not values and found.get("REPORTS", folder) == folder
+    moved = {"REPORTS": folder} if is_default else {"REPORTS": folder, "FIGURES": folder / "figures"}
+    return found | {name: place for name, place in moved.items() if name in own and name not in values}
+
+
+def injected_places(
+    parameters: Collection[Parameter], values: Mapping[str, object], source: Path, into: Path
+) -> dict[str, str]:
+    """Values of ``REPORTS`` and ``FIGURES`` that a run needs because the defaults lead elsewhere."""
+    home = Path(source).resolve().parent
+    own = {parameter.name: str(parameter.default) for parameter in parameters if parameter.name not in values}
+    wanted = places(parameters, values, source, into)
+    return {
+        name: place.as_posix()
+        for name, place in wanted.items()
+        if name in own and place != (home / own[name]).resolve()
+    }
+
+
+def _execute(source: Path, scratch: Path, values: Mapping[str, object], progress: bool) -> None:
+    """Run papermill; its file of a failed run stays behind as ``scratch``."""
+    import nbclient.exceptions
+    import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    # papermill's own reader does not know `int | None` and would call it unknown; ours has checked every name
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    bar = {"desc": source.stem, "leave": False} if progress else False
+    # papermill fills {names} in paths: a brace of a real path is doubled to stay one
+    paths = [str(path.resolve()).replace("{", "{{").replace("}", "}}") for path in (source, scratch)]
+    try:
+        with _kernel_environment() as config:
+            papermill.execute_notebook(
+                *paths, dict(values), cwd=source.resolve().parent, progress_bar=bar, config=config
+            )
+    except papermill.PapermillExecutionError as error:
+        raise NotebookError(_failure(source, scratch, "\n".join(error.traceback) or str(error))) from None
+    except (nbclient.exceptions.DeadKernelError, nbclient.exceptions.CellTimeoutError, NoSuchKernel) as error:
+        raise NotebookError(_failure(source, scratch, f"{type(error).__name__}: {error}")) from error
+
+
+@contextlib.contextmanager
+def _kernel_environment() -> Iterator[Config]:
+    """One thread a kernel, none of the user's IPython start-up files, and sockets that nobody else can read.
+
+    Yields the configuration of the kernel's manager: sockets in a folder of this run (their paths must be
+    short), TCP where the system has no such sockets.
+    """
+    from traitlets.config import Config
+
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="run") as own:
+        os.environ.update({**ONE_THREAD, **before, "IPYTHONDIR": own})
+        sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{own}/k"}
+        try:
+            yield Config(KernelManager=sockets)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _failure(source: Path, scratch: Path, trace: str) -> str:
+    """What went wrong, in which cell, and where to look."""
+    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", trace).splitlines() if line.strip()]
+    shown = "\n".join(f"    {line}" for line in lines[-TRACEBACK_LINES:])
+    return f"{source.name} failed{_failing_cell(scratch)}\n{shown}\n  the half-run notebook is kept: {scratch}"
+
+
+def _failing_cell(scratch: Path) -> str:
+    """Where it failed, by papermill's record in the half-run notebook; cells count from 1."""
+    if not scratch.exists():
+        return " before its first cell"
+    cells = [cell for cell in read(scratch).cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    for number, cell in enumerate(cells, start=1):
+        record = cell.metadata.get("papermill", {})
+        if record.get("exception") or record.get("status") == "running":
+            return f" in cell {number}: {cell.source.strip().splitlines()[0]}"
+    return ""
+
+
+def without_run_traces(executed: NotebookNode, source: NotebookNode, placed: Collection[str] = ()) -> NotebookNode:
+    """The executed notebook with nothing in it that differs between two equal runs.
+
+    Timings, papermill's record and the kernel's version go; text that was printed in pieces is joined; cells
+    have the ids of the source (or their number), executed cells count 1 to n; assignments of ``placed`` names
+    leave the injected cell, which goes too if nothing stays in it.
+
+    Parameters
+    ----------
+    executed : NotebookNode
+        As papermill left it; it is changed.
+    source : NotebookNode
+        The notebook that was run.
+    placed : collection of str
+        Parameters that only said where files go.
+    """
+    for part in (executed, *executed.cells):
+        for key in RUN_TRACES:
+            part.metadata.pop(key, None)
+        if not part.metadata.get("tags", True):
+            del part.metadata["tags"]
+    executed.metadata.get("language_info", {}).pop("version", None)
+    executed.nbformat, executed.nbformat_minor = 4, 5
+    executed.cells = [cell for cell in executed.cells if _keep(cell, placed)]
+    _number(executed.cells, [cell.get("id") for cell in source.cells if not _is_injected(cell)])
+    return executed
+
+
+def _is_injected(cell: NotebookNode) -> bool:
+    return INJECTED in cell.metadata.get("tags", [])
+
+
+def _keep(cell: NotebookNode, placed: Collection[str]) -> bool:
+    """Take the assignments of ``placed`` names out of an injected cell; False if nothing is left."""
+    if _is_injected(cell) and placed:
+        cell.source = _without_assignments(cell.source, placed)
+        return bool(ast.parse(cell.source).body)
+    return True
+
+
+def _without_assignments(source: str, names: Collection[str]) -> str:
+    gone = {
+        line
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign) and statement.targets[0].id in names
+        for line in range(statement.lineno, statement.end_lineno + 1)
+    }
+    lines = enumerate(source.splitlines(), start=1)
+    return "\n".join(line for number, line in lines if number not in gone)
+
+
+def _number(cells: list[NotebookNode], ids: list[str | None]) -> None:
+    """Give cells stable ids, code cells and their results the counts 1 to n, and joined streams."""
+    remaining = iter(enumerate(ids))
+    count = 0
+    for cell in cells:
+        number, own = (0, INJECTED) if _is_injected(cell) else next(remaining)
+        cell["id"] = own or f"cell-{number:02d}"
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = _joined(cell.outputs)
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = count
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs with neighbouring pieces of one stream joined: where a stream is cut depends on timing."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
