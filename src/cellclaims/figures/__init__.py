@@ -4,8 +4,18 @@ Every function returns a :class:`matplotlib.figure.Figure` that stands apart fro
 and displays it, :func:`save` only saves.
 """
 
+from .advertised import ClaimRow, advertised
+from .change import change
+from .durability import durability
+from .evidence_map import evidence_map, evidence_years
+from .flow import Step, flow
 from .forest import forest
 from .interval_rows import Mark
+from .sensitivity import sensitivity
 from .show import save, show
+from .traffic_light import traffic_light
 
-__all__ = ["Mark", "forest", "save", "show"]
+__all__ = [
+    "ClaimRow", "Mark", "Step", "advertised", "change", "durability", "evidence_map", "evidence_years", "flow",
+    "forest", "save", "sensitivity", "show", "traffic_light",
+]  # fmt: skip

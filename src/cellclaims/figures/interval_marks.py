@@ -57,7 +57,7 @@ def draw_point(axes: Axes, row: Row, y: float, marker: str, **style: object) -> 
     """The estimate's mark, unless the axis leaves it out (then the interval's arrow points to it)."""
     low, high = axes.get_xlim()
     if low <= row.estimate <= high:
-        axes.plot([row.estimate], [y], marker, zorder=4, ls="none", **style)
+        axes.plot([row.estimate], [y], marker, zorder=4, ls="none", clip_on=False, **style)
 
 
 def draw_study(axes: Axes, row: Row, y: float) -> None:
@@ -67,11 +67,12 @@ def draw_study(axes: Axes, row: Row, y: float) -> None:
 
 
 def draw_pooled(axes: Axes, row: Row, y: float) -> None:
-    """A pooled value: a diamond from one confidence limit to the other."""
+    """A pooled value: a diamond from one confidence limit to the other, open for arms without cells."""
     left, right, cut_left, cut_right = clipped(row, axes.get_xlim())
     middle = min(max(row.estimate, left), right)
     corners = [(left, y), (middle, y - DIAMOND), (right, y), (middle, y + DIAMOND)]
-    axes.add_patch(Polygon(corners, closed=True, facecolor=BLACK, edgecolor=BLACK, lw=0.6, zorder=4))
+    face = "white" if row.kind == "control pooled" else BLACK
+    axes.add_patch(Polygon(corners, closed=True, facecolor=face, edgecolor=BLACK, lw=0.9, zorder=4))
     if cut_left or cut_right:
         draw_interval(axes, row, y)
 
@@ -108,6 +109,7 @@ def draw_primary(axes: Axes, row: Row, y: float) -> None:
 DRAW: dict[str, Callable[[Axes, Row, float], None]] = {
     "study": draw_study,
     "pooled": draw_pooled,
+    "control pooled": draw_pooled,
     "prediction": draw_prediction,
     "benchmark": draw_benchmark,
     "control": draw_control,

@@ -9,17 +9,26 @@ from dataclasses import dataclass, replace
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .interval_axis import Scale
 from .interval_marks import DRAW
-from .interval_rows import SPANNING, Column, Mark, Row, Scale
+from .interval_rows import SPANNING, Column, Mark, Row
 from .sheet import Sheet, block_height
-from .style import BLACK, BODY, GREY, LINE, SMALL, TITLE, VERMILLION, applied, text_width, wrapped
+from .style import BLACK, BODY, GREY, LINE, PALE, SMALL, TITLE, VERMILLION_INK, applied, text_width, wrapped
 
-#: Inches: outer margin, space between columns, width of the plot, widest first column.
-EDGE, GAP, PLOT, WIDEST = 0.1, 0.15, 2.5, 2.2
+#: Inches: outer margin, space between columns, width of the plot, widest first column, and of
+#: the words left of the plot.
+EDGE, GAP, PLOT, WIDEST, BLOCK = 0.1, 0.15, 2.5, 2.2, 2.8
 
 #: Space above a row of this kind, in inches, and its weight of letters.
-ABOVE = {"heading": 0.09, "pooled": 0.04}
-BOLD = ("heading", "pooled", "primary")
+ABOVE = {"heading": 0.09, "pooled": 0.04, "control pooled": 0.04}
+#: Colour, dashes and width of the line of each kind of mark.
+MARKS = {
+    "advertised": (VERMILLION_INK, (0, (4, 2)), 1.3),
+    "threshold": (GREY, (0, (1, 1.5)), 1.3),
+    "reference": (PALE, "-", 2.5),
+}
+
+BOLD = ("heading", "pooled", "control pooled", "primary")
 
 
 @dataclass(frozen=True)
@@ -50,10 +59,18 @@ def column_width(column: Column, rows: Sequence[Row]) -> float:
     return max([text_width(column.heading, BODY, "bold"), *words])
 
 
-def label_width(rows: Sequence[Row], heading: str) -> float:
-    """Width of the first column: its widest words, up to ``WIDEST``; what is longer is broken into lines."""
-    words = [text_width(row.label, BODY, weight_of(row)) for row in rows if row.kind not in SPANNING]
-    return min(WIDEST, max([text_width(heading, BODY, "bold"), *words]) + 0.02)
+def label_width(rows: Sequence[Row], columns: Sequence[Column], heading: str) -> float:
+    """Width of the first column: its widest words, up to ``WIDEST``; what is longer is broken into lines.
+
+    Headings and notes run on over the other columns left of the plot; with these the column is as wide as they
+    need, up to ``BLOCK``.
+    """
+    own, across = [text_width(heading, BODY, "bold")], [0.0]
+    for row in rows:
+        width = text_width(row.label, size_of(row), weight_of(row)) + 0.02
+        (across if row.kind in SPANNING else own).append(width)
+    beside = sum(GAP + column_width(column, rows) for column in columns if column.side == "left")
+    return max(min(WIDEST, max(own)), min(BLOCK, max(across)) - beside)
 
 
 def place_columns(
@@ -75,7 +92,7 @@ def place_columns(
 
 def lay_out(rows: Sequence[Row], columns: Sequence[Column], label_heading: str) -> Layout:
     """Measure all words and give every row its place, from the top downwards."""
-    first = label_width(rows, label_heading)
+    first = label_width(rows, columns, label_heading)
     anchors, plot, width = place_columns(rows, columns, first)
     labels, tops, y = [], [], 0.0
     for row in rows:
@@ -91,7 +108,7 @@ def mark_levels(marks: Sequence[Mark], place: Mapping[Mark, float]) -> dict[Mark
     """The line above the plot on which each mark's words stand, so that no two touch."""
     levels: dict[Mark, int] = {}
     taken: list[tuple[int, float, float]] = []
-    for mark in sorted(marks, key=lambda m: m.value):
+    for mark in sorted((mark for mark in marks if mark.label), key=lambda m: m.value):
         half = text_width(mark.label, SMALL, "bold") / 2 + 0.04
         left, right, level = place[mark] - half, place[mark] + half, 0
         while any(at == level and left < end and right > start for at, start, end in taken):
@@ -141,9 +158,7 @@ def write_headings(sheet: Sheet, columns: Sequence[Column], label_heading: str, 
     """Column headings, their last lines on one level just above the rows, with a rule below."""
     bottom = layout.body[0] - 0.06
     sheet.rule(bottom, EDGE, layout.width - EDGE)
-    for x, heading, ha in [(EDGE, label_heading, "left")] + [
-        (layout.x[c.key], c.heading, c.ha) for c in columns
-    ]:
+    for x, heading, ha in [(EDGE, label_heading, "left")] + [(layout.x[c.key], c.heading, c.ha) for c in columns]:
         first = bottom - 0.1 - (block_height(heading) - block_height(""))
         sheet.text(x, first, heading, weight="bold", ha=ha)
 
@@ -170,9 +185,9 @@ def draw_marks(sheet: Sheet, axes: Axes, marks: Sequence[Mark], scale: Scale, la
     places = mark_places(marks, layout.plot, scale)
     levels = mark_levels(marks, places)
     for mark in marks:
-        color, dashes = (VERMILLION, (0, (4, 2))) if mark.kind == "advertised" else (GREY, (0, (1, 1.5)))
-        axes.axvline(mark.value, color=color, lw=1.3, ls=dashes, zorder=1)
-        y = layout.body[0] - 0.15 - levels[mark] * 0.16
+        color, dashes, width = MARKS[mark.kind]
+        axes.axvline(mark.value, color=color, lw=width, ls=dashes, zorder=1)
+        y = layout.body[0] - 0.15 - levels.get(mark, 0) * 0.16
         sheet.text(places[mark], y, mark.label, size=SMALL, weight="bold", color=color, ha="center")
 
 
@@ -255,7 +270,8 @@ def draw(
     levels = mark_levels(marks, mark_places(marks, layout.plot, scale))
     above = EDGE + (block_height(heading, TITLE) + 0.08 if title else 0.0)
     layout = moved(layout, above + header_height(columns, label_heading, levels))
-    label = wrapped(scale.label, PLOT + 0.3)
+    centre = (layout.plot[0] + layout.plot[1]) / 2
+    label = wrapped(scale.label, 2 * (min(centre, layout.width - centre) - EDGE))
     foot = layout.body[1] + 0.28 + favours_height(scale) + block_height(label) + 0.06
     sheet = Sheet(layout.width, foot + (block_height(below, SMALL) + 0.1 if below else 0.02))
     sheet.text(EDGE, EDGE + 0.08, heading, size=TITLE, weight="bold")

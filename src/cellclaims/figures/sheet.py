@@ -59,9 +59,7 @@ class Sheet:
         }
         first = y + TO_BASELINE * size / 72
         lines = enumerate(words.split("\n"))
-        return [
-            self.page.text(x, first + n * LEADING * size / 72, line, **style) for n, line in lines if line
-        ]
+        return [self.page.text(x, first + n * LEADING * size / 72, line, **style) for n, line in lines if line]
 
     def line(self, x: tuple[float, float], y: tuple[float, float], **style: object) -> None:
         """A straight line from ``(x[0], y[0])`` to ``(x[1], y[1])``."""
@@ -71,15 +69,11 @@ class Sheet:
         """A horizontal line across the sheet or from ``left`` to ``right``."""
         self.line((left, self.width if right is None else right), (y, y), **style)
 
-    def box(
-        self, x: float, y: float, width: float, height: float, *, rounded: float = 0.0, **style: object
-    ) -> None:
+    def box(self, x: float, y: float, width: float, height: float, *, rounded: float = 0.0, **style: object) -> None:
         """A rectangle with its top left corner at ``(x, y)``, its corners rounded by ``rounded`` inches."""
         if rounded:
             shape = f"round,pad=0,rounding_size={rounded}"
-            self.page.add_patch(
-                FancyBboxPatch((x, y), width, height, boxstyle=shape, mutation_aspect=1, **style)
-            )
+            self.page.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=shape, mutation_aspect=1, **style))
         else:
             self.page.add_patch(Rectangle((x, y), width, height, **style))
 

@@ -43,8 +43,7 @@ def svg_text(fig: Figure, *, alt: str, name: str) -> str:
     text = IDENTIFIER.sub(rf"\g<1>{name}-\g<2>", text[text.index("<svg") :])
     first = alt.partition(". ")[0].rstrip(".")
     words = (
-        f'<title id="{name}-title">{html.escape(first)}</title>\n'
-        f' <desc id="{name}-desc">{html.escape(alt)}</desc>\n'
+        f'<title id="{name}-title">{html.escape(first)}</title>\n <desc id="{name}-desc">{html.escape(alt)}</desc>\n'
     )
     start = text.replace("<svg ", f'<svg role="img" aria-labelledby="{name}-title {name}-desc" ', 1)
     head, end, rest = start.partition(">\n")

@@ -17,7 +17,10 @@ STYLE_FILE = Path(__file__).with_name("cellclaims.mplstyle")
 #: that a greyscale print says the same.
 BLACK, GREY, PALE = "#000000", "#595959", "#E3E3E3"
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
-ORANGE, VERMILLION, PURPLE, YELLOW = "#E69F00", "#D55E00", "#CC79A7", "#F0E442"
+ORANGE, VERMILLION, YELLOW = "#E69F00", "#D55E00", "#F0E442"
+
+#: Vermillion for words: dark enough on white (5 to 1) for small letters.
+VERMILLION_INK = "#B84E00"
 
 #: Point sizes: nothing a reader has to read is smaller than 8.
 BODY, SMALL, TITLE = 8.5, 8.0, 10.0

@@ -1,0 +1,129 @@
+"""What a figure says about a pool in words: how many reports, which model, how much they differ, which counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cellclaims.reporting.rounding import interval, number, p_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cellclaims.pools import Pool
+
+#: How the choices in a pool's settings are called in a figure.
+METHODS = {
+    "EE": "common effect", "DL": "random effects, DerSimonian-Laird", "PM": "random effects, Paule-Mandel",
+    "ML": "random effects, ML", "REML": "random effects, REML",
+}  # fmt: skip
+MODELS = {
+    "binomial_normal": "binomial-normal model, maximum likelihood", "beta_binomial": "beta-binomial model",
+    "mantel_haenszel": "Mantel-Haenszel", "peto": "Peto", "multilevel": "multilevel model, REML",
+    "bayes_normal": "Bayesian normal model", "bayes_binomial_normal": "Bayesian binomial-normal model",
+}  # fmt: skip
+
+#: Models whose heterogeneity is a spread on the logit and nothing else.
+BINOMIAL = ("binomial_normal", "beta_binomial", "bayes_binomial_normal")
+TESTS = {
+    "z": "normal interval", "t": "t interval", "knha": "Hartung-Knapp interval",
+    "adhoc": "Hartung-Knapp interval, never narrower than the standard one",
+}  # fmt: skip
+
+#: Pools of so few reports are labelled wherever they are shown.
+FEW = range(2, 5)
+
+#: Letters of the remarks below a figure.
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def count_words(k: int) -> str:
+    """How many reports a pool has, and what that means for it.
+
+    Examples
+    --------
+    >>> [count_words(k) for k in (0, 1, 3, 16)]
+    ['no report qualifies', 'one report: shown, not pooled', 'k = 3, few reports', 'k = 16']
+    """
+    if k == 0:
+        return "no report qualifies"
+    if k == 1:
+        return "one report: shown, not pooled"
+    return f"k = {k}, few reports" if k in FEW else f"k = {k}"
+
+
+def effect_words(estimate: float, low: float, high: float, decimals: int) -> str:
+    """An estimate with its interval; without limits the estimate alone; without anything, nothing."""
+    if math.isnan(estimate):
+        return ""
+    words = number(estimate, decimals)
+    return words if math.isnan(low + high) else f"{words} ({interval(low, high, decimals)})"
+
+
+def settings_words(settings: Mapping[str, object]) -> str:
+    """The model of a pool in words.
+
+    Examples
+    --------
+    >>> settings_words({"model": "normal", "method": "REML", "test": "knha"})
+    'random effects, REML; Hartung-Knapp interval'
+    """
+    model = str(settings.get("model", ""))
+    method = str(settings.get("method", ""))
+    first = MODELS.get(model) or METHODS.get(method) or model.replace("_", " ")
+    test = str(settings.get("test", "") or "")
+    return "; ".join(part for part in (first, TESTS.get(test, test)) if part)
+
+
+def statistic(fit: object, name: str) -> float:
+    """One number of a fit, NaN where the model has no such number."""
+    value = getattr(fit, name, None)
+    return math.nan if value is None else float(np.asarray(value))
+
+
+def heterogeneity_words(pool: Pool) -> str:
+    """How much the reports of a pool differ, in the terms that its model has.
+
+    A normal model has τ², I², Q and its P value. A binomial model has τ² on the logit only: its reports have
+    no fixed sampling variance to set τ² against.
+    """
+    tau2, i2, q, q_p = (statistic(pool.fit, name) for name in ("tau2", "I2", "Q", "Q_p"))
+    parts = [f"τ² = {number(tau2, 2)}"] if math.isfinite(tau2) else []
+    if pool.settings.get("model") in BINOMIAL:
+        return f"Heterogeneity: {parts[0]} on the logit" if parts else ""
+    if math.isfinite(i2):
+        parts.append(f"I² = {number(i2, 0)} %")
+    if math.isfinite(q + q_p):
+        parts.append(f"Q = {number(q, 1)} on {len(pool.rows) - 1} df ({p_value(q_p)})")
+    return f"Heterogeneity: {', '.join(parts)}".replace(" = ", "\u00a0=\u00a0") if parts else ""
+
+
+def model_notes(pools: Sequence[Pool]) -> list[str]:
+    """How the pools were made, said once for all that were made alike."""
+    made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and len(pool.rows) > 1]
+    return [f"Pooled by {words}." for words in dict.fromkeys(made) if words]
+
+
+def numbers_words(row: pd.Series) -> str:
+    """Events of patients ("4/15"), patients alone, or with a control group both groups ("45 v 44")."""
+    n, events, controls = (float(row.get(name, math.nan)) for name in ("n", "events", "n_control"))
+    if math.isnan(n):
+        return ""
+    if not math.isnan(events):
+        return f"{number(events, 0)}/{number(n, 0)}"
+    return number(n, 0) if math.isnan(controls) else f"{number(n, 0)} v {number(controls, 0)}"
+
+
+def total_words(rows: pd.DataFrame) -> str:
+    """The printed counts of a pool together: "106/236", "271", "45 v 44"; nothing where one is missing."""
+    counts = [name for name in ("n", "events", "n_control") if name in rows and rows[name].notna().all()]
+    return numbers_words(rows[counts].sum()) if "n" in counts else ""
+
+
+def remark_letters(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
+    """A letter for every different note on a row, in order of appearance."""
+    notes = [note for rows in frames if "note" in rows for note in rows["note"] if note]
+    return {note: LETTERS[number % 26] * (number // 26 + 1) for number, note in enumerate(dict.fromkeys(notes))}
