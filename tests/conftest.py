@@ -6,9 +6,10 @@ import functools
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import nbformat
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -72,3 +73,47 @@ def shared() -> Path:
             pytest.fail("the folder 'shared' is expected beside the repository on CI")
         pytest.skip("no folder 'shared' beside the repository: nothing to compare with")
     return folder
+
+
+#: A cell is its text (markdown), or its code with its tags.
+Cells = list[str | tuple[str, ...]]
+
+OPENING = "# Does it double?\n\n**Question.** Is twice the dose twice\nthe number?"
+PARAMETERS = """\
+DOSE: float = 2.0  # how much of it
+PARTS: list[str] = ["whole"]  # which parts of it
+LIMIT: int | None = None  # at most so many
+DATA: str = "../data"  # folder of the evidence
+FIGURES: str = "../figures"  # folder of the figures
+REPORTS: str = "../reports"  # folder of the pools
+"""
+
+
+def write_notebook(path: Path, cells: Cells) -> Path:
+    """Write a small notebook: text as markdown cells, ``(code, *tags)`` as code cells, with ids that say where."""
+    book = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    for number, cell in enumerate(cells):
+        made = (
+            nbformat.v4.new_markdown_cell(cell)
+            if isinstance(cell, str)
+            else nbformat.v4.new_code_cell(cell[0], metadata={"tags": list(cell[1:])} if cell[1:] else {})
+        )
+        made["id"] = f"own-{number}"
+        book.cells.append(made)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(book, path)
+    return path
+
+
+@pytest.fixture
+def small_review(tmp_path: Path) -> Callable[..., Path]:
+    """A made-up review in an empty folder: ``small_review(*cells, name=...)`` adds a notebook and returns it."""
+    (tmp_path / "data").mkdir()
+    protocol = (REPOSITORY / "data" / "protocol.yml").read_bytes()
+    (tmp_path / "data" / "protocol.yml").write_bytes(protocol)
+
+    def add(*cells: str | tuple[str, ...], name: str = "01_double") -> Path:
+        start: Cells = [OPENING, (PARAMETERS, "parameters")]
+        return write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", [*start, *cells])
+
+    return add

@@ -79,7 +79,8 @@ def run_notebook(
     target = target_of(source, into)
     placed = injected_places(parameters, values, source, into)
     scratch = target.with_suffix(".running.ipynb")
-    _execute(source, scratch, values | placed, progress)
+    kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    _execute(source, scratch, values | placed, kernel, progress)
     executed = without_run_traces(read(scratch), notebook, placed)
     write_atomically(target, as_text(executed))
     scratch.unlink()
@@ -167,7 +168,7 @@ def injected_places(
     }
 
 
-def _execute(source: Path, scratch: Path, values: Mapping[str, object], progress: bool) -> None:
+def _execute(source: Path, scratch: Path, values: Mapping[str, object], kernel: str, progress: bool) -> None:
     """Run papermill; its file of a failed run stays behind as ``scratch``."""
     import nbclient.exceptions
     import papermill
@@ -182,7 +183,13 @@ def _execute(source: Path, scratch: Path, values: Mapping[str, object], progress
     try:
         with _kernel_environment() as config:
             papermill.execute_notebook(
-                *paths, dict(values), cwd=source.resolve().parent, progress_bar=bar, config=config
+                *paths,
+                dict(values),
+                kernel_name=kernel,
+                language="python",
+                cwd=source.resolve().parent,
+                progress_bar=bar,
+                config=config,
             )
     except papermill.PapermillExecutionError as error:
         raise NotebookError(_failure(source, scratch, "\n".join(error.traceback) or str(error))) from None
@@ -218,15 +225,15 @@ def _failure(source: Path, scratch: Path, trace: str) -> str:
 
 
 def _failing_cell(scratch: Path) -> str:
-    """Where it failed, by papermill's record in the half-run notebook; cells count from 1."""
+    """Where it failed: the last cell that papermill's record calls started; cells count from 1."""
     if not scratch.exists():
         return " before its first cell"
     cells = [cell for cell in read(scratch).cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
-    for number, cell in enumerate(cells, start=1):
-        record = cell.metadata.get("papermill", {})
-        if record.get("exception") or record.get("status") == "running":
-            return f" in cell {number}: {cell.source.strip().splitlines()[0]}"
-    return ""
+    started = [number for number, cell in enumerate(cells) if cell.metadata.papermill.get("start_time")]
+    if not started:
+        return " before its first cell"
+    first_line = cells[started[-1]].source.strip().partition("\n")[0]
+    return f" in cell {started[-1] + 1}: {first_line}"
 
 
 def without_run_traces(executed: NotebookNode, source: NotebookNode, placed: Collection[str] = ()) -> NotebookNode:
