@@ -6,8 +6,9 @@ keeps its line number; a *fault* is a place where something else was expected.
 
 from __future__ import annotations
 
+from cellclaims.tables.describe import dictionary, write_dictionary
 from cellclaims.tables.faults import Fault
 from cellclaims.tables.read import Evidence, load
 from cellclaims.tables.schema import Column, Schema, Table, read_schema
 
-__all__ = ["Column", "Evidence", "Fault", "Schema", "Table", "load", "read_schema"]
+__all__ = ["Column", "Evidence", "Fault", "Schema", "Table", "dictionary", "load", "read_schema", "write_dictionary"]

@@ -171,7 +171,7 @@ def interval_is_symmetric(evidence: Evidence) -> Iterator[Finding]:
         for line, estimate, low, high in zip(rows.index, rows.estimate, rows.ci_low, rows.ci_high, strict=True):
             slack = 2 * half_unit(estimate) + half_unit(low) + half_unit(high) + 0.1 * abs(high - low)
             off = abs((high - estimate) - (estimate - low))
-            if off > slack:
+            if low <= estimate <= high and off > slack:  # a limit on the wrong side has a rule of its own
                 column, limit = ("ci_high", high) if high - estimate > estimate - low else ("ci_low", low)
                 middle = f"a limit as far from {estimate:g} as the other one"
                 yield Finding(table, line, column, middle, f"{limit:g}")

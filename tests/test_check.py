@@ -1,0 +1,347 @@
+"""Every rule on a made-up data folder: what it must catch, what it must let pass; and the report that people read."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cellclaims import tables
+from cellclaims.tables import check, rules
+from cellclaims.tables.cohorts import overlaps
+from cellclaims.tables.read import Evidence
+from cellclaims.tables.schema import read_schema
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+MADE_UP = Path(__file__).resolve().parent / "made_up"
+ALL_RULES = {rule.__name__: rule for rule in (*rules.RULES, *rules.CHECKED_ONLY)}
+
+Edit = Callable[[Evidence], Evidence]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the made-up data folder with the real ``datapackage.json``."""
+    target = tmp_path / "data"
+    shutil.copytree(MADE_UP, target)
+    shutil.copy(REPOSITORY / "data" / "datapackage.json", target)
+    return target
+
+
+@pytest.fixture(scope="module")
+def made_up(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    target = tmp_path_factory.mktemp("made_up") / "data"
+    shutil.copytree(MADE_UP, target)
+    shutil.copy(REPOSITORY / "data" / "datapackage.json", target)
+    return tables.load(target)
+
+
+def put(table: str, line: int, /, **cells: object) -> Edit:
+    """An edit: other values in one row."""
+
+    def edit(evidence: Evidence) -> Evidence:
+        frame = getattr(evidence, table).copy()
+        for column, value in cells.items():
+            frame.loc[line, column] = value
+        return dataclasses.replace(evidence, **{table: frame})
+
+    return edit
+
+
+def again(table: str, line: int) -> Edit:
+    """An edit: one row stands a second time, at the end."""
+
+    def edit(evidence: Evidence) -> Evidence:
+        frame = getattr(evidence, table)
+        frame = pd.concat([frame, frame.loc[[line]]])
+        frame.index = pd.RangeIndex(2, 2 + len(frame), name="line")
+        return dataclasses.replace(evidence, **{table: frame})
+
+    return edit
+
+
+def both(*edits: Edit) -> Edit:
+    def edit(evidence: Evidence) -> Evidence:
+        for one in edits:
+            evidence = one(evidence)
+        return evidence
+
+    return edit
+
+
+#: rule -> (what it must catch, the table, line and column that it must name).
+CAUGHT: dict[str, tuple[Edit, tuple[str, int, str]]] = {
+    "events_at_most_n": (put("binary", 2, events=19), ("binary", 2, "events")),
+    "n_at_most_arm": (put("continuous", 2, n=21), ("continuous", 2, "n")),
+    "count_or_percent_given": (put("binary", 4, events=None, percent=None), ("binary", 4, "events")),
+    "percent_agrees_with_count": (put("binary", 2, percent_printed="33.4"), ("binary", 2, "percent_printed")),
+    "percent_can_be_a_count": (put("binary", 7, percent_printed="82"), ("binary", 7, "percent_printed")),
+    "percent_equals_printed": (put("binary", 2, percent=33), ("binary", 2, "percent")),
+    "status_has_month": (put("binary", 2, months=None), ("binary", 2, "months")),
+    "definition_fits_outcome": (put("binary", 8, definition_id="graft_failure"), ("binary", 8, "definition_id")),
+    "curve_never_rises": (put("survival", 3, percent=81), ("survival", 3, "percent")),
+    "counts_entered_once": (again("binary", 2), ("binary", 9, "timing")),
+    "spread_fits_its_type": (put("continuous", 2, dispersion_low=None), ("continuous", 2, "dispersion_low")),
+    "spread_not_negative": (put("continuous", 2, dispersion_low=-1.0), ("continuous", 2, "dispersion_low")),
+    "spread_around_centre": (put("continuous", 8, center=48), ("continuous", 8, "center")),
+    "median_without_sd": (put("continuous", 2, center_type="median"), ("continuous", 2, "dispersion_type")),
+    "unit_is_tidied": (put("continuous", 9, unit="U/day"), ("continuous", 9, "unit")),
+    "unit_fits_outcome": (put("continuous", 8, unit="mmol/L"), ("continuous", 8, "unit")),
+    "level_is_possible": (put("continuous", 2, center=85), ("continuous", 2, "center")),
+    "change_is_after_baseline": (put("continuous", 4, months=0), ("continuous", 4, "months")),
+    "change_agrees_with_levels": (put("continuous", 4, center=-0.8), ("continuous", 4, "center")),
+    "limits_around_estimate": (put("pooled_elsewhere", 2, ci_high=-0.6), ("pooled_elsewhere", 2, "ci_high")),
+    "interval_is_symmetric": (put("pooled_elsewhere", 2, ci_high=0.2), ("pooled_elsewhere", 2, "ci_high")),
+    "limits_in_pairs": (put("survival", 2, ci_low=None), ("survival", 2, "ci_low")),
+    "contrast_says_something": (put("contrasts", 4, p_value_printed=""), ("contrasts", 4, "estimate")),
+    "p_value_as_printed": (put("contrasts", 2, p_value=0.01), ("contrasts", 2, "p_value")),
+    "ratio_above_zero": (put("contrasts", 3, ci_low=-0.3), ("contrasts", 3, "ci_low")),
+    "measures_entered_once": (again("continuous", 5), ("continuous", 10, "source_id")),
+    "control_names_comparator": (put("arms", 4, comparator=""), ("arms", 4, "comparator")),
+    "cells_fit_role": (put("arms", 4, gets_cells="yes"), ("arms", 4, "gets_cells")),
+    "part_of_an_arm": (put("arms", 3, part_of="sells"), ("arms", 3, "part_of")),
+    "part_within_whole": (put("arms", 3, n_enrolled=21), ("arms", 3, "n_enrolled")),
+    "analysed_at_most_enrolled": (put("arms", 5, n_analysed=16), ("arms", 5, "n_analysed")),
+    "report_has_cohort": (put("cohorts", 3, study_id="gamma2022"), ("studies", 3, "study_id")),
+    "cohort_arm_exists": (put("cohorts", 4, arm_id="al"), ("cohorts", 4, "arm_id")),
+    "randomised_fits_design": (put("studies", 3, randomised="yes"), ("studies", 3, "randomised")),
+    "report_entered_once": (put("studies", 3, doi="10.9999/alpha"), ("studies", 3, "doi")),
+    "registry_numbers_have_form": (put("studies", 2, registry_id="NCT0000001"), ("studies", 2, "registry_id")),
+    "source_speaks_of_report": (put("binary", 2, source_id="beta_abs"), ("binary", 2, "source_id")),
+    "text_beyond_has_source": (put("thresholds", 2, url="https://example.org/x"), ("thresholds", 2, "url")),
+    "claims_exist": (put("beyond_evidence", 2, claim_ids="share;sight"), ("beyond_evidence", 2, "claim_ids")),
+    "figure_fits_kind_of_claim": (put("claims", 2, value=130), ("claims", 2, "value")),
+    "document_has_checksum": (put("documents", 2, sha256=""), ("documents", 2, "sha256")),
+    "anomaly_names_record": (put("anomalies", 2, record_id="alpha2002"), ("anomalies", 2, "record_id")),
+    "step_can_be_set": (put("handling", 3, value="twenty"), ("handling", 3, "value")),
+    "step_fits_anomaly": (put("handling", 3, study_id="beta2021"), ("handling", 3, "study_id")),
+    "step_finds_rows": (put("handling", 3, months=11), ("handling", 3, "table")),
+}
+
+#: rule -> what it must let pass although it is close to what it catches.
+PASSED: dict[str, Edit] = {
+    "events_at_most_n": put("binary", 2, events=18),
+    "n_at_most_arm": put("continuous", 2, n=20),  # enrolled, though fewer were analysed
+    "count_or_percent_given": put("binary", 4, events=None),
+    "percent_agrees_with_count": put("binary", 2, percent_printed="33"),
+    "percent_can_be_a_count": put("binary", 7, percent_printed="86.7"),
+    "percent_equals_printed": put("binary", 6, percent=33.3),  # printed as 1/3
+    "status_has_month": put("binary", 8, months=None),
+    "definition_fits_outcome": put("binary", 5, definition_id="honeymoon"),  # composite_primary gathers several
+    "curve_never_rises": put("survival", 3, percent=80),
+    "counts_entered_once": both(again("binary", 2), put("binary", 9, source_id="review_sec")),
+    "spread_fits_its_type": put("continuous", 4, dispersion_type="sd", dispersion_low=0.8),
+    "spread_not_negative": put("continuous", 2, dispersion_low=0.0),
+    "spread_around_centre": put("continuous", 8, center=47),
+    "median_without_sd": put("continuous", 8, dispersion_type="range"),
+    "unit_is_tidied": put("continuous", 9, unit_printed="units/kg/day"),
+    "unit_fits_outcome": put("continuous", 8, unit="%"),
+    "level_is_possible": put("continuous", 2, center=15.0),
+    "change_is_after_baseline": put("continuous", 4, months=1),
+    "change_agrees_with_levels": put("continuous", 4, center=-0.95),  # 8.5 and 7.51 may be 0.055 off in all
+    "limits_around_estimate": put("pooled_elsewhere", 2, ci_high=-0.5),
+    "interval_is_symmetric": put("pooled_elsewhere", 2, ci_high=-0.19),
+    "limits_in_pairs": put("survival", 2, ci_low=None, ci_high=None),
+    "contrast_says_something": put("contrasts", 2, p_value=None, p_value_printed=""),
+    "p_value_as_printed": put("contrasts", 3, p_value_printed="<0.01"),
+    "ratio_above_zero": put("contrasts", 2, ci_low=-1.3),  # a difference may be below zero
+    "measures_entered_once": both(again("continuous", 5), put("continuous", 10, months=6)),
+    "control_names_comparator": put("arms", 4, comparator="sham"),
+    "cells_fit_role": put("arms", 4, comparator="islets_other_regimen", gets_cells="yes"),
+    "part_of_an_arm": put("arms", 3, part_of="placebo"),
+    "part_within_whole": put("arms", 3, n_enrolled=20),
+    "analysed_at_most_enrolled": put("arms", 6, n_enrolled=None, n_analysed=31),  # enrolled is not printed
+    "report_has_cohort": put("cohorts", 3, cohort_id="another"),
+    "cohort_arm_exists": put("cohorts", 4, arm_id=""),
+    "randomised_fits_design": put("studies", 2, randomised=""),  # the sources disagree
+    "report_entered_once": put("studies", 3, doi=""),
+    "registry_numbers_have_form": put("studies", 2, registry_id="ChiCTR-ONC-10000985; IRCT2016070428786N1"),
+    "source_speaks_of_report": put("binary", 2, source_id="beta_abs", locator="discussion of beta2021"),
+    "text_beyond_has_source": put("thresholds", 2, url="https://example.org/unused"),
+    "claims_exist": put("beyond_evidence", 2, claim_ids="treated"),
+    "figure_fits_kind_of_claim": put("claims", 2, value=100),
+    "document_has_checksum": put("documents", 2, sha256="", kind="web page"),
+    "anomaly_names_record": put("anomalies", 2, record_id="review", table="pooled_elsewhere"),
+    "step_can_be_set": put("handling", 3, value=""),  # sets to missing
+    "step_fits_anomaly": put("handling", 3, study_id="beta2021", reason="holds patients of alpha2020"),
+    "step_finds_rows": put("handling", 3, months=None),
+}
+
+
+def test_every_rule_has_something_to_catch_and_something_to_let_pass():
+    assert set(CAUGHT) == set(PASSED) == set(ALL_RULES)
+    assert len(ALL_RULES) == len(rules.RULES) + len(rules.CHECKED_ONLY)
+    assert all(rule.__doc__ for rule in ALL_RULES.values())
+
+
+def test_the_made_up_folder_holds_one_known_fault_and_no_other(folder):
+    found = check.faults(folder)
+    assert [(fault.row, fault.anomaly_id) for fault in found] == [(3, "a01")]
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_rule_catches(name, made_up):
+    edit, place = CAUGHT[name]
+    found = [(f.table, f.line, f.column) for f in ALL_RULES[name](edit(made_up))]
+    before = [(f.table, f.line, f.column) for f in ALL_RULES[name](made_up)]
+    assert place in found
+    assert place not in before
+
+
+@pytest.mark.parametrize("name", CAUGHT)
+def test_rule_is_applied_with_its_file_and_name(name, made_up):
+    """Taking a rule out of the lists, or losing its place on the way, fails here."""
+    edit, (table, line, column) = CAUGHT[name]
+    schema = read_schema(made_up.folder)
+    found = rules.faults(edit(made_up), schema, (*rules.RULES, *rules.CHECKED_ONLY))
+    wanted = (schema.tables[table].path, line, column, name)
+    assert wanted in [(f.file, f.row, f.column, f.rule) for f in found if not f.anomaly_id]
+
+
+@pytest.mark.parametrize("name", PASSED)
+def test_rule_lets_pass(name, made_up):
+    known = list(ALL_RULES[name](made_up))
+    assert list(ALL_RULES[name](PASSED[name](made_up))) == known
+
+
+MORE = {
+    "n_at_most_arm": [
+        (put("binary", 2, n=21), ("binary", 2, "n")),
+        (put("survival", 2, n_at_risk=16), ("survival", 2, "n_at_risk")),
+    ],
+    "spread_fits_its_type": [
+        (put("continuous", 2, dispersion_high=2.0), ("continuous", 2, "dispersion_high")),
+        (put("continuous", 8, dispersion_high=None), ("continuous", 8, "dispersion_high")),
+        (put("continuous", 4, dispersion_low=0.5), ("continuous", 4, "dispersion_low")),
+    ],
+    "percent_agrees_with_count": [(put("binary", 6, percent_printed="1/4"), ("binary", 6, "percent_printed"))],
+    "percent_equals_printed": [
+        (put("binary", 2, percent_printed=""), ("binary", 2, "percent")),
+        (put("binary", 2, percent=None), ("binary", 2, "percent")),
+    ],
+    "change_is_after_baseline": [(put("continuous", 7, kind="level"), ("continuous", 7, "kind"))],
+    "limits_around_estimate": [
+        (put("survival", 2, ci_low=81), ("survival", 2, "ci_low")),
+        (put("contrasts", 2, estimate=None, ci_low=0.4), ("contrasts", 2, "ci_low")),
+    ],
+    "control_names_comparator": [(put("arms", 2, comparator="placebo"), ("arms", 2, "comparator"))],
+    "cells_fit_role": [(put("arms", 2, gets_cells="no"), ("arms", 2, "gets_cells"))],
+    "part_of_an_arm": [
+        (put("arms", 2, part_of="placebo"), ("arms", 3, "part_of")),
+        (put("arms", 3, part_of="cells_high"), ("arms", 3, "part_of")),
+    ],
+    "report_entered_once": [
+        (put("studies", 3, pmid="11111111"), ("studies", 3, "pmid")),
+        (put("studies", 3, pmcid="PMC1111111"), ("studies", 3, "pmcid")),
+    ],
+    "figure_fits_kind_of_claim": [(put("claims", 3, value=51), ("claims", 3, "value"))],
+    "text_beyond_has_source": [(put("beyond_evidence", 2, url="https://example.org/y"), ("beyond_evidence", 2, "url"))],
+    "unit_is_tidied": [(put("contrasts", 2, unit_printed="per cent"), ("contrasts", 2, "unit_printed"))],
+    "step_can_be_set": [
+        (put("handling", 3, column="patients"), ("handling", 3, "column")),
+        (put("handling", 2, column="n"), ("handling", 2, "column")),
+    ],
+    "counts_entered_once": [(again("survival", 2), ("survival", 4, "source_id"))],
+    "measures_entered_once": [(again("contrasts", 2), ("contrasts", 5, "source_id"))],
+    "source_speaks_of_report": [(put("continuous", 2, source_id="gamma_abs"), ("continuous", 2, "source_id"))],
+}
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in MORE.items() for case in cases])
+def test_rule_catches_its_other_half(name, case, made_up):
+    edit, place = case
+    found = [(f.table, f.line, f.column) for f in ALL_RULES[name](edit(made_up))]
+    assert place in found
+
+
+def test_an_anomaly_excuses_only_the_figure_that_it_quotes(made_up):
+    other = put("binary", 3, percent_printed="41", percent=41.0)(made_up)
+    schema = read_schema(made_up.folder)
+    assert [f.anomaly_id for f in rules.faults(made_up, schema)] == ["a01"]
+    assert [f.anomaly_id for f in rules.faults(other, schema)] == [""]
+
+
+@pytest.mark.parametrize(
+    "cells", [{"record_id": "beta2021"}, {"outcome": "death"}, {"kind": "overlap"}], ids=lambda cells: next(iter(cells))
+)
+def test_an_anomaly_of_another_report_outcome_or_kind_excuses_nothing(made_up, cells):
+    found = rules.faults(put("anomalies", 2, **cells)(made_up), read_schema(made_up.folder), ALL_RULES.values())
+    assert "" in [f.anomaly_id for f in found if f.rule == "percent_agrees_with_count"]
+
+
+def test_reports_of_one_cohort_are_named_and_others_are_not(made_up):
+    reports = [("alpha2020", "cells"), ("beta2021", "all"), ("gamma2022", "all")]
+    (found,) = overlaps(made_up, reports)
+    assert (found.first, found.second, found.patients) == (reports[1], reports[2], "cohort centre")
+    assert overlaps(made_up, [reports[0], reports[1], ("gamma2022", "pancreas")]) == []
+    assert len(overlaps(made_up, [reports[1], ("gamma2022", "")])) == 1  # the whole report holds that arm
+
+
+def test_an_arm_and_its_part_share_patients_and_two_arms_do_not(made_up):
+    arms = [("alpha2020", "cells"), ("alpha2020", "cells_high"), ("alpha2020", "placebo")]
+    (found,) = overlaps(made_up, arms)
+    assert (found.first, found.second) == (arms[0], arms[1])
+    assert overlaps(made_up, [arms[0], arms[0]])
+
+
+def test_real_pools_may_not_hold_two_reports_of_edmonton():
+    evidence = tables.load(REPOSITORY / "data")
+    assert overlaps(evidence, [("shapiro2006", "ita"), ("ryan2005", "all")])
+    assert not overlaps(evidence, [("badet2007", "all"), ("gerber2008", "sik_iak")])
+
+
+def test_the_committed_data_hold_no_fault_that_is_not_known():
+    unknown = [str(fault) for fault in check.faults(REPOSITORY / "data") if not fault.anomaly_id]
+    assert unknown == []
+
+
+#: Anomalies of the evidence whose fault a rule can see in the figures themselves.
+SEEN = "a01 a05 a06 a14 a38 a39 a46 a50 a51".split()
+
+
+def test_the_recorded_anomalies_that_can_be_computed_are_found():
+    found = {fault.anomaly_id for fault in check.faults(REPOSITORY / "data")}
+    assert set(SEEN) <= found
+
+
+def test_report_prints_every_part_of_a_fault_and_fails(folder):
+    path = folder / "published" / "binary.csv"
+    path.write_text(path.read_text().replace("first_infusion,6,18,33.3,33.3", "first_infusion,19,18,33.3,33.3"))
+    text, status = check.report(folder)
+    assert status == 1
+    block = text.split("\n\n")[0].splitlines()
+    assert block[0] == "published/binary.csv, row 2, column events"
+    assert [line.split(maxsplit=1)[0] for line in block[1:]] == ["expected", "found", "rule"]
+    assert "at most n = 18" in block[1] and block[2].endswith("19") and block[3].endswith("events_at_most_n")
+    assert "a01  published/binary.csv, row 3, column percent_printed" in text
+    assert text.splitlines()[-1].endswith("2 faults, 1 known of the sources.")
+
+
+def test_report_of_good_data_lists_known_faults_and_unused_sources_and_passes(folder, capsys):
+    assert check.check_command(folder) == 0
+    text = capsys.readouterr().out
+    assert "a01  published/binary.csv, row 3, column percent_printed: expected 38.89 percent" in text
+    assert "Sources of published/sources.csv that no figure comes from, 1 (no fault): never_used" in text
+    assert "Sources of beyond_glucose/sources.csv that no figure comes from, 1 (no fault): ce003" in text
+    assert text.splitlines()[-1].endswith("0 faults, 1 known of the sources.")
+
+
+def test_report_of_a_folder_without_declarations_is_one_line(tmp_path):
+    text, status = check.report(tmp_path)
+    assert status == 1
+    assert text.startswith("datapackage.json: expected JSON that declares the tables, found nothing")
+    assert len(text.splitlines()) == 1
+
+
+def test_frictionless_and_the_quick_reader_agree_on_what_is_wrong(folder):
+    """Two independent readers: a fault that one names in a cell, the other names in the same row."""
+    path = folder / "published" / "binary.csv"
+    text = path.read_text()
+    path.write_text(text.replace("at_month,12,first_infusion,6,", "sometimes,12,first_infusion,six,"))
+    ours = {(f.file, f.row, f.column) for f in check.faults(folder)}
+    theirs = {(f.file, f.row, f.column) for f in check._by_frictionless(folder)}
+    assert ours == theirs == {("published/binary.csv", 2, "timing"), ("published/binary.csv", 2, "events")}
