@@ -14,8 +14,9 @@ import pandas as pd
 from cellclaims import units
 from cellclaims.dispersion import MeanSD, combine_groups, mean_and_sd, sd_of_change, se_from_p
 from cellclaims.errors import DataError
+from cellclaims.handling import handled
 from cellclaims.protocol import Protocol
-from cellclaims.selection import Question, Selected, handled, select_levels
+from cellclaims.selection import Question, Selected, select_levels
 from cellclaims.tables import Evidence
 
 #: Forms of a difference between arms, in the protocol's order of preference.

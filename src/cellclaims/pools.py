@@ -17,6 +17,7 @@ from scipy.special import expit, logit, ndtri
 
 from cellclaims import meta
 from cellclaims.effects import FORMS, mean_changes, mean_differences
+from cellclaims.handling import joined
 from cellclaims.meta.counts import clopper_pearson
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question, Selected, independent, select_counts
@@ -78,7 +79,7 @@ def proportion(evidence: Evidence, protocol: Protocol, question: Question, name:
         counts = rows.events.to_numpy(float), rows.n.to_numpy(float)
         fit = meta.glmm(*counts, level=model["level"], test=model["test"], nodes=model["nodes"])
         low, high = clopper_pearson(*counts, model["level"])
-        rows = rows.assign(ci_lb=logit(low), ci_ub=logit(high), weight=_information(*counts, fit))
+        rows = rows.assign(ci_lb=logit(low), ci_ub=logit(high), weight=_information(*counts, fit), **_logits(*counts))
     settings = {
         **model,
         "interval": "Clopper-Pearson" if len(rows) == 1 else f"t with {len(rows) - 1} df on the logit",
@@ -143,6 +144,26 @@ def without(question: Question, studies: Iterable[str]) -> Question:
     return replace(question, exclude=(*question.exclude, *studies))
 
 
+def switched(evidence: Evidence, protocol: Protocol, question: Question, name: str) -> dict[str, Pool]:
+    """The proportion pool again, one anomaly at a time in its alternative handling: those that change a row."""
+    primary = proportion(evidence, protocol, question, name, "primary handling")
+    steps = evidence.handling[(evidence.handling.variant != "primary") & (evidence.handling.table == "binary")]
+    pools = {}
+    for anomaly in dict.fromkeys(steps.anomaly_id):
+        other = replace(question, alternative=(*question.alternative, anomaly))
+        words = "; ".join(dict.fromkeys(steps[steps.anomaly_id == anomaly].reason))
+        study = label(evidence, steps[steps.anomaly_id == anomaly].study_id.iloc[0])
+        pool = proportion(evidence, protocol, other, f"{name}_{anomaly}", f"{study}: {words} ({anomaly})")
+        if not _same_rows(pool, primary):
+            pools[pool.title] = pool
+    return pools
+
+
+def _same_rows(one: Pool, other: Pool) -> bool:
+    columns = ["study_id", "events", "n"]
+    return one.rows[columns].equals(other.rows[columns])
+
+
 @dataclass(frozen=True)
 class _Described:
     """What a pool is called and how it is fitted, before it has rows."""
@@ -190,6 +211,14 @@ def _with_limits(rows: pd.DataFrame, level: float) -> pd.DataFrame:
     return rows.assign(ci_lb=rows.yi - reach, ci_ub=rows.yi + reach)
 
 
+def _logits(events: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
+    """Observed logits and their large-sample variances, infinite where nobody or everybody had the event; the
+    binomial model does not use them.
+    """
+    with np.errstate(divide="ignore"):
+        return {"yi": logit(events / n), "vi": 1 / events + 1 / (n - events)}
+
+
 def _information(events: np.ndarray, n: np.ndarray, fit: Any) -> np.ndarray:
     """Weights in percent: the inverse of the variance of each logit at the pooled proportion, tau2 included."""
     p = np.clip(expit(fit.beta), 1e-6, 1 - 1e-6)
@@ -204,7 +233,7 @@ def _with_control(cells: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
         return cells.head(0).assign(events_control=np.nan, n_control=np.nan)
     other = control.set_index("study_id")[["events", "n", "arm_id", "flag"]].add_suffix("_control")
     both = cells.join(other, on="study_id", how="inner").reset_index(drop=True)
-    flags = [_joined(a, b) for a, b in zip(both.flag, both.flag_control, strict=True)]
+    flags = [joined(a, b) for a, b in zip(both.flag, both.flag_control, strict=True)]
     return both.assign(arm_id=both.arm_id + " v " + both.arm_id_control, flag=flags)
 
 
@@ -224,6 +253,7 @@ def _pool(evidence, protocol, described: _Described, rows: pd.DataFrame, left_ou
         link=[link(evidence, s, x) for s, x in zip(rows.study_id, sources, strict=True)],
     )
     rows, left_out = rows.reindex(columns=ROW_COLUMNS), left_out.reindex(columns=LEFT_OUT_COLUMNS)
+    rows = rows.assign(**{c: rows[c].astype(object).fillna("") for c in ("detail", "note")})
     few = protocol["models"]["few_reports"]
     return Pool(
         **vars(described),
@@ -263,7 +293,3 @@ def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
              number and f"https://clinicaltrials.gov/study/{number[0]}"]  # fmt: skip
     read = evidence.sources.loc[evidence.sources.source_id == source_id.split(";")[0], "url"]
     return next((address for address in known if address), read.iloc[0] if len(read) else "")
-
-
-def _joined(*words: str) -> str:
-    return "; ".join(dict.fromkeys(w for w in words if w))

@@ -17,14 +17,13 @@ import numpy as np
 import pandas as pd
 
 from cellclaims.errors import ProtocolError
+from cellclaims.handling import handled, joined
 from cellclaims.protocol import Protocol
 from cellclaims.tables import Evidence
 
 #: Order of the most favourable report of a cohort; a count without a stated time stands before a fixed month.
 FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
 ESTIMANDS = ("at_month", "ever", "last_follow_up", "most_favourable")
-#: A published handling that takes a row out, and one that changes a figure of it.
-SELECTORS = ("study_id", "arm_id", "outcome", "definition_id", "timing", "months", "kind")
 
 Rule = Callable[[pd.DataFrame], "pd.Series[str]"]
 
@@ -107,59 +106,24 @@ def independent(evidence: Evidence, protocol: Protocol, question: Question, repo
     return Selected(_in_order(kept), _reasons([out]))
 
 
+def series(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+    """Status at every month that a report counts, arms summed: for durability, where cohorts may overlap."""
+    question = question.at(protocol)
+    rows = _described(evidence, handled(evidence, "binary", question.alternative), "binary")
+    rows = rows[(rows.definition_id == question.outcome) & (rows.timing == "at_month") & rows.months.notna()]
+    kept, _ = _apply(rows, [*_eligibility(protocol, question), _counted, _assumed(question), _part_of_a_whole])
+    if kept.empty:
+        return kept
+    months = [_summed(group) for _, group in kept.groupby(["study_id", "months"], sort=True)]
+    return pd.DataFrame(months).reset_index(drop=True)
+
+
 def benchmarks(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
     """Registry rows of the same outcome, to stand beside a pool and never in it."""
     question = question.at(protocol)
     rows = _described(evidence, handled(evidence, "binary", question.alternative), "binary")
     registry = rows.design.isin(protocol["eligibility"]["benchmark_designs"])
     return rows[registry & (rows.definition_id == question.outcome)]
-
-
-def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> pd.DataFrame:
-    """A table with the recorded handling of its anomalies applied: figures set, rows flagged or marked to leave.
-
-    Adds ``flag`` (words) and ``leave`` (the reason, empty when the row stays). The file is not touched, and the
-    printed figure is named in the flag. Raises ProtocolError for an alternative that no anomaly has.
-    """
-    rows = getattr(evidence, table).copy()
-    rows["flag"], rows["leave"] = "", ""
-    for step in _active(evidence.handling, set(alternative)).query("table == @table").itertuples():
-        hit = _selected_by(rows, step)
-        words = f"{step.anomaly_id}: {step.reason}"
-        if step.action == "leave_out":
-            rows.loc[hit, "leave"] = words
-        elif step.action == "set":
-            rows = _set(rows, hit, step, words)
-        else:
-            rows.loc[hit, "flag"] = rows.loc[hit, "flag"].map(lambda old, new=words: _joined(old, new))
-    return rows
-
-
-def _active(handling: pd.DataFrame, alternative: set[str]) -> pd.DataFrame:
-    known = set(handling.loc[handling.variant != "primary", "anomaly_id"])
-    if unknown := sorted(alternative - known):
-        raise ProtocolError(f"expected alternatives among {', '.join(sorted(known))}; found {', '.join(unknown)}")
-    switched = handling.anomaly_id.isin(alternative)
-    return handling[(handling.variant == "primary") ^ switched]
-
-
-def _selected_by(rows: pd.DataFrame, step: object) -> pd.Series:
-    hit = pd.Series(True, index=rows.index)
-    for column in SELECTORS:
-        wanted = getattr(step, column)
-        if column in rows and wanted not in ("", None) and not (isinstance(wanted, float) and np.isnan(wanted)):
-            hit &= rows[column] == wanted
-    return hit
-
-
-def _set(rows: pd.DataFrame, hit: pd.Series, step: object, words: str) -> pd.DataFrame:
-    numeric = pd.api.types.is_numeric_dtype(rows[step.column])
-    printed = rows.loc[hit, step.column].map(lambda x: f"{x:g}" if numeric else str(x))
-    rows.loc[hit, step.column] = float(step.value) if numeric else step.value
-    rows.loc[hit, "flag"] = [
-        _joined(old, f"{words} (printed: {p})") for old, p in zip(rows.loc[hit, "flag"], printed, strict=True)
-    ]
-    return rows
 
 
 def _described(evidence: Evidence, rows: pd.DataFrame, table: str) -> pd.DataFrame:
@@ -182,7 +146,7 @@ def _stand_in(rows: pd.DataFrame) -> pd.DataFrame:
     missing = rows.n.isna() & patients.notna()
     words = [f"n not printed at this time: {p:g} {'analysed' if np.isfinite(a) else 'enrolled'} stand in"
              for p, a in zip(patients[missing], rows.n_analysed[missing], strict=True)]  # fmt: skip
-    rows.loc[missing, "flag"] = [_joined(old, new) for old, new in zip(rows.loc[missing, "flag"], words, strict=True)]
+    rows.loc[missing, "flag"] = [joined(old, new) for old, new in zip(rows.loc[missing, "flag"], words, strict=True)]
     return rows.assign(n=rows.n.fillna(patients), n_stands_in=missing)
 
 
@@ -360,7 +324,7 @@ def _counted_alike(report: pd.DataFrame, best: pd.Series) -> pd.Series:
 def _summed(report: pd.DataFrame) -> pd.Series:
     one = report.iloc[0].copy()
     if len(report) > 1:
-        one["flag"] = _joined(*dict.fromkeys(report.flag), f"{len(report)} arms counted together")
+        one["flag"] = joined(*dict.fromkeys(report.flag), f"{len(report)} arms counted together")
     one["arm_id"] = "+".join(report.arm_id)
     one["line"] = ";".join(str(x) for x in report.line) if len(report) > 1 else one["line"]
     one["events"], one["n"] = report.events.sum(), report.n.sum()
@@ -407,7 +371,3 @@ def cohorts_of(evidence: Evidence, study_id: str, arms: Iterable[str]) -> list[s
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["year", "study_id"]).reset_index(drop=True) if len(rows) else rows
-
-
-def _joined(*words: str) -> str:
-    return "; ".join(w for w in words if w)

@@ -1,1 +1,75 @@
-"""Numbers into words: the only place where a result is rounded."""
+"""Numbers into words: the only place where a result is rounded.
+
+Notebooks and figures take every sentence and table from here, so that prose never holds a typed result.
+"""
+
+from cellclaims.reporting.claim_words import (
+    claim_rows,
+    claims_alt,
+    claims_headline,
+    claims_table,
+    clears_thresholds,
+    match_table,
+    same_rates,
+    unsaid_table,
+)
+from cellclaims.reporting.evidence_words import (
+    anomalies,
+    definitions,
+    evidence_alt,
+    fingerprint,
+    flow_alt,
+    pooled_elsewhere,
+    protocol_outcomes,
+    protocol_verdicts,
+    registered,
+    studies,
+    thresholds,
+    what_was_found,
+)
+from cellclaims.reporting.pool_words import choices, claim_marks, durability, forest_alt, matters, matters_marks
+from cellclaims.reporting.results import Results
+from cellclaims.reporting.sentences import heterogeneity, say
+from cellclaims.reporting.sentences import pooled as pooled_sentence
+from cellclaims.reporting.tables import left_out, table
+from cellclaims.reporting.tables import pooled as pooled_table
+from cellclaims.reporting.tables import reasons as reasons_left_out
+from cellclaims.reporting.tables import reports as reports_of_pool
+
+__all__ = [
+    "Results",
+    "anomalies",
+    "choices",
+    "claim_marks",
+    "claim_rows",
+    "claims_alt",
+    "claims_headline",
+    "claims_table",
+    "clears_thresholds",
+    "definitions",
+    "durability",
+    "evidence_alt",
+    "fingerprint",
+    "flow_alt",
+    "forest_alt",
+    "heterogeneity",
+    "left_out",
+    "match_table",
+    "matters",
+    "matters_marks",
+    "pooled_elsewhere",
+    "pooled_sentence",
+    "pooled_table",
+    "protocol_outcomes",
+    "protocol_verdicts",
+    "reasons_left_out",
+    "registered",
+    "reports_of_pool",
+    "same_rates",
+    "say",
+    "studies",
+    "table",
+    "thresholds",
+    "unsaid_table",
+    "what_was_found",
+]

@@ -1,0 +1,117 @@
+"""Words and small tables made from pools: alternative text, lists of choices, durability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from cellclaims.meta.counts import clopper_pearson
+from cellclaims.pools import Pool, label
+from cellclaims.protocol import Protocol
+from cellclaims.reporting.sentences import reports_of
+from cellclaims.reporting.tables import value_words
+from cellclaims.selection import Question, series
+from cellclaims.tables import Evidence
+
+
+def forest_alt(pools: Sequence[Pool], what: str) -> str:
+    """A forest plot in words: every pool with its k, value and interval."""
+    lines = [f"{p.title}: {_in_words(p)}" for p in pools]
+    return f"{what}. {'. '.join(lines)}."
+
+
+def _in_words(pool: Pool) -> str:
+    if pool.fit is None:
+        return "no report"
+    low, high = (value_words(pool, float(getattr(pool.fit, e))) for e in ("ci_lb", "ci_ub"))
+    return f"{reports_of(pool.k)}, {value_words(pool, float(pool.fit.beta))} ({low} to {high})"
+
+
+def matters(pool: Pool, protocol: Protocol) -> str:
+    """Whether a difference in HbA1c clears the smallest change that matters, by its interval."""
+    least = float(protocol["thresholds"]["hba1c_matters"]["value"])
+    if pool.fit is None:
+        return ""
+    low, high = float(pool.fit.ci_lb), float(pool.fit.ci_ub)
+    if high < -least:
+        return f"The whole interval lies beyond {least:g} points, the smallest change that matters."
+    if low > -least:
+        return f"The whole interval lies short of {least:g} points, the smallest change that matters."
+    return f"The interval holds both less and more than {least:g} points, the smallest change that matters."
+
+
+def matters_marks(protocol: Protocol) -> list[tuple[float, str, str]]:
+    """The threshold as a mark of a figure: value, words, kind."""
+    least = float(protocol["thresholds"]["hba1c_matters"]["value"])
+    return [(-least, "smallest change that matters", "threshold")]
+
+
+def claim_marks(evidence: Evidence, outcome: str) -> list[tuple[float, str, str]]:
+    """Advertised percentages of an outcome as marks of a figure, the latest state of each."""
+    claims = evidence.claims[(evidence.claims.outcome == outcome) & (evidence.claims.unit == "percent")]
+    values = sorted(set(claims.value.dropna()))
+    return [(float(v), f"advertised {v:g} %", "advertised") for v in values]
+
+
+def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
+    """One line a choice for a sensitivity figure: choice, estimate and limits on the shown scale, k, primary."""
+    lines = []
+    for words, pool in pools.items():
+        if pool.fit is not None:
+            shown = {
+                n: _shown(pool, getattr(pool.fit, f))
+                for n, f in (("estimate", "beta"), ("ci_lb", "ci_lb"), ("ci_ub", "ci_ub"))
+            }
+            lines.append({"choice": words, **shown, "k": float(pool.k), "primary": words == primary})
+    return pd.DataFrame(lines)
+
+
+def _shown(pool: Pool, value: float) -> float:
+    return 100 * pool.back(value) if pool.scale == "logit" else float(value)
+
+
+def durability(evidence: Evidence, protocol: Protocol, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
+    """Reports by month, actuarial percentages, and the pools at their months: the table of the durability figure."""
+    rows = series(evidence, protocol, question)
+    low, high = clopper_pearson(rows.events.to_numpy(float), rows.n.to_numpy(float), 0.95)
+    reports = pd.DataFrame(
+        {
+            "report": [label(evidence, s) for s in rows.study_id],
+            "kind": "report",
+            "months": rows.months,
+            "percent": 100 * rows.events / rows.n,
+            "ci_lb": 100 * low,
+            "ci_ub": 100 * high,
+        }
+    )
+    return pd.concat([reports, _curves(evidence, protocol, question), _pooled(pools)], ignore_index=True)
+
+
+def _curves(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+    """Actuarial percentages over all recipients of a report (subgroups by arm are left to its table)."""
+    studies = evidence.studies[evidence.studies.diabetes_type.isin(question.population)]
+    mine = set(studies.study_id[studies.intervention_class.isin(protocol.classes(question.product))])
+    rows = evidence.survival[(evidence.survival.outcome == question.outcome) & evidence.survival.study_id.isin(mine)]
+    rows = rows[(rows.arm_id == "all") & (rows.months > 0)]
+    return pd.DataFrame(
+        {
+            "report": [f"{label(evidence, s)} (actuarial)" for s in rows.study_id],
+            "kind": "registry",
+            "months": rows.months,
+            "percent": rows.percent,
+            "ci_lb": rows.ci_low,
+            "ci_ub": rows.ci_high,
+        }
+    )
+
+
+def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
+    lines = [
+        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": _shown(p, p.fit.beta)}
+        | {"ci_lb": _shown(p, p.fit.ci_lb), "ci_ub": _shown(p, p.fit.ci_ub), "k": float(p.k)}
+        for p in pools
+        if p.k > 1 and np.isfinite(p.fit.beta)
+    ]
+    return pd.DataFrame(lines)

@@ -1,0 +1,88 @@
+"""What a notebook found, at full precision, so that anyone can recompute every pool from its own rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cellclaims.files import write_atomically
+from cellclaims.pools import Pool
+
+ROW_KEYS = (
+    "study_id",
+    "arm_id",
+    "source_id",
+    "months",
+    "events",
+    "n",
+    "events_control",
+    "n_control",
+    "yi",
+    "vi",
+    "weight",
+)
+RESULT_KEYS = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q", "k", "df")
+
+
+class Results:
+    """The pools of one notebook; ``write`` puts them into ``<folder>/<notebook>.json``, whole or not at all."""
+
+    def __init__(self, notebook: str, folder: str | Path) -> None:
+        self.path = Path(folder) / f"{notebook}.json"
+        self.notebook = notebook
+        self.pools: list[Pool] = []
+
+    def add(self, *pools: Pool) -> None:
+        """Record pools; a name may stand once in a notebook."""
+        for pool in pools:
+            if pool.name in {p.name for p in self.pools}:
+                raise ValueError(f"expected a new name for a pool of {self.notebook}, found {pool.name!r} again")
+            self.pools.append(pool)
+
+    def write(self) -> str:
+        """Write the file and say in words what it holds."""
+        records = [record(self.notebook, pool) for pool in self.pools]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return f"{len(records)} pools recorded in {self.path.name}"
+
+
+def record(notebook: str, pool: Pool) -> dict[str, Any]:
+    """One pool as ``results.json`` holds it: JSON values only, null where a number does not exist."""
+    rows = pool.rows.reindex(columns=list(ROW_KEYS)).to_dict("records")
+    return {
+        "notebook": notebook,
+        "pool": pool.name,
+        "title": pool.title,
+        "estimand": pool.estimand,
+        "measure": pool.measure,
+        "scale": pool.scale,
+        "label": pool.label,
+        "settings": {key: plain(value) for key, value in pool.settings.items()},
+        "question": {key: plain(value) for key, value in vars(pool.question).items()},
+        "rows": [{key: plain(value) for key, value in row.items()} for row in rows],
+        "left_out": pool.left_out[["study_id", "arm_id", "reason"]].to_dict("records"),
+        "result": {key: plain(getattr(pool.fit, key, None)) for key in RESULT_KEYS}
+        | {"k": pool.k, "flags": _flags(pool)},
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it: NaN and infinity become null, NumPy scalars plain numbers, tuples lists."""
+    if isinstance(value, tuple | list):
+        return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _flags(pool: Pool) -> list[str]:
+    found: Iterable[str] = getattr(pool.fit, "flags", ())
+    return [str(flag) for flag in found]

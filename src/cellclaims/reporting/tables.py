@@ -1,0 +1,211 @@
+"""Tables for readers: escaped, captioned, the same content as HTML and as plain text.
+
+A *shown table* holds text only; numbers were rounded before. A cell that is a :class:`Link` becomes a link in HTML and
+its words in text. Everything else is escaped, whatever its source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from textwrap import shorten
+
+import numpy as np
+import pandas as pd
+
+from cellclaims.pools import Pool
+from cellclaims.reporting.rounding import interval, number, percent
+
+#: Plain text keeps cells to this width, so that a table fits a page; HTML shows them whole.
+TEXT_WIDTH = 60
+SAFE_SCHEMES = ("https://", "http://")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Words that lead to an address; anything but a web address is shown as words only."""
+
+    words: str
+    address: str
+
+    def __str__(self) -> str:
+        return self.words
+
+    def html(self) -> str:
+        """The anchor, both parts escaped."""
+        if not self.address.startswith(SAFE_SCHEMES):
+            return escape(self.words)
+        return f'<a href="{escape(self.address, quote=True)}">{escape(self.words)}</a>'
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption; Jupyter shows the HTML, a terminal and a diff the text."""
+
+    header: tuple[str, ...]
+    cells: tuple[tuple[object, ...], ...]
+    caption: str
+    right: frozenset[int] = frozenset()
+
+    def _repr_html_(self) -> str:
+        head = "".join(f'<th scope="col"{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header))
+        body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.cells)
+        caption = f"<caption>{escape(self.caption)}</caption>"
+        return f'<table class="shown">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+    def __repr__(self) -> str:
+        rows = [self.header, *([shorten(str(c), TEXT_WIDTH, placeholder="...") for c in row] for row in self.cells)]
+        widths = [max(len(r[i]) for r in rows) for i in range(len(self.header))]
+        lines = [self._line(r, widths) for r in rows]
+        rule = "  ".join("-" * w for w in widths)
+        return "\n".join([self.caption, "", lines[0], rule, *lines[1:]])
+
+    def _line(self, row: Sequence[str], widths: Sequence[int]) -> str:
+        padded = [
+            c.rjust(w) if i in self.right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        return "  ".join(padded).rstrip()
+
+    def _row(self, row: Sequence[object]) -> str:
+        shown = [c.html() if isinstance(c, Link) else escape(str(c)) for c in row]
+        return "".join(f"<td{self._align(i)}>{cell}</td>" for i, cell in enumerate(shown))
+
+    def _align(self, column: int) -> str:
+        return ' style="text-align:right"' if column in self.right else ""
+
+
+def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None = None) -> Table:
+    """A DataFrame as a shown table: ``columns`` maps its columns to headings (default: all, by their names).
+
+    Whole numbers are shown without a point, missing values as a dash; any other number must be rounded to text
+    before it comes here.
+
+    >>> print(table(pd.DataFrame({"k": [3.0, np.nan]}), "Reports"))
+    Reports
+    <BLANKLINE>
+    k
+    -
+    3
+    –
+    """
+    columns = {c: c.replace("_", " ") for c in frame.columns} if columns is None else columns
+    right = frozenset(i for i, c in enumerate(columns) if pd.api.types.is_numeric_dtype(frame[c]))
+    cells = tuple(tuple(_cell(x) for x in row) for row in frame[list(columns)].itertuples(index=False))
+    return Table(tuple(columns.values()), cells, caption, right)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, Link):
+        return value
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return "–"
+    if isinstance(value, float | np.floating):
+        return number(value, 0) if float(value).is_integer() else f"{value:g}"
+    return str(value)
+
+
+def reports(pool: Pool) -> Table:
+    """The reports of a pool: patients, effect, weight, how the effect was made, and every flag."""
+    rows = pool.rows
+    frame = pd.DataFrame({"report": [Link(w, a) for w, a in zip(rows.label, rows.link, strict=True)]})
+    frame["design"] = rows.design.str.replace("_", " ").to_numpy()
+    frame["month"] = rows.months.to_numpy(float)
+    frame["effect"] = [_effect_words(pool, r) for r in rows.itertuples()]
+    frame["patients"] = [_patients(r) for r in rows.itertuples()]
+    frame["weight"] = [percent(w / 100, 1) for w in rows.weight]
+    frame["how and flags"] = [_both(r.detail, r.note) for r in rows.itertuples()]
+    caption = f"{pool.title}: k = {pool.k}" + (f" ({pool.label})" if pool.label else "")
+    return table(frame, caption)
+
+
+def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
+    """Every row that was considered and not used."""
+    return table(pool.left_out[["study_id", "arm_id", "months", "reason"]], caption)
+
+
+def reasons(pool: Pool) -> Table:
+    """How many rows were left out for each kind of reason."""
+    counts = pool.left_out.reason.map(kind_of_reason).value_counts().rename_axis("reason").reset_index(name="rows")
+    return table(counts.sort_values(["rows", "reason"], ascending=[False, True]), "Rows left out, by reason")
+
+
+#: How a reason starts -> the kind under which it is counted.
+REASON_KINDS = {
+    r"a\d+: ": "the recorded handling of an anomaly",
+    r"month |no month": "another month",
+    r"population ": "another type of diabetes",
+    r"product ": "another product",
+    r"design ": "another design",
+    r"counted ": "counted in another way",
+    r"shares patients ": "shares patients with a report that is counted",
+    r"adjusted: |change: ": "no difference between arms can be computed",
+    r"part of arm ": "part of an arm that is counted",
+    r"no untreated control arm": "no untreated control arm",
+}
+
+
+def kind_of_reason(reason: str) -> str:
+    """A reason without what is particular to its row.
+
+    >>> kind_of_reason("a10: HbA1c was held by the design"), kind_of_reason("month 24, asked for 12")
+    ('the recorded handling of an anomaly', 'another month')
+    """
+    found = (kind for start, kind in REASON_KINDS.items() if re.match(start, reason))
+    return next(found, re.sub(r"[,;(].*$", "", reason).strip())
+
+
+def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
+    """One line a pool: k, patients, pooled value, intervals and heterogeneity."""
+    lines = [
+        {
+            "pool": p.title,
+            "k": p.k,
+            "patients": float(p.rows.n.sum() + p.rows.n_control.fillna(0).sum()) if p.k else 0.0,
+            "value": "–" if p.fit is None else value_words(p, p.fit.beta, decimals),
+            "95 % interval": _limits(p, "ci", decimals),
+            "95 % prediction": _limits(p, "pi", decimals),
+            "I²": "–" if p.k < 2 or np.isnan(p.fit.I2) else percent(p.fit.I2 / 100, 0),
+            "note": p.label,
+        }
+        for p in pools
+    ]
+    return table(pd.DataFrame(lines), caption)
+
+
+def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
+    """A value of the analysis scale in the words of the reader's scale."""
+    value = float(value)
+    if pool.scale == "logit":
+        return percent(pool.back(value), 1)
+    return percent(value, 1) if pool.measure == "RD" else number(value, decimals)
+
+
+def _limits(pool: Pool, which: str, decimals: int) -> str:
+    if pool.fit is None:
+        return "–"
+    low, high = (float(getattr(pool.fit, f"{which}_{end}")) for end in ("lb", "ub"))
+    if np.isnan(low) or np.isnan(high):
+        return "not estimable"
+    return f"{value_words(pool, low, decimals)} to {value_words(pool, high, decimals)}"
+
+
+def _effect_words(pool: Pool, row: object) -> str:
+    """A report's own value with its interval; a share by its count, whatever the model."""
+    low, high = (percent(pool.back(x), 0) for x in (row.ci_lb, row.ci_ub))
+    if pool.scale == "logit":
+        return f"{percent(row.events / row.n, 0)} ({low} to {high})"
+    limits = f"{low} to {high}" if pool.measure == "RD" else interval(row.ci_lb, row.ci_ub)
+    return f"{value_words(pool, row.yi)} ({limits})"
+
+
+def _patients(row: object) -> str:
+    if np.isfinite(row.events):
+        both = np.isfinite(row.events_control)
+        return f"{row.events:g}/{row.n:g}" + (f" v {row.events_control:g}/{row.n_control:g}" if both else "")
+    return f"{row.n:g}" + (f" v {row.n_control:g}" if np.isfinite(row.n_control) else "")
+
+
+def _both(*words: object) -> str:
+    return "; ".join(w for w in words if isinstance(w, str) and w)
