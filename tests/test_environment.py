@@ -1,4 +1,4 @@
-"""pyproject.toml, environment.yml and the locks name the same libraries in versions that fit; the code uses no other."""
+"""pyproject.toml, environment.yml and the locks agree in names and versions; the code uses no other library."""
 
 from __future__ import annotations
 

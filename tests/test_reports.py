@@ -1,0 +1,415 @@
+"""Pages are whole in themselves and safe to open; a review makes what is out of date and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from cellclaims.errors import NotebookError, ReviewError
+from cellclaims.notebooks import drawings, index, markup, render
+from cellclaims.notebooks import review as reviews
+from cellclaims.notebooks.render import Provenance
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="72pt" height="36pt">
+<title>A line</title><desc>A line that rises.</desc><metadata>made by a program</metadata>
+<style>*{stroke-linejoin: round}</style>
+<defs><clipPath id="p1"><rect width="9" height="9"/></clipPath><path id="m1" d="M0 0"/></defs>
+<g id="axes_1" clip-path="url(#p1)"><use xlink:href="#m1"/><text>A label</text></g></svg>"""
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, its ids, and its text by the tag that holds it."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.ids, self.texts, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.open.append(tag)
+        self.ids += [value for name, value in attributes if name == "id"]
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def named(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def text(self, tag):
+        return "".join(data for name, data in self.texts if name == tag)
+
+
+def shows(**data):
+    """An output that displays ``data``, mimetypes written with ``__`` for the slash."""
+    kinds = {name.replace("__", "/").replace("svg_xml", "svg+xml"): text for name, text in data.items()}
+    return nbformat.v4.new_output("display_data", kinds)
+
+
+@pytest.fixture
+def executed(small_review):
+    """Make an executed notebook of given markdown texts and outputs, without a kernel."""
+
+    def make(*parts, opening=None):
+        book = nbformat.read(small_review(), as_version=4)
+        if opening:
+            book.cells[0].source = opening
+        for part in parts:
+            tags, part = part if isinstance(part, tuple) else ((), part)
+            if isinstance(part, str):
+                book.cells.append(nbformat.v4.new_markdown_cell(part))
+            else:
+                cell = nbformat.v4.new_code_cell("show()", outputs=[part], metadata={"tags": list(tags)})
+                book.cells.append(cell)
+        return book
+
+    return make
+
+
+def paged(book, **more):
+    return render.page(book, ORIGIN, name="01_double", **more)
+
+
+# --- a page is whole in itself -------------------------------------------------------------------------------
+
+
+def requests(page):
+    """Everything in a page that a browser would fetch."""
+    found = [tag for tag, _ in page.tags if tag in ("script", "iframe", "object", "embed", "base", "form")]
+    for tag, attributes in page.tags:
+        addresses = [attributes.get("src"), attributes.get("srcset")]
+        addresses += [attributes.get("href"), attributes.get("xlink:href")] if tag not in ("a",) else []
+        found += [address for address in addresses if address and not re.match(r"data:|#", address)]
+    return found + re.findall(r"@import[^;]*|url\((?!#|data:)[^)]*\)", page.text("style"))
+
+
+def test_a_page_fetches_nothing_and_forbids_it(executed):
+    page = Page(
+        paged(
+            executed("Formula $x^2$", shows(image__svg_xml=SVG, text__plain="A line."), shows(image__png="iVBO\nRw=="))
+        )
+    )
+    assert requests(page) == []
+    policy = next(one["content"] for one in page.named("meta") if one.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
+
+
+@pytest.mark.parametrize(
+    "hostile", ["<script src='//x/y'></script>", "<img src='https://x/y.png'>", "<style>@import 'x'</style>"]
+)
+def test_the_search_for_requests_finds_them(hostile):
+    assert requests(Page(hostile)) != []
+
+
+def test_formulas_are_mathml(executed):
+    page = paged(executed("The weight $w_i$ is\n\n$$w_i = \\frac{1}{v_i + \\tau^2}$$"))
+    assert page.count("<math ") == 2
+    assert 'display="block"' in page
+    assert "<mfrac>" in page
+    assert "$" not in Page(page).text("p")
+
+
+def test_a_formula_that_cannot_be_read_is_shown_as_written():
+    assert markup.mathml("\\frac{1}{", "inline") == "<code>\\frac{1}{</code>"
+
+
+def test_the_header_says_what_the_page_was_made_from(executed):
+    page = Page(paged(executed(), index="index.html"))
+    assert page.text("h1") == "Does it double?"
+    assert "Question." in page.text("strong")
+    assert page.text("time") == "2026-11-20"
+    assert "ab" * 6 in page.text("span")
+    assert {"href": "index.html"} in page.named("a")
+
+
+def test_changed_parameters_stand_in_the_header_and_places_do_not(executed):
+    book = executed()
+    injected = nbformat.v4.new_code_cell('DOSE = 5.0\nPARTS = ["<b>"]', metadata={"tags": ["injected-parameters"]})
+    book.cells.insert(2, injected)
+    assert [(one.name, one.value, one.is_changed) for one in render.used(book)[:3]] == [
+        ("DOSE", 5.0, True),
+        ("PARTS", ["<b>"], True),
+        ("LIMIT", None, False),
+    ]
+    text = paged(book)
+    assert text.count('<tr class="changed">') == 2
+    assert "2 changed" in text
+    assert "REPORTS" not in text
+    assert "<b>" not in text
+
+
+# --- drawings ------------------------------------------------------------------------------------------------
+
+
+def test_a_drawing_stands_in_a_figure_with_its_words(executed):
+    page = Page(paged(executed(shows(image__svg_xml=SVG, text__plain="words of the cell"))))
+    figure = page.named("figure")[0]
+    assert (figure["role"], figure["aria-label"]) == ("img", "A line that rises.")
+    svg = page.named("svg")[0]
+    assert (svg["aria-hidden"], svg["style"]) == ("true", "max-width:72pt")
+    assert "height" not in svg
+    assert page.text("text") == "A label"
+    assert page.named("metadata") == []
+
+
+def test_two_equal_drawings_keep_their_ids_and_styles_to_themselves(executed):
+    drawing = shows(image__svg_xml=SVG, text__plain="A line.")
+    text = paged(executed(drawing, drawing))
+    page = Page(text)
+    assert len(page.ids) == len(set(page.ids))
+    assert [one["clip-path"] for one in page.named("g")] == ["url(#drawing1-p1)", "url(#drawing2-p1)"]
+    assert [one["xlink:href"] for one in page.named("use")] == ["#drawing1-m1", "#drawing2-m1"]
+    assert {"drawing1-p1", "drawing1-m1", "drawing2-p1", "drawing2-m1"} <= set(page.ids)
+    assert "#drawing2 *{stroke-linejoin" in text
+
+
+def test_active_parts_of_a_drawing_are_left_out():
+    active = '<a href="https://x" onclick="x()"><image href="https://x/y.png"/></a><script>x()</script>'
+    svg = drawings.inline(SVG.replace("<defs>", active + "<defs>"), "d")
+    assert not re.search(r"script|onclick|https://x", svg)
+
+
+# --- text is text --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        f"In markdown: {HOSTILE}",
+        shows(text__html=f"<table onload=x()><tr><td>{HOSTILE}<a href='javascript:alert(1)'>x</a></td></tr></table>"),
+        shows(text__markdown=f"[x](javascript:alert(1)) {HOSTILE}"),
+        shows(text__plain=HOSTILE),
+        shows(image__svg_xml=SVG, text__plain=f'">{HOSTILE}'),
+        nbformat.v4.new_output("stream", name="stdout", text=HOSTILE),
+    ],
+    ids=["markdown", "html", "markdown output", "plain", "alternative text", "printed"],
+)
+def test_hostile_text_reaches_the_reader_as_text_and_no_more(executed, part):
+    book = executed(
+        (("headline",), part) if not isinstance(part, str) else part, opening=f"# T {HOSTILE}\n\n**Question** {HOSTILE}"
+    )
+    card = index.card(book, "01.html", 0)
+    for text in (paged(book), f"{card.question}{card.headline}"):
+        page = Page(text)
+        assert page.named("script") == []
+        assert [one for one in page.named("img") if not one["src"].startswith("data:")] == []
+        assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
+        assert [one for one in page.named("a") if one.get("href", "").startswith("javascript:")] == []
+
+
+def test_words_of_a_pandas_style_sheet_are_not_shown():
+    html = markup.safe_html("<style scoped>.dataframe {color: red}</style><table><tr><td>1 &lt; 2</td></tr></table>")
+    assert "color" not in html
+    assert "1 &lt; 2" in html
+
+
+def test_a_table_scrolls_in_a_box_named_by_its_caption():
+    html = markup.safe_html('<table><caption>Arms "as given" &amp; dose</caption><tr><td>1</td></tr></table>')
+    box = Page(html).named("div")[0]
+    assert (box["class"], box["tabindex"], box["aria-label"]) == ("scroll", "0", 'Arms "as given" & dose')
+
+
+def test_a_table_keeps_alignment_and_links_and_loses_other_styles():
+    html = markup.safe_html(
+        '<table><tr><td style="text-align:right;position:fixed"><a href="https://x.org">x</a></td></tr></table>'
+    )
+    page = Page(html)
+    assert page.named("td")[0]["style"] == "text-align:right;"
+    assert page.named("a") == [{"href": "https://x.org"}]
+
+
+def test_links_between_notebooks_lead_to_their_pages():
+    html = markup.markdown("[a](03_next.ipynb#top) [b](../docs/method.md) [c](https://x.org/y.ipynb)")
+    assert [one["href"] for one in Page(html).named("a")] == [
+        "03_next.html#top",
+        "../docs/method.md",
+        "https://x.org/y.ipynb",
+    ]
+
+
+def test_headings_have_anchors_of_their_own_and_make_the_contents(executed):
+    page = Page(paged(executed("## Pooled\n\n## Pooled", "## What it does *not* show")))
+    assert [one for one in page.ids if one.startswith(("pooled", "what"))] == [
+        "pooled",
+        "pooled-2",
+        "what-it-does-not-show",
+    ]
+    assert {"#pooled", "#pooled-2", "#what-it-does-not-show"} <= {
+        one["href"] for one in page.named("a") if "href" in one
+    }
+
+
+def test_code_without_output_joins_the_next_and_parameters_are_left_out(executed):
+    book = executed(shows(text__plain="1"))
+    book.cells.insert(2, nbformat.v4.new_code_cell("import this"))
+    text = paged(book)
+    assert text.count('<details class="code">') == 1
+    assert "this" in Page(text).text("span")
+    assert "how much of it" in Page(text).text("td")
+    assert "DOSE" not in Page(text).text("span")
+
+
+# --- the index -----------------------------------------------------------------------------------------------
+
+
+def test_a_card_has_question_answer_main_drawing_and_counts(executed, tmp_path):
+    other = SVG.replace("A line that rises", "The main one")
+    book = executed(
+        shows(image__svg_xml=SVG, text__plain="A line."),
+        (("headline",), shows(text__markdown="It **does**.", text__plain="<x>")),
+        (("main-figure",), shows(image__svg_xml=other, text__plain="x")),
+        shows(text__html="<table></table>"),
+    )
+    card = index.card(book, "01_double.html", 3)
+    assert (card.title, card.address, card.alternative) == ("Does it double?", "01_double.html", "The main one.")
+    assert "Is twice the dose twice the number?" in card.question
+    assert card.headline == "<p>It <strong>does</strong>.</p>\n"
+    assert card.counts == "2 figures, 1 table, 3 pools"
+    index.write_index(tmp_path / "index.html", [card], ORIGIN, 3)
+    page = Page((tmp_path / "index.html").read_text())
+    assert requests(page) == []
+    assert {"results.json", "01_double.html"} <= {one["href"] for one in page.named("a")}
+    assert page.named("img")[0]["alt"] == "The main one."
+
+
+# --- a review ------------------------------------------------------------------------------------------------
+
+RECORD = (
+    "from pathlib import Path\n"
+    "Path(REPORTS).mkdir(exist_ok=True)\n"
+    "Path(FIGURES).mkdir(exist_ok=True)\n"
+    "Path(FIGURES, NAME + '_line.svg').write_text('drawn')\n"
+    "Path(REPORTS, NAME + '.json').write_text('[{\"pool\": \"' + NAME + '\"}]');"
+)
+
+
+@pytest.fixture
+def review(small_review, tmp_path):
+    """Two notebooks and a call that reviews them in this process; returns what was made."""
+    for name in ("01_double", "02_half"):
+        small_review((f"NAME = {name!r}\n{RECORD}",), name=name)
+    said = []
+    notebooks, reports = tmp_path / "notebooks", tmp_path / "reports"
+
+    def call(**more):
+        said.clear()
+        return sorted(reviews.review(notebooks, reports, say=said.append, **{"workers": 1, **more}))
+
+    call.said = said
+    return call
+
+
+def test_a_review_makes_everything_once_and_then_only_what_is_out_of_date(review, tmp_path):
+    reports = tmp_path / "reports"
+    assert review() == ["01_double", "02_half"]
+    assert [re.sub(r"[\d.]+ s", "_ s", line) for line in review.said] == ["01_double: _ s", "02_half: _ s"]
+    assert json.loads((reports / "results.json").read_text()) == [{"pool": "01_double"}, {"pool": "02_half"}]
+    names = {"01_double.html", "01_double.ipynb", "02_half.html", "index.html", "results.json"}
+    assert names <= {path.name for path in reports.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in reports.iterdir()}
+    assert (review(), review.said) == ([], [])
+    assert {path: path.stat().st_mtime_ns for path in reports.iterdir()} == before
+
+    (tmp_path / "figures" / "02_half_line.svg").unlink()
+    assert review() == ["02_half"]
+    (reports / "01_double.html").write_text("changed by hand")
+    assert review() == ["01_double"]
+    (reports / "index.html").unlink()
+    assert review() == []
+    assert (reports / "index.html").exists()
+    source = tmp_path / "notebooks" / "01_double.ipynb"
+    source.write_text(source.read_text().replace("Is twice", "Is surely twice"))
+    assert review() == ["01_double"]
+    assert "Is surely twice" in (reports / "index.html").read_text()
+    shutil.copy(reports / "01_double.ipynb", source)
+    assert review() == [], "the outputs of a notebook are not what it is made from"
+    (tmp_path / "data" / "arms.csv").write_text("arm_id\n")
+    assert review() == ["01_double", "02_half"]
+
+
+def test_the_package_and_the_libraries_are_part_of_what_a_report_is_made_from(review, tmp_path, monkeypatch):
+    (tmp_path / "package").mkdir()
+    monkeypatch.setattr(reviews, "PACKAGE", tmp_path / "package")
+    keys = [next(reviews.found(tmp_path / "notebooks", tmp_path / "reports")).key]
+    (tmp_path / "package" / "effects.py").write_text("changed")
+    keys.append(next(reviews.found(tmp_path / "notebooks", tmp_path / "reports")).key)
+    monkeypatch.setattr(reviews.importlib.metadata, "version", lambda name: "99")
+    keys.append(next(reviews.found(tmp_path / "notebooks", tmp_path / "reports")).key)
+    assert len(set(keys)) == 3
+
+
+def test_a_failing_notebook_is_told_and_the_others_are_finished(review, small_review, tmp_path):
+    small_review(("1 / 0",), name="00_fails")
+    with pytest.raises(NotebookError, match=r"00_fails\.ipynb failed in cell 3: 1 / 0"):
+        review(workers=2)
+    assert sorted(line.partition(":")[0] for line in review.said) == ["00_fails", "01_double", "02_half"]
+    reports = tmp_path / "reports"
+    assert (reports / "02_half.html").exists()
+    assert not (reports / "index.html").exists()
+
+
+def test_a_folder_without_notebooks_is_refused(tmp_path):
+    with pytest.raises(ReviewError, match=r"such as 02_hba1c\.ipynb, found none"):
+        reviews.review(tmp_path, tmp_path / "reports")
+
+
+# --- the reports in a browser --------------------------------------------------------------------------------
+
+PAGES = sorted((REPOSITORY / "reports").glob("*.html"))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A running Chromium; without one the tests are skipped, on CI too (a browser cannot be had everywhere)."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: make browser installs it")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not program:
+        pytest.skip("no Chromium on this machine: apt install chromium")
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.browser
+def test_there_are_pages_to_open():
+    assert len(PAGES) > 1, "no reports: make review"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_report_opens_without_a_request_or_an_error(chromium, path, scheme):
+    page = chromium.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    requested, complaints = [], []
+    page.on("request", lambda request: requested.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(path.as_uri(), wait_until="networkidle")
+    assert [url for url in requested if not url.startswith("data:")] == [path.as_uri()]
+    assert complaints == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page is too wide"
+    page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_report_can_be_read_on_a_telephone(chromium, path):
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
+    page.close()
