@@ -16,14 +16,14 @@ from cellclaims.dispersion import MeanSD, combine_groups, mean_and_sd, sd_of_cha
 from cellclaims.errors import DataError
 from cellclaims.handling import handled
 from cellclaims.protocol import Protocol
-from cellclaims.selection import Question, Selected, select_levels
+from cellclaims.selection import Question, Selected, select_levels, source_rank
 from cellclaims.tables import Evidence
 
 #: Forms of a difference between arms, in the protocol's order of preference.
 FORMS = ("adjusted", "change", "final")
 COLUMNS = (
     "study_id arm_id source_id year diabetes_type intervention_class design randomised blinding months n n_control "
-    "yi vi form detail flag line source_kind"
+    "yi vi form detail flag line source_rank"
 ).split()
 #: 97.5th centile of the normal distribution, for an interval of a reported difference.
 Z975 = 1.959963984540054
@@ -62,7 +62,7 @@ def mean_differences(
 
     cells = select_levels(evidence, protocol, replace(question, arms="cells"))
     controls = select_levels(evidence, protocol, replace(question, arms="control"))
-    contrasts = _contrasts(evidence, question)
+    contrasts = _contrasts(evidence, protocol, question)
     made, failed = [], []
     for study_id in sorted({*cells.rows.study_id, *contrasts.study_id} & _controlled(evidence, protocol, question)):
         parts = [t.rows[t.rows.study_id == study_id] for t in (cells, controls)]
@@ -133,7 +133,7 @@ def _adjusted(evidence: Evidence, study_id: str, printed: pd.DataFrame, question
     rows = pd.DataFrame([row]).assign(
         **{c: study[c] for c in ("year", "diabetes_type", "intervention_class", "design", "randomised", "blinding")}
     )
-    rows = rows.assign(arm_id=f"{row.treatment_arm} v {row.control_arm}", source_kind="abstract")
+    rows = rows.assign(arm_id=f"{row.treatment_arm} v {row.control_arm}")
     return _effect(
         rows,
         row.estimate,
@@ -280,12 +280,12 @@ def _selected(made: list[dict], failed: list[dict], left_out: pd.DataFrame) -> S
     return Selected(rows, pd.concat([o for o in out if len(o)]) if any(len(o) for o in out) else left_out)
 
 
-def _contrasts(evidence: Evidence, question: Question) -> pd.DataFrame:
+def _contrasts(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
     rows = handled(evidence, "contrasts", question.alternative)
     near = (rows.months - question.months).abs() <= question.window
-    return rows[(rows.outcome == question.outcome) & near].assign(
-        line=lambda r: r.index, arm_id=lambda r: r.treatment_arm
-    )
+    rows = rows[(rows.outcome == question.outcome) & near]
+    rank = source_rank(evidence, protocol, rows.source_id)
+    return rows.assign(line=rows.index, arm_id=rows.treatment_arm, source_rank=rank)
 
 
 def _controlled(evidence: Evidence, protocol: Protocol, question: Question) -> set[str]:

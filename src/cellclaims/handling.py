@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
 import pandas as pd
 
 from cellclaims.errors import ProtocolError
 from cellclaims.tables import Evidence
-
-#: Columns of handling.csv that say which rows are meant; empty means any.
-SELECTORS = ("study_id", "arm_id", "outcome", "definition_id", "timing", "months", "kind")
+from cellclaims.tables.rules_handling import rows_meant
 
 
 def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> pd.DataFrame:
@@ -26,8 +23,9 @@ def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> 
     """
     rows = getattr(evidence, table).copy()
     rows["flag"], rows["leave"] = "", ""
-    for step in _active(evidence.handling, set(alternative)).query("table == @table").itertuples():
-        hit = _selected_by(rows, step)
+    steps = _active(evidence.handling, set(alternative))
+    for _, step in steps[steps.table == table].iterrows():
+        hit = rows_meant(table, rows, step)
         words = f"{step.anomaly_id}: {step.reason}"
         if step.action == "leave_out":
             rows.loc[hit, "leave"] = words
@@ -46,21 +44,7 @@ def _active(handling: pd.DataFrame, alternative: set[str]) -> pd.DataFrame:
     return handling[(handling.variant == "primary") ^ switched]
 
 
-def _selected_by(rows: pd.DataFrame, step: object) -> pd.Series:
-    """Rows that the step means. A selector that the table has no column for is a fault of handling.csv."""
-    hit = pd.Series(True, index=rows.index)
-    for column in SELECTORS:
-        wanted = getattr(step, column)
-        if wanted in ("", None) or (isinstance(wanted, float) and np.isnan(wanted)):
-            continue
-        name = "review_id" if column == "study_id" and "review_id" in rows else column
-        if name not in rows:
-            raise ProtocolError(f"handling.csv, {step.handling_id}: {step.table} has no column {name} to select by")
-        hit &= rows[name] == wanted
-    return hit
-
-
-def _set(rows: pd.DataFrame, hit: pd.Series, step: object, words: str) -> pd.DataFrame:
+def _set(rows: pd.DataFrame, hit: pd.Series, step: pd.Series, words: str) -> pd.DataFrame:
     numeric = pd.api.types.is_numeric_dtype(rows[step.column])
     printed = rows.loc[hit, step.column].map(lambda x: f"{x:g}" if numeric else str(x))
     rows.loc[hit, step.column] = float(step.value) if numeric else step.value

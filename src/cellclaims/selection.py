@@ -80,19 +80,19 @@ def select_counts(evidence: Evidence, protocol: Protocol, question: Question) ->
         ``rows``: one a report, with events and n summed over its arms, ``note`` holding every flag in words.
     """
     question = question.at(protocol)
-    rows = _described(evidence, handled(evidence, "binary", question.alternative), "binary")
+    rows = _described(evidence, protocol, question, "binary")
     rows = rows[rows.definition_id == question.outcome]
     kept, out = _apply(rows, [*_eligibility(protocol, question), _timing(question), _month(question), _counted,
                               _assumed(question), _part_of_a_whole, _best_of_arm(question)])  # fmt: skip
     reports, merged = _one_row_a_report(kept, question)
-    final, overlapping = _apply(reports, [_one_report_a_cohort(evidence, protocol, question)])
+    final, overlapping = _apply(reports, [_one_report_a_cohort(evidence, question)])
     return Selected(_in_order(final), _reasons([out, merged, overlapping]))
 
 
 def select_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
     """Rows of ``continuous.csv`` that may serve a mean change or a mean difference: eligible, still one a row."""
     question = question.at(protocol)
-    rows = _described(evidence, handled(evidence, "continuous", question.alternative), "continuous")
+    rows = _described(evidence, protocol, question, "continuous")
     rows = rows[rows.outcome == question.outcome]
     kept, out = _apply(rows, [*_eligibility(protocol, question), _month_or_baseline(question), _assumed(question),
                               _part_of_a_whole])  # fmt: skip
@@ -102,43 +102,48 @@ def select_levels(evidence: Evidence, protocol: Protocol, question: Question) ->
 def independent(evidence: Evidence, protocol: Protocol, question: Question, reports: pd.DataFrame) -> Selected:
     """One report a cohort, of reports that each have an effect already."""
     question = question.at(protocol)
-    kept, out = _apply(reports, [_one_report_a_cohort(evidence, protocol, question)])
+    kept, out = _apply(reports, [_one_report_a_cohort(evidence, question)])
     return Selected(_in_order(kept), _reasons([out]))
 
 
 def series(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
     """Status at every month that a report counts, arms summed: for durability, where cohorts may overlap."""
     question = question.at(protocol)
-    rows = _described(evidence, handled(evidence, "binary", question.alternative), "binary")
+    rows = _described(evidence, protocol, question, "binary")
     rows = rows[(rows.definition_id == question.outcome) & (rows.timing == "at_month") & rows.months.notna()]
     kept, _ = _apply(rows, [*_eligibility(protocol, question), _counted, _assumed(question), _part_of_a_whole])
     if kept.empty:
         return kept
-    months = [_summed(group) for _, group in kept.groupby(["study_id", "months"], sort=True)]
+    months = []
+    for (_, month), group in kept.groupby(["study_id", "months"], sort=True):
+        best, _ = _apply(group, [_best_of_arm(replace(question, months=month))])
+        months.append(_summed(best))
     return pd.DataFrame(months).reset_index(drop=True)
 
 
 def benchmarks(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
     """Registry rows of the same outcome, to stand beside a pool and never in it."""
     question = question.at(protocol)
-    rows = _described(evidence, handled(evidence, "binary", question.alternative), "binary")
+    rows = _described(evidence, protocol, question, "binary")
     registry = rows.design.isin(protocol["eligibility"]["benchmark_designs"])
     return rows[registry & (rows.definition_id == question.outcome)]
 
 
-def _described(evidence: Evidence, rows: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Rows with what is known of their arm and study, and the patients of the arm where no n is printed."""
+def _described(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
+    """Handled rows with what is known of their arm, study and source; where no n is printed, the arm's patients."""
+    rows = handled(evidence, table, question.alternative)
     studies = evidence.studies.drop(columns=["notes", "n_infusions", "n_infusions_printed"])
-    arms = evidence.arms[
-        ["study_id", "arm_id", "role", "comparator", "gets_cells", "part_of", "n_enrolled", "n_analysed"]
-    ]
-    rows = rows.assign(table=table, line=rows.index)
-    merged = rows.merge(studies, on="study_id", how="left", validate="m:1").merge(
-        arms, on=["study_id", "arm_id"], how="left", validate="m:1"
-    )
+    arms = evidence.arms.drop(columns="description")
+    rows = rows.assign(table=table, line=rows.index, source_rank=source_rank(evidence, protocol, rows.source_id))
+    described = rows.merge(studies, on="study_id", how="left", validate="m:1")
+    return _stand_in(described.merge(arms, on=["study_id", "arm_id"], how="left", validate="m:1"))
+
+
+def source_rank(evidence: Evidence, protocol: Protocol, source_ids: pd.Series) -> pd.Series:
+    """0 for the fullest kind of source, larger for thinner ones, in the protocol's order."""
+    order = {kind: rank for rank, kind in enumerate(protocol["selection"]["fullest_report"])}
     kinds = evidence.sources.set_index("source_id")["kind"]
-    merged["source_kind"] = merged.source_id.map(kinds)
-    return _stand_in(merged)
+    return source_ids.map(kinds).map(order).fillna(len(order)).astype(float)
 
 
 def _stand_in(rows: pd.DataFrame) -> pd.DataFrame:
@@ -285,7 +290,7 @@ def _part_of_a_whole(rows: pd.DataFrame) -> pd.Series:
 
 
 def _best_of_arm(question: Question) -> Rule:
-    """One row an arm: the nearest month, or for the most favourable report the order of FAVOURABLE."""
+    """One row an arm: the one that answers best."""
 
     def rule(rows: pd.DataFrame) -> pd.Series:
         first = ~rows.loc[_by_preference(rows, question)].duplicated(["study_id", "arm_id"])
@@ -295,13 +300,20 @@ def _best_of_arm(question: Question) -> Rule:
 
 
 def _by_preference(rows: pd.DataFrame, question: Question) -> list:
-    """Index of the rows, the one that answers best first."""
-    months = rows.months.fillna(0)
-    favourable = question.estimand == "most_favourable"
-    timing = rows.timing.map(FAVOURABLE.index) if favourable else 0
-    month = -months if favourable else (months - question.months).abs() if question.estimand == "at_month" else 0
-    keyed = rows.assign(_timing=timing, _month=month, _rate=-rows.events / rows.n)
-    return list(keyed.sort_values(["_timing", "_month", "_rate", "line"]).index)
+    """Index of the rows, the one that answers best first.
+
+    At a month the nearest one, of the fullest source. Where success at any time counts (ever, the most favourable
+    report), the order of FAVOURABLE, then the later month, then the higher share.
+    """
+    months, rate = rows.months.fillna(0), -rows.events / rows.n
+    by = {
+        "at_month": [(months - question.months).abs(), rows.source_rank],
+        "last_follow_up": [rows.source_rank, -months],
+        "ever": [rate],
+        "most_favourable": [rows.timing.map(FAVOURABLE.index), -months, rate],
+    }[question.estimand]
+    keyed = rows.assign(**{f"_{i}": key for i, key in enumerate(by)})
+    return list(keyed.sort_values([*(f"_{i}" for i in range(len(by))), "line"]).index)
 
 
 def _one_row_a_report(rows: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -331,15 +343,14 @@ def _summed(report: pd.DataFrame) -> pd.Series:
     return one
 
 
-def _one_report_a_cohort(evidence: Evidence, protocol: Protocol, question: Question) -> Rule:
+def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
     """The best report takes its cohorts; a later one that shares any of them leaves."""
-    fullness = protocol["selection"]["fullest_report"]
 
     def rule(rows: pd.DataFrame) -> pd.Series:
         reason = pd.Series("", index=rows.index, dtype=object)
         taken: dict[str, str] = {}
-        for index, row in rows.loc[_by_fullness(rows, fullness, question)].iterrows():
-            cohorts = cohorts_of(evidence, row.study_id, str(row.arm_id).split("+"))
+        for index, row in rows.loc[_by_fullness(rows, question)].iterrows():
+            cohorts = cohorts_of(evidence, row.study_id, _arms_of(row.arm_id))
             shared = [c for c in cohorts if c in taken]
             if shared:
                 reason[index] = f"shares patients ({', '.join(shared)}) with {taken[shared[0]]}, which is counted"
@@ -350,16 +361,16 @@ def _one_report_a_cohort(evidence: Evidence, protocol: Protocol, question: Quest
     return rule
 
 
-def _by_fullness(rows: pd.DataFrame, fullness: list[str], question: Question) -> list:
-    order = {kind: i for i, kind in enumerate(fullness)}
-    timing = rows.timing.map(FAVOURABLE.index) if question.estimand == "most_favourable" and "timing" in rows else 0
-    keyed = rows.assign(
-        _timing=timing,
-        _n=-rows.n,
-        _kind=rows.source_kind.map(order).fillna(len(order)),
-        _year=-rows.year.fillna(0),
-    )
-    return list(keyed.sort_values(["_timing", "_n", "_kind", "_year", "study_id"]).index)
+def _arms_of(arm_id: str) -> list[str]:
+    return arm_id.replace(" v ", "+").split("+")
+
+
+def _by_fullness(rows: pd.DataFrame, question: Question) -> list:
+    """Index of the reports: most patients first, then the fullest source, then the later year."""
+    favourable = question.estimand == "most_favourable" and "timing" in rows
+    timing = rows.timing.map(FAVOURABLE.index) if favourable else 0
+    keyed = rows.assign(_timing=timing, _n=-rows.n, _year=-rows.year.fillna(0))
+    return list(keyed.sort_values(["_timing", "_n", "source_rank", "_year", "study_id"]).index)
 
 
 def cohorts_of(evidence: Evidence, study_id: str, arms: Iterable[str]) -> list[str]:

@@ -44,6 +44,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 def faults(evidence: Evidence, schema: Schema, rules: Iterable[Rule] = RULES) -> list[Fault]:
     """Every fault that the rules find, in the order of the rules; known ones carry their ``anomaly_id``."""
+    recorded = _recorded(evidence)
     return [
         Fault(
             schema.tables[finding.table].path,
@@ -52,14 +53,23 @@ def faults(evidence: Evidence, schema: Schema, rules: Iterable[Rule] = RULES) ->
             rule.__name__,
             finding.expected,
             finding.found,
-            known(evidence, rule.__name__, finding),
+            _known(evidence, recorded, rule.__name__, finding),
         )
         for rule in rules
         for finding in rule(evidence)
     ]
 
 
-def known(evidence: Evidence, rule: str, finding: Finding) -> str:
+def _recorded(evidence: Evidence) -> dict[tuple[str, str, str], list[tuple[str, str]]]:
+    """Anomalies by report (or review), outcome and kind: their id and what they quote as printed."""
+    recorded: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    columns = ["record_id", "outcome", "kind", "anomaly_id", "printed"]
+    for record, outcome, kind, anomaly, printed in evidence.anomalies[columns].itertuples(index=False):
+        recorded.setdefault((record, outcome, kind), []).append((anomaly, printed))
+    return recorded
+
+
+def _known(evidence: Evidence, recorded: dict, rule: str, finding: Finding) -> str:
     """The anomaly that records a finding as the source's own fault; empty if there is none.
 
     Report (or review), outcome and kind must agree, and a figure at fault must be among the figures that the anomaly
@@ -68,12 +78,12 @@ def known(evidence: Evidence, rule: str, finding: Finding) -> str:
     kinds = EXPLAINED_BY.get(rule, ())
     if not kinds:
         return ""
-    row = getattr(evidence, finding.table).loc[finding.line]
-    record = row.get("study_id", row.get("review_id"))
-    outcome = OUTCOME_WORDS.get(row.outcome, row.outcome)
-    rows = evidence.anomalies
-    rows = rows[(rows.record_id == record) & (rows.outcome == outcome) & rows.kind.isin(kinds)]
-    return next((row.anomaly_id for row in rows.itertuples() if _quotes(row.printed, finding.found)), "")
+    rows = getattr(evidence, finding.table)
+    record = rows.at[finding.line, "study_id" if "study_id" in rows else "review_id"]
+    outcome = rows.at[finding.line, "outcome"]
+    keys = [(record, OUTCOME_WORDS.get(outcome, outcome), kind) for kind in kinds]
+    quoted = (anomaly for key in keys for anomaly in recorded.get(key, ()))
+    return next((anomaly_id for anomaly_id, printed in quoted if _quotes(printed, finding.found)), "")
 
 
 def _quotes(printed: str, found: str) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cellclaims.tables.read import Evidence
 
 #: Columns of handling.csv that select rows; an empty cell selects any.
-SELECTORS = ("study_id", "arm_id", "outcome", "definition_id", "timing", "months", "kind")
+SELECTORS = ("study_id", "arm_id", "outcome", "definition_id", "timing", "months", "kind", "locator")
 #: Under which name a table holds a selector, where it is not its own.
 HELD_AS = {("pooled_elsewhere", "study_id"): "review_id"}
 
