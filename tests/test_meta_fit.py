@@ -17,7 +17,7 @@ RELATIVE = 1e-8
 #: Rounding on the effect's own scale, in standard errors: for numbers that are zero or almost.
 FLOOR = 1e-11
 
-METHODS = ("EE", "DL", "PM", "EB", "ML", "REML")
+METHODS = ("EE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM", "GENQ")
 TESTS = ("z", "t", "knha", "adhoc")
 
 
@@ -84,7 +84,8 @@ def test_every_fit_agrees_with_metafor(oracle, method):
         yi, vi, keep = kept(analysis)
         check, expected = Comparison(name, vi[keep]), analysis["fits"][method]
         for test in (t for t in TESTS if t in expected["tests"]):
-            pooled = meta.fit(yi, vi, keep=keep, method=method, test=test)
+            weights = 1 / vi if method == "GENQ" else None
+            pooled = meta.fit(yi, vi, keep=keep, weights=weights, method=method, test=test)
             compare_method(check, pooled, expected, method)
             compare_test(check, pooled, expected["tests"][test], f"{method} {test}")
             riley = expected["tests"][test].get("pi", {}).get("riley")
@@ -127,6 +128,28 @@ def test_q_profile_limits_agree_with_metafor(oracle, method):
     print(f"{method}: {compared} limits compared, {empty} empty sets")
 
 
+@pytest.mark.parametrize("method", ["ML", "REML"])
+def test_profile_likelihood_limits_agree_with_metafor(oracle, method):
+    wrong, compared = [], 0
+    for name, analysis in oracle.analyses():
+        expected = analysis["diagnostics"]["confint"].get(f"{method}_PL")
+        if expected is None:
+            continue
+        yi, vi, keep = kept(analysis)
+        limits = meta.confint(meta.fit(yi, vi, keep=keep, method=method), kind="profile likelihood")
+        check, (_, lower, upper) = Comparison(name, vi[keep]), expected["tau2"]
+        floor = TAU2 * TAU2_FLOOR * check.mean_vi
+        check(f"{method} tau2_lb", limits.tau2_lb, lower, floor)
+        if expected["ub_sign"] == ">":
+            assert limits.tau2_ub > upper, name
+        else:
+            check(f"{method} tau2_ub", limits.tau2_ub, upper, floor)
+        compared += check.count
+        wrong += check.wrong
+    assert not wrong, f"{len(wrong)} of {compared}:\n" + "\n".join(wrong[:40])
+    print(f"{method}: {compared} limits compared")
+
+
 #: Two studies of equal variance, two units apart: Q = 2, tr P = 2 - 2/2 = 1, tau2 = 2 - 1, se = sqrt((1 +
 #: 1) / 2).
 BY_HAND = {"yi": [0.0, 2.0], "vi": [1.0, 1.0]}
@@ -148,11 +171,13 @@ KEEP = BATCH.random((6, 5, 9)) < 0.7
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize("method", METHODS)
 def test_a_batch_is_its_fits_one_by_one(method, test):
-    batch = meta.fit(YI, VI, keep=KEEP, method=method, test=test)
+    weights = 1 / VI**0.5 if method == "GENQ" else None
+    batch = meta.fit(YI, VI, keep=KEEP, weights=weights, method=method, test=test)
     assert batch.shape == batch.beta.shape == batch.pi_lb.shape == batch.Q_p.shape == (6, 5)
     for place in np.ndindex(batch.shape):
         keep = KEEP[place]
-        one = meta.fit(YI[place][keep], VI[place][keep], method=method, test=test)
+        own = None if weights is None else weights[place][keep]
+        one = meta.fit(YI[place][keep], VI[place][keep], weights=own, method=method, test=test)
         for name in ("beta", "se", "ci_lb", "ci_ub", "tau2", "se_tau2", "I2", "Q", "Q_p", "pi_lb", "p", "k"):
             # Sums of the same terms in another order.
             assert getattr(batch, name)[place] == pytest.approx(getattr(one, name), rel=1e-11, abs=1e-12, nan_ok=True)

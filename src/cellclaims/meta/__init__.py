@@ -13,22 +13,38 @@ Names are loaded when first asked for, so that ``import cellclaims.meta`` stays 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 #: Public name -> the module of this package that holds it.
 WHERE = {
     "fit": "pooling",
     "Fit": "fit_result",
     "Flag": "fit_result",
+    "predict": "prediction",
+    "Prediction": "prediction",
     "confint": "intervals",
     "HeterogeneityLimits": "intervals",
+    "regress": "regression",
+    "Regression": "regression",
+    "subgroups": "regression",
+    "Subgroups": "regression",
+    "permutation_test": "permutation",
+    "PermutationTest": "permutation",
+    "suspect_standard_errors": "variance_scale",
+    "VarianceWarning": "variance_scale",
     "escalc": "effect_sizes",
     "glmm": "binomial",
-    "beta_binomial": "binomial",
+    "BinomialFit": "binomial_result",
+    "beta_binomial": "beta_binomial",
+    "BetaBinomialFit": "beta_binomial",
     "mantel_haenszel": "stratified",
     "peto": "stratified",
     "bayes": "bayes",
-    "bayes_binomial": "bayes",
+    "bayes_binomial": "bayes_counts",
+    "BayesFit": "bayes_result",
+    "Prior": "bayes_result",
     "multilevel": "multilevel",
     "robust": "multilevel",
 }
@@ -48,3 +64,15 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """The public names, loaded or not."""
     return sorted({*globals(), *WHERE})
+
+
+class _Package(ModuleType):
+    """Some functions have the name of the module that holds them (``bayes``): the function is what is public."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what importing a submodule does on the side: to put the module in the place of the function."""
+        if not (name in WHERE and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

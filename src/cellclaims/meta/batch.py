@@ -7,12 +7,13 @@ squares are taken of numbers near zero, and a common shift of all effects change
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from cellclaims.meta.design import Constant
+from cellclaims.meta.design import Columns, Constant, Design
 from cellclaims.meta.inputs import Effects
 
 #: Numbers in one array of a chunk: a handful of such arrays fit into a core's cache together.
@@ -35,6 +36,10 @@ class Batch:
         Smallest and largest kept variance.
     centre : ndarray, shape (b,) or (p, b)
         Coefficients of the unweighted fit, to be added back.
+    given : ndarray, shape (k, b) or (k, 1), or None
+        Weights given in place of the inverse variances; zero where not kept.
+    sound : ndarray of bool, shape (b,) or (1,)
+        Whether more studies are kept than there are coefficients, and the design's columns are independent.
     design : Constant or Columns
     """
 
@@ -44,12 +49,15 @@ class Batch:
     low: np.ndarray
     high: np.ndarray
     centre: np.ndarray
-    design: Constant
+    given: np.ndarray | None
+    sound: np.ndarray
+    design: Design
 
     @property
     def width(self) -> int:
         """Number of fits ``b``."""
-        return max(self.y.shape[-1], self.v.shape[-1], self.n.shape[-1])
+        arrays = (self.y, self.v, self.n) if self.given is None else (self.y, self.v, self.n, self.given)
+        return max(a.shape[-1] for a in arrays)
 
     @property
     def df(self) -> np.ndarray:
@@ -61,16 +69,32 @@ class Batch:
         """Mean square of the unweighted residuals, shape (b,)."""
         return np.add.reduce(self.y * self.y) / self.df
 
+    @property
+    def variance(self) -> np.ndarray:
+        """Variance of the effects as given, about their own mean, over ``n``, shape (b,)."""
+        if isinstance(self.design, Constant):
+            return np.add.reduce(self.y * self.y) / self.n
+        kept = np.isfinite(self.v)
+        effects = np.where(kept, self.y + self.design.fitted(self.centre), 0.0)
+        mean = np.add.reduce(effects) / self.n
+        return np.add.reduce(np.where(kept, effects - mean, 0.0) ** 2) / self.n
+
     def weights(self, tau2: np.ndarray | float) -> np.ndarray:
         """``1/(v + tau2)``, zero where not kept, shape (k, b)."""
         return 1.0 / (self.v + tau2)
+
+    @property
+    def finite_v(self) -> np.ndarray:
+        """Variances with zero in place of infinity, for sums that carry no weights."""
+        return np.where(np.isfinite(self.v), self.v, 0.0)
 
     def take(self, fits: np.ndarray) -> Batch:
         """Some of the fits (an index or a mask along the last axis)."""
         if self.width == 1:
             return self
-        parts = (self.y, self.v, self.n, self.low, self.high, self.centre)
-        return Batch(*(a if a.shape[-1] == 1 else a[..., fits] for a in parts), self.design.take(fits))
+        parts = (self.y, self.v, self.n, self.low, self.high, self.centre, self.given, self.sound)
+        taken = (a if a is None or a.shape[-1] == 1 else a[..., fits] for a in parts)
+        return Batch(*taken, self.design.take(fits))
 
 
 def chunk_size(k: int) -> int:
@@ -78,42 +102,62 @@ def chunk_size(k: int) -> int:
     return max(1, CHUNK_NUMBERS // k)
 
 
-def chunks(effects: Effects, size: int) -> Iterator[tuple[slice, Batch]]:
+def chunks(effects: Effects, size: int) -> Iterator[Batch]:
     """Cut the flattened batch into chunks of at most ``size`` fits."""
-    total = int(np.prod(effects.shape, dtype=int))
-    flat = [_flatten(a, effects) for a in (effects.yi, effects.vi, effects.keep)]
+    total = math.prod(effects.shape)
+    given = (effects.yi, effects.vi, effects.keep, effects.weights)
+    y, v, keep, weights = (None if a is None else _flatten(a, effects.shape, 1) for a in given)
+    design = None if effects.design is None else _flatten(effects.design, effects.shape, 2)
     for start in range(0, total, size):
-        fits = slice(start, min(start + size, total))
-        yield fits, lay_out(*(None if a is None else _columns(a, fits) for a in flat))
+        fits = slice(start, start + size)
+        columns = (None if a is None else _studies_first(a, fits) for a in (y, v, keep, weights))
+        yield lay_out(*columns, design if design is None or len(design) == 1 else design[fits])
 
 
-def _flatten(array: np.ndarray | None, effects: Effects) -> np.ndarray | None:
-    """(fits, k), or (1, k) if it is the same for all fits."""
-    if array is None:
-        return None
-    if array.size == array.shape[-1]:
-        return array.reshape(1, -1)
-    return np.broadcast_to(array, (*effects.shape, effects.k)).reshape(-1, effects.k)
+def _flatten(array: np.ndarray, shape: tuple[int, ...], own: int) -> np.ndarray:
+    """Leading axes flattened to one of all fits, or of length 1 if it is the same for all fits."""
+    rest = array.shape[-own:]
+    if array.size == math.prod(rest):
+        return array.reshape(1, *rest)
+    return np.broadcast_to(array, (*shape, *rest)).reshape(-1, *rest)
 
 
-def _columns(array: np.ndarray, fits: slice) -> np.ndarray:
-    """The chunk with studies first: (k, b) or (k, 1)."""
-    return array.T if array.shape[0] == 1 else np.ascontiguousarray(array[fits].T)
+def _studies_first(array: np.ndarray, fits: slice) -> np.ndarray:
+    """The chunk as (k, b) or (k, 1)."""
+    return array.T if len(array) == 1 else np.ascontiguousarray(array[fits].T)
 
 
-def lay_out(y: np.ndarray, v: np.ndarray, keep: np.ndarray | None) -> Batch:
-    """Centre the effects and give the studies that do not count an infinite variance."""
+def lay_out(
+    y: np.ndarray,
+    v: np.ndarray,
+    keep: np.ndarray | None,
+    weights: np.ndarray | None,
+    design: np.ndarray | None,
+) -> Batch:
+    """Give the studies that do not count an infinite variance, and centre the effects."""
     if keep is None:
-        n = np.array([float(len(y))])
-        low, high = np.minimum.reduce(v), np.maximum.reduce(v)
-        centre = np.add.reduce(y) / n
-        y = y - centre
+        n, high, anchor = np.array([float(len(v))]), np.maximum.reduce(v), y[0]
     else:
         n = np.add.reduce(keep, dtype=float)
         high = np.maximum.reduce(np.where(keep, v, 0.0))
         v = np.where(keep, v, np.where(n > 0.0, np.inf, 1.0))  # where nothing is kept any variance will do
-        low = np.minimum.reduce(v)
-        y = np.where(keep, y, 0.0)
-        centre = np.add.reduce(y) / np.maximum(n, 1.0)
-        y = np.where(keep, y - centre, 0.0)
-    return Batch(y, v, n, low, high, centre, Constant())
+        anchor = np.where(n > 0.0, np.maximum.reduce(np.where(keep, y, -np.inf)), 0.0)
+        weights = None if weights is None else np.where(keep, weights, 0.0)
+    low = np.minimum.reduce(v)
+    y = y if keep is None else np.where(keep, y, 0.0)
+    if design is None:
+        algebra, sound = Constant(), n > 1.0
+        y = y - anchor if keep is None else np.where(keep, y - anchor, 0.0)  # equal effects are now exactly zero
+        beyond = np.add.reduce(y) / np.maximum(n, 1.0)
+        centre, y = anchor + beyond, y - beyond
+    else:
+        algebra, independent = _columns(design, keep)
+        sound = independent & (n > algebra.columns)
+        centre = algebra.moments(y)
+        y = y - algebra.fitted(centre)
+    return Batch(y if keep is None else np.where(keep, y, 0.0), v, n, low, high, centre, weights, sound, algebra)
+
+
+def _columns(design: np.ndarray, keep: np.ndarray | None) -> tuple[Columns, np.ndarray]:
+    """Orthonormal columns of each fit's kept studies; ``design`` has shape (1 or b, k, p)."""
+    return Columns.of(design if keep is None else np.where(keep.T[..., None], design, 0.0))

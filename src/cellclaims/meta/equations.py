@@ -40,6 +40,11 @@ class Sides:
     a_slope: np.ndarray | None = None
     e_slope: np.ndarray | None = None
 
+    @property
+    def gap(self) -> np.ndarray:
+        """``A - E``: the slope of twice the log-likelihood, positive where it rises."""
+        return self.a - self.e
+
 
 class Equation(Protocol):
     """What the solver needs to know of an estimating equation."""

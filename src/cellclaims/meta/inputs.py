@@ -29,12 +29,18 @@ class Effects:
         Which studies count; None when all do.
     shape : tuple of int
         Shape of the batch; ``()`` for one fit.
+    design : ndarray of float, shape (..., k, p), or None
+        Columns of a meta-regression; None for a single mean.
+    weights : ndarray of float, shape (..., k), or None
+        Weights given in place of the inverse variances.
     """
 
     yi: np.ndarray
     vi: np.ndarray
     keep: np.ndarray | None
     shape: tuple[int, ...]
+    design: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     @property
     def k(self) -> int:
@@ -42,7 +48,13 @@ class Effects:
         return self.yi.shape[-1]
 
 
-def check_effects(yi: ArrayLike, vi: ArrayLike, keep: ArrayLike | None = None) -> Effects:
+def check_effects(
+    yi: ArrayLike,
+    vi: ArrayLike,
+    keep: ArrayLike | None = None,
+    design: np.ndarray | None = None,
+    weights: ArrayLike | None = None,
+) -> Effects:
     """Check effects, variances and the choice of studies.
 
     Parameters
@@ -51,6 +63,10 @@ def check_effects(yi: ArrayLike, vi: ArrayLike, keep: ArrayLike | None = None) -
         Effects and sampling variances; their leading axes broadcast.
     keep : array-like of bool, shape (..., k), optional
         Which studies count. What is not kept may be missing.
+    design : ndarray of float, shape (..., k, p), optional
+        Columns of a meta-regression, the constant among them (:func:`design_columns`).
+    weights : array-like of float, shape (..., k), optional
+        Weights given in place of the inverse variances.
 
     Returns
     -------
@@ -59,7 +75,8 @@ def check_effects(yi: ArrayLike, vi: ArrayLike, keep: ArrayLike | None = None) -
     Raises
     ------
     PoolingError
-        If shapes do not fit, or a kept effect is not finite, or a kept variance is not finite and positive.
+        If shapes do not fit, a kept effect, moderator or weight is not finite, or a kept variance is not
+        finite and positive.
 
     Examples
     --------
@@ -68,15 +85,47 @@ def check_effects(yi: ArrayLike, vi: ArrayLike, keep: ArrayLike | None = None) -
     >>> check_effects([0.1, 0.4], [[0.02, 0.03], [0.2, 0.3]]).shape
     (2,)
     """
-    yi, vi = _as_float(yi, "yi"), _as_float(vi, "vi")
-    keep = None if keep is None else _as_bool(keep)
-    shape = _batch_shape(yi, vi, keep)
+    yi, vi = as_float(yi, "yi"), as_float(vi, "vi")
+    arrays = {"yi": yi, "vi": vi}
+    if keep is not None:
+        arrays["keep"] = keep = _as_bool(keep)
+    if weights is not None:
+        arrays["weights"] = weights = as_float(weights, "weights")
+        _refuse(~((weights >= 0) & (weights < np.inf)), weights, keep, "weight: expected finite and not negative")
+    if design is not None:
+        arrays["mods"] = design[..., 0]
+        _refuse(~np.isfinite(design).all(axis=-1), design[..., -1], keep, "moderator: expected finite numbers")
+    shape = _batch_shape(arrays)
     _refuse(~np.isfinite(yi), yi, keep, "effect: expected a finite number")
     _refuse(~((vi > 0) & (vi < np.inf)), vi, keep, "variance: expected finite and above zero")
-    return Effects(yi, vi, keep, shape)
+    return Effects(yi, vi, keep, shape, design, weights)
 
 
-def _as_float(values: ArrayLike, name: str) -> np.ndarray:
+def design_columns(mods: ArrayLike, intercept: bool = True) -> np.ndarray:
+    """Moderators as the columns of a design, shape (..., k, p), the constant first.
+
+    Parameters
+    ----------
+    mods : array-like of float, shape (k,), (k, q) or (..., k, q)
+        One moderator, or one a column.
+    intercept : bool
+        Whether to put a column of ones in front.
+
+    Examples
+    --------
+    >>> design_columns([10.0, 20.0])
+    array([[ 1., 10.],
+           [ 1., 20.]])
+    """
+    mods = as_float(mods, "mods")
+    columns = mods[:, None] if mods.ndim == 1 else mods
+    if not intercept:
+        return columns
+    return np.concatenate([np.ones((*columns.shape[:-1], 1)), columns], axis=-1)
+
+
+def as_float(values: ArrayLike, name: str) -> np.ndarray:
+    """Numbers with studies along the last axis, or a refusal that names them."""
     try:
         array = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
@@ -93,10 +142,9 @@ def _as_bool(keep: ArrayLike) -> np.ndarray:
     return keep
 
 
-def _batch_shape(yi: np.ndarray, vi: np.ndarray, keep: np.ndarray | None) -> tuple[int, ...]:
-    arrays = {"yi": yi, "vi": vi} | ({} if keep is None else {"keep": keep})
+def _batch_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
     shapes = {name: array.shape for name, array in arrays.items()}
-    if len({shape[-1:] for shape in shapes.values()}) > 1:
+    if len({shape[-1] for shape in shapes.values()}) > 1:
         raise PoolingError(f"expected as many studies in each of {', '.join(shapes)}, found shapes {shapes}")
     try:
         return np.broadcast_shapes(*shapes.values())[:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,8 @@ from cellclaims.errors import PoolingError
 from cellclaims.meta.batch import Batch, chunk_size, chunks
 from cellclaims.meta.equations import GeneralisedQ
 from cellclaims.meta.fit_result import Fit
-from cellclaims.meta.heterogeneity import WITHOUT_TAU2, FixedWeights
+from cellclaims.meta.heterogeneity import QuadraticForm
+from cellclaims.meta.profile import profile_limits
 from cellclaims.meta.quantiles import chi2_quantile
 from cellclaims.meta.roots import solve
 
@@ -64,18 +66,22 @@ class HeterogeneityLimits:
         return f"{percent} limits by {self.kind}" + (", from the boundary zero" if low == 0.0 else "")
 
 
-def confint(fit: Fit, *, level: float | None = None) -> HeterogeneityLimits:
-    r"""Q-profile limits of tau2, I2 and H2.
+def confint(fit: Fit, *, kind: str = "Q-profile", level: float | None = None) -> HeterogeneityLimits:
+    r"""Limits of tau2, I2 and H2.
 
-    The limits are where the generalised Q statistic equals the quantiles of chi-squared with k - 1 degrees
-    of freedom (Viechtbauer 2007, https://doi.org/10.1002/sim.2514):
+    ``Q-profile``: where the generalised Q statistic equals the quantiles of chi-squared with k - p degrees
+    of freedom (Viechtbauer 2007, https://doi.org/10.1002/sim.2514). ``profile likelihood``: where twice the
+    log-likelihood has fallen by the quantile of chi-squared with one degree of freedom; restricted for
+    REML, full for ML (Hardy and Thompson 1996,
+    https://doi.org/10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A).
 
-    .. math:: Q(\tau^2_{lb}) = \chi^2_{k-1; 1-\alpha/2}, \quad Q(\tau^2_{ub}) = \chi^2_{k-1; \alpha/2}
+    .. math:: Q(\tau^2_{lb}) = \chi^2_{k-p; 1-\alpha/2}, \quad Q(\tau^2_{ub}) = \chi^2_{k-p; \alpha/2}
 
     Parameters
     ----------
     fit : Fit
         A fit with a tau2.
+    kind : {"Q-profile", "profile likelihood"}
     level : float, optional
         Level of the limits; that of the fit if not given.
 
@@ -86,7 +92,7 @@ def confint(fit: Fit, *, level: float | None = None) -> HeterogeneityLimits:
     Raises
     ------
     PoolingError
-        For an equal-effects fit: it has no tau2.
+        For an equal-effects fit: it has no tau2. For profile likelihood: if the method is not ML or REML.
 
     Examples
     --------
@@ -97,37 +103,49 @@ def confint(fit: Fit, *, level: float | None = None) -> HeterogeneityLimits:
     >>> confint(fit([0.4, 0.4, 0.4], [0.1, 0.2, 0.3])).in_words()
     'empty set: the effects differ less than the 95 % limits of chance allow for any tau2'
     """
-    if fit.method in WITHOUT_TAU2:
-        raise PoolingError(f"confint: expected a fit with a tau2, found method {fit.method}")
+    _check_kind(fit, kind)
     level = fit.level if level is None else level
-    parts = [_q_profile(batch, level) for _, batch in chunks(fit.effects, chunk_size(fit.effects.k))]
-    lower, upper, typical, empty = (np.concatenate(part).reshape(fit.shape)[()] for part in zip(*parts, strict=True))
-    return HeterogeneityLimits(
-        fit.tau2,
-        lower,
-        upper,
-        fit.I2,
-        100.0 * lower / (lower + typical),
-        100.0 * upper / (upper + typical),
-        fit.H2,
-        lower / typical + 1.0,
-        upper / typical + 1.0,
-        empty,
-        level,
-        "Q-profile",
-    )
+    limits = _q_profile if kind == "Q-profile" else _likelihood_profile(restricted=fit.method == "REML")
+    parts = [_limits(batch, limits, level) for batch in chunks(fit.effects, chunk_size(fit.effects.k))]
+    joined = (np.concatenate(part).reshape(fit.shape)[()] for part in zip(*parts, strict=True))
+    lower, upper, typical, empty = joined
+    I2_lb, I2_ub = (100.0 * (t / (t + typical)) for t in (lower, upper))
+    H2_lb, H2_ub = (t / typical + 1.0 for t in (lower, upper))
+    tau2 = (fit.tau2, lower, upper)
+    return HeterogeneityLimits(*tau2, fit.I2, I2_lb, I2_ub, fit.H2, H2_lb, H2_ub, empty, level, kind)
 
 
-def _q_profile(batch: Batch, level: float) -> tuple[np.ndarray, ...]:
+def _check_kind(fit: Fit, kind: str) -> None:
+    if kind not in {"Q-profile", "profile likelihood"}:
+        raise PoolingError(f"kind: expected Q-profile or profile likelihood, found {kind!r}")
+    if not fit.has_tau2:
+        raise PoolingError(f"confint: expected a fit with a tau2, found method {fit.method}")
+    if kind == "profile likelihood" and fit.method not in {"ML", "REML"}:
+        raise PoolingError(f"profile likelihood: expected method ML or REML, found {fit.method}")
+
+
+Limits = Callable[[Batch, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _limits(batch: Batch, limits: Limits, level: float) -> tuple[np.ndarray, ...]:
     """Limits of tau2, the typical variance, and whether the set is empty, each of shape (b,)."""
-    few, many = (1.0 - level) / 2.0, (1.0 + level) / 2.0
-    estimable = batch.n > batch.design.columns
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fixed = FixedWeights.of(batch)
-        lower, _ = solve(GeneralisedQ(chi2_quantile(many, batch.df)), batch)
-        upper, _ = solve(GeneralisedQ(chi2_quantile(few, batch.df)), batch)
-        typical = batch.df / fixed.trace
-    empty = estimable & (fixed.q < chi2_quantile(few, batch.df))
-    known = estimable & ~empty
-    numbers = np.where(known, lower, np.nan), np.where(known, upper, np.nan), typical, empty
+    with np.errstate(divide="ignore", invalid="ignore"):  # fits without enough studies: no limits, below
+        lower, upper, empty = limits(batch, level)
+        typical = batch.df / QuadraticForm.of_inverse_variances(batch).trace
+    known = batch.sound & ~empty
+    numbers = np.where(known, lower, np.nan), np.where(known, upper, np.nan), typical, empty & batch.sound
     return tuple(np.broadcast_to(a, (batch.width,)) for a in numbers)
+
+
+def _q_profile(batch: Batch, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    few, many = (chi2_quantile(share, batch.df) for share in ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
+    lower, upper = (solve(GeneralisedQ(target), batch)[0] for target in (many, few))
+    at_zero = GeneralisedQ(few).sides(batch, np.zeros(1), slopes=False)
+    return lower, upper, at_zero.a < at_zero.e
+
+
+def _likelihood_profile(restricted: bool) -> Limits:
+    def limits(batch: Batch, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return *profile_limits(batch, restricted, level), np.zeros(batch.width, dtype=bool)
+
+    return limits

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.batch import Batch, chunk_size, chunks
-from cellclaims.meta.fit_result import Fit, Flag, in_words
-from cellclaims.meta.heterogeneity import ESTIMATORS, WITHOUT_TAU2, FixedWeights
-from cellclaims.meta.inputs import Effects, check_effects
+from cellclaims.meta.design import Constant
+from cellclaims.meta.fit_result import WITHOUT_TAU2, Fit, Flag, in_words
+from cellclaims.meta.heterogeneity import ESTIMATORS, QuadraticForm
+from cellclaims.meta.inputs import Effects, check_effects, design_columns
 from cellclaims.meta.quantiles import normal_quantile, t_quantile
+from cellclaims.meta.variance_scale import warn_of_standard_errors
 
 #: Tests of the pooled effect: standard normal, t, Hartung-Knapp, Hartung-Knapp with the ad hoc floor.
 TESTS = ("z", "t", "knha", "adhoc")
@@ -26,6 +28,9 @@ def fit(
     vi: ArrayLike,
     *,
     keep: ArrayLike | None = None,
+    mods: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    ni: ArrayLike | None = None,
     method: str = "REML",
     test: str = "adhoc",
     level: float = 0.95,
@@ -38,8 +43,16 @@ def fit(
         Effects on one scale and their sampling variances.
     keep : array-like of bool, shape (..., k), optional
         Which studies count in each fit, broadcast against ``yi`` and ``vi``: leave-one-out is k rows of it.
+    mods : array-like of float, shape (k,), (k, q) or (..., k, q), optional
+        Moderators; a constant is put in front. ``beta``, ``se`` and the limits then have one more axis, for
+        the coefficients (:func:`cellclaims.meta.regress` adds their joint test).
+    weights : array-like of float, shape (..., k), optional
+        Weights in place of ``1/(v + tau2)``; the standard error stays that of the model.
+    ni : array-like of float, shape (..., k), optional
+        Patients behind each effect. Only looked at: if ``vi`` falls with them as standard errors do, a
+        :class:`~cellclaims.meta.VarianceWarning` says so.
     method : str
-        Estimator of tau2: EE, DL, PM, ML, REML (:data:`cellclaims.meta.heterogeneity.ESTIMATORS`).
+        Estimator of tau2: EE (or FE), DL, HE, HS, HSk, SJ, ML, REML, EB, PM, PMM, GENQ (needs ``weights``).
     test : {"adhoc", "knha", "t", "z"}
         ``knha`` scales the variance of the mean by :math:`s^2 = \sum w_i (y_i - \mu)^2 / (k - 1)` and uses
         t with k - 1 degrees of freedom (Hartung and Knapp 2001, https://doi.org/10.1002/sim.791); ``adhoc``
@@ -70,28 +83,70 @@ def fit(
     >>> [round(float(x), 6) for x in (pooled.beta, pooled.se, pooled.tau2, pooled.Q)]
     [1.0, 1.0, 1.0, 2.0]
     >>> pooled.flags
-    ('few studies: k = 2 to 4', 'no prediction interval: k - 2 degrees of freedom are fewer than one')
+    ('few studies: k = 2 to 4', 'no prediction interval: no degrees of freedom left for it')
     """
-    _check_choices(method, test, level)
-    effects = check_effects(yi, vi, keep)
-    return _assemble(effects, method, test, level)
+    design = None if mods is None else design_columns(mods)
+    effects = check_effects(yi, vi, keep, design, weights)
+    if ni is not None:
+        warn_of_standard_errors(effects.vi, ni)
+    return fit_effects(effects, method, test, level)
 
 
-def _check_choices(method: str, test: str, level: float) -> None:
+def fit_effects(effects: Effects, method: str, test: str, level: float) -> Fit:
+    """Pool checked effects: what :func:`fit` does after its checks.
+
+    Raises
+    ------
+    PoolingError
+        If the method, test or level is not known, or the design cannot be estimated from any choice of
+        studies.
+    """
+    _check_choices(effects, method, test, level)
+    parts = [pool(batch, method, test, level) for batch in chunks(effects, chunk_size(effects.k))]
+    joined = {name: _join([getattr(part, name) for part in parts], effects) for name in Pooled._fields}
+    half, flags = joined.pop("half"), joined.pop("flags")
+    if effects.shape == () and flags & Flag.DEPENDENT:
+        raise PoolingError(
+            "mods: expected independent columns, found some that depend on one another or on the constant"
+        )
+    return Fit(
+        **joined,
+        ci_lb=joined["beta"] - half,
+        ci_ub=joined["beta"] + half,
+        flags=in_words(int(flags)) if effects.shape == () else flags,
+        method=method,
+        test=test,
+        level=level,
+        effects=effects,
+    )
+
+
+def _check_choices(effects: Effects, method: str, test: str, level: float) -> None:
     if method not in ESTIMATORS:
         raise PoolingError(f"method: expected one of {', '.join(ESTIMATORS)}, found {method!r}")
     if test not in TESTS:
         raise PoolingError(f"test: expected one of {', '.join(TESTS)}, found {test!r}")
     if not 0.0 < level < 1.0:
         raise PoolingError(f"level: expected a number between 0 and 1, found {level!r}")
+    if effects.design is not None and effects.design.shape[-1] >= effects.k:
+        p = effects.design.shape[-1]
+        raise PoolingError(f"expected more studies than the {p} coefficients, found {effects.k}")
+    if method == "GENQ" and effects.weights is None:
+        raise PoolingError("weights: expected with method GENQ, found none")
 
 
-@dataclass(frozen=True)
-class Pooled:
-    """The numbers of a chunk, each of shape (b,)."""
+def _join(parts: list[np.ndarray], effects: Effects) -> np.ndarray:
+    """Chunks with fits last as one array of the batch's shape, coefficients behind."""
+    joined = np.concatenate(parts, axis=-1)
+    return np.moveaxis(joined, -1, 0).reshape((*effects.shape, *joined.shape[:-1]))[()]
+
+
+class Pooled(NamedTuple):
+    """The numbers of a chunk, fits last: each of shape (b,), or (p, b) and (p, p, b) for a design of p columns."""
 
     beta: np.ndarray
     se: np.ndarray
+    vb: np.ndarray
     half: np.ndarray
     tau2: np.ndarray
     se_tau2: np.ndarray
@@ -103,93 +158,82 @@ class Pooled:
     flags: np.ndarray
 
 
-def _assemble(effects: Effects, method: str, test: str, level: float) -> Fit:
-    """Pool chunk by chunk and give the results the batch's shape."""
-    parts = [pool(batch, method, test, level) for _, batch in chunks(effects, chunk_size(effects.k))]
-    names = Pooled.__dataclass_fields__
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts]).reshape(effects.shape)[()] for name in names
-    }
-    half = joined.pop("half")
-    if effects.shape == ():
-        joined["flags"] = in_words(int(joined["flags"]))
-    return Fit(
-        **joined,
-        ci_lb=joined["beta"] - half,
-        ci_ub=joined["beta"] + half,
-        method=method,
-        test=test,
-        level=level,
-        effects=effects,
-    )
-
-
 def pool(batch: Batch, method: str, test: str, level: float) -> Pooled:
     """Pool the fits of one chunk."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # fits of one study or none: set below, by name
-        fixed = FixedWeights.of(batch)
+    with np.errstate(divide="ignore", invalid="ignore"):  # fits without enough studies: set apart below, by name
+        fixed = QuadraticForm.of_inverse_variances(batch)
         found = ESTIMATORS[method](batch, fixed)
-        tau2 = np.where(batch.n > 1.0, found.tau2, 0.0)
-        mean, se = _mean(batch, tau2, test)
-        df = np.full(batch.n.shape, np.inf) if test == "z" else batch.n - 1.0
+        tau2 = np.where(batch.sound, found.tau2, 0.0)
+        beta, vb = _coefficients(batch, tau2, test)
+        se = np.sqrt(vb if vb.ndim == 1 else np.diagonal(vb, axis1=1, axis2=2))
+        df = np.full(batch.n.shape, np.inf) if test == "z" else batch.n - batch.design.columns
         quantile = normal_quantile(level) if test == "z" else t_quantile(level, df)
         I2, H2 = _relative_heterogeneity(batch, fixed, tau2, method)
     flags = _flags(batch, tau2, se, found.several_modes, method)
-    numbers = (mean, se, se * quantile, tau2, found.se, I2, H2, fixed.q, batch.n.astype(int), df, flags)
-    pooled = Pooled(*(np.broadcast_to(a, (batch.width,)) for a in numbers))
-    return pooled if (batch.n > 1.0).all() else _set_apart_singles(pooled, batch, method, level)
+    numbers = (beta, se.T, vb.T, se.T * quantile, tau2, found.se, I2, H2, fixed.q, batch.n.astype(int), df, flags)
+    pooled = Pooled(*(np.broadcast_to(a, (*a.shape[:-1], batch.width)) for a in numbers))
+    return pooled if batch.sound.all() else _set_apart(pooled, batch, method, level)
 
 
-def _mean(batch: Batch, tau2: np.ndarray, test: str) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted mean and its standard error under ``test``."""
+def _coefficients(batch: Batch, tau2: np.ndarray, test: str) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the columns as given, (b,) or (p, b), and their covariance under ``test``, (b,) or (b, p, p)."""
     design, w = batch.design, batch.weights(tau2)
     gram = design.gram(w)
-    mean = design.solve(gram, design.moments(w * batch.y))
-    if test in {"z", "t"}:
-        return mean + batch.centre, np.sqrt(1.0 / gram)
-    r = batch.y - design.fitted(mean)
-    s2 = np.add.reduce(w * r * r) / batch.df
-    scale = s2 if test == "knha" else np.maximum(s2, 1.0)
-    return mean + batch.centre, np.sqrt(scale / gram)
+    best = design.solve(gram, design.moments(w * batch.y))
+    if batch.given is None:
+        beta, vb = best, design.covariance(gram)
+    else:
+        own, middle = design.gram(batch.given), design.gram(batch.given**2 * (batch.finite_v + tau2))
+        beta = design.solve(own, design.moments(batch.given * batch.y))
+        vb = design.covariance(own, middle)
+    if test in {"knha", "adhoc"}:
+        r = batch.y - design.fitted(best)
+        s2 = np.add.reduce(w * r * r) / batch.df
+        s2 = s2 if test == "knha" else np.maximum(s2, 1.0)
+        vb = vb * (s2 if vb.ndim == 1 else s2[:, None, None])
+    return design.in_given_units(beta + batch.centre), design.covariance_in_given_units(vb)
 
 
 def _relative_heterogeneity(
-    batch: Batch, fixed: FixedWeights, tau2: np.ndarray, method: str
+    batch: Batch, fixed: QuadraticForm, tau2: np.ndarray, method: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """I2 in percent and H2: from tau2 and the typical variance ``(k - p)/tr P``, from Q without a tau2."""
     if method in WITHOUT_TAU2:
         H2 = fixed.q / batch.df
         return 100.0 * np.maximum(1.0 - 1.0 / H2, 0.0), H2
     typical = batch.df / fixed.trace
-    return 100.0 * tau2 / (tau2 + typical), tau2 / typical + 1.0
+    return 100.0 * (tau2 / (tau2 + typical)), tau2 / typical + 1.0
 
 
 def _flags(batch: Batch, tau2: np.ndarray, se: np.ndarray, several: np.ndarray | None, method: str) -> np.ndarray:
-    n = batch.n
-    flags = np.where(n <= FEW_STUDIES, Flag.FEW, 0) + np.where(se == 0.0, Flag.NO_SPREAD, 0)
+    n, p = batch.n, batch.design.columns
+    no_spread = (se == 0.0) if se.ndim == 1 else (se == 0.0).any(axis=-1)
+    flags = np.where(n <= FEW_STUDIES, Flag.FEW, 0) + np.where(no_spread, Flag.NO_SPREAD, 0)
+    if p > 1:
+        flags = flags + Flag.PREDICTION_NEEDS_MODERATORS
     if method in WITHOUT_TAU2:
         return flags + Flag.NO_PREDICTION_EQUAL_EFFECTS
-    flags = flags + np.where(n < 3, Flag.NO_PREDICTION_TWO, 0) + np.where(tau2 == 0.0, Flag.TAU2_ZERO, 0)
+    flags = flags + np.where(n < p + 2, Flag.NO_PREDICTION_TWO, 0) + np.where(tau2 == 0.0, Flag.TAU2_ZERO, 0)
     return flags if several is None else flags + np.where(several, Flag.SEVERAL_MODES, 0)
 
 
-def _set_apart_singles(pooled: Pooled, batch: Batch, method: str, level: float) -> Pooled:
-    """A single study is shown with its own standard error; where nothing is kept there is nothing to show."""
-    n = np.broadcast_to(batch.n, (batch.width,))
-    none, single = n == 0, n == 1
-    no_tau2 = single & (method not in WITHOUT_TAU2)
-    own = np.sqrt(np.broadcast_to(batch.low, (batch.width,)))
-    changed = {
-        "beta": np.where(none, np.nan, pooled.beta),
-        "se": np.where(single, own, pooled.se),
-        "half": np.where(single, own * normal_quantile(level), pooled.half),
-        "df": np.where(single, np.inf, pooled.df),
-        "Q": np.where(single, 0.0, pooled.Q),
-        "flags": np.where(single, Flag.SINGLE, pooled.flags),
+def _set_apart(pooled: Pooled, batch: Batch, method: str, level: float) -> Pooled:
+    """A single study is shown with its own standard error; where nothing can be estimated nothing is."""
+    n, sound = (np.broadcast_to(a, (batch.width,)) for a in (batch.n, batch.sound))
+    single = (n == 1) & isinstance(batch.design, Constant)
+    numbers = {name: np.where(sound | single, a, np.nan) for name, a in pooled._asdict().items()}
+    variance = np.broadcast_to(batch.low, (batch.width,))
+    shown = {
+        "se": np.sqrt(variance),
+        "vb": variance,
+        "half": np.sqrt(variance) * normal_quantile(level),
+        "df": np.inf,
+        "Q": 0.0,
+        "se_tau2": np.nan,
     }
-    for name in ("tau2", "se_tau2", "I2", "H2"):
-        changed[name] = np.where(no_tau2, np.nan, getattr(pooled, name))
-    for name in ("se", "half", "df", "Q", "tau2", "se_tau2", "I2", "H2"):
-        changed[name] = np.where(none, np.nan, changed[name])
-    changed["flags"] = np.where(none, Flag.NOTHING_KEPT, changed["flags"])
-    return replace(pooled, **changed)
+    unknown = {} if method in WITHOUT_TAU2 else dict.fromkeys(("tau2", "I2", "H2"), np.nan)
+    for name, value in (shown | unknown).items():
+        numbers[name] = np.where(single, value, numbers[name])
+    reason = np.where(n == 0, Flag.NOTHING_KEPT, np.where(n > batch.design.columns, Flag.DEPENDENT, Flag.SATURATED))
+    numbers["flags"] = np.where(single, Flag.SINGLE, np.where(sound, pooled.flags, reason))
+    return Pooled(**numbers | {"k": pooled.k})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc, chdtri, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import chdtrc, chdtri, fdtrc, ndtr, ndtri, stdtr, stdtrit
 
 
 def normal_quantile(level: float) -> float:
@@ -45,13 +45,19 @@ def t_two_sided(t: ArrayLike, df: ArrayLike) -> np.ndarray:
     """P(|T| >= |t|) for T with ``df`` degrees of freedom; NaN where ``df < 1``."""
     df = np.asarray(df, dtype=float)
     tail = 2.0 * stdtr(np.maximum(df, 1.0), -np.abs(t))
-    return np.where(df >= 1.0, tail, np.nan)
+    return np.where(df >= 1.0, tail, np.nan)[()]
 
 
 def chi2_upper(q: ArrayLike, df: ArrayLike) -> np.ndarray:
     """P(X >= q) for X chi-squared with ``df`` degrees of freedom; 1 where ``df`` is 0 (all mass at zero)."""
     df = np.asarray(df, dtype=float)
-    return np.where(df > 0.0, chdtrc(np.maximum(df, 1.0), q), 1.0)
+    return np.where(df > 0.0, chdtrc(np.maximum(df, 1.0), q), 1.0)[()]
+
+
+def f_upper(f: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+    """P(X >= f) for X with the F distribution; NaN where a number of degrees of freedom is below 1."""
+    denominator = np.asarray(denominator, dtype=float)
+    return np.where(denominator >= 1.0, fdtrc(numerator, np.maximum(denominator, 1.0), f), np.nan)[()]
 
 
 def chi2_quantile(probability: float, df: ArrayLike) -> np.ndarray:

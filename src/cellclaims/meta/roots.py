@@ -112,14 +112,14 @@ def _newton(equation: Equation, batch: Batch, lo: np.ndarray, hi: np.ndarray, t:
 
 
 def _narrow(sides: Sides, t: np.ndarray, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rising = sides.a > sides.e
+    rising = sides.gap > 0.0
     return np.where(rising, t, lo), np.where(rising, hi, t)
 
 
 def _newton_step(sides: Sides) -> np.ndarray:
     """The step to the zero of ``E/A - 1``; not a number where it is flat."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return sides.a * (sides.a - sides.e) / (sides.e_slope * sides.a - sides.e * sides.a_slope)
+        return sides.a * sides.gap / (sides.e_slope * sides.a - sides.e * sides.a_slope)
 
 
 def _choose_highest(

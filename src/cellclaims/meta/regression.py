@@ -1,0 +1,246 @@
+"""Moderators: meta-regression with its joint test, and subgroups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cellclaims.errors import PoolingError
+from cellclaims.meta.fit_result import Fit
+from cellclaims.meta.inputs import check_effects, design_columns
+from cellclaims.meta.pooling import fit, fit_effects
+from cellclaims.meta.quantiles import chi2_upper, f_upper
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """A meta-regression; every array has the batch's shape.
+
+    Attributes
+    ----------
+    fit : Fit
+        Coefficients and residual heterogeneity.
+    names : tuple of str
+        The columns of the design, the constant first.
+    QM, QM_p : float or ndarray
+        Joint test of all coefficients but the constant, and its P value.
+    QM_df : tuple
+        Its degrees of freedom: numerator, and denominator (infinite for z, where QM is chi-squared;
+        otherwise QM is F).
+    R2 : float or ndarray
+        Share of tau2 that the moderators explain, percent, never below zero, and zero where there is none
+        to explain; NaN for a design without a constant, which contains no model to compare with. From H2
+        for EE.
+    """
+
+    fit: Fit
+    names: tuple[str, ...]
+    QM: np.ndarray
+    QM_df: tuple[int, np.ndarray]
+    QM_p: np.ndarray
+    R2: np.ndarray
+
+
+def regress(
+    yi: ArrayLike,
+    vi: ArrayLike,
+    mods: ArrayLike,
+    *,
+    names: Sequence[str] | None = None,
+    intercept: bool = True,
+    keep: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    method: str = "REML",
+    test: str = "adhoc",
+    level: float = 0.95,
+) -> Regression:
+    r"""Meta-regression: effects explained by moderators, for one data set or a batch.
+
+    Parameters
+    ----------
+    yi, vi : array-like of float, shape (..., k)
+        Effects and sampling variances.
+    mods : array-like of float, shape (k,), (k, q) or (..., k, q)
+        Moderators; categories as columns of zeros and ones.
+    names : sequence of str, optional
+        Names of the moderators; ``x1``, ``x2``, ... if not given.
+    intercept : bool
+        Whether the design has a constant.
+    keep, weights, method, test, level
+        As in :func:`cellclaims.meta.fit`.
+
+    Returns
+    -------
+    Regression
+
+    Raises
+    ------
+    PoolingError
+        As :func:`cellclaims.meta.fit`; and if the moderators depend on one another, or names do not match
+        them.
+
+    Notes
+    -----
+    .. math:: Q_M = \hat\beta_2' \hat V_{22}^{-1} \hat\beta_2 \sim \chi^2_m, \quad
+              R^2 = \max(0, 1 - \hat\tau^2_{ME} / \hat\tau^2_{RE})
+
+    For t, knha and adhoc :math:`Q_M / m` against F with m and k - p degrees of freedom (Viechtbauer,
+    Lopez-Lopez, Sanchez-Meca and Marin-Martinez 2015, https://doi.org/10.1037/met0000023); R2 by Raudenbush
+    (2009).
+
+    Examples
+    --------
+    Effects on a line are explained altogether.
+
+    >>> found = regress([2.0, 3.0, 4.0, 5.0], [0.1, 0.1, 0.1, 0.1], [10.0, 20.0, 30.0, 40.0], test="z")
+    >>> [round(float(b), 6) for b in found.fit.beta], float(found.R2)
+    ([1.0, 0.1], 100.0)
+    """
+    design = design_columns(mods, intercept)
+    titles = _titles(names, design.shape[-1] - intercept, intercept)
+    fitted = fit_effects(check_effects(yi, vi, keep, design, weights), method, test, level)
+    moderators = slice(int(intercept), None)
+    QM, QM_df, QM_p = wald_test(fitted, moderators)
+    R2 = _explained(fitted, fit(yi, vi, keep=keep, weights=weights, method=method, test=test), intercept)
+    return Regression(fitted, titles, QM, QM_df, QM_p, R2)
+
+
+def _titles(names: Sequence[str] | None, count: int, intercept: bool) -> tuple[str, ...]:
+    names = tuple(names) if names is not None else tuple(f"x{i + 1}" for i in range(count))
+    if len(names) != count:
+        raise PoolingError(f"names: expected {count}, one a moderator, found {len(names)}: {', '.join(names)}")
+    return ("constant", *names) if intercept else names
+
+
+def wald_test(fitted: Fit, which: slice) -> tuple[np.ndarray, tuple[int, np.ndarray], np.ndarray]:
+    """Joint test that some coefficients are zero: statistic, degrees of freedom, P value.
+
+    Chi-squared where the fit's test is z, F otherwise.
+    """
+    beta, vb = fitted.beta[..., which], fitted.vb[..., which, which]
+    m = beta.shape[-1]
+    if m == 0:
+        raise PoolingError("expected at least one moderator besides the constant, found none")
+    sound = np.isfinite(beta).all(axis=-1)
+    vb = np.where(sound[..., None, None], vb, np.eye(m))
+    statistic = np.einsum("...i,...i->...", beta, np.linalg.solve(vb, beta[..., None])[..., 0])
+    if fitted.test == "z":
+        return statistic, (m, fitted.df), chi2_upper(statistic, m)
+    return statistic / m, (m, fitted.df), f_upper(statistic / m, m, fitted.df)
+
+
+def _explained(fitted: Fit, plain: Fit, intercept: bool) -> np.ndarray:
+    """R2 in percent: from tau2 with and without the moderators, from H2 without a tau2."""
+    before, after = (plain.tau2, fitted.tau2) if fitted.has_tau2 else (plain.H2, fitted.H2)
+    if not intercept:
+        return np.full(fitted.shape, np.nan)[()]
+    share = 1.0 - np.divide(after, before, out=np.ones(fitted.shape), where=np.asarray(before) > 0.0)
+    return 100.0 * np.maximum(share, 0.0)[()]
+
+
+@dataclass(frozen=True, eq=False)
+class Subgroups:
+    """Pooled effects of groups of studies, and whether they differ.
+
+    Attributes
+    ----------
+    groups : tuple
+        The groups, sorted.
+    beta, se, ci_lb, ci_ub, tau2, k : ndarray, shape (groups,)
+        One pooled effect a group; ``tau2`` is the same in each where it is common.
+    Q_between, Q_between_p : float
+        Test that all groups have one mean: chi-squared; F for a common tau2 with a test other than z.
+    Q_between_df : tuple
+        Its degrees of freedom, the second infinite for chi-squared.
+    tau2_is : str
+        ``separate`` or ``common``.
+    fit : Fit
+        Separate: a batch, one fit a group. Common: one regression on the groups.
+    """
+
+    groups: tuple
+    beta: np.ndarray
+    se: np.ndarray
+    ci_lb: np.ndarray
+    ci_ub: np.ndarray
+    tau2: np.ndarray
+    k: np.ndarray
+    Q_between: float
+    Q_between_df: tuple[int, float]
+    Q_between_p: float
+    tau2_is: str
+    fit: Fit
+
+
+def subgroups(
+    yi: ArrayLike,
+    vi: ArrayLike,
+    by: Sequence,
+    *,
+    tau2: str = "separate",
+    method: str = "REML",
+    test: str = "adhoc",
+    level: float = 0.95,
+) -> Subgroups:
+    r"""Pool groups of studies side by side and test whether their means differ.
+
+    Parameters
+    ----------
+    yi, vi : array-like of float, shape (k,)
+    by : sequence of length k
+        The group of each study.
+    tau2 : {"separate", "common"}
+        One between-study variance a group, or one for all (better with few studies a group).
+    method, test, level
+        As in :func:`cellclaims.meta.fit`.
+
+    Raises
+    ------
+    PoolingError
+        As :func:`cellclaims.meta.fit`; and with fewer than two groups or a group for each study.
+
+    Notes
+    -----
+    With separate tau2 the group means are compared by their own standard errors:
+
+    .. math:: Q_B = \sum_g w_g (\hat\mu_g - \bar\mu)^2 \sim \chi^2_{G-1}, \quad w_g = 1/se_g^2
+
+    (Borenstein and Higgins 2013, https://doi.org/10.1007/s11121-013-0377-7). With a common tau2 it is the
+    joint test of a regression on the groups.
+
+    Examples
+    --------
+    >>> parts = subgroups([0.1, 0.3, 1.1, 1.3], [0.01] * 4, ["a", "a", "b", "b"], test="z")
+    >>> parts.groups, [round(float(b), 6) for b in parts.beta]
+    (('a', 'b'), [0.2, 1.2])
+    """
+    if tau2 not in {"separate", "common"}:
+        raise PoolingError(f"tau2: expected separate or common, found {tau2!r}")
+    groups, place = np.unique(np.asarray(by), return_inverse=True)
+    if len(place) != np.shape(yi)[-1] or len(groups) < 2:
+        raise PoolingError(f"by: expected one of two or more groups a study, found {len(groups)} in {len(place)}")
+    member = place == np.arange(len(groups))[:, None]
+    make = _separate if tau2 == "separate" else _common
+    return make(yi, vi, tuple(groups.tolist()), member, {"method": method, "test": test, "level": level})
+
+
+def _separate(yi: ArrayLike, vi: ArrayLike, groups: tuple, member: np.ndarray, choices: dict) -> Subgroups:
+    parts = fit(yi, vi, keep=member, **choices)
+    w = 1.0 / parts.se**2
+    between = float(np.sum(w * (parts.beta - np.average(parts.beta, weights=w)) ** 2))
+    df = len(groups) - 1
+    numbers = (parts.beta, parts.se, parts.ci_lb, parts.ci_ub, parts.tau2, parts.k)
+    p = float(chi2_upper(between, df))
+    return Subgroups(groups, *numbers, between, (df, np.inf), p, "separate", parts)
+
+
+def _common(yi: ArrayLike, vi: ArrayLike, groups: tuple, member: np.ndarray, choices: dict) -> Subgroups:
+    means = regress(yi, vi, member.T.astype(float), intercept=False, **choices).fit
+    contrast = regress(yi, vi, member[1:].T.astype(float), **choices)
+    tau2, k = np.full(len(groups), means.tau2), member.sum(axis=1)
+    numbers = (means.beta, means.se, means.ci_lb, means.ci_ub, tau2, k)
+    df = (contrast.QM_df[0], float(contrast.QM_df[1]))
+    return Subgroups(groups, *numbers, float(contrast.QM), df, float(contrast.QM_p), "common", means)
