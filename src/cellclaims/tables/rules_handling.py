@@ -13,8 +13,8 @@ from cellclaims.tables.faults import Finding
 if TYPE_CHECKING:
     from cellclaims.tables.read import Evidence
 
-#: Columns of handling.csv that select rows; an empty cell selects any.
-SELECTORS = ("study_id", "arm_id", "outcome", "definition_id", "timing", "months", "kind", "locator")
+#: Columns of handling.csv that say what a step is and does; every other column selects rows, an empty cell any.
+ABOUT_THE_STEP = frozenset("handling_id anomaly_id variant table action column value reason".split())
 #: Under which name a table holds a selector, where it is not its own.
 HELD_AS = {("pooled_elsewhere", "study_id"): "review_id"}
 
@@ -36,20 +36,21 @@ def rows_meant(table: str, rows: pd.DataFrame, step: pd.Series) -> pd.Series:
     Series of bool, the index of ``rows``
         Nothing is selected by a selector that the table does not hold.
     """
-    meant = pd.Series(True, index=rows.index)
-    for selector in SELECTORS:
+    meant = np.ones(len(rows), dtype=bool)
+    for selector in step.index.difference(ABOUT_THE_STEP):
         wanted = step[selector]
         if not _is_empty(wanted):
             column = HELD_AS.get((table, selector), selector)
-            meant &= (rows[column] == wanted) if column in rows else False
-    return meant
+            meant &= (rows[column].to_numpy() == wanted) if column in rows else False
+    return pd.Series(meant, index=rows.index)
 
 
 def step_finds_rows(evidence: Evidence) -> Iterator[Finding]:
     """A step selects at least one row: a misspelt report or month would silently do nothing."""
     for line, step in evidence.handling.iterrows():
         if not rows_meant(step.table, getattr(evidence, step.table), step).any():
-            chosen = ", ".join(f"{name} {step[name]}" for name in SELECTORS if not _is_empty(step[name]))
+            names = [name for name in step.index if name not in ABOUT_THE_STEP and not _is_empty(step[name])]
+            chosen = ", ".join(f"{name} {step[name]}" for name in names)
             yield Finding("handling", line, "table", f"at least one row of {step.table} with {chosen}", "none")
 
 
