@@ -119,7 +119,7 @@ def safe_html(text: str) -> Markup:
     >>> print(safe_html('<p onclick="x()">a<script>b</script></p>'))
     <p>a</p>
     """
-    clean = _cleaner().clean(SILENT.sub("", text))
+    clean = re.sub(r"(?<=\d) (?=%)", "\u00a0", _cleaner().clean(SILENT.sub("", text)))  # "44.4 %" is one word
     if "<table" not in clean:
         return Markup(clean)
     caption = re.search(r"<caption[^>]*>(.*?)</caption>", clean, re.DOTALL)

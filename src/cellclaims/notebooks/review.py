@@ -47,9 +47,9 @@ class Report:
         return self.source.stem
 
     def files(self) -> list[Path]:
-        """The files that the report consists of, as far as they exist."""
+        """The files that the report consists of, as far as they exist; its figures have the notebook's number."""
         own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json")]
-        return [path for path in [*own, *sorted(self.figures.glob(f"{self.name}_*.*"))] if path.is_file()]
+        return [path for path in [*own, *sorted(self.figures.glob(f"{self.name[:3]}*.*"))] if path.is_file()]
 
 
 def review(notebooks: Path, into: Path, *, workers: int = 2, say: Callable[[str], object] = print) -> list[str]:
