@@ -6,8 +6,10 @@ An *anomaly* (``anomalies.csv``) is a fault of a printed figure or label. Its *p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cellclaims.errors import ProtocolError
@@ -22,18 +24,19 @@ def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> 
     printed figure is named in the flag. Raises ProtocolError for an alternative that no anomaly has.
     """
     rows = getattr(evidence, table).copy()
-    rows["flag"], rows["leave"] = "", ""
+    flag, leave = (np.full(len(rows), "", dtype=object) for _ in range(2))
     steps = _active(evidence.handling, set(alternative))
-    for _, step in steps[steps.table == table].iterrows():
-        hit = rows_meant(table, rows, step)
-        words = f"{step.anomaly_id}: {step.reason}"
-        if step.action == "leave_out":
-            rows.loc[hit, "leave"] = words
-        elif step.action == "set":
-            rows = _set(rows, hit, step, words)
+    for step in steps[steps.table == table].to_dict("records"):
+        hit = rows_meant(table, rows, step).to_numpy()
+        words = f"{step['anomaly_id']}: {step['reason']}"
+        if step["action"] == "leave_out":
+            leave[hit] = words
+        elif step["action"] == "set":
+            printed = _set(rows, hit, step)
+            flag[hit] = [joined(f, f"{words} (printed: {p})") for f, p in zip(flag[hit], printed, strict=True)]
         else:
-            rows.loc[hit, "flag"] = rows.loc[hit, "flag"].map(lambda old, new=words: joined(old, new))
-    return rows
+            flag[hit] = [joined(f, words) for f in flag[hit]]
+    return rows.assign(flag=flag, leave=leave)
 
 
 def _active(handling: pd.DataFrame, alternative: set[str]) -> pd.DataFrame:
@@ -44,14 +47,13 @@ def _active(handling: pd.DataFrame, alternative: set[str]) -> pd.DataFrame:
     return handling[(handling.variant == "primary") ^ switched]
 
 
-def _set(rows: pd.DataFrame, hit: pd.Series, step: pd.Series, words: str) -> pd.DataFrame:
-    numeric = pd.api.types.is_numeric_dtype(rows[step.column])
-    printed = rows.loc[hit, step.column].map(lambda x: f"{x:g}" if numeric else str(x))
-    rows.loc[hit, step.column] = float(step.value) if numeric else step.value
-    rows.loc[hit, "flag"] = [
-        joined(old, f"{words} (printed: {p})") for old, p in zip(rows.loc[hit, "flag"], printed, strict=True)
-    ]
-    return rows
+def _set(rows: pd.DataFrame, hit: np.ndarray, step: Mapping[str, Any]) -> list[str]:
+    """Put the recorded value into the rows that are meant; gives what was printed there."""
+    column = step["column"]
+    numeric = pd.api.types.is_numeric_dtype(rows[column])
+    printed = [f"{x:g}" if numeric else str(x) for x in rows.loc[hit, column]]
+    rows.loc[hit, column] = float(step["value"]) if numeric else step["value"]
+    return printed
 
 
 def joined(*words: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -31,7 +32,8 @@ def described(evidence: Evidence, protocol: Protocol) -> pd.DataFrame:
             "study_id": studies.study_id,
             "label": [label(evidence, s) for s in studies.study_id],
             "link": [link(evidence, s, _first_source(evidence, s)) for s in studies.study_id],
-            "population": studies.diabetes_type,
+            "diabetes_type": studies.diabetes_type,
+            "population": studies.diabetes_type.map(protocol["eligibility"]["populations"]).str.capitalize(),
             "product": studies.intervention_class.map(product),
             "design": studies.design.map(DESIGNS),
             "year": studies.year,
@@ -82,6 +84,34 @@ def _figures(evidence: Evidence, protocol: Protocol, mine: set[str]) -> dict[str
     }
 
 
+#: How a reason starts -> the kind under which it is counted; the later, the nearer the row came to a pool.
+REASON_KINDS = {
+    r"population ": "another type of diabetes",
+    r"product ": "another product",
+    r"no untreated control arm|arm without cells": "no arm of the kind asked for",
+    r"design ": "another design",
+    r"counted ": "counted in another way",
+    r"month |no month": "another month",
+    r"no count of events|no number of patients": "a percentage without its count",
+    r"no baseline|no follow-up|change printed|a mean and SD|no mean and SD": "no change with its spread",
+    r"adjusted: |change: ": "no difference between arms can be computed",
+    r"part of arm ": "part of an arm that is counted",
+    r"another row|another arm": "another row of the report is counted",
+    r"a\d+: ": "the recorded handling of an anomaly",
+    r"shares patients ": "shares patients with a report that is counted",
+}
+
+
+def kind_of_reason(reason: str) -> str:
+    """A reason without what is particular to its row.
+
+    >>> kind_of_reason("a10: HbA1c was held by the design"), kind_of_reason("month 24, asked for 12")
+    ('the recorded handling of an anomaly', 'another month')
+    """
+    found = (kind for start, kind in REASON_KINDS.items() if re.match(start, reason))
+    return next(found, re.sub(r"[,;(].*$", "", reason).strip())
+
+
 #: A stage on the way: its name, the reports at it, and how many stop there for which reason.
 Stage = tuple[str, int, dict[str, int]]
 
@@ -89,33 +119,44 @@ Stage = tuple[str, int, dict[str, int]]
 def flow(evidence: Evidence, pools: Sequence[Pool]) -> tuple[list[Stage], list[tuple[str, int]]]:
     """From reports found to reports pooled: (stage, reports at it, {reason: reports that stop there}) and (pool, k).
 
-    A report stops at the first stage whose condition it does not meet, so that the numbers add up.
+    A report stops at the first stage whose condition it does not meet, so that the numbers add up. For a report that
+    is eligible and in no pool, the reason is the one that stands nearest to a pool.
     """
     found = set(evidence.studies.study_id)
-    figures = set(evidence.continuous.study_id) | set(evidence.binary.study_id) | set(evidence.survival.study_id)
-    figures |= set(evidence.contrasts.study_id)
-    with_figures = found & figures
-    registries = set(evidence.studies.study_id[evidence.studies.design == "registry"])
+    with_figures = found & _with_figures(evidence)
+    registries = with_figures & set(evidence.studies.study_id[evidence.studies.design == "registry"])
     eligible = with_figures - registries
     used = set().union(*(set(p.rows.study_id) for p in pools)) & eligible
     stages = [
-        ("Reports found", len(found), {"no figure in the text that was seen": len(found - figures)}),
-        (
-            "Reports with a figure",
-            len(with_figures),
-            {"registry: benchmark beside the pools": len(with_figures & registries)},
-        ),
-        ("Reports eligible for a pool", len(eligible), {"in no pool of this review": len(eligible - used)}),
-        ("Reports in at least one pool", len(used), {}),
+        ("Reports found", len(found), {"no figure in the text that was seen": len(found - with_figures)}),
+        ("Reports with a figure", len(with_figures), {"registry: a benchmark beside the pools": len(registries)}),
+        ("Reports eligible for a pool", len(eligible), _why_not(eligible - used, pools)),
+        ("Reports in at least one of the pools below", len(used), {}),
     ]
     return stages, [(p.title, p.k) for p in pools]
 
 
+def _with_figures(evidence: Evidence) -> set[str]:
+    tables = (evidence.continuous, evidence.binary, evidence.survival, evidence.contrasts)
+    return set().union(*(set(t.study_id) for t in tables))
+
+
+def _why_not(studies: set[str], pools: Sequence[Pool]) -> dict[str, int]:
+    """Reasons of eligible reports that are in no pool, each report counted once."""
+    reasons = pd.concat([p.left_out[["study_id", "reason"]] for p in pools])
+    reasons = reasons[reasons.study_id.isin(studies)].assign(kind=lambda r: r.reason.map(kind_of_reason))
+    nearness = {kind: rank for rank, kind in enumerate(REASON_KINDS.values())}
+    nearest = reasons.assign(rank=reasons.kind.map(nearness).fillna(len(nearness)))
+    kinds = nearest.sort_values("rank", kind="stable").groupby("study_id").kind.last()
+    counts = kinds.value_counts().to_dict()
+    other = len(studies) - len(kinds)
+    return counts | ({"figures of other outcomes only": other} if other else {})
+
+
 def unpublished(evidence: Evidence) -> pd.DataFrame:
     """Registered trials without any figure in the sources seen: study_id, label, link, registry_id, notes."""
-    figures = set(evidence.continuous.study_id) | set(evidence.binary.study_id) | set(evidence.survival.study_id)
     studies = evidence.studies
-    silent = studies[(studies.registry_id != "") & ~studies.study_id.isin(figures | set(evidence.contrasts.study_id))]
+    silent = studies[(studies.registry_id != "") & ~studies.study_id.isin(_with_figures(evidence))]
     return pd.DataFrame(
         {
             "study_id": silent.study_id,

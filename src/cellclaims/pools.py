@@ -292,4 +292,5 @@ def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
     known = [study.doi and f"https://doi.org/{study.doi}", study.pmid and f"https://pubmed.ncbi.nlm.nih.gov/{study.pmid}/",
              number and f"https://clinicaltrials.gov/study/{number[0]}"]  # fmt: skip
     read = evidence.sources.loc[evidence.sources.source_id == source_id.split(";")[0], "url"]
-    return next((address for address in known if address), read.iloc[0] if len(read) else "")
+    first = re.search(r"https?://[^\s;]+", read.iloc[0]) if len(read) else None
+    return next((address for address in known if address), first[0] if first else "")

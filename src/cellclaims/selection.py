@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from cellclaims.errors import ProtocolError
 from cellclaims.handling import handled, joined
 from cellclaims.protocol import Protocol
 from cellclaims.tables import Evidence
+from cellclaims.tables.cohorts import cohorts_of
 
 #: Order of the most favourable report of a cohort; a count without a stated time stands before a fixed month.
 FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
@@ -176,13 +178,12 @@ def _reasons(parts: list[pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def _words(rows: pd.DataFrame, leaves: pd.Series, reason: str | Callable[[pd.Series], str]) -> pd.Series:
-    say = (lambda _: reason) if isinstance(reason, str) else reason
-    return pd.Series(
-        [say(r) if leave else "" for leave, (_, r) in zip(leaves, rows.iterrows(), strict=True)],
-        index=rows.index,
-        dtype=object,
-    )
+def _words(rows: pd.DataFrame, leaves: pd.Series, reason: str | Callable[[Any], str]) -> pd.Series:
+    """The reason of each row that leaves: one for all, or made from the row; empty for a row that stays."""
+    words = np.full(len(rows), "", dtype=object)
+    leaves = np.asarray(leaves, dtype=bool)
+    words[leaves] = reason if isinstance(reason, str) else [reason(r) for r in rows[leaves].itertuples()]
+    return pd.Series(words, index=rows.index, dtype=object)
 
 
 def _eligibility(protocol: Protocol, question: Question) -> list[Rule]:
@@ -318,14 +319,14 @@ def _by_preference(rows: pd.DataFrame, question: Question) -> list:
 
 def _one_row_a_report(rows: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Arms of one report as one group of patients, where they are counted alike."""
-    reports, out = [], []
-    for _, report in rows.groupby("study_id", sort=False):
+    several = rows.study_id.duplicated(keep=False)
+    reports, out = [rows[~several]], [rows.head(0).assign(reason="")]
+    for _, report in rows[several].groupby("study_id", sort=False):
         best = report.loc[_by_preference(report, question)[0]]
         alike = _counted_alike(report, best)
         out.append(report[~alike].assign(reason="another arm of the report is counted in a way that answers better"))
-        reports.append(_summed(report[alike]))
-    empty = rows.head(0)
-    return (pd.DataFrame(reports) if reports else empty), (pd.concat(out) if out else empty.assign(reason=""))
+        reports.append(pd.DataFrame([_summed(report[alike])]))
+    return pd.concat([r for r in reports if len(r)] or [rows]), pd.concat(out)
 
 
 def _counted_alike(report: pd.DataFrame, best: pd.Series) -> pd.Series:
@@ -350,7 +351,7 @@ def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
         reason = pd.Series("", index=rows.index, dtype=object)
         taken: dict[str, str] = {}
         for index, row in rows.loc[_by_fullness(rows, question)].iterrows():
-            cohorts = cohorts_of(evidence, row.study_id, _arms_of(row.arm_id))
+            cohorts = sorted(cohorts_of(evidence, (row.study_id, row.arm_id.replace(" v ", "+"))))
             shared = [c for c in cohorts if c in taken]
             if shared:
                 reason[index] = f"shares patients ({', '.join(shared)}) with {taken[shared[0]]}, which is counted"
@@ -361,23 +362,12 @@ def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
     return rule
 
 
-def _arms_of(arm_id: str) -> list[str]:
-    return arm_id.replace(" v ", "+").split("+")
-
-
 def _by_fullness(rows: pd.DataFrame, question: Question) -> list:
     """Index of the reports: most patients first, then the fullest source, then the later year."""
     favourable = question.estimand == "most_favourable" and "timing" in rows
     timing = rows.timing.map(FAVOURABLE.index) if favourable else 0
     keyed = rows.assign(_timing=timing, _n=-rows.n, _year=-rows.year.fillna(0))
     return list(keyed.sort_values(["_timing", "_n", "source_rank", "_year", "study_id"]).index)
-
-
-def cohorts_of(evidence: Evidence, study_id: str, arms: Iterable[str]) -> list[str]:
-    """Cohorts that these arms of a report draw on (rows without an arm hold for all arms)."""
-    cohorts = evidence.cohorts
-    mine = cohorts[(cohorts.study_id == study_id) & cohorts.arm_id.isin(["", *arms])]
-    return sorted(set(mine.cohort_id))
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -98,10 +99,12 @@ class Elsewhere:
 def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
     """What other reviews printed for an outcome; the misprints that anomalies.csv names are set right and flagged."""
     rows = handled(evidence, "pooled_elsewhere")
-    rows = rows[(rows.outcome == outcome) & rows.estimate.notna()].sort_values(["year", "review_id"])
+    named = rows.outcome.str.lower().str.fullmatch(rf"{outcome}( ?\(?%\)?)?")
+    rows = rows[named & rows.estimate.notna()].sort_values(["year", "review_id"])
     shown = pd.DataFrame(
         {
-            "review": [Link(r.review_id, _address(r)) for r in rows.itertuples()],
+            "review": [Link(_review(r), _address(r)) for r in rows.itertuples()],
+            "title": rows.title,
             "population": rows.population,
             "month": rows.months,
             "measure": rows.measure,
@@ -113,7 +116,7 @@ def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
     points = rows[rows.measure.isin(["MD", "WMD"])]
     benchmarks = pd.DataFrame(
         {
-            "label": [f"{r.review_id}: {r.population}" for r in points.itertuples()],
+            "label": [f"{_review(r)}: {r.population}" for r in points.itertuples()],
             "estimate": points.estimate,
             "ci_lb": points.ci_low,
             "ci_ub": points.ci_high,
@@ -124,13 +127,26 @@ def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
     return Elsewhere(table(shown, caption), benchmarks.reset_index(drop=True))
 
 
+def _review(row: object) -> str:
+    """A review by its first author and year; one without a year by its name alone."""
+    name = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
+    name = name.upper() if name.startswith("pmc") else name.capitalize()
+    return name if row.year != row.year else f"{name} {row.year:.0f}"
+
+
 def _address(row: object) -> str:
     return f"https://doi.org/{row.doi}" if row.doi else row.source_url
 
 
 def _result(row: object) -> str:
-    limits = "" if row.ci_low != row.ci_low else f" ({interval(row.ci_low, row.ci_high)})"
-    return f"{number(row.estimate)}{limits}"
+    """Estimate and limits with the digits that were printed, two at least."""
+    digits = [_digits(x) for x in (row.estimate, row.ci_low, row.ci_high)]
+    value = number(row.estimate, max(digits))
+    return value if row.ci_low != row.ci_low else f"{value} ({interval(row.ci_low, row.ci_high, max(digits))})"
+
+
+def _digits(value: float) -> int:
+    return max(2, len(f"{value:g}".partition(".")[2])) if value == value else 2
 
 
 def thresholds(evidence: Evidence) -> Table:

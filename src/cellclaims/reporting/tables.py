@@ -6,7 +6,6 @@ its words in text. Everything else is escaped, whatever its source.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -15,6 +14,7 @@ from textwrap import shorten
 import numpy as np
 import pandas as pd
 
+from cellclaims.overview import kind_of_reason
 from cellclaims.pools import Pool
 from cellclaims.reporting.rounding import interval, number, percent
 
@@ -129,31 +129,6 @@ def reasons(pool: Pool) -> Table:
     """How many rows were left out for each kind of reason."""
     counts = pool.left_out.reason.map(kind_of_reason).value_counts().rename_axis("reason").reset_index(name="rows")
     return table(counts.sort_values(["rows", "reason"], ascending=[False, True]), "Rows left out, by reason")
-
-
-#: How a reason starts -> the kind under which it is counted.
-REASON_KINDS = {
-    r"a\d+: ": "the recorded handling of an anomaly",
-    r"month |no month": "another month",
-    r"population ": "another type of diabetes",
-    r"product ": "another product",
-    r"design ": "another design",
-    r"counted ": "counted in another way",
-    r"shares patients ": "shares patients with a report that is counted",
-    r"adjusted: |change: ": "no difference between arms can be computed",
-    r"part of arm ": "part of an arm that is counted",
-    r"no untreated control arm": "no untreated control arm",
-}
-
-
-def kind_of_reason(reason: str) -> str:
-    """A reason without what is particular to its row.
-
-    >>> kind_of_reason("a10: HbA1c was held by the design"), kind_of_reason("month 24, asked for 12")
-    ('the recorded handling of an anomaly', 'another month')
-    """
-    found = (kind for start, kind in REASON_KINDS.items() if re.match(start, reason))
-    return next(found, re.sub(r"[,;(].*$", "", reason).strip())
 
 
 def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:

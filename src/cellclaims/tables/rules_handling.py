@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ ABOUT_THE_STEP = frozenset("handling_id anomaly_id variant table action column v
 HELD_AS = {("pooled_elsewhere", "study_id"): "review_id"}
 
 
-def rows_meant(table: str, rows: pd.DataFrame, step: pd.Series) -> pd.Series:
+def rows_meant(table: str, rows: pd.DataFrame, step: Mapping[str, object]) -> pd.Series:
     """Which rows of a table a step of ``handling.csv`` selects.
 
     Parameters
@@ -28,7 +28,7 @@ def rows_meant(table: str, rows: pd.DataFrame, step: pd.Series) -> pd.Series:
         Name of the table that ``rows`` are of.
     rows : DataFrame
         Its rows.
-    step : Series
+    step : mapping
         One row of ``handling.csv``.
 
     Returns
@@ -37,7 +37,7 @@ def rows_meant(table: str, rows: pd.DataFrame, step: pd.Series) -> pd.Series:
         Nothing is selected by a selector that the table does not hold.
     """
     meant = np.ones(len(rows), dtype=bool)
-    for selector in step.index.difference(ABOUT_THE_STEP):
+    for selector in set(step.keys()) - ABOUT_THE_STEP:
         wanted = step[selector]
         if not _is_empty(wanted):
             column = HELD_AS.get((table, selector), selector)
