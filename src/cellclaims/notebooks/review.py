@@ -95,7 +95,7 @@ def found(notebooks: Path, into: Path) -> Iterator[Report]:
     ReviewError
         If the folder holds no notebook named ``NN_<name>.ipynb``.
     """
-    sources = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    sources = sorted(path for path in notebooks.glob("[0-9][0-9]_*.ipynb") if "." not in path.stem)
     if not sources:
         raise ReviewError(f"expected notebooks such as 02_hba1c.ipynb, found none in {notebooks}")
     surroundings = _surroundings()
