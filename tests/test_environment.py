@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import shutil
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -118,3 +121,28 @@ def test_the_package_imports_nothing_that_is_not_declared():
 
 #: Named in annotations only, and installed with what is declared.
 TYPES_ONLY = {"jinja2"}
+
+
+def test_every_target_of_make_says_what_it_makes():
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)", text, re.MULTILINE)[1].split()) - {"missing"}
+    explained = {line.split(":")[0] for line in text.splitlines() if re.match(r"[a-z-]+:.*## \w", line)}
+    assert targets == explained
+    assert {"review", "test", "check", "lab", "lock"} <= targets
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not needed where somebody installs with conda")
+def test_make_alone_lists_the_targets_with_one_line_each():
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert all(re.fullmatch(r"  make [a-z-]+ +\S.*", line) for line in lines)
+    assert any(line.startswith("  make review ") for line in lines)
+
+
+def test_ci_runs_what_a_developer_runs():
+    script = ROOT / ".ci" / "run"
+    lines = script.read_text().splitlines()
+    assert os.access(script, os.X_OK)
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert "set -eu" in lines
+    assert "make test" in lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -107,3 +108,52 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 
     made = make_reports(notebooks, into, workers=workers, say=click.echo)
     click.echo(f"{into / 'index.html'}: {f'{len(made)} made' if made else 'all up to date'}")
+
+
+@main.command()
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
+def claims(data: Path, kind: str) -> None:
+    """Print each advertised rate beside what is published; json holds it at full precision."""
+    import json
+
+    from cellclaims import protocol, reporting, tables
+    from cellclaims.claims import advertised_rates
+
+    entries = advertised_rates(tables.load(data), protocol.load(data))
+    if kind == "json":
+        text = json.dumps([entry.as_json() for entry in entries], indent=1, ensure_ascii=False)
+    else:
+        table = reporting.claims_table(entries)
+        text = (as_markdown if kind == "md" else as_csv)([table.header, *table.cells])
+    click.echo(text)
+
+
+def as_markdown(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as a Markdown table; the first holds the headings.
+
+    Examples
+    --------
+    >>> print(as_markdown([("claim", "k"), ("a | b", 3)]))
+    | claim | k |
+    |---|---|
+    | a \\| b | 3 |
+    """
+    head, *body = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" if row else f"|{'---|' * len(head)}" for row in [head, [], *body])
+
+
+def as_csv(rows: Sequence[Sequence[object]]) -> str:
+    """Rows as CSV without the last line end.
+
+    Examples
+    --------
+    >>> as_csv([("claim", "k"), ("a, b", 3)])
+    'claim,k\\n"a, b",3'
+    """
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue().rstrip("\n")
