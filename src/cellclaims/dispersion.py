@@ -98,7 +98,7 @@ def se_from_p(difference: float, p: float, df: float) -> float:
     >>> round(se_from_p(-0.68, 0.0081, 89), 4)
     0.251
     """
-    return float(abs(difference) / stdtrit(df, 1 - p / 2))
+    return float(abs(difference) / -stdtrit(df, p / 2))  # the lower tail keeps the digits of a small P value
 
 
 def sd_of_change(sd_before: float, sd_after: float, correlation: float) -> float:
