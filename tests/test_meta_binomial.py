@@ -10,9 +10,9 @@ from scipy import integrate, special, stats
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial import BinomialFlag, glmm, mean_over_settings, p_mean_ge, p_new_setting_ge, p_series_ge
-from cellclaims.meta.binomial_claims import smallest_count
 from cellclaims.meta.binomial_likelihood import likelihood
 from cellclaims.meta.binomial_result import IN_WORDS, in_words
+from cellclaims.meta.series import smallest_count
 
 #: Insulin independence 12 months after allogeneic islets: 16 reports, 106 of 236.
 ISLETS = (
@@ -175,7 +175,7 @@ def test_claims_have_the_tails_of_their_t_distributions():
     assert p_mean_ge(fit, fit.median) == pytest.approx(0.5, abs=1e-12)
 
 
-@pytest.mark.parametrize(("c", "n"), [(0.3, 20), (0.6, 508), (0.93, 508), (0.5, 1)])
+@pytest.mark.parametrize(("c", "n"), [(0.3, 20), (0.6, 508), (0.93, 508), (0.5, 1), (0.9, 3), (0.01, 40)])
 def test_a_new_series_is_the_binomial_over_the_predictive(c, n):
     fit = glmm(*ISLETS)
     scale = np.sqrt(fit.se**2 + fit.tau2)
@@ -184,7 +184,7 @@ def test_a_new_series_is_the_binomial_over_the_predictive(c, n):
     def density(t):
         return stats.binom.sf(needed - 1, n, special.expit(fit.beta + scale * t)) * stats.t.pdf(t, fit.k - 2)
 
-    expected = integrate.quad(density, -40, 40, epsabs=1e-13, limit=2000, points=[-5, 0, 5])[0]
+    expected = integrate.quad(density, -60, 60, epsabs=1e-13, limit=4000, points=[-5, 0, 5])[0]
     assert p_series_ge(fit, c, n) == pytest.approx(expected, abs=1e-9)
 
 
@@ -196,12 +196,12 @@ def test_a_longer_series_approaches_the_new_setting():
 @pytest.mark.parametrize("test", ["t", "z"])
 def test_a_batch_equals_its_fits_one_by_one(test):
     rng = np.random.default_rng(20261120)
-    n = rng.integers(1, 30, (3, 4, 7))
+    n = rng.integers(3, 30, (2, 2, 7))
     x = rng.binomial(n, rng.beta(2, 3, n.shape))
     keep = rng.random(n.shape) < 0.8
     batch = glmm(x, n, keep=keep, test=test)
-    assert batch.beta.shape == (3, 4)
-    for i in np.ndindex(3, 4):
+    assert batch.beta.shape == (2, 2)
+    for i in np.ndindex(2, 2):
         one = glmm(x[i][keep[i]], n[i][keep[i]], test=test)
         for name in (
             "beta",
@@ -224,7 +224,7 @@ def test_a_batch_equals_its_fits_one_by_one(test):
 counts = st.lists(st.tuples(st.integers(1, 40), st.floats(0, 1)), min_size=3, max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(counts)
 def test_counting_the_others_mirrors_the_fit(rows):
     n = np.array([size for size, _ in rows])
@@ -237,7 +237,7 @@ def test_counting_the_others_mirrors_the_fit(rows):
     assert one.pi_lb == pytest.approx(-other.pi_ub, rel=1e-6, abs=1e-6, nan_ok=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(counts)
 def test_no_point_of_a_fine_grid_beats_the_fit(rows):
     n = np.array([size for size, _ in rows], float)

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logit
 
 from cellclaims.errors import PoolingError
+from cellclaims.meta.beta_binomial import BetaBinomialFit, beta_binomial
 from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.meta.binomial_likelihood import TAU_BOUND, levels, log_binomial, log_coefficients, maximise
 from cellclaims.meta.binomial_result import BinomialFit, BinomialFlag, in_words, mean_over_settings, plain
@@ -21,8 +22,10 @@ from cellclaims.meta.counts import check_counts, clopper_pearson
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, t_quantile
 
 __all__ = [
+    "BetaBinomialFit",
     "BinomialFit",
     "BinomialFlag",
+    "beta_binomial",
     "glmm",
     "mean_over_settings",
     "p_mean_ge",

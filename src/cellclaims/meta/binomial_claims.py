@@ -7,27 +7,18 @@ t-distributed about ``beta``.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc, betaincc, expit, logit, stdtr, stdtrit
+from scipy.special import betaincc, logit, stdtr
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial_result import plain
+from cellclaims.meta.series import series_weights
 
 if TYPE_CHECKING:
     from cellclaims.meta.binomial_result import BinomialFit
-
-#: Gauss-Legendre points over the probability scale of the predictive distribution, in panels finer towards
-#: both ends.
-PANEL_POINTS = 20
-#: Panel edges in probability: the integrand is smooth in each, and what lies outside the ends weighs 1e-12.
-EDGES = np.array([1e-12, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.99])
-
-#: Panel edges about the step of the binomial tail, in its standard errors on the logit.
-STEP_ERRORS = np.array([-8.0, -5.0, -3.0, -1.5, 0.0, 1.5, 3.0, 5.0, 8.0])
 
 
 def p_mean_ge(fit: BinomialFit, c: float) -> NDArray | float:
@@ -79,8 +70,8 @@ def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
 
     .. math:: P = \int P(\mathrm{Bin}(n, p) \ge \lceil c n \rceil)\,dF(p)
 
-    with F the predictive distribution of :func:`p_new_setting_ge`, integrated over its own probability
-    scale by Gauss-Legendre panels. NaN where the fit has the flag ``NO_PREDICTION``.
+    with F the predictive distribution of :func:`p_new_setting_ge` (how: :mod:`cellclaims.meta.series`). NaN
+    where the fit has the flag ``NO_PREDICTION``.
 
     Examples
     --------
@@ -88,27 +79,10 @@ def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
     >>> round(p_series_ge(glmm([3, 4, 18, 3, 3], [10, 15, 56, 6, 24]), 0.30, 100), 3)
     0.409
     """
-    _check_share(c)
-    if n < 1 or n != int(n):
-        raise PoolingError(f"expected a whole number of patients, at least 1, found {n!r}")
-    needed = smallest_count(c, int(n))
+    logits, weights = series_weights(c, n)
     beta, scale, df = (part[..., None] for part in _predictive(fit))
-    probability, weight = _panels(beta, scale, np.maximum(df, 1), needed, int(n))
-    p = expit(beta + scale * stdtrit(np.maximum(df, 1), probability))
-    tail = bdtrc(needed - 1, int(n), p) if needed else np.ones_like(p)
-    return plain(np.where(df[..., 0] > 0, (tail * weight).sum(-1), np.nan))
-
-
-def smallest_count(c: float, n: int) -> int:
-    """Fewest events of ``n`` that are a proportion of at least ``c``; 0.3 of 10 is 3 although 0.3 * 10 > 3
-    in floating point.
-
-    Examples
-    --------
-    >>> smallest_count(0.93, 508), smallest_count(0.7, 10)
-    (473, 7)
-    """
-    return math.ceil(c * n - 1e-9 * n)
+    reached = stdtr(np.maximum(df, 1), (beta - logits) / scale) @ weights
+    return plain(np.where(df[..., 0] > 0, reached, np.nan))
 
 
 def _check_share(c: float) -> float:
@@ -126,20 +100,3 @@ def _predictive(fit: BinomialFit) -> tuple[NDArray, NDArray, NDArray]:
     beta = np.where(known, fit.beta, 0.0)
     scale = np.where(known, np.sqrt(np.asarray(fit.se) ** 2 + fit.tau2), 1.0)
     return beta, scale, np.where(known, np.asarray(fit.k) - 2, 0)
-
-
-def _panels(beta: NDArray, scale: NDArray, df: NDArray, needed: int, n: int) -> tuple[NDArray, NDArray]:
-    """Points and weights of a composite rule over (0, 1), with panels that shrink towards both ends and the
-    step.
-
-    The binomial tail climbs from 0 to 1 within a few binomial standard errors of ``needed / n``: panels
-    follow it.
-    """
-    share = np.clip(needed / n, 0.5 / n, 1 - 0.5 / n)
-    step = logit(share) + STEP_ERRORS / math.sqrt(n * share * (1 - share))
-    ends = np.broadcast_to(np.concatenate([EDGES, 1 - EDGES]), (*beta.shape[:-1], 2 * EDGES.size))
-    edges = np.sort(np.concatenate([ends, stdtr(df, (step - beta) / scale)], axis=-1), axis=-1)
-    points, weights = np.polynomial.legendre.leggauss(PANEL_POINTS)
-    half = np.diff(edges)[..., None] / 2
-    nodes, weight = edges[..., :-1, None] + half * (1 + points), half * weights
-    return nodes.reshape(*beta.shape[:-1], -1), weight.reshape(*beta.shape[:-1], -1)

@@ -7,6 +7,7 @@ count has ``n = x = 0``: its likelihood is then exactly 1, so no branch is neede
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,10 @@ Array = NDArray[np.float64]
 
 #: At tau = 10 two settings in three stand below 1 % or above 99 %: no proportion of a review comes near it.
 TAU_BOUND = 10.0
-#: A report whose posterior is wide on the logit (all or nothing, tau large) gets more points: the error
-#: falls as exp(-2 pi sqrt(m) / w) with m points and width w, so that m = POINTS_PER_WIDTH2 * w^2 leaves
-#: about 1e-10.
-POINTS_PER_WIDTH2, MORE_NODES = 14.0, (60, 200)
+#: A report whose posterior is wide on the logit (all or nothing, tau large) needs more points, about this many times
+#: its squared width: measured on random reports, the log-likelihood is then right to 1e-9, in conflicts of mu and x
+#: to 1e-6.
+POINTS_PER_WIDTH2, MORE_NODES = 30.0, (40, 100, 200)
 #: Enough to find the right hill of the likelihood; the climb is done with the number of nodes asked for.
 SEARCH_NODES = (5, 15)
 SEARCH_GRID = (0.1, 0.3, 0.7, 1.5, 3.0, 6.0)
@@ -164,34 +165,36 @@ def common_proportion(x: Array, n: Array) -> tuple[Array, Array, Array]:
 
 
 def climb(
-    x: Array, n: Array, mu: Array, tau: Array, nodes: tuple[int, ...], *, free_mu: bool = True
+    evaluate: Callable[[Array, Array, Array], Derivatives],
+    mu: Array,
+    tau: Array,
+    *,
+    free_mu: bool = True,
+    bound: float = TAU_BOUND,
 ) -> tuple[Array, Array, Derivatives]:
-    """Maximise over (mu, tau), or over tau alone, from a start: Newton steps damped until the likelihood
-    rises.
+    """Maximise over (mu, tau), or over tau alone, from a start: Newton steps damped until the likelihood rises.
 
-    A row stops when its step is below :data:`STEP_TOLERANCE`; rows still moving are the only ones computed.
-    ``tau`` is reflected at 0 (the likelihood is even in it) and kept under :data:`TAU_BOUND`.
+    ``evaluate(rows, mu, tau)`` gives the log-likelihood of the rows numbered ``rows``; it must be even in ``tau``,
+    which is reflected at 0 and kept under ``bound``. A row stops when its step is below :data:`STEP_TOLERANCE`; only
+    rows still moving are computed.
     """
     mu, tau = mu.copy(), tau.copy()
-    here = Derivatives(*(np.array(part) for part in likelihood(x, n, mu, tau, nodes)))
-    damping = np.zeros_like(mu)
-    rows = np.arange(mu.size)
+    rows, damping = np.arange(mu.size), np.zeros_like(mu)
+    here = Derivatives(*(np.array(part) for part in evaluate(rows, mu, tau)))
     for _ in range(CLIMB_STEPS):
         d_mu, d_tau = _damped_step(Derivatives(*(part[rows] for part in here)), damping[rows], free_mu)
-        new_mu, new_tau = mu[rows] + d_mu, np.minimum(np.abs(tau[rows] + d_tau), TAU_BOUND)
+        new_mu, new_tau = mu[rows] + d_mu, np.minimum(np.abs(tau[rows] + d_tau), bound)
         size = np.maximum(np.abs(d_mu), np.abs(new_tau - tau[rows]))
-        there = likelihood(x[rows], n[rows], new_mu, new_tau, nodes)
-        # Close to the top rounding decides which value is larger; there the pure Newton step is right
-        # without asking.
+        there = evaluate(rows, new_mu, new_tau)
+        # Close to the top rounding decides which value is larger; there the pure Newton step is right without asking.
         good = (there.value >= here.value[rows]) | ((size < 1e-4) & (damping[rows] == 0))
         kept = rows[good]
         mu[kept], tau[kept] = new_mu[good], new_tau[good]
         for old, new in zip(here, there, strict=True):
             old[kept] = new[good]
-        damping[rows] = np.where(
-            good, np.where(damping[rows] > 1e-3, damping[rows] / 10, 0.0), 10 * damping[rows] + 1e-2
-        )
-        rows = rows[(size >= STEP_TOLERANCE)]
+        softer = np.where(damping[rows] > 1e-3, damping[rows] / 10, 0.0)
+        damping[rows] = np.where(good, softer, 10 * damping[rows] + 1e-2)
+        rows = rows[size >= STEP_TOLERANCE]
         if rows.size == 0:
             break
     return mu, tau, here
@@ -233,7 +236,8 @@ def _maximise_block(x: Array, n: Array, nodes: tuple[int, ...]) -> Maximum:
     rows = np.flatnonzero((score0 > 0) | (value > value0 - 0.1))
     if rows.size == 0:
         return found
-    mu, tau, here = climb(x[rows], n[rows], mu[rows], tau[rows], nodes)
+    x, n = x[rows], n[rows]
+    mu, tau, here = climb(lambda i, m, t: likelihood(x[i], n[i], m, t, nodes), mu[rows], tau[rows])
     # Below this gain the two models are the same to rounding, and then the simpler one is reported.
     better = here.value > value0[rows] + 1e-12 * (1.0 + np.abs(value0[rows]))
     # At the bound of tau the top is not reached and its curvature says nothing; then tau counts as known.
@@ -248,7 +252,7 @@ def levels(nodes: int) -> tuple[int, ...]:
     """The number asked for, and the larger ones for rows that need them.
 
     >>> levels(21), levels(101)
-    ((21, 60, 200), (101, 200))
+    ((21, 40, 100, 200), (101, 200))
     """
     return (nodes, *(more for more in MORE_NODES if more > nodes))
 

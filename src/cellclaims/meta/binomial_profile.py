@@ -55,7 +55,10 @@ def _over_tau(
     # anything.
     rows = np.flatnonzero(((n > 0).sum(-1) > 1) & (n.max(-1) > 1))
     if rows.size:
-        _, tau[rows], here = climb(x[rows], n[rows], mu[rows], tau[rows], nodes, free_mu=False)
+        some, of = x[rows], n[rows]
+        _, tau[rows], here = climb(
+            lambda i, m, t: likelihood(some[i], of[i], m, t, nodes), mu[rows], tau[rows], free_mu=False
+        )
         better = here.value > value[rows]
         value[rows], slope[rows] = (
             np.where(better, new, old[rows]) for new, old in ((here.value, value), (here.by_mu, slope))

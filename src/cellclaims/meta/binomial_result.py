@@ -40,9 +40,9 @@ IN_WORDS = {
     BinomialFlag.NO_PREDICTION: "no prediction interval: fewer than 3 reports, or a spread that cannot be estimated",
     BinomialFlag.NO_EVENTS: "no event in any report: the limits are one-sided, from the total count",
     BinomialFlag.ALL_EVENTS: "events only: the limits are one-sided, from the total count",
-    BinomialFlag.TAU2_ZERO: "tau2 estimated as zero, the boundary: one common proportion",
+    BinomialFlag.TAU2_ZERO: "no spread between settings, the boundary: one common proportion",
     BinomialFlag.TAU2_NOT_IDENTIFIED: "one patient a report: tau2 cannot show itself and is given as zero",
-    BinomialFlag.TAU2_UNBOUNDED: "each report is all or nothing: the likelihood rises without end in tau2",
+    BinomialFlag.TAU2_UNBOUNDED: "each report is all or nothing: the likelihood rises without end in the spread",
     BinomialFlag.TAU2_AT_BOUND: f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried",
 }
 

@@ -1,0 +1,251 @@
+"""A proportion pooled by a beta-binomial model: clinics' true proportions follow a Beta(a, b) distribution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betaincc, expit, gammaln, logit
+
+from cellclaims.meta.binomial_likelihood import (
+    Derivatives,
+    climb,
+    common_proportion,
+    log_binomial,
+    log_coefficients,
+)
+from cellclaims.meta.binomial_result import BinomialFlag, in_words, plain
+from cellclaims.meta.counts import check_counts, clopper_pearson
+from cellclaims.meta.quantiles import chi2_upper, t_quantile
+from cellclaims.meta.series import smallest_count
+
+#: Starts for sqrt(1 / (a + b)); the best is climbed from.
+STARTS = (0.05, 0.2, 0.6, 1.5, 4.0)
+#: Beyond 1 / (a + b) = 1e4 every clinic is all or nothing, and the likelihood no longer tells the values apart.
+ROOT_BOUND = 100.0
+
+
+@dataclass(frozen=True, eq=False)
+class BetaBinomialFit:
+    """A fitted beta-binomial model; numbers for one fit, arrays of the batch's shape otherwise.
+
+    ``mean`` is a / (a + b); ``a``, ``b`` and the effective sample size ``ess = a + b`` are infinite where the
+    binomial with one common proportion fits best, zero where each report is all or nothing. ``rho = 1 / (a + b + 1)``
+    is the correlation of two patients of one clinic. ``beta``, ``se``, ``ci_lb``, ``ci_ub`` are on the logit of the
+    mean, t with k - 1 degrees of freedom.
+    """
+
+    mean: NDArray | float
+    a: NDArray | float
+    b: NDArray | float
+    ess: NDArray | float
+    rho: NDArray | float
+    beta: NDArray | float
+    se: NDArray | float
+    ci_lb: NDArray | float
+    ci_ub: NDArray | float
+    loglik: NDArray | float
+    lrt: NDArray | float
+    lrt_p: NDArray | float
+    k: NDArray | int
+    events: NDArray | float
+    n: NDArray | float
+    flags: tuple[str, ...] | NDArray
+    level: float
+    model: str = "beta_binomial"
+    method: str = "ML"
+
+    def p_new_setting_ge(self, c: float) -> NDArray | float:
+        """Probability that a new clinic's true proportion is at least ``c``, a and b taken as known."""
+        mean, ess = np.asarray(self.mean), np.asarray(self.ess)
+        spread = (ess > 0) & np.isfinite(ess)
+        by_beta = betaincc(np.where(spread, self.a, 1.0), np.where(spread, self.b, 1.0), c)
+        # Without spread all clinics have the mean; with ess = 0 a share of them is at 1 and the rest at 0.
+        point = np.where(np.isinf(ess), np.where(np.isnan(mean), np.nan, mean >= c), mean)
+        return plain(np.where(spread, by_beta, point))
+
+    def p_series_ge(self, c: float, n: int) -> NDArray | float:
+        r"""Probability that ``n`` patients of a new clinic show a proportion of at least ``c``, a and b taken as known.
+
+        .. math:: P(X \ge m) = \sum_{x=m}^{n} \binom{n}{x} \frac{B(x + a, n - x + b)}{B(a, b)}
+        """
+        x = np.arange(smallest_count(c, n), n + 1)
+        mean, ess = np.asarray(self.mean), np.asarray(self.ess)
+        theta = np.where(ess > 0, 1.0 / np.where(ess > 0, ess, 1.0), 0.0)
+        coefficient = gammaln(n + 1.0) - gammaln(x + 1.0) - gammaln(n - x + 1.0)
+        events, others = log_rising(mean, theta, n)[..., x], log_rising(1 - mean, theta, n)[..., n - x]
+        tail = np.exp(coefficient + events + others - log_rising(np.ones_like(mean), theta, n)[..., -1:]).sum(-1)
+        return plain(np.where(ess > 0, tail, mean))
+
+
+def log_rising(start: NDArray, theta: NDArray, count: int) -> NDArray:
+    """Logarithms of ``prod_{j<m} (start + j theta)`` for m = 0 to ``count``, shape (..., count + 1).
+
+    Examples
+    --------
+    >>> np.exp(log_rising(np.array(2.0), np.array(1.0), 3)).round(9).tolist()
+    [1.0, 2.0, 6.0, 24.0]
+    """
+    with np.errstate(divide="ignore"):
+        terms = np.log(start[..., None] + theta[..., None] * np.arange(count))
+    return np.concatenate([np.zeros_like(start)[..., None], np.cumsum(terms, axis=-1)], axis=-1)
+
+
+def beta_binomial(
+    events: ArrayLike, n: ArrayLike, *, keep: ArrayLike | None = None, level: float = 0.95
+) -> BetaBinomialFit:
+    r"""Pool proportions by a beta-binomial model with maximum likelihood.
+
+    .. math:: x_i \sim \mathrm{Bin}(n_i, p_i), \quad p_i \sim \mathrm{Beta}(a, b)
+
+    With m the mean and :math:`\theta = 1/(a+b)` the likelihood of a report is
+    :math:`\prod_{j<x}(m + j\theta) \prod_{j<n-x}(1 - m + j\theta) / \prod_{j<n}(1 + j\theta)` (Griffiths 1973,
+    https://doi.org/10.2307/2529131), which stays exact down to :math:`\theta = 0`, the binomial.
+
+    Parameters
+    ----------
+    events, n : array-like of whole numbers, shape (..., k)
+        Events and patients of each report.
+    keep : array-like of bool, shape (..., k), optional
+        Which reports count.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    BetaBinomialFit
+
+    Raises
+    ------
+    PoolingError
+        As :func:`cellclaims.meta.counts.check_counts`.
+
+    Examples
+    --------
+    >>> fit = beta_binomial([3, 8, 2, 9], [10, 10, 12, 11])
+    >>> round(fit.mean, 3), round(fit.ess, 2)
+    (0.518, 3.39)
+    """
+    x, size, kept = check_counts(events, n, keep)
+    shape = x.shape[:-1]
+    rows = (part.reshape(-1, x.shape[-1]) for part in (x, size, kept))
+    shaped = {name: plain(value.reshape(shape)) for name, value in _fit_rows(*rows, level).items()}
+    if shape == ():
+        shaped["flags"] = in_words(shaped["flags"])
+    return BetaBinomialFit(**shaped, level=level)
+
+
+def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float) -> dict[str, NDArray]:
+    """Every field for rows of shape (r, k)."""
+    k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
+    beta, se, theta, gain = _estimates(x, n, k)
+    ess = np.where(k > 0, 1.0 / np.where(theta > 0, theta, 1.0), np.nan)
+    ess = np.where(theta == 0, np.inf, ess)
+    mean = np.where(k > 0, expit(beta), np.nan)
+    lower, upper = clopper_pearson(events, patients, level)
+    pooled = (k >= 2) & (events > 0) & (events < patients)
+    half = np.where(pooled, t_quantile(level, k - 1) * np.where(pooled, se, 0.0), 0.0)
+    common = np.where(k > 0, log_binomial(events, patients) + log_coefficients(x, n), np.nan)
+    return {
+        "mean": mean,
+        "a": np.where(mean > 0, mean, 1.0) * ess,
+        "b": np.where(mean < 1, 1 - mean, 1.0) * ess,
+        "ess": ess,
+        "rho": 1.0 / (1.0 + ess),
+        "beta": beta,
+        "se": se,
+        "ci_lb": np.where(pooled, np.where(pooled, beta, 0.0) - half, logit(lower)),
+        "ci_ub": np.where(pooled, np.where(pooled, beta, 0.0) + half, logit(upper)),
+        "loglik": common + gain,
+        "lrt": 2 * gain,
+        "lrt_p": np.where(gain > 0, 0.5 * chi2_upper(2 * gain, 1), np.where(k > 0, 1.0, np.nan)),
+        "k": k,
+        "events": events,
+        "n": patients,
+        "flags": _flags(k, events, patients, theta),
+    }
+
+
+def _estimates(x: NDArray, n: NDArray, k: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Logit of the mean, its standard error, theta = 1 / (a + b), and the gain over one common proportion."""
+    events, patients = x.sum(-1), n.sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta = np.log(events) - np.log(patients - events)
+        se = np.sqrt(1.0 / events + 1.0 / (patients - events))
+    theta, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
+    spread = (events > 0) & (events < patients) & (k >= 2) & (n.max(-1) > 1)
+    endless = spread & np.all((x == 0) | (x == n), axis=-1)
+    if endless.any():
+        full = ((x == n) & (n > 0)).sum(-1)[endless]
+        reports = k[endless]
+        beta[endless] = np.log(full) - np.log(reports - full)
+        se[endless], theta[endless] = np.sqrt(1.0 / full + 1.0 / (reports - full)), np.inf
+        gain[endless] = log_binomial(full, reports) - log_binomial(events, patients)[endless]
+    solve = spread & ~endless
+    if solve.any():
+        beta[solve], se[solve], theta[solve], gain[solve] = _maximise(x[solve], n[solve])
+    return beta, se, theta, gain
+
+
+def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Maximum over (logit mean, sqrt(theta)); theta = 0 where no start climbs above the binomial."""
+    beta, value, _ = common_proportion(x, n)
+    share = expit(beta)
+    root, gain = np.zeros(len(x)), np.zeros(len(x))
+    variance = 1.0 / (n.sum(-1) * share * (1 - share))
+    # How many reports have more than j events, others, patients: the likelihood needs nothing else of the data.
+    j = np.arange(int(n.max()))
+    tally = tuple((part[..., None] > j).sum(-2) for part in (x, n - x, n))
+
+    def evaluate(rows: NDArray, mu: NDArray, t: NDArray) -> Derivatives:
+        return _likelihood(tuple(part[rows] for part in tally), j, mu, t)
+
+    rows = np.arange(len(x))
+    heights = np.stack([evaluate(rows, beta, np.full(len(x), start)).value for start in STARTS])
+    mu, t, here = climb(evaluate, beta, np.take(STARTS, heights.argmax(0)), bound=ROOT_BOUND)
+    better = here.value > value + 1e-12 * (1.0 + np.abs(value))
+    curvature = np.where(t < ROOT_BOUND, here.by_tau_tau, -np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        solved = 1.0 / (-here.by_mu_mu + here.by_mu_tau**2 / curvature)
+    beta, root = np.where(better, mu, beta), np.where(better, t, root)
+    variance, gain = np.where(better, solved, variance), np.where(better, here.value - value, gain)
+    return beta, np.sqrt(variance), root**2, gain
+
+
+def _likelihood(tally: tuple[NDArray, ...], j: NDArray, mu: NDArray, t: NDArray) -> Derivatives:
+    """Log-likelihood and derivatives by (logit mean, t) with theta = t^2, by the chain rule from (mean, theta)."""
+    m, theta = expit(mu), t * t
+    slope, bend = m * (1 - m), m * (1 - m) * (1 - 2 * m)
+    terms = (m[:, None] + j * theta[:, None], 1 - m[:, None] + j * theta[:, None], 1 + j * theta[:, None])
+    first = [count / term for count, term in zip(tally, terms, strict=True)]
+    second = [ratio / term for ratio, term in zip(first, terms, strict=True)]
+    logs = [(count * np.log(term)).sum(-1) for count, term in zip(tally, terms, strict=True)]
+    by_m = (first[0] - first[1]).sum(-1)
+    by_theta = (j * (first[0] + first[1] - first[2])).sum(-1)
+    m_m = -(second[0] + second[1]).sum(-1)
+    m_theta = -(j * (second[0] - second[1])).sum(-1)
+    theta_theta = -(j * j * (second[0] + second[1] - second[2])).sum(-1)
+    return Derivatives(
+        logs[0] + logs[1] - logs[2],
+        slope * by_m,
+        2 * t * by_theta,
+        slope * slope * m_m + bend * by_m,
+        2 * t * slope * m_theta,
+        2 * by_theta + 4 * theta * theta_theta,
+    )
+
+
+def _flags(k: NDArray, events: NDArray, patients: NDArray, theta: NDArray) -> NDArray:
+    """Sum of the :class:`BinomialFlag` that apply."""
+    none, only = (k > 0) & (events == 0), (k > 0) & (events == patients)
+    holds = {
+        BinomialFlag.NOTHING_KEPT: k == 0,
+        BinomialFlag.SINGLE: k == 1,
+        BinomialFlag.FEW: (k >= 2) & (k <= 4),
+        BinomialFlag.NO_EVENTS: none,
+        BinomialFlag.ALL_EVENTS: only,
+        BinomialFlag.TAU2_ZERO: (k >= 2) & ~(none | only) & (theta == 0),
+        BinomialFlag.TAU2_UNBOUNDED: np.isinf(theta),
+    }
+    return sum((int(flag) * applies for flag, applies in holds.items()), np.zeros(k.shape, int))
