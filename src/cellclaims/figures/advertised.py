@@ -19,8 +19,12 @@ from .style import BLACK, BLUE, BODY, GREY, PALE, SMALL, TITLE, VERMILLION, VERM
 #: Inches: margin, width of the words, of the two columns of figures and of the plot, least height of a row.
 EDGE, WORDS, FIGURES, PLOT, ROW = 0.12, 2.15, 1.0, 3.1, 0.92
 
-#: Point size of the two figures that are compared.
-HUGE = 17.0
+#: Where the two columns of figures and the plot begin, in inches from the left, and the width of the sheet.
+FIRST, LEFT = EDGE + WORDS + 0.1, EDGE + WORDS + 2 * FIGURES + 0.25
+WIDTH = LEFT + PLOT + EDGE + 0.2
+
+#: Point size of the two figures that are compared, and of a further counterpart's.
+HUGE, LARGE = 17.0, 12.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class ClaimRow:
     ``pooled`` with its limits ``ci_lb``, ``ci_ub`` and the prediction limits ``pi_lb``, ``pi_ub``; ``control``, the
     value in the control arms, with their ``control_n`` patients; ``k`` reports with ``n`` patients; ``note``, what a
     reader must know (for example "no control group"); ``printed``, the advertised figure as it is to be written
-    ("> 93 %") where the bare number would not do.
+    ("> 93 %") where the bare number would not do; ``beside``, true for a row that adds another published counterpart
+    to the claim of the row above.
     """
 
     label: str
@@ -46,6 +51,7 @@ class ClaimRow:
     n: float = math.nan
     note: str = ""
     printed: str = ""
+    beside: bool = False
 
     def __post_init__(self) -> None:
         named = ("advertised", "pooled", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "control")
@@ -72,9 +78,45 @@ def published_words(entry: ClaimRow) -> str:
     return "\n".join(part for part in (", ".join(first), few, entry.note) if part)
 
 
-def figure_words(value: float, missing: str) -> tuple[str, float]:
-    """A percentage in huge letters, or in body letters why there is none."""
-    return (missing, BODY) if math.isnan(value) else (f"{number(value, 0)}\u00a0%", HUGE)
+def label_style(entry: ClaimRow) -> tuple[float, str]:
+    """Letter size and weight of a row's label: a further counterpart stands back behind its claim."""
+    return (BODY, "normal") if entry.beside else (BODY + 1, "bold")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A row with its words broken into lines, its height, and its top, in inches."""
+
+    entry: ClaimRow
+    label: str
+    detail: str
+    height: float
+    top: float
+
+    @property
+    def middle(self) -> float:
+        """Where the marks stand."""
+        return self.top + self.height / 2
+
+
+def place_rows(entries: Sequence[ClaimRow], top: float) -> list[Placed]:
+    """Break the words of every row and put the rows below one another."""
+    placed = []
+    for entry in entries:
+        size, weight = label_style(entry)
+        label = wrapped(entry.label, WORDS, size, weight)
+        detail = "\n".join(wrapped(part, WORDS, SMALL) for part in published_words(entry).split("\n"))
+        words = block_height(label, size) + block_height(detail, SMALL) + 0.2
+        height = max(words, ROW * (0.6 if entry.beside else 1.0))
+        placed.append(Placed(entry, label, detail, height, top))
+        top += height
+    return placed
+
+
+def draw_pole(axes: Axes, x: float, top: float, foot: float) -> None:
+    """The advertised value's pole, with a white edge that keeps it apart from a bar of the same grey in print."""
+    axes.plot((x, x), (top, foot), color="white", lw=4.2, zorder=5.5, solid_capstyle="butt")
+    axes.plot((x, x), (top, foot), color=VERMILLION, lw=2.0, zorder=6, clip_on=False)
 
 
 def draw_flag(axes: Axes, x: float, y: float, height: float = 0.41) -> None:
@@ -82,7 +124,7 @@ def draw_flag(axes: Axes, x: float, y: float, height: float = 0.41) -> None:
     if math.isnan(x):
         return
     foot, top = y + 0.13, y + 0.13 - height
-    axes.plot((x, x), (top, foot), color=VERMILLION, lw=1.8, zorder=6, clip_on=False)
+    draw_pole(axes, x, top, foot)
     side = -1.0 if x > 92 else 1.0
     cloth = [(x, top - 0.01), (x + side * 6.5, top + 0.07), (x, top + 0.15)]
     axes.add_patch(Polygon(cloth, closed=True, color=VERMILLION, lw=0, zorder=6, clip_on=False))
@@ -128,12 +170,22 @@ def plot_axes(sheet: Sheet, left: float, top: float, bottom: float) -> Axes:
     return axes
 
 
+def draw_row(axes: Axes, row: Placed) -> None:
+    """The marks of one row; a further counterpart shows the advertised figure as a bare pole."""
+    draw_published(axes, row.entry, row.middle)
+    draw_control(axes, row.entry, row.middle)
+    if not row.entry.beside:
+        draw_flag(axes, row.entry.advertised, row.middle)
+    elif not math.isnan(row.entry.advertised):
+        draw_pole(axes, row.entry.advertised, row.middle - 0.13, row.middle + 0.13)
+
+
 def write_key(sheet: Sheet, y: float) -> None:
     """What the marks mean, side by side below the axis."""
-    axes = sheet.axes(EDGE, y - 0.3, sheet.width - 2 * EDGE, 0.6)
-    axes.set(xlim=(0, 100 * (sheet.width - 2 * EDGE) / PLOT), ylim=(y + 0.3, y - 0.3))
-    axes.set_axis_off()
+    axes = sheet.axes(EDGE, y - 0.3, WIDTH - 2 * EDGE, 0.6)
     inch = 100 / PLOT
+    axes.set(xlim=(0, inch * (WIDTH - 2 * EDGE)), ylim=(y + 0.3, y - 0.3))
+    axes.set_axis_off()
     draw_flag(axes, 0.05 * inch, y - 0.03, height=0.21)
     draw_published(axes, ClaimRow("", 0.0, *(at * inch for at in (1.5, 1.32, 1.68, 1.2, 1.8)), k=5), y)
     axes.plot([5.65 * inch], [y], "s", ms=6, mfc="white", mec=BLACK, mew=1.2)
@@ -142,15 +194,44 @@ def write_key(sheet: Sheet, y: float) -> None:
     sheet.text(EDGE + 5.78, y, "arms without cells", size=SMALL)
 
 
+def write_heads(sheet: Sheet, y: float) -> None:
+    """Headings of the two columns of figures, in the colours of their marks."""
+    sheet.text(FIRST + FIGURES / 2, y, "Advertised", weight="bold", color=VERMILLION_INK, ha="center")
+    sheet.text(FIRST + FIGURES * 1.5, y, "Published", weight="bold", color=BLUE, ha="center")
+
+
+def write_figure(sheet: Sheet, row: Placed, column: int, words: str, color: str) -> None:
+    """One of the two figures of a row, huge for a claim, large for a further counterpart; words in body size."""
+    size = (LARGE if row.entry.beside else HUGE) if "%" in words else BODY
+    x = FIRST + FIGURES * (column + 0.5)
+    weight = "normal" if size == BODY else "bold"
+    sheet.text(x, row.middle, words, size=size, weight=weight, color=color, ha="center")
+
+
+def write_row(sheet: Sheet, row: Placed) -> None:
+    """The words of one row: what is claimed, what stands behind the published figure, and the two figures."""
+    entry = row.entry
+    size, weight = label_style(entry)
+    line = {"color": PALE, "lw": 0.6} if entry.beside else {"color": GREY, "lw": 0.6}
+    sheet.rule(row.top, EDGE, WIDTH - EDGE, **line)
+    sheet.text(EDGE, row.top + 0.16, row.label, size=size, weight=weight)
+    sheet.text(EDGE, row.top + 0.17 + block_height(row.label, size), row.detail, size=SMALL)
+    said = "no figure" if math.isnan(entry.advertised) else f"{number(entry.advertised, 0)}\u00a0%"
+    found = "none found" if math.isnan(entry.pooled) else f"{number(entry.pooled, 0)}\u00a0%"
+    write_figure(sheet, row, 0, "" if entry.beside else entry.printed or said, VERMILLION_INK)
+    write_figure(sheet, row, 1, found, BLUE)
+
+
 @applied()
-def advertised(entries: Sequence[ClaimRow], *, title: str = "What is advertised, and what is published",
-               note: str = "") -> Figure:  # fmt: skip
+def advertised(
+    entries: Sequence[ClaimRow], *, title: str = "What is advertised, and what is published", note: str = ""
+) -> Figure:
     """One row for each advertised figure: the figure, the published value, and both on one axis.
 
     Parameters
     ----------
     entries : sequence of ClaimRow
-        In order from the top.
+        In order from the top; a row with ``beside`` follows the claim to which it adds another counterpart.
     title, note : str
         Sentence above; sentences below.
 
@@ -165,55 +246,17 @@ def advertised(entries: Sequence[ClaimRow], *, title: str = "What is advertised,
     """
     if not entries:
         raise DataError("advertised: expected at least one claim row, found none")
-    figures = EDGE + WORDS + 0.1
-    left = figures + 2 * FIGURES + 0.15
-    width = left + PLOT + EDGE + 0.2
-    labels = [wrapped(entry.label, WORDS, BODY + 1, "bold") for entry in entries]
-    details = ["\n".join(wrapped(part, WORDS, SMALL) for part in published_words(e).split("\n")) for e in entries]
-    heights = [
-        max(ROW, block_height(label, BODY + 1) + block_height(detail, SMALL) + 0.22)
-        for label, detail in zip(labels, details, strict=True)
-    ]
-    heading = wrapped(title, width - 2 * EDGE, TITLE + 1, "bold")
+    heading, below = wrapped(title, WIDTH - 2 * EDGE, TITLE + 1, "bold"), wrapped(note, WIDTH - 2 * EDGE, SMALL)
     top = EDGE + block_height(heading, TITLE + 1) + 0.35
-    bottom = top + sum(heights)
-    below = wrapped(note, width - 2 * EDGE, SMALL)
-    sheet = Sheet(width, bottom + 0.66 + (block_height(below, SMALL) + 0.06 if note else 0.0))
+    rows = place_rows(entries, top)
+    bottom = rows[-1].top + rows[-1].height
+    sheet = Sheet(WIDTH, bottom + 0.66 + (block_height(below, SMALL) + 0.06 if note else 0.0))
     sheet.text(EDGE, EDGE + 0.09, heading, size=TITLE + 1, weight="bold")
-    write_heads(sheet, figures, top - 0.13)
-    axes = plot_axes(sheet, left, top, bottom)
-    y = top
-    for entry, label, detail, height in zip(entries, labels, details, heights, strict=True):
-        sheet.rule(y, EDGE, width - EDGE, color=GREY, lw=0.6)
-        write_entry(sheet, entry, label, detail, figures, y, height)
-        draw_published(axes, entry, y + height / 2)
-        draw_flag(axes, entry.advertised, y + height / 2)
-        draw_control(axes, entry, y + height / 2)
-        y += height
+    write_heads(sheet, top - 0.13)
+    axes = plot_axes(sheet, LEFT, top, bottom)
+    for row in rows:
+        write_row(sheet, row)
+        draw_row(axes, row)
     write_key(sheet, bottom + 0.48)
     sheet.text(EDGE, bottom + 0.74, below, size=SMALL)
     return sheet.figure
-
-
-def write_heads(sheet: Sheet, figures: float, y: float) -> None:
-    """Headings of the two columns of figures, in the colours of their marks."""
-    sheet.text(figures + FIGURES / 2, y, "Advertised", weight="bold", color=VERMILLION_INK, ha="center")
-    sheet.text(figures + FIGURES * 1.5, y, "Published", weight="bold", color=BLUE, ha="center")
-
-
-def write_entry(
-    sheet: Sheet, entry: ClaimRow, label: str, detail: str, figures: float, y: float, height: float
-) -> None:  # fmt: skip
-    """The words of one row: what is claimed, the two figures, and what stands behind the published one."""
-    first = y + 0.17
-    sheet.text(EDGE, first, label, size=BODY + 1, weight="bold")
-    sheet.text(EDGE, first + block_height(label, BODY + 1) + 0.01, detail, size=SMALL)
-    for column, value, missing, color in (
-        (0.5, entry.advertised, "no figure", VERMILLION_INK),
-        (1.5, entry.pooled, "none found", BLUE),
-    ):
-        words, size = figure_words(value, missing)
-        words = entry.printed if entry.printed and color == VERMILLION_INK else words
-        weight = "bold" if size == HUGE else "normal"
-        x = figures + FIGURES * column
-        sheet.text(x, y + height / 2, words, size=size, weight=weight, color=color, ha="center")

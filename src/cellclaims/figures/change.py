@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from .forest import forest
-from .interval_rows import Mark
+from .interval_rows import Claim
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def change(
     cells: Pool | Sequence[Pool], controls: Pool | Sequence[Pool] = (), *, axis_label: str,
     published: pd.DataFrame | None = None, published_title: str = "Pooled by others, not by us",
-    claim: float | Mark | Sequence[Mark] | None = None, title: str = "", notes: Sequence[str] = (),
+    claim: Claim = None, title: str = "", notes: Sequence[str] = (),
     limits: tuple[float, float] | None = None,
 ) -> Figure:  # fmt: skip
     """Mean change in the arms with cells beside the control arms' own change and what others published.

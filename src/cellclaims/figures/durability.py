@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -49,33 +50,25 @@ NAMED_FROM = 48.0
 def set_apart(wanted: Sequence[float], apart: float, low: float, high: float) -> list[float]:
     """Places near the wanted ones, in the same order, at least ``apart`` from each other, inside the limits.
 
+    Less its rank times ``apart``, a place must only not fall behind the one before it: that is an isotonic fit, in
+    which neighbours that are too close move to their common mean, and cutting it at the limits keeps the order.
+    The limits must leave room for all.
+
     Examples
     --------
     >>> set_apart([1.0, 1.0, 3.0], 0.5, 0.0, 4.0)
     [0.75, 1.25, 3.0]
     """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    blocks: list[tuple[list[int], float]] = []
-    for i in order:
-        members, centre = [i], wanted[i]
-        while blocks and centre - apart * (len(members) - 1) / 2 < upper(blocks[-1], apart) + apart:
-            before, middle = blocks.pop()
-            total = len(before) + len(members)
-            centre = (middle * len(before) + centre * len(members)) / total
-            members = before + members
-        half = apart * (len(members) - 1) / 2
-        blocks.append((members, max(low + half, min(high - half, centre))))
-    places = [0.0] * len(wanted)
-    for members, centre in blocks:
-        for rank, i in enumerate(members):
-            places[i] = centre + apart * (rank - (len(members) - 1) / 2)
-    return places
-
-
-def upper(block: tuple[list[int], float], apart: float) -> float:
-    """Highest place in a block of names."""
-    members, centre = block
-    return centre + apart * (len(members) - 1) / 2
+    blocks: list[list[float]] = []
+    for rank, i in enumerate(order):
+        blocks.append([wanted[i] - rank * apart])
+        while len(blocks) > 1 and fmean(blocks[-2]) > fmean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    level = [fmean(block) for block in blocks for _ in block]
+    last = max(low, high - apart * (len(wanted) - 1))
+    places = dict(zip(order, level, strict=True))
+    return [min(max(places[i], low), last) + apart * order.index(i) for i in range(len(wanted))]
 
 
 def aside(table: pd.DataFrame) -> pd.Series:

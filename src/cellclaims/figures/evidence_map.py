@@ -79,6 +79,7 @@ def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports")
     -------
     matplotlib.figure.Figure
     """
+    table = table.astype({"population": str, "product": str, "design": str})
     counts = table.pivot_table("studies", ["population", "product"], "design", "sum", fill_value=0)
     lines = [
         (p, c) for p in in_order(table["population"]) for c in in_order(table["product"]) if (p, c) in counts.index
@@ -123,9 +124,10 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
     -------
     matplotlib.figure.Figure
     """
+    table = table.astype({"product": str})
     products = in_order(table["product"])
     counts = table.pivot_table("studies", "year", "product", "sum", fill_value=0)[products]
-    names = [wrapped(f"{name} ({number(counts[name].sum(), 0)})", 1.9) for name in products]
+    names = [wrapped(f"{name}\u00a0({number(counts[name].sum(), 0)})", 1.9) for name in products]
     left, top = EDGE + max(text_width(name) for name in names) + 0.15, EDGE + (0.3 if title else 0.05)
     span = (counts.index.min() - 0.7, counts.index.max() + 0.7)
     width = max(4.0, 0.2 * (span[1] - span[0]))

@@ -12,7 +12,7 @@ from cellclaims.errors import DataError
 from cellclaims.reporting.rounding import number
 
 from .sheet import Sheet, block_height
-from .style import BLACK, BODY, GREY, TITLE, applied, wrapped
+from .style import BLACK, BODY, GREY, TITLE, applied, text_width, wrapped
 
 #: Inches: margin, width of a box on the way and of one beside it, the gap between them and between two steps.
 EDGE, STEP_WIDTH, SIDE_WIDTH, ACROSS, DOWN = 0.1, 2.6, 3.6, 0.45, 0.3
@@ -53,10 +53,8 @@ def reason_words(reasons: Mapping[str, int]) -> str:
 
     Examples
     --------
-    >>> print(reason_words({"other time": 3, "registry": 12}))
-    Left out: 15
-    12  registry
-     3  other time
+    >>> reason_words({"other time": 3, "registry": 12}).split(chr(10))
+    ['Left out: 15', '12\\u2002registry', '\\u20073\\u2002other time']
     """
     if not reasons:
         return ""
@@ -66,7 +64,8 @@ def reason_words(reasons: Mapping[str, int]) -> str:
     for reason, count in ordered:
         # figure spaces are as wide as a digit, so that the numbers stand below one another
         count_words = number(count, 0).rjust(widest, "\u2007")
-        broken = wrapped(reason, SIDE_WIDTH - 2 * PADDING - 0.35).split("\n")
+        room = SIDE_WIDTH - 2 * PADDING - text_width(f"{count_words}\u2002")
+        broken = wrapped(reason, room).split("\n")
         lines.append(f"{count_words}\u2002{broken[0]}")
         lines += ["\u2007" * widest + "\u2002" + part for part in broken[1:]]
     return "\n".join(lines)

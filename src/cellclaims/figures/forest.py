@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from .interval_axis import scale_for
-from .interval_rows import Mark, Row, marks_of
+from .interval_rows import Claim, Row, marks_of
 from .interval_table import draw
 from .pool_rows import benchmark_rows, columns_for, pool_rows, pooled_rows, view_of
-from .pool_words import model_notes, remark_letters
+from .pool_words import model_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ def listed(pools: Pool | Sequence[Pool]) -> list[Pool]:
 
 
 def forest(
-    pools: Pool | Sequence[Pool], *, axis_label: str, claim: float | Mark | Sequence[Mark] | None = None,
+    pools: Pool | Sequence[Pool], *, axis_label: str, claim: Claim = None,
     favours: tuple[str, str] | None = None, transform: Callable[[float], float] | None = None,
     controls: Pool | Sequence[Pool] = (), overall: Pool | None = None, benchmarks: pd.DataFrame | None = None,
     benchmarks_title: str = "Reported elsewhere, not pooled here", title: str = "",
@@ -43,7 +43,7 @@ def forest(
         pi_ub, tau2, I2, Q, Q_p. A pool of one report is shown and not pooled.
     axis_label : str
         Name of the axis with its unit.
-    claim : float, Mark or sequence of Mark, optional
+    claim : float, Mark or sequence of Mark or (value, label, kind), optional
         Advertised figure or threshold on the shown scale (30 for 30 %): a dashed line with its words.
     favours : pair of str, optional
         Whom the left and the right side favour.
@@ -72,8 +72,7 @@ def forest(
     """
     chosen, without = listed(pools), listed(controls)
     every = [*chosen, *without, *([overall] if overall else [])]
-    letters = remark_letters([pool.rows for pool in [*chosen, *without]])
-    view = view_of(every, transform, decimals, letters)
+    view = view_of(every, transform, decimals)
     rows: list[Row] = []
     for pool, kind in [*((pool, "study") for pool in chosen), *((pool, "control") for pool in without)]:
         rows += [Row("heading", pool.title)] if len(every) > 1 else []
@@ -81,10 +80,10 @@ def forest(
     rows += pooled_rows(overall, view, overall.title) if overall else []
     if benchmarks is not None and len(benchmarks):
         rows += benchmark_rows(benchmarks, benchmarks_title, view)
-    marks = marks_of(claim)
+    marks, title = marks_of(claim), title or (every[0].title if len(every) == 1 else "")
     level = float(every[0].settings.get("level", 0.95))
     return draw(
         rows, columns_for(rows, view, level, headings or {}),
         scale_for(rows, view.scale, marks, axis_label, favours, limits), title=title, marks=marks,
-        notes=[*model_notes(every), *(f"[{letter}] {note}" for note, letter in letters.items()), *notes],
+        notes=[*model_notes(every), *(f"[{letter}] {words}" for words, letter in view.letters.items()), *notes],
     )  # fmt: skip

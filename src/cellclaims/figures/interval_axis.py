@@ -34,21 +34,19 @@ class Scale:
 
 
 def natural_limits(rows: Sequence[Row], marks: Sequence[Mark], null: float | None) -> tuple[float, float]:
-    """Limits that hold every estimate and every pooled interval; only very wide single intervals are clipped.
+    """Limits that hold every estimate, every value to compare with and the value of no effect.
 
-    An interval may reach beyond what must be seen by as much again, or by one and a half times the usual half
-    width, so that one small study does not press the others into a line; what is cut shows an arrow.
+    An interval may reach beyond these by as much again, or by one and a half times the usual half width of a
+    report, so that one small study or the prediction from three reports does not press all others into a line;
+    what is cut shows an arrow, and its numbers stand beside it.
     """
-    must = [mark.value for mark in marks] + ([] if null is None else [null])
-    for row in rows:
-        must += [row.estimate] + (
-            [row.low, row.high] if row.kind in ("pooled", "control pooled", "prediction", "primary") else []
-        )
+    must = [mark.value for mark in marks] + ([] if null is None else [null]) + [row.estimate for row in rows]
     seen = np.array([value for value in must if math.isfinite(value)])
     if seen.size == 0:
         return (-1.0, 1.0)
     low, high = seen.min(), seen.max()
-    widths = [row.high - row.low for row in rows if math.isfinite(row.high - row.low)]
+    single = [row for row in rows if row.kind in ("study", "control", "benchmark", "primary")]
+    widths = [row.high - row.low for row in single if math.isfinite(row.high - row.low)]
     reach = max(high - low, 0.75 * float(np.median(widths)) if widths else 1.0)
     ends = np.array([end for row in rows for end in (row.low, row.high) if math.isfinite(end)])
     low = min(low, max(ends.min(initial=low), low - reach))

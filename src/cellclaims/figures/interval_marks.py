@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon, Rectangle
@@ -48,9 +48,15 @@ def draw_interval(axes: Axes, row: Row, y: float, **style: object) -> None:
         return
     style = {"color": BLACK, "lw": 0.9, "solid_capstyle": "butt"} | style
     axes.plot((left, right), (y, y), zorder=2, **style)
-    for cut, x, head in ((cut_left, left, "<"), (cut_right, right, ">")):
+    draw_heads(axes, ((cut_left, left, "<"), (cut_right, right, ">")), y, style["color"])
+
+
+def draw_heads(axes: Axes, ends: Sequence[tuple[bool, float, str]], y: float, color: str) -> None:
+    """Arrow heads where the axis cuts something: it goes on beyond."""
+    edge = {"mec": BLACK, "mew": 0.7, "ms": 6.5} if color == ORANGE else {"mec": "none", "ms": 5}
+    for cut, x, head in ends:
         if cut:
-            axes.plot([x], [y], head, ms=4.5, color=style["color"], mec="none", clip_on=False, zorder=3)
+            axes.plot([x], [y], head, color=color, clip_on=False, zorder=5, **edge)
 
 
 def draw_point(axes: Axes, row: Row, y: float, marker: str, **style: object) -> None:
@@ -69,12 +75,10 @@ def draw_study(axes: Axes, row: Row, y: float) -> None:
 def draw_pooled(axes: Axes, row: Row, y: float) -> None:
     """A pooled value: a diamond from one confidence limit to the other, open for arms without cells."""
     left, right, cut_left, cut_right = clipped(row, axes.get_xlim())
-    middle = min(max(row.estimate, left), right)
-    corners = [(left, y), (middle, y - DIAMOND), (right, y), (middle, y + DIAMOND)]
+    corners = [(row.low, y), (row.estimate, y - DIAMOND), (row.high, y), (row.estimate, y + DIAMOND)]
     face = "white" if row.kind == "control pooled" else BLACK
     axes.add_patch(Polygon(corners, closed=True, facecolor=face, edgecolor=BLACK, lw=0.9, zorder=4))
-    if cut_left or cut_right:
-        draw_interval(axes, row, y)
+    draw_heads(axes, ((cut_left, left, "<"), (cut_right, right, ">")), y, BLACK)
 
 
 def draw_prediction(axes: Axes, row: Row, y: float) -> None:
@@ -82,9 +86,7 @@ def draw_prediction(axes: Axes, row: Row, y: float) -> None:
     left, right, cut_left, cut_right = clipped(row, axes.get_xlim())
     style = {"facecolor": ORANGE, "edgecolor": BLACK, "lw": 0.7, "zorder": 3}
     axes.add_patch(Rectangle((left, y - BAR), right - left, 2 * BAR, **style))
-    for cut, x, head in ((cut_left, left, "<"), (cut_right, right, ">")):
-        if cut:
-            axes.plot([x], [y], head, ms=6, color=ORANGE, mec=BLACK, mew=0.7, clip_on=False, zorder=4)
+    draw_heads(axes, ((cut_left, left, "<"), (cut_right, right, ">")), y, ORANGE)
 
 
 def draw_benchmark(axes: Axes, row: Row, y: float) -> None:

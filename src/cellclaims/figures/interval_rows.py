@@ -64,8 +64,14 @@ class Mark:
     kind: str = "advertised"
 
 
-def marks_of(claim: float | Mark | Sequence[Mark] | None) -> tuple[Mark, ...]:
+#: What a figure takes as values to compare with.
+Claim = float | Mark | Sequence[Mark | tuple] | None
+
+
+def marks_of(claim: Claim) -> tuple[Mark, ...]:
     """The marks that a figure was asked for: none, a bare advertised value, one mark or several.
+
+    A mark may come as a plain (value, label, kind).
 
     Examples
     --------
@@ -80,4 +86,4 @@ def marks_of(claim: float | Mark | Sequence[Mark] | None) -> tuple[Mark, ...]:
         return (claim,)
     if isinstance(claim, (int, float)):
         return (Mark(float(claim), "advertised"),)
-    return tuple(claim)
+    return tuple(mark if isinstance(mark, Mark) else Mark(*mark) for mark in claim)

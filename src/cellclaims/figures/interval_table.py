@@ -70,7 +70,7 @@ def label_width(rows: Sequence[Row], columns: Sequence[Column], heading: str) ->
         width = text_width(row.label, size_of(row), weight_of(row)) + 0.02
         (across if row.kind in SPANNING else own).append(width)
     beside = sum(GAP + column_width(column, rows) for column in columns if column.side == "left")
-    return max(min(WIDEST, max(own)), min(BLOCK, max(across)) - beside)
+    return max(min(WIDEST if beside else BLOCK, max(own)), min(BLOCK, max(across)) - beside)
 
 
 def place_columns(

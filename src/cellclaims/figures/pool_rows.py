@@ -13,10 +13,15 @@ from cellclaims.reporting.rounding import interval, number
 from .interval_rows import Column, Row
 from .pool_words import (
     count_words,
+    details_fit,
     effect_words,
     heterogeneity_words,
     numbers_words,
+    prediction_words,
+    remark_letters,
+    remarks_of,
     statistic,
+    text_of,
     total_words,
 )  # fmt: skip
 
@@ -32,9 +37,12 @@ SHOWN: dict[str, Callable[[float], float]] = {
     "log": math.exp,
 }
 
-#: Digits after the point and heading of the effect column, by analysis scale.
-DECIMALS = {"identity": 2, "logit": 1, "log": 2}
-EFFECT = {"identity": "Effect", "logit": "Percent", "log": "Ratio"}
+#: Differences of proportions are shown in percentage points.
+POINTS = "RD"
+
+#: Digits after the point and heading of the effect column, by analysis scale (points: differences of proportions).
+DECIMALS = {"identity": 2, "logit": 1, "log": 2, POINTS: 1}
+EFFECT = {"identity": "Effect", "logit": "Percent", "log": "Ratio", POINTS: "Points"}
 
 
 @dataclass(frozen=True)
@@ -42,9 +50,11 @@ class View:
     """How pools are shown: the way to the shown scale, digits after the point, letters of the remarks."""
 
     scale: str
+    heading: str
     shown: Callable[[float], float]
     decimals: int
     letters: Mapping[str, str] = field(default_factory=dict)
+    details: bool = True
 
     def three(self, source: Mapping[str, object], names: Sequence[str]) -> list[float]:
         """The named numbers of a row or a fit on the shown scale, NaN where there is none."""
@@ -55,32 +65,36 @@ class View:
         return effect_words(estimate, low, high, self.decimals)
 
 
-def view_of(
-    pools: Sequence[Pool], transform: Callable[[float], float] | None, decimals: int | None, letters: Mapping[str, str]
-) -> View:
+def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, decimals: int | None) -> View:
     """How these pools are shown together; refuses pools that cannot stand on one axis."""
     scales = sorted({pool.scale for pool in pools})
     if len(scales) != 1 or scales[0] not in SHOWN:
         found = ", ".join(scales) or "no pool"
         raise DataError(f"forest: expected pools on one scale of {', '.join(SHOWN)}, found {found}")
-    digits = DECIMALS[scales[0]] if decimals is None else decimals
-    return View(scales[0], transform or SHOWN[scales[0]], digits, letters)
+    points = all(pool.measure == POINTS for pool in pools)
+    key = POINTS if points else scales[0]
+    way = transform or ((lambda value: 100.0 * value) if points else SHOWN[key])
+    frames = [pool.rows for pool in pools]
+    fits = details_fit(frames)
+    digits = DECIMALS[key] if decimals is None else decimals
+    return View(scales[0], EFFECT[key], way, digits, remark_letters(frames, fits), fits)
 
 
 def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
     """One report of a pool as a line of the figure; without weight where it stands alone."""
     estimate, low, high = view.three(row, ("yi", "ci_lb", "ci_ub"))
-    letter = view.letters.get(str(row.get("note", "") or ""), "")
+    letters = ", ".join(sorted(view.letters[words] for words in remarks_of(row, view.details)))
     weight = math.nan if math.isnan(heaviest) else float(row["weight"])
     months = float(row.get("months", math.nan))
+    numbers, detail = numbers_words(row), text_of(row.get("detail"))
     cells = {
-        "numbers": numbers_words(row),
-        "detail": str(row.get("detail", "") or ""),
+        "numbers": numbers,
+        "detail": detail if view.details and detail != numbers else "",
         "months": "" if math.isnan(months) else number(months, 0),
         "effect": view.words(estimate, low, high),
         "weight": "" if math.isnan(weight) else number(weight, 1),
     }
-    label = f"{row['label']} [{letter}]" if letter else str(row["label"])
+    label = f"{row['label']} [{letters}]" if letters else str(row["label"])
     return Row(kind, label, cells, estimate, low, high, weight / heaviest)
 
 
@@ -98,9 +112,9 @@ def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list
         words = f"({interval(low, high, view.decimals)})"
         rows.append(Row("prediction", "Prediction for a new setting", {"effect": words}, low=low, high=high))
     else:
-        rows.append(Row("note", "Prediction for a new setting: too few reports"))
-    words = heterogeneity_words(pool)
-    return [*rows, Row("note", words)] if words else rows
+        rows.append(Row("note", prediction_words(pool)))
+    rows.append(Row("note", heterogeneity_words(pool)))
+    return [row for row in rows if row.label]
 
 
 def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[Row]:
@@ -116,7 +130,7 @@ def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[Row]:
     rows = [Row("heading", title)]
     for _, line in table.iterrows():
         estimate, low, high = (float(line.get(name, math.nan)) for name in ("estimate", "ci_lb", "ci_ub"))
-        detail = str(line.get("detail", "") or "")
+        detail = text_of(line.get("detail"))
         cells = {"numbers": detail, "effect": view.words(estimate, low, high)}
         rows.append(Row("benchmark", str(line["label"]), cells, estimate, low, high))
     return rows
@@ -126,11 +140,12 @@ def columns_for(rows: Sequence[Row], view: View, level: float, headings: Mapping
     """The columns that hold any words, in their order; the month only where the reports differ in it."""
     percent = number(100 * level, 0)
     counts = "Events/n" if any("/" in row.cells.get("numbers", "") for row in rows) else "Patients"
+    detail = "Cells v control" if any(" v " in row.cells.get("detail", "") for row in rows) else "Detail"
     every = [
         Column("months", headings.get("months", "Month")),
         Column("numbers", headings.get("numbers", counts)),
-        Column("detail", headings.get("detail", "Cells v control"), ha="left"),
-        Column("effect", headings.get("effect", f"{EFFECT[view.scale]}\n({percent} % CI)"), "right"),
+        Column("detail", headings.get("detail", detail), ha="left"),
+        Column("effect", headings.get("effect", f"{view.heading}\n({percent} % CI)"), "right"),
         Column("weight", headings.get("weight", "Weight\n(%)"), "right"),
     ]
     months = {row.cells["months"] for row in rows if row.cells.get("months")}

@@ -10,6 +10,8 @@ import numpy as np
 
 from cellclaims.reporting.rounding import interval, number, p_value
 
+from .style import text_width
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -22,12 +24,15 @@ METHODS = {
 }  # fmt: skip
 MODELS = {
     "binomial_normal": "binomial-normal model, maximum likelihood", "beta_binomial": "beta-binomial model",
-    "mantel_haenszel": "Mantel-Haenszel", "peto": "Peto", "multilevel": "multilevel model, REML",
+    "mantel_haenszel": "Mantel-Haenszel", "peto": "Peto's method", "multilevel": "multilevel model, REML",
     "bayes_normal": "Bayesian normal model", "bayes_binomial_normal": "Bayesian binomial-normal model",
 }  # fmt: skip
 
 #: Models whose heterogeneity is a spread on the logit and nothing else.
 BINOMIAL = ("binomial_normal", "beta_binomial", "bayes_binomial_normal")
+
+#: Choices under which all reports share one true value, so that there is nothing to predict.
+COMMON = ("EE", "MH", "PETO")
 TESTS = {
     "z": "normal interval", "t": "t interval", "knha": "Hartung-Knapp interval",
     "adhoc": "Hartung-Knapp interval, never narrower than the standard one",
@@ -38,6 +43,12 @@ FEW = range(2, 5)
 
 #: Letters of the remarks below a figure.
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+#: Inches up to which details stand in a column; longer ones stand below the figure.
+DETAIL = 1.3
+
+#: Columns of a pool that hold counts.
+COUNTS = ("events", "n", "events_control", "n_control")
 
 
 def count_words(k: int) -> str:
@@ -98,7 +109,15 @@ def heterogeneity_words(pool: Pool) -> str:
         parts.append(f"I² = {number(i2, 0)} %")
     if math.isfinite(q + q_p):
         parts.append(f"Q = {number(q, 1)} on {len(pool.rows) - 1} df ({p_value(q_p)})")
-    return f"Heterogeneity: {', '.join(parts)}".replace(" = ", "\u00a0=\u00a0") if parts else ""
+    # lines break between the statistics, never inside one
+    return f"Heterogeneity: {', '.join(part.replace(' ', chr(0xA0)) for part in parts)}" if parts else ""
+
+
+def prediction_words(pool: Pool) -> str:
+    """Why there is no prediction interval; nothing for a model that has none."""
+    if str(pool.settings.get("method", "")).upper() in COMMON:
+        return ""
+    return "Prediction for a new setting: too few reports" if len(pool.rows) < 3 else "No prediction for a new setting"
 
 
 def model_notes(pools: Sequence[Pool]) -> list[str]:
@@ -107,23 +126,50 @@ def model_notes(pools: Sequence[Pool]) -> list[str]:
     return [f"Pooled by {words}." for words in dict.fromkeys(made) if words]
 
 
-def numbers_words(row: pd.Series) -> str:
-    """Events of patients ("4/15"), patients alone, or with a control group both groups ("45 v 44")."""
-    n, events, controls = (float(row.get(name, math.nan)) for name in ("n", "events", "n_control"))
+def group_words(events: float, n: float) -> str:
+    """Events of patients in one group, patients alone where nothing was counted.
+
+    Examples
+    --------
+    >>> group_words(4.0, 15.0), group_words(math.nan, 45.0), group_words(math.nan, math.nan)
+    ('4/15', '45', '')
+    """
     if math.isnan(n):
         return ""
-    if not math.isnan(events):
-        return f"{number(events, 0)}/{number(n, 0)}"
-    return number(n, 0) if math.isnan(controls) else f"{number(n, 0)} v {number(controls, 0)}"
+    return number(n, 0) if math.isnan(events) else f"{number(events, 0)}/{number(n, 0)}"
+
+
+def numbers_words(row: pd.Series) -> str:
+    """Counts of a report: "4/15", "45", or with a control group "9/45 v 2/44", "45 v 44"."""
+    counts = {name: float(row.get(name, math.nan)) for name in COUNTS}
+    groups = (group_words(counts["events"], counts["n"]), group_words(counts["events_control"], counts["n_control"]))
+    return " v ".join(words for words in groups if words)
 
 
 def total_words(rows: pd.DataFrame) -> str:
-    """The printed counts of a pool together: "106/236", "271", "45 v 44"; nothing where one is missing."""
-    counts = [name for name in ("n", "events", "n_control") if name in rows and rows[name].notna().all()]
+    """The printed counts of a pool together, in the same form; nothing where one is missing."""
+    counts = [name for name in COUNTS if name in rows and rows[name].notna().all()]
     return numbers_words(rows[counts].sum()) if "n" in counts else ""
 
 
-def remark_letters(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
-    """A letter for every different note on a row, in order of appearance."""
-    notes = [note for rows in frames if "note" in rows for note in rows["note"] if note]
-    return {note: LETTERS[number % 26] * (number // 26 + 1) for number, note in enumerate(dict.fromkeys(notes))}
+def text_of(value: object) -> str:
+    """A text cell; nothing where the table has no text (empty or NaN)."""
+    return value if isinstance(value, str) else ""
+
+
+def details_fit(frames: Sequence[pd.DataFrame]) -> bool:
+    """Whether the details of all rows are short enough for a column of their own."""
+    details = [text_of(detail) for rows in frames if "detail" in rows for detail in rows["detail"]]
+    return all(text_width(detail) <= DETAIL for detail in details)
+
+
+def remarks_of(row: pd.Series, in_column: bool) -> list[str]:
+    """What stands below the figure about a row: its detail, unless that has a column, and its note."""
+    detail = "" if in_column else text_of(row.get("detail"))
+    return [words for words in (detail, text_of(row.get("note"))) if words]
+
+
+def remark_letters(frames: Sequence[pd.DataFrame], in_column: bool) -> dict[str, str]:
+    """A letter for every different remark on a row, in order of appearance."""
+    remarks = [words for rows in frames for _, row in rows.iterrows() for words in remarks_of(row, in_column)]
+    return {words: LETTERS[number % 26] * (number // 26 + 1) for number, words in enumerate(dict.fromkeys(remarks))}

@@ -12,7 +12,7 @@ from cellclaims.errors import DataError
 from cellclaims.reporting.rounding import number
 
 from .interval_axis import scale_for
-from .interval_rows import Column, Mark, Row, marks_of
+from .interval_rows import Claim, Column, Mark, Row, marks_of
 from .interval_table import draw
 from .pool_words import effect_words
 
@@ -25,14 +25,15 @@ def choice_row(line: pd.Series, decimals: int) -> Row:
     estimate, low, high = (float(line[name]) for name in ("estimate", "ci_lb", "ci_ub"))
     k = float(line.get("k", math.nan))
     primary = bool(line.get("primary", False))
-    words = f"{line['choice']} (primary)" if primary else str(line["choice"])
+    words = str(line["choice"])
+    words += " (primary)" if primary and "primary" not in words else ""
     cells = {"effect": effect_words(estimate, low, high, decimals), "k": "" if math.isnan(k) else number(k, 0)}
     return Row("primary" if primary else "study", words, cells, estimate, low, high)
 
 
 def sensitivity(
     table: pd.DataFrame, *, axis_label: str, scale: str = "identity",
-    claim: float | Mark | Sequence[Mark] | None = None, favours: tuple[str, str] | None = None, title: str = "",
+    claim: Claim = None, favours: tuple[str, str] | None = None, title: str = "",
     decimals: int | None = None, effect_heading: str = "Estimate\n(95 % CI)",
     limits: tuple[float, float] | None = None, notes: Sequence[str] = (),
 ) -> Figure:  # fmt: skip

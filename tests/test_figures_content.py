@@ -1,0 +1,210 @@
+"""What the figures other than forest plots show, worked out by hand on made-up tables."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
+from matplotlib.text import Text
+
+from cellclaims import figures
+from cellclaims.errors import DataError
+from cellclaims.figures.style import BLUE, VERMILLION, YELLOW
+
+
+def words(fig: Figure) -> list[str]:
+    """Every text of a figure, spaces plain."""
+    return [text.get_text().replace("\u00a0", " ") for text in fig.findobj(Text) if text.get_text()]
+
+
+def follow_up() -> pd.DataFrame:
+    """One report seen twice, one seen once, one registry, one pooled value."""
+    return pd.DataFrame(
+        [
+            ("Long 2001", "report", 12.0, 60.0, 40.0, 80.0, math.nan),
+            ("Long 2001", "report", 60.0, 30.0, 10.0, 50.0, math.nan),
+            ("Short 2002", "report", 12.0, 20.0, 5.0, 45.0, math.nan),
+            ("Registry", "registry", 36.0, 44.0, math.nan, math.nan, math.nan),
+            ("pooled", "pooled", 12.0, 42.4, 30.0, 55.0, 16.0),
+        ],
+        columns=["report", "kind", "months", "percent", "ci_lb", "ci_ub", "k"],
+    )
+
+
+def test_the_flow_has_a_box_for_every_step_every_reason_and_the_pools():
+    steps = [
+        figures.Step("Found", 169, {"registry": 5, "no figure": 32}),
+        figures.Step("Eligible", 132, {"other outcome": 110}),
+        figures.Step("Pooled", 22),
+    ]
+    fig = figures.flow(steps, pools=[("Islets", 16), ("Cells", 5)])
+    assert sum(isinstance(patch, FancyBboxPatch) for patch in fig.axes[0].patches) == 3 + 2 + 1
+    said = words(fig)
+    assert {"Found", "n = 169", "Left out: 37", "Eligible", "n = 132", "Left out: 110", "n = 22"} <= set(said)
+    assert said.index("32\u2002no figure") < said.index("\u20075\u2002registry")
+    assert "k = \u20075\u2002Cells" in said
+
+
+def test_a_flow_that_does_not_add_up_is_refused():
+    with pytest.raises(DataError, match=r"expected 137 at 'Eligible' \(169 at 'Found' less 32 left out\), found 130"):
+        figures.flow([figures.Step("Found", 169, {"no figure": 32}), figures.Step("Eligible", 130)])
+    with pytest.raises(DataError, match="at least one step"):
+        figures.flow([])
+
+
+def test_the_evidence_map_counts_each_combination_and_shows_the_gaps():
+    table = pd.DataFrame(
+        [("Type 1", "Islets", "Randomised", 7), ("Type 1", "Islets", "One arm", 34), ("Type 2", "Cells", "One arm", 2)],
+        columns=["population", "product", "design", "studies"],
+    )
+    fig = figures.evidence_map(table, unit="reports")
+    said = words(fig)
+    assert sum(isinstance(patch, Rectangle) for patch in fig.axes[0].patches) == 4
+    assert said.count("·") == 1
+    assert {"Type 1", "Type 2", "Islets", "Cells", "Randomised", "One arm", "7", "34", "2"} <= set(said)
+    assert {"41", "36", "43"} <= set(said)
+
+
+def test_a_combination_with_no_study_can_be_shown_as_a_gap():
+    table = pd.DataFrame(
+        {"population": "Type 2", "product": ["Cells", "Islets"], "design": "One arm", "studies": [2, 0]}
+    )
+    assert "Islets" in words(figures.evidence_map(table))
+
+
+def test_the_more_studies_the_darker_the_tile():
+    table = pd.DataFrame({"population": "T", "product": list("abc"), "design": "d", "studies": [1, 10, 30]})
+    tiles = [p for p in figures.evidence_map(table).axes[0].patches if isinstance(p, Rectangle)]
+    assert [sum(to_rgb(tile.get_facecolor())) for tile in tiles] == sorted(
+        (sum(to_rgb(tile.get_facecolor())) for tile in tiles), reverse=True
+    )
+
+
+def test_every_product_has_its_row_of_years_on_one_scale():
+    table = pd.DataFrame({"year": [2001, 2005, 2005], "product": ["Islets", "Islets", "Cells"], "studies": [1, 4, 2]})
+    fig = figures.evidence_years(table)
+    bars = [{round(p.get_x() + p.get_width() / 2): p.get_height() for p in axes.patches} for axes in fig.axes[1:]]
+    assert bars == [{2001: 1, 2005: 4}, {2005: 2}]
+    assert len({axes.get_ylim() for axes in fig.axes[1:]}) == len({axes.get_xlim() for axes in fig.axes[1:]}) == 1
+    assert {"Islets (5)", "Cells (2)"} <= set(words(fig))
+
+
+def test_durability_joins_the_months_of_one_report_only():
+    axes = figures.durability(follow_up()).axes[1]
+    squares = [list(line.get_ydata()) for line in axes.lines if line.get_marker() == "s"]
+    assert squares == [[60.0, 30.0], [20.0]]
+
+
+def test_durability_tells_reports_registries_and_pools_apart_by_shape():
+    fig = figures.durability(follow_up())
+    shapes = {line.get_marker() for line in fig.axes[1].lines if line.get_marker() != "None"}
+    assert shapes == {"s", "o", "D"}
+    assert {"Pooled", "42 %", "k = 16", "Registry", "Long 2001"} <= set(words(fig))
+    assert "Short 2002" not in words(fig)
+
+
+def test_reports_of_one_month_stand_apart_around_it():
+    axes = figures.durability(follow_up()).axes[1]
+    first = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "s"]
+    assert first[0] > 12.0 > first[1]
+    assert sum(first) / 2 == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize(
+    ("column", "bad", "said"), [("kind", "trial", "kind expected one of"), ("percent", 120.0, "0 to 100")]
+)
+def test_a_line_of_durability_that_cannot_be_is_refused(column, bad, said):
+    table = follow_up()
+    table[column] = table[column].astype(object)
+    table.loc[3, column] = bad
+    with pytest.raises(DataError, match=rf"line 3: .*{said}"):
+        figures.durability(table)
+
+
+def claims() -> list[figures.ClaimRow]:
+    """Pooled with control, one report, a further counterpart, nothing found."""
+    return [
+        figures.ClaimRow("Half the insulin", 60.0, 28.0, 12.0, 52.0, 3.0, 84.0, 4.0, 54.0, k=6, n=56.0),
+        figures.ClaimRow("Off all drugs", 30.0, 6.0, 0.0, 30.0, k=1, n=16.0),
+        figures.ClaimRow("Nearest: off insulin", 30.0, 44.0, 34.0, 55.0, 20.0, 72.0, k=16, n=236.0, beside=True),
+        figures.ClaimRow("Effective", 93.0, printed="> 93 %"),
+    ]
+
+
+def test_each_advertised_figure_stands_beside_the_published_one():
+    said = words(figures.advertised(claims()))
+    assert {"60 %", "28 %", "30 %", "6 %", "44 %", "> 93 %", "none found"} <= set(said)
+    assert "95 % CI 12 to 52 %, k = 6, n = 56" in said
+    assert "one report: shown, not pooled" in said
+    assert "no published report" in said
+    assert "without cells 4 %, n = 54" in said
+
+
+def test_flags_stand_at_the_advertised_figures_dots_at_the_published_ones():
+    axes = figures.advertised(claims()).axes[1]
+    flags = [
+        p.get_xy()[0, 0] for p in axes.patches if isinstance(p, Polygon) and p.get_facecolor()[:3] == to_rgb(VERMILLION)
+    ]
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert flags == [60.0, 30.0, 93.0]
+    assert [dot.get_xdata()[0] for dot in dots] == [28.0, 6.0, 44.0]
+    assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True, False]
+
+
+def test_the_confidence_interval_is_thick_and_the_prediction_thin():
+    axes = figures.advertised(claims()[:1]).axes[1]
+    width = {tuple(line.get_xdata()): line.get_linewidth() for line in axes.lines if line.get_color() == BLUE}
+    assert width[(12.0, 52.0)] > 3 * width[(3.0, 84.0)]
+
+
+def test_a_claim_row_outside_0_to_100_and_an_empty_figure_are_refused():
+    with pytest.raises(DataError, match=r"'Off insulin': ci_ub expected 0 to 100, found 130"):
+        figures.ClaimRow("Off insulin", 30.0, 28.0, 20.0, 130.0)
+    with pytest.raises(DataError, match="at least one claim row"):
+        figures.advertised([])
+
+
+def test_sensitivity_marks_the_primary_choice_and_groups_the_others():
+    table = pd.DataFrame(
+        {"choice": ["r = 0.3", "r = 0.5", "DL"], "group": ["Correlation", "Correlation", "Estimator"],
+         "estimate": [-1.0, -0.9, -0.8], "ci_lb": -1.5, "ci_ub": -0.4, "k": 12.0, "primary": [False, True, False]}
+    )  # fmt: skip
+    fig = figures.sensitivity(table, axis_label="HbA1c")
+    shapes = {line.get_xdata()[0]: line.get_marker() for line in fig.axes[1].lines if line.get_marker() in "sD"}
+    assert shapes == {-1.0: "s", -0.9: "D", -0.8: "s"}
+    assert [w for w in words(fig) if w in ("Correlation", "Estimator", "r = 0.5 (primary)")] == [
+        "Correlation", "r = 0.5 (primary)", "Estimator",
+    ]  # fmt: skip
+    assert "−0.90 (−1.50 to −0.40)" in words(fig)
+
+
+def test_sensitivity_without_choices_or_with_two_primary_ones_is_refused():
+    table = pd.DataFrame({"choice": ["a", "b"], "estimate": 1.0, "ci_lb": 0.0, "ci_ub": 2.0, "primary": True})
+    for bad in (table, table.head(0)):
+        with pytest.raises(DataError, match="at most one of them primary"):
+            figures.sensitivity(bad, axis_label="x")
+
+
+def test_a_light_says_the_same_by_sign_and_by_colour():
+    table = pd.DataFrame([["+", "-"], ["?", ""]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
+    fig = figures.traffic_light(table)
+    lights = [patch for patch in fig.axes[0].patches if isinstance(patch, Circle)]
+    assert len(lights) == 4 + 4
+    assert len({light.get_facecolor() for light in lights}) == 4
+    assert lights[2].get_facecolor()[:3] == to_rgb(YELLOW)
+    assert {"+", "−", "?", "yes", "no", "not stated", "does not apply"} <= set(words(fig))
+
+
+def test_the_key_explains_only_signs_that_occur():
+    table = pd.DataFrame([["+"]], index=["A 2001"], columns=["Randomised"])
+    assert "not stated" not in words(figures.traffic_light(table))
+
+
+def test_an_unknown_sign_is_refused_by_study_and_fact():
+    table = pd.DataFrame([["+"], ["low"]], index=["A 2001", "B 2002"], columns=["Randomised"])
+    with pytest.raises(DataError, match=r"B 2002, Randomised: expected one of .*, found 'low'"):
+        figures.traffic_light(table)
