@@ -22,7 +22,7 @@ SHORT = {
     "responder": "treatment effective",
     "insulin_dose_halved": "better control on half the insulin",
     "insulin_independence": "off insulin and tablets",
-    "hba1c": "better control",
+    "hba1c": "better control (HbA1c against no cells)",
 }
 
 
@@ -33,26 +33,34 @@ def claims_headline(entries: Sequence[Entry]) -> Sentence:
 
 def _headline(entry: Entry) -> str:
     """The claim, what is advertised, what was published, the verdict."""
-    return f"{_capital(_short(entry))}: advertised {_figure(entry)}, published {_published(entry)}; {entry.verdict}."
+    said, found = f"advertised {figure_words(entry)}", f"published {published_words(entry)}"
+    return f"{_capital(short_words(entry))}: {said}, {found}; {entry.verdict}."
 
 
-def _short(entry: Entry) -> str:
+def short_words(entry: Entry) -> str:
     """The claimed outcome in few words."""
     return SHORT.get(entry.outcome, entry.advertised["what"])
 
 
-def _figure(entry: Entry) -> str:
+def figure_words(entry: Entry) -> str:
+    """The advertised figure with its qualifier."""
     said = entry.advertised
     if said["value"] is None:
         return "no figure"
     return f"{said['qualifier']} {said['value']:g} %".strip()
 
 
-def _published(entry: Entry) -> str:
+def published_words(entry: Entry) -> str:
+    """The published value with its reports and patients."""
     if entry.pooled is None:
         return "no report"
     value = f"{number(entry.pooled, 0)} %" if entry.unit == "percent" else f"{number(entry.pooled)} {entry.unit}"
     return f"{value} in {reports_of(entry.k)} of {entry.patients:g} patients"
+
+
+def interval_words(entry: Entry) -> str:
+    """The confidence interval of the published value."""
+    return _limits(entry, "ci")
 
 
 def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[dict[str, Any]]:
@@ -74,7 +82,7 @@ def _row(entry: Entry) -> dict[str, Any]:
         "n": entry.patients,
     }
     return {
-        "label": _capital(_short(entry)),
+        "label": _capital(short_words(entry)),
         "advertised": entry.advertised["value"],
         **limits,
         **numbers,
@@ -111,8 +119,8 @@ def claims_table(entries: Sequence[Entry]) -> Table:
     lines = [
         {
             "as of": e.advertised["as_of"],
-            "claim": _capital(_short(e)),
-            "advertised": _figure(e),
+            "claim": _capital(short_words(e)),
+            "advertised": figure_words(e),
             "k": float(e.k),
             "patients": e.patients,
             "published": _value(e, e.pooled),
@@ -159,7 +167,11 @@ def _control(entry: Entry) -> str:
 def unsaid_table(entries: Sequence[Entry]) -> Table:
     """What each advertised figure leaves out."""
     lines = [
-        {"as of": e.advertised["as_of"], "claim": _capital(_short(e)), "not said": "; ".join(e.unsaid) or "nothing"}
+        {
+            "as of": e.advertised["as_of"],
+            "claim": _capital(short_words(e)),
+            "not said": "; ".join(e.unsaid) or "nothing",
+        }
         for e in entries
     ]
     return table(pd.DataFrame(lines), "What is not said")
@@ -168,7 +180,7 @@ def unsaid_table(entries: Sequence[Entry]) -> Table:
 def match_table(entries: Sequence[Entry]) -> Table:
     """How well population, product, outcome and time of the published counterpart match the claim."""
     lines = [
-        {"claim": _capital(_short(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
+        {"claim": _capital(short_words(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
         for e in entries
         for what, grade in e.match.items()
     ]
@@ -197,7 +209,7 @@ def same_rates(entries: Sequence[Entry]) -> Table:
     states: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.advertised["value"] is not None and entry.advertised["n_treated"]:
-            states.setdefault(_short(entry), []).append(entry)
+            states.setdefault(short_words(entry), []).append(entry)
     lines = [_two_states(name, *sorted(two, key=_treated)) for name, two in states.items() if len(two) == 2]
     return table(pd.DataFrame(lines), "Two states of the advertisement")
 
@@ -213,8 +225,8 @@ def _two_states(name: str, before: Entry, after: Entry) -> dict[str, str]:
     chance = {step: p_prints_again(shares[0], *sizes, step) if same else math.nan for step in (1, 5)}
     return {
         "claim": _capital(name),
-        f"{before.advertised['as_of']}": f"{_figure(before)} of {sizes[0]}",
-        f"{after.advertised['as_of']}": f"{_figure(after)} of {sizes[1]}",
+        f"{before.advertised['as_of']}": f"{figure_words(before)} of {sizes[0]}",
+        f"{after.advertised['as_of']}": f"{figure_words(after)} of {sizes[1]}",
         "share among the patients added": percent(added_share(shares[0], sizes[0], shares[1], sizes[1]), 1),
         "P(prints alike, to 1 %)": percent(chance[1], 0),
         "P(prints alike, to 5 %)": percent(chance[5], 0),
