@@ -143,7 +143,8 @@ def test_the_runner_leaves_the_committed_notebook(tmp_path):
     assert list(texts(made)) == list(texts(committed))
     for book in (made, committed):
         for cell in book.cells:
-            cell.pop("outputs", None)
+            if cell.cell_type == "code":
+                cell.outputs = []
     assert as_text(made) == as_text(committed)
 
 
