@@ -6,7 +6,7 @@ made are still those that were made. Both are compared by SHA-256, never by time
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -16,7 +16,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,37 +151,26 @@ def _record(into: Path, name: str, key: str, files: list[Path]) -> None:
 def _make_all(reports: list[Report], workers: int, say: Callable[[str], object]) -> Iterator[str]:
     """Make reports, some at the same time; tell of each; at the end raise what failed."""
     failures = []
-    with _pool(min(workers, len(reports))) as submit:
-        running = {submit(make, report): report for report in reports}
-        for future in as_completed(running):
-            report = running[future]
-            try:
-                say(f"{report.name}: {future.result():.1f} s")
-                yield report.name
-            except NotebookError as error:
-                say(f"{report.name}: failed")
-                failures.append(str(error))
+    for done, (report, result) in enumerate(_finished(reports, workers), start=1):
+        place = f"{done} of {len(reports)}: {report.name}"
+        try:
+            say(f"{place}, {result():.1f} s")
+            yield report.name
+        except NotebookError as error:
+            say(f"{place} failed")
+            failures.append(str(error))
     if failures:
         raise NotebookError("\n".join(failures))
 
 
-@contextlib.contextmanager
-def _pool(workers: int) -> Iterator[Callable[..., Future]]:
-    """Something that takes a call and returns its future; one worker is this process."""
-    if workers < 2:
-        yield _call
+def _finished(reports: list[Report], workers: int) -> Iterator[tuple[Report, Callable[[], float]]]:
+    """Each report with what gives its result, as they finish; one worker is this process."""
+    if min(workers, len(reports)) < 2:
+        yield from ((report, functools.partial(make, report)) for report in reports)
         return
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield pool.submit
-
-
-def _call(function: Callable, *arguments: object) -> Future:
-    future: Future = Future()
-    try:
-        future.set_result(function(*arguments))
-    except NotebookError as error:
-        future.set_exception(error)
-    return future
+        running = {pool.submit(make, report): report for report in reports}
+        yield from ((running[future], future.result) for future in as_completed(running))
 
 
 def make(report: Report) -> float:
