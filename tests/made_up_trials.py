@@ -40,9 +40,9 @@ class MadeUp:
     def __init__(self) -> None:
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in tables.read.TABLES}
 
-    def add(self, table: str, **cells: Any) -> MadeUp:
-        """One row of a table."""
-        self.rows[table].append(cells)
+    def add(self, name: str, /, **cells: Any) -> MadeUp:
+        """One row of the table of that name."""
+        self.rows[name].append(cells)
         return self
 
     def study(
