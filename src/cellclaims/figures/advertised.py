@@ -115,7 +115,7 @@ def place_rows(entries: Sequence[ClaimRow], top: float) -> list[Placed]:
 
 def draw_pole(axes: Axes, x: float, top: float, foot: float) -> None:
     """The advertised value's pole, with a white edge that keeps it apart from a bar of the same grey in print."""
-    axes.plot((x, x), (top, foot), color="white", lw=4.2, zorder=5.5, solid_capstyle="butt")
+    axes.plot((x, x), (top, foot), color="white", lw=4.2, zorder=4.5, solid_capstyle="butt")
     axes.plot((x, x), (top, foot), color=VERMILLION, lw=2.0, zorder=6, clip_on=False)
 
 

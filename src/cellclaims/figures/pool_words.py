@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 #: How the choices in a pool's settings are called in a figure.
 METHODS = {
     "EE": "common effect", "DL": "random effects, DerSimonian-Laird", "PM": "random effects, Paule-Mandel",
-    "ML": "random effects, ML", "REML": "random effects, REML",
+    "ML": "random effects, ML", "REML": "random effects, REML", "EB": "random effects, empirical Bayes",
 }  # fmt: skip
 MODELS = {
-    "binomial_normal": "binomial-normal model, maximum likelihood", "beta_binomial": "beta-binomial model",
-    "mantel_haenszel": "Mantel-Haenszel", "peto": "Peto's method", "multilevel": "multilevel model, REML",
-    "bayes_normal": "Bayesian normal model", "bayes_binomial_normal": "Bayesian binomial-normal model",
+    "binomial_normal": "binomial-normal, maximum likelihood", "beta_binomial": "beta-binomial",
+    "mantel_haenszel": "Mantel-Haenszel", "peto": "Peto's method", "multilevel": "multilevel, REML",
+    "bayes_normal": "Bayesian, normal", "bayes_binomial_normal": "Bayesian, binomial-normal",
+}  # fmt: skip
+TESTS = {
+    "z": "normal interval", "t": "t interval", "knha": "Hartung-Knapp interval",
+    "adhoc": "Hartung-Knapp interval, never narrower than the standard one",
 }  # fmt: skip
 
 #: Models whose heterogeneity is a spread on the logit and nothing else.
@@ -33,10 +37,6 @@ BINOMIAL = ("binomial_normal", "beta_binomial", "bayes_binomial_normal")
 
 #: Choices under which all reports share one true value, so that there is nothing to predict.
 COMMON = ("EE", "MH", "PETO")
-TESTS = {
-    "z": "normal interval", "t": "t interval", "knha": "Hartung-Knapp interval",
-    "adhoc": "Hartung-Knapp interval, never narrower than the standard one",
-}  # fmt: skip
 
 #: Pools of so few reports are labelled wherever they are shown.
 FEW = range(2, 5)
@@ -123,7 +123,7 @@ def prediction_words(pool: Pool) -> str:
 def model_notes(pools: Sequence[Pool]) -> list[str]:
     """How the pools were made, said once for all that were made alike."""
     made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and len(pool.rows) > 1]
-    return [f"Pooled by {words}." for words in dict.fromkeys(made) if words]
+    return [f"Model: {words}." for words in dict.fromkeys(made) if words]
 
 
 def group_words(events: float, n: float) -> str:
