@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -306,3 +307,30 @@ def test_help_imports_nothing_heavy():
 
 def test_every_type_that_is_named_is_known():
     assert all(parameters.fits(value, name) for name, value in {"bool": True, "int": 1, "str": "", "list": []}.items())
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_check_prints_the_faults_and_ends_with_their_status(monkeypatch, status):
+    from cellclaims.tables import check
+
+    monkeypatch.setattr(check, "report", lambda folder: (f"faults of {folder}", status))
+    done = call("check", "--data", "elsewhere")
+    assert (done.exit_code, done.stdout) == (status, "faults of elsewhere\n")
+
+
+def test_claims_are_printed_alike_in_every_format():
+    data = Path(__file__).resolve().parent.parent / "data"
+    done = {kind: call("claims", "--data", data, "--format", kind) for kind in ("md", "csv", "json")}
+    assert {kind: one.exit_code for kind, one in done.items()} == dict.fromkeys(done, 0)
+    entries = json.loads(done["json"].stdout)
+    rows = list(csv.DictReader(done["csv"].stdout.splitlines()))
+    assert [row["verdict"] for row in rows] == [entry["verdict"] for entry in entries]
+    lines = done["md"].stdout.splitlines()
+    assert len(lines) == len(rows) + 2 > 2
+    assert {line.count(" | ") for line in lines[:1]} == {len(rows[0]) - 1}
+
+
+def test_claims_without_evidence_are_refused_in_one_message(tmp_path):
+    done = call("claims", "--data", tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("cellclaims: ")
