@@ -48,8 +48,9 @@ check: $(INSTALLED)  ## check the evidence tables and the style of the code
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-notebooks: review  ## take over the executed notebooks into notebooks/ (what is committed)
+notebooks: review  ## take over executed notebooks and the answer of the README (what is committed)
 	cp -p $(NOTEBOOKS:notebooks/%=reports/%) notebooks/
+	$(BIN)/cellclaims answer README.md
 
 browser: review $(VENV)/installed-browser  ## open every report in Chromium: no request, no error (needs Chromium)
 	$(BIN)/python -m pytest -m browser

@@ -129,6 +129,19 @@ def claims(data: Path, kind: str) -> None:
     click.echo(text)
 
 
+@main.command()
+@click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default="README.md")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+def answer(page: Path, data: Path) -> None:
+    """Put the table of the review's answer into PAGE, between its marks."""
+    from cellclaims import protocol, tables
+    from cellclaims.reporting.answer import answer as answer_of
+    from cellclaims.reporting.answer import put_answer
+
+    put_answer(page, answer_of(tables.load(data), protocol.load(data)))
+    click.echo(f"{page}: answer up to date")
+
+
 def as_markdown(rows: Sequence[Sequence[object]]) -> str:
     """Rows as a Markdown table; the first holds the headings.
 

@@ -131,8 +131,9 @@ def risk_difference(evidence: Evidence, protocol: Protocol, question: Question, 
     counts = [rows[c].to_numpy(float) for c in ("events", "n", "events_control", "n_control")]
     fit = None
     if len(rows):
-        fit = meta.mantel_haenszel("RD", counts[0], counts[1], counts[2], counts[3], level=level)
-        rows = _with_limits(_risk_differences(rows, *counts), level)
+        cells = dict(zip(("ai", "n1i", "ci", "n2i"), counts, strict=True))
+        fit = meta.mantel_haenszel("RD", **cells, level=level)
+        rows = _risk_differences(rows, *counts, level)
     settings = {"model": "mantel_haenszel", "method": "MH", "test": "z", "level": level, "interval": "normal"}
     left_out = pd.concat([side.left_out for side in sides]).drop_duplicates(["study_id", "line"])
     described = _Described(name, title, question.estimand, "RD", "identity", settings, question)
@@ -237,11 +238,31 @@ def _with_control(cells: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
     return both.assign(arm_id=both.arm_id + " v " + both.arm_id_control, flag=flags)
 
 
-def _risk_differences(rows: pd.DataFrame, a: np.ndarray, n1: np.ndarray, c: np.ndarray, n2: np.ndarray) -> pd.DataFrame:
+def _risk_differences(
+    rows: pd.DataFrame, a: np.ndarray, n1: np.ndarray, c: np.ndarray, n2: np.ndarray, level: float
+) -> pd.DataFrame:
+    """Difference of two proportions in each report, with limits that stay between -1 and 1.
+
+    Newcombe 1998, method 10: the score limits of both proportions combined
+    (doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+    """
     p1, p2, weight = a / n1, c / n2, n1 * n2 / (n1 + n2)
-    detail = [f"{w:g}/{x:g} v {y:g}/{z:g}" for w, x, y, z in zip(a, n1, c, n2, strict=True)]
-    variance = p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2
-    return rows.assign(yi=p1 - p2, vi=variance, weight=100 * weight / weight.sum(), detail=detail)
+    (low1, high1), (low2, high2) = _score_limits(a, n1, level), _score_limits(c, n2, level)
+    return rows.assign(
+        yi=p1 - p2,
+        vi=p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2,
+        ci_lb=p1 - p2 - np.hypot(p1 - low1, high2 - p2),
+        ci_ub=p1 - p2 + np.hypot(high1 - p1, p2 - low2),
+        weight=100 * weight / weight.sum(),
+        detail="",
+    )
+
+
+def _score_limits(x: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's score limits of a proportion (1927, https://doi.org/10.1080/01621459.1927.10502953)."""
+    z = ndtri(0.5 + level / 2)
+    middle, reach = x + z**2 / 2, z * np.sqrt(x * (n - x) / n + z**2 / 4)
+    return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
 
 
 def _pool(evidence, protocol, described: _Described, rows: pd.DataFrame, left_out: pd.DataFrame, fit: Any) -> Pool:

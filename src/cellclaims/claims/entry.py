@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from cellclaims.appraisal import Certainty
 
 #: Column of claims.csv -> what is left unsaid when it does not say yes.
 UNSAID = {
@@ -26,7 +29,7 @@ class Entry:
     advertised: dict[str, Any]
     unsaid: list[str]
     match: dict[str, dict[str, str]]
-    studies: list[dict[str, str]]
+    studies: list[dict[str, Any]]
     unit: str | None = None
     k: int = 0
     patients: float = 0
@@ -42,17 +45,37 @@ class Entry:
     effective_n: float | None = None
     verdict: str = ""
     reasons: list[str] = field(default_factory=list)
+    certainty: str | None = None
+    certainty_steps: list[dict[str, Any]] = field(default_factory=list)
+    stability: float | None = None
+    specifications: int = 0
+    facts: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """The entry as JSON values."""
         return asdict(self)
 
 
+def described(claim: Any, documents: Any, match: dict[str, Any]) -> dict[str, Any]:
+    """The parts that every kind of entry has: the claim, what it leaves unsaid, how well its counterpart matches."""
+    return {
+        "claim_id": claim.claim_id,
+        "kind": claim.kind,
+        "outcome": claim.outcome,
+        "advertised": advertised(claim, documents),
+        "unsaid": unsaid(claim),
+        "match": {what: {"grade": grade, "reason": reason} for what, (grade, reason) in match.items()},
+    }
+
+
+def rated(certainty: Certainty) -> dict[str, Any]:
+    """A certainty as the fields of an entry."""
+    return {"certainty": certainty.level, "certainty_steps": [asdict(step) for step in certainty.steps]}
+
+
 def advertised(claim: Any, documents: Any) -> dict[str, Any]:
     """The claim in our words, with its document, date and figure."""
     known = documents[documents.document_id == claim.document_id].iloc[0]
-    value = None if claim.value != claim.value else float(claim.value)
-    treated = None if claim.n_treated != claim.n_treated else int(claim.n_treated)
     return {
         "what": claim.what_is_claimed,
         "document": claim.document_id,
@@ -60,10 +83,11 @@ def advertised(claim: Any, documents: Any) -> dict[str, Any]:
         "locator": claim.locator,
         "as_of": f"{claim.as_of:g}" if isinstance(claim.as_of, float) else str(claim.as_of),
         "qualifier": claim.qualifier,
-        "value": value,
+        "value": None if math.isnan(claim.value) else float(claim.value),
         "unit": claim.unit,
-        "n_treated": treated,
+        "n_treated": None if math.isnan(claim.n_treated) else int(claim.n_treated),
         "diabetes_type": claim.diabetes_type,
+        "note": claim.note,
     }
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from scipy.special import expit, ndtr, stdtr
 
 from cellclaims import pools
-from cellclaims.claims.entry import Entry, advertised, unsaid
+from cellclaims.appraisal import certainty_of_pool
+from cellclaims.claims.entry import Entry, described, rated
 from cellclaims.claims.verdict import Standing, verdict
+from cellclaims.errors import ProtocolError
 from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
@@ -18,6 +20,10 @@ from cellclaims.selection import Question
 from cellclaims.tables import Evidence
 
 REGISTRATION = re.compile(r"ChiCTR[-\w]*\d{8}|NCT\d{8}")
+#: Which types of diabetes a claim's column diabetes_type stands for.
+TYPES = {"T1D": ("T1D",), "T2D": ("T2D",), "both": ("T1D", "T2D")}
+#: Kinds of counterparts that a pool answers.
+POOLED = ("rate", "difference")
 
 
 def own_trials(evidence: Evidence) -> list[str]:
@@ -28,85 +34,111 @@ def own_trials(evidence: Evidence) -> list[str]:
     return sorted(studies.study_id[mine])
 
 
+def claim_of(evidence: Evidence, claim_id: str) -> Any:
+    """The row of claims.csv; raises ProtocolError with the known ids."""
+    known = {row.claim_id: row for row in evidence.claims.itertuples()}
+    if claim_id not in known:
+        raise ProtocolError(f"expected a claim among {', '.join(known)}; found {claim_id!r}")
+    return known[claim_id]
+
+
+def plan_of(protocol: Protocol, claim: Any) -> dict[str, Any]:
+    """What the protocol says answers a claim; raises ProtocolError for a name that it does not have."""
+    plans = protocol["counterparts"]
+    if claim.answered_by not in plans:
+        known, place = ", ".join(plans), f"claims.csv, {claim.claim_id}, answered_by"
+        raise ProtocolError(f"{place}: expected one of {known}; found {claim.answered_by!r}")
+    return plans[claim.answered_by]
+
+
 def counterpart_pool(evidence: Evidence, protocol: Protocol, claim_id: str) -> Pool:
     """The pool of published reports that answers an advertised figure."""
-    plan = protocol["counterparts"][claim_id]
-    question = _question(evidence, plan, "cells")
-    title = f"{protocol.outcome(plan['definition']).name}: published reports"
-    if plan["estimand"] == "mean_difference":
-        return pools.difference(evidence, protocol, question, f"{claim_id}_published", title)
-    return pools.proportion(evidence, protocol, question, f"{claim_id}_published", title)
+    return _pool(evidence, protocol, claim_id, "cells", "published reports")
 
 
 def control_pool(evidence: Evidence, protocol: Protocol, claim_id: str) -> Pool:
     """The same outcome in the untreated control arms."""
-    plan = protocol["counterparts"][claim_id]
-    question = _question(evidence, plan, "control")
-    title = f"{protocol.outcome(plan['definition']).name}: untreated control arms"
-    if plan["estimand"] == "mean_difference":
-        return pools.change(evidence, protocol, question, f"{claim_id}_control", title)
-    return pools.proportion(evidence, protocol, question, f"{claim_id}_control", title)
+    return _pool(evidence, protocol, claim_id, "control", "untreated control arms")
 
 
-def _question(evidence: Evidence, plan: dict[str, Any], arms: str) -> Question:
-    """The counterpart as a question; the clinic's own trials never answer for it."""
-    estimand = "at_month" if plan["estimand"] == "mean_difference" else plan["estimand"]
+def _pool(evidence: Evidence, protocol: Protocol, claim_id: str, arms: str, words: str) -> Pool:
+    claim = claim_of(evidence, claim_id)
+    plan = plan_of(protocol, claim)
+    question = question_of(evidence, claim, plan, arms)
+    title = f"{protocol.outcome(plan['definition']).name}: {words}"
+    name = f"{claim_id}_{'published' if arms == 'cells' else 'control'}"
+    if plan["kind"] == "rate":
+        return pools.proportion(evidence, protocol, question, name, title)
+    make = pools.difference if arms == "cells" else pools.change
+    return make(evidence, protocol, question, name, title)
+
+
+def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str = "cells") -> Question:
+    """The counterpart as a question, for the claim's type of diabetes; the clinic's own trials never answer for it."""
+    estimand = "at_month" if plan["kind"] == "difference" else plan["estimand"]
     designs = tuple(plan.get("designs", ()))
-    question = Question(plan["definition"], tuple(plan["population"]), plan["product"], arms, estimand, designs=designs)
+    population = TYPES[claim.diabetes_type]
+    question = Question(plan["definition"], population, plan["product"], arms, estimand, designs=designs)
     return pools.without(question, own_trials(evidence))
 
 
 def advertised_rates(evidence: Evidence, protocol: Protocol) -> list[Entry]:
-    """An entry for every claim that the protocol names a published counterpart for, in the order of claims.csv."""
-    claims = evidence.claims
-    return [rate_entry(evidence, protocol, c) for c in claims.claim_id if c in protocol["counterparts"]]
+    """An entry for every claim that a pool answers, in the order of claims.csv."""
+    claims = [c for c in evidence.claims.itertuples() if plan_of(protocol, c)["kind"] in POOLED]
+    return [rate_entry(evidence, protocol, c.claim_id) for c in claims]
 
 
 def rate_entry(evidence: Evidence, protocol: Protocol, claim_id: str) -> Entry:
     """One advertised rate (or HbA1c) beside its counterpart."""
-    claim = next(r for r in evidence.claims.itertuples() if r.claim_id == claim_id)
-    plan = protocol["counterparts"][claim_id]
+    claim = claim_of(evidence, claim_id)
+    plan = plan_of(protocol, claim)
     pool, control = (make(evidence, protocol, claim_id) for make in (counterpart_pool, control_pool))
-    said = advertised(claim, evidence.documents)
-    threshold = _threshold(protocol, plan, said)
-    numbers = _numbers(pool, threshold, said["n_treated"])
-    decided, reasons = _verdict(protocol, claim, plan, pool, threshold)
+    said = described(claim, evidence.documents, plan["match"])
+    threshold = threshold_of(protocol, plan, said["advertised"]["value"])
+    numbers = _numbers(pool, threshold, said["advertised"]["n_treated"])
+    certainty = certainty_of_pool(pool, plan["match"], protocol)
+    decided, reasons = verdict_of_pool(protocol, claim, plan, pool, threshold, certainty.level)
     return Entry(
-        claim_id=claim_id,
-        kind=claim.kind,
-        outcome=claim.outcome,
-        advertised=said,
-        unsaid=unsaid(claim),
-        match={what: {"grade": grade, "reason": reason} for what, (grade, reason) in plan["match"].items()},
-        studies=[{"study_id": r.study_id, "label": r.label, "link": r.link} for r in pool.rows.itertuples()],
+        **said,
+        studies=_studies(pool),
         control=_control(control),
         verdict=decided,
         reasons=reasons,
         **numbers,
+        **rated(certainty),
     )
 
 
-def _threshold(protocol: Protocol, plan: dict[str, Any], said: dict[str, Any]) -> float:
-    """The value that the evidence is compared with: the advertised percentage, or the HbA1c fall that matters."""
-    if plan["estimand"] == "mean_difference":
-        return -float(protocol["thresholds"]["hba1c_matters"]["value"])
-    return said["value"]
+def _studies(pool: Pool) -> list[dict[str, Any]]:
+    columns = ["study_id", "label", "link", "arm_id", "source_id", "line"]
+    return [{key: str(value) for key, value in row.items()} for row in pool.rows[columns].to_dict("records")]
+
+
+def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) -> float:
+    """What the evidence is compared with: the advertised percentage, or the fall of HbA1c that matters."""
+    if plan["kind"] == "difference":
+        return -abs(value) if value is not None else -float(protocol["thresholds"]["hba1c_matters"]["value"])
+    return math.nan if value is None else value
 
 
 def _numbers(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
     """Pooled value, intervals and probabilities in the unit of the claim."""
-    found: dict[str, Any] = {"k": pool.k, "patients": float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())}
+    patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
+    found: dict[str, Any] = {"k": pool.k, "patients": patients}
     if pool.fit is None:
         return found
     percent = pool.scale == "logit"
     found["unit"] = "percent" if percent else "percentage points"
     for name in ("ci_lb", "ci_ub", "pi_lb", "pi_ub"):
-        found[name] = _in_unit(pool, getattr(pool.fit, name))
-    found["pooled"] = _in_unit(pool, pool.fit.beta)
+        found[name] = in_unit(pool, getattr(pool.fit, name))
+    found["pooled"] = in_unit(pool, pool.fit.beta)
+    if math.isnan(threshold):
+        return found
     return found | (_share(pool, threshold / 100, n_treated) if percent else _effect(pool, threshold))
 
 
-def _in_unit(pool: Pool, value: float) -> float | None:
+def in_unit(pool: Pool, value: float) -> float | None:
+    """A value of the analysis scale in the unit of the claim; None where it does not exist."""
     shown = 100 * pool.back(value) if pool.scale == "logit" else float(value)
     return shown if math.isfinite(shown) else None
 
@@ -118,15 +150,15 @@ def _share(pool: Pool, claimed: float, n_treated: int | None) -> dict[str, Any]:
         "p_mean_ge": _known(p_mean_ge(fit, claimed)),
         "p_new_setting_ge": _known(p_new_setting_ge(fit, claimed)),
         "p_series_ge": _known(p_series_ge(fit, claimed, n_treated)) if n_treated else None,
-        "effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)),
+        "effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None,
     }
 
 
 def _effect(pool: Pool, threshold: float) -> dict[str, Any]:
     """Probability that the mean fall, and a new setting's fall, reaches the threshold (both below zero).
 
-    One report: by its own normal interval. More: t with k - 1 degrees of freedom for the mean; for a new setting t with
-    k - 2 and the spread between settings added.
+    One report: by its own normal interval. More: t with k - 1 degrees of freedom for the mean; for a new setting t
+    with k - 2 and the spread between settings added.
     """
     fit, k, away = pool.fit, pool.k, threshold - float(pool.fit.beta)
     if k == 1:
@@ -146,18 +178,18 @@ def _control(pool: Pool) -> dict[str, Any] | None:
     if pool.fit is None:
         return None
     count = {"events": float(pool.rows.events.sum())} if pool.scale == "logit" else {}
-    return {"value": _in_unit(pool, pool.fit.beta), "k": pool.k, "n": float(pool.rows.n.sum()), **count}
+    return {"value": in_unit(pool, pool.fit.beta), "k": pool.k, "n": float(pool.rows.n.sum()), **count}
 
 
-def _verdict(
-    protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool, threshold: float
+def verdict_of_pool(
+    protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool, threshold: float, certainty: str
 ) -> tuple[str, list[str]]:
+    """The verdict on a claim that a pool answers, and why."""
     limits = dict.fromkeys(("ci_lb", "ci_ub", "pi_lb", "pi_ub"), math.nan)
     if pool.fit is not None:
-        limits = {name: _or_nan(_in_unit(pool, getattr(pool.fit, name))) for name in limits}
-    measurable = claim.definition_stated != "no" or claim.kind == "outcome"
+        limits = {name: _or_nan(in_unit(pool, getattr(pool.fit, name))) for name in limits}
     standing = Standing(
-        measurable=measurable,
+        measurable=claim.definition_stated != "no" or claim.kind == "outcome",
         k=pool.k,
         claim=threshold,
         ci_lb=limits["ci_lb"],
@@ -166,12 +198,13 @@ def _verdict(
         population=plan["match"]["population"][0],
         outcome=plan["match"]["outcome"][0],
         randomised=bool((pool.rows.design == "rct").any()),
+        certainty=certainty,
     )
     if protocol.outcome(plan["definition"]).better == "lower":
         standing = standing.mirrored(limits["pi_lb"])
     decided, reasons = verdict(standing, protocol["verdict"])
-    if decided == "not testable":
-        reasons = [f"the advertisement does not define what it counts ({claim.note})" if claim.note else reasons[0]]
+    if decided == "not testable" and claim.note:
+        reasons = [f"the advertisement does not define what it counts ({claim.note})"]
     return decided, reasons
 
 

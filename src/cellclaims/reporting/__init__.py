@@ -27,7 +27,15 @@ from cellclaims.reporting.evidence_words import (
     thresholds,
     what_was_found,
 )
-from cellclaims.reporting.pool_words import choices, claim_marks, durability, forest_alt, matters, matters_marks
+from cellclaims.reporting.pool_words import (
+    choices,
+    claim_marks,
+    durability,
+    forest_alt,
+    matters,
+    matters_marks,
+    question_title,
+)
 from cellclaims.reporting.results import Results
 from cellclaims.reporting.sentences import heterogeneity, say
 from cellclaims.reporting.sentences import pooled as pooled_sentence
@@ -62,6 +70,7 @@ __all__ = [
     "pooled_table",
     "protocol_outcomes",
     "protocol_verdicts",
+    "question_title",
     "reasons_left_out",
     "registered",
     "reports_of_pool",

@@ -74,26 +74,23 @@ def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | 
 
 def _row(entry: Entry) -> dict[str, Any]:
     control = entry.control or {}
-    limits = {name: _nan(getattr(entry, name)) for name in ("pooled", "ci_lb", "ci_ub", "pi_lb", "pi_ub")}
-    numbers = {
-        "control": _nan(control.get("value")),
-        "control_n": _nan(control.get("n")),
-        "k": entry.k,
-        "n": entry.patients,
-    }
-    return {
-        "label": _capital(short_words(entry)),
-        "advertised": entry.advertised["value"],
-        **limits,
-        **numbers,
-        "note": entry.verdict,
-    }
+    limits = {name: _nan(getattr(entry, name)) for name in _LIMITS}
+    beside = {"control": _nan(control.get("value")), "control_n": _nan(control.get("n"))}
+    said = {"advertised": entry.advertised["value"], "printed": _short_figure(entry)}
+    said["note"] = f"Verdict: {entry.verdict}"
+    return {"label": _capital(short_words(entry)), "k": entry.k, "n": entry.patients, **said, **limits, **beside}
+
+
+def _short_figure(entry: Entry) -> str:
+    """The advertised figure as short as a picture needs it: "> 93 %"."""
+    above = entry.advertised["qualifier"] in ("over", "more than")
+    return f"{'> ' * above}{entry.advertised['value']:g} %"
 
 
 def _row_beside(entry: Entry, pool: Pool) -> dict[str, Any]:
-    limits = {n: 100 * pool.back(getattr(pool.fit, f)) for n, f in _LIMITS.items()}
-    numbers = {"k": pool.k, "n": float(pool.rows.n.sum())}
-    return {"label": f"Nearest: {pool.title}", "advertised": entry.advertised["value"], **limits, **numbers, "note": ""}
+    limits = {name: 100 * pool.back(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
+    numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
+    return {"label": pool.title, "advertised": entry.advertised["value"], **limits, **numbers}
 
 
 _LIMITS = {"pooled": "beta", "ci_lb": "ci_lb", "ci_ub": "ci_ub", "pi_lb": "pi_lb", "pi_ub": "pi_ub"}

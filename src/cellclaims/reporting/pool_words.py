@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from cellclaims.meta.counts import clopper_pearson
+from cellclaims.overview import DESIGNS
 from cellclaims.pools import Pool, label
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.sentences import reports_of
@@ -20,6 +21,15 @@ def forest_alt(pools: Sequence[Pool], what: str) -> str:
     """A forest plot in words: every pool with its k, value and interval."""
     lines = [f"{p.title}: {_in_words(p)}" for p in pools]
     return f"{what}. {'. '.join(lines)}."
+
+
+def question_title(question: Question, protocol: Protocol) -> str:
+    """A question as the title of its pool: outcome, population, product, designs, month and window."""
+    question = question.at(protocol)
+    people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
+    designs = f", {' or '.join(DESIGNS[d] for d in question.designs)}" if question.designs else ""
+    what = f"{protocol.outcome(question.outcome).name}, {protocol.product_name(question.product)}, {people}{designs}"
+    return f"{what}, at {question.months:g} ± {question.window:g} months"
 
 
 def _in_words(pool: Pool) -> str:

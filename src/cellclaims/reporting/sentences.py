@@ -64,6 +64,8 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
 
 def prediction(pool: Pool, unit: str = "") -> str:
     """What a new setting may show, or why that cannot be said."""
+    if not hasattr(pool.fit, "pi_lb"):
+        return ""
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         return "A new clinic's result cannot be predicted from so few reports."
     return f"A new clinic's true value would lie between {_interval(pool, 'pi', unit)} (95 % prediction interval)."
@@ -73,7 +75,7 @@ def heterogeneity(pool: Pool) -> str:
     """tau2, I2 and Q of a pool of at least two reports."""
     if pool.k < 2:
         return ""
-    parts = [f"τ² = {number(float(pool.fit.tau2), 3)}"]
+    parts = [f"τ² = {number(float(pool.fit.tau2), 3)}"] if hasattr(pool.fit, "tau2") else []
     if not np.isnan(pool.fit.I2):
         parts.append(f"I² = {percent(float(pool.fit.I2) / 100, 0)}")
     return f"Between reports: {', '.join(parts)} (k = {pool.k})."

@@ -160,7 +160,7 @@ def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
 def _limits(pool: Pool, which: str, decimals: int) -> str:
     if pool.fit is None:
         return "–"
-    low, high = (float(getattr(pool.fit, f"{which}_{end}")) for end in ("lb", "ub"))
+    low, high = (float(getattr(pool.fit, f"{which}_{end}", np.nan)) for end in ("lb", "ub"))
     if np.isnan(low) or np.isnan(high):
         return "not estimable"
     return f"{value_words(pool, low, decimals)} to {value_words(pool, high, decimals)}"
