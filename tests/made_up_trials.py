@@ -145,6 +145,8 @@ def _frame(template: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table of the template's columns and types; a cell that nobody filled is empty."""
     if unknown := {name for row in rows for name in row} - set(template.columns):
         raise KeyError(f"no such columns: {sorted(unknown)}")
+    if not rows:
+        return template.head(0)
     index = pd.RangeIndex(2, 2 + len(rows), name="line")
     typed = {
         name: pd.Series([row.get(name, np.nan if kind.kind == "f" else "") for row in rows], index=index, dtype=kind)

@@ -125,8 +125,12 @@ def _adjusted(evidence: Evidence, study_id: str, printed: pd.DataFrame, question
     if usable.empty:
         left = printed.loc[printed.leave != "", "leave"]
         raise DataError(left.iloc[0] if len(left) else "no adjusted difference with its precision is reported")
-    row = _nearest(usable, question).iloc[0]
+    nearest = _nearest(usable, question)
+    if len(nearest) > 1:
+        raise DataError(f"adjusted differences of {len(nearest)} arms share a control, and none of them speaks for all")
+    row = nearest.iloc[0]
     se = row.se if np.isfinite(row.se) else (row.ci_high - row.ci_low) / (2 * Z975)
+    estimate, se = (_in_points(row, x, True) for x in (row.estimate, se))
     study = evidence.studies.set_index("study_id").loc[study_id]
     arms = evidence.arms[evidence.arms.study_id == study_id].set_index("arm_id")
     sizes = arms.n_analysed.fillna(arms.n_enrolled)
@@ -136,7 +140,7 @@ def _adjusted(evidence: Evidence, study_id: str, printed: pd.DataFrame, question
     rows = rows.assign(arm_id=f"{row.treatment_arm} v {row.control_arm}")
     return _effect(
         rows,
-        row.estimate,
+        estimate,
         se**2,
         n=sizes[row.treatment_arm],
         n_control=sizes[row.control_arm],
@@ -184,7 +188,7 @@ def _change_of_row(row: pd.Series) -> MeanSD:
 def _variance_from_p(
     left: MeanSD, right: MeanSD, difference: float, printed: pd.DataFrame, question: Question
 ) -> float:
-    p = _nearest(printed[printed.p_value.notna()], question)
+    p = _nearest(printed[printed.p_value.notna() & (printed.leave == "")], question)
     if p.empty or difference == 0:
         raise DataError("change printed without dispersion, and no exact P value between arms")
     return se_from_p(difference, p.iloc[0].p_value, left.n + right.n - 2) ** 2
@@ -283,9 +287,18 @@ def _selected(made: list[dict], failed: list[dict], left_out: pd.DataFrame) -> S
 def _contrasts(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
     rows = handled(evidence, "contrasts", question.alternative)
     near = (rows.months - question.months).abs() <= question.window
-    rows = rows[(rows.outcome == question.outcome) & near]
+    rows = rows[(rows.outcome == question.outcome) & near & _against_untreated(evidence, protocol, rows)]
     rank = source_rank(evidence, protocol, rows.source_id)
     return rows.assign(line=rows.index, arm_id=rows.treatment_arm, source_rank=rank)
+
+
+def _against_untreated(evidence: Evidence, protocol: Protocol, contrasts: pd.DataFrame) -> np.ndarray:
+    """Whether each reported difference is one of an arm with cells minus an untreated arm."""
+    arms = evidence.arms.set_index(["study_id", "arm_id"])
+    untreated = (arms.gets_cells == "no") & arms.comparator.isin(protocol["eligibility"]["untreated_comparators"])
+    treated = arms.gets_cells == "yes"
+    pairs = zip(contrasts.study_id, contrasts.treatment_arm, contrasts.control_arm, strict=True)
+    return np.array([treated.get((s, t), False) and untreated.get((s, c), False) for s, t, c in pairs], dtype=bool)
 
 
 def _controlled(evidence: Evidence, protocol: Protocol, question: Question) -> set[str]:
@@ -294,6 +307,7 @@ def _controlled(evidence: Evidence, protocol: Protocol, question: Question) -> s
     arms = evidence.arms[(evidence.arms.gets_cells == "no") & evidence.arms.comparator.isin(untreated)]
     studies = evidence.studies[evidence.studies.diabetes_type.isin(question.population)
                                & evidence.studies.intervention_class.isin(protocol.classes(question.product))
+                               & ~evidence.studies.design.isin(protocol["eligibility"]["benchmark_designs"])
                                & ~evidence.studies.study_id.isin(question.exclude)]  # fmt: skip
     if question.designs:
         studies = studies[studies.design.isin(question.designs)]
