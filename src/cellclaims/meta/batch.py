@@ -8,16 +8,22 @@ squares are taken of numbers near zero, and a common shift of all effects change
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
 from cellclaims.meta.design import Columns, Constant, Design
 from cellclaims.meta.inputs import Effects
 
+T = TypeVar("T")
+
 #: Numbers in one array of a chunk: a handful of such arrays fit into a core's cache together.
-CHUNK_NUMBERS = 20_000
+CHUNK_NUMBERS = 80_000
 
 
 @dataclass(frozen=True)
@@ -53,23 +59,23 @@ class Batch:
     sound: np.ndarray
     design: Design
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Number of fits ``b``."""
         arrays = (self.y, self.v, self.n) if self.given is None else (self.y, self.v, self.n, self.given)
         return max(a.shape[-1] for a in arrays)
 
-    @property
+    @cached_property
     def df(self) -> np.ndarray:
         """Residual degrees of freedom, at least 1 to divide by; fits with none are set apart by name."""
         return np.maximum(self.n - self.design.columns, 1.0)
 
-    @property
+    @cached_property
     def spread(self) -> np.ndarray:
         """Mean square of the unweighted residuals, shape (b,)."""
         return np.add.reduce(self.y * self.y) / self.df
 
-    @property
+    @cached_property
     def variance(self) -> np.ndarray:
         """Variance of the effects as given, about their own mean, over ``n``, shape (b,)."""
         if isinstance(self.design, Constant):
@@ -83,28 +89,23 @@ class Batch:
         """``1/(v + tau2)``, zero where not kept, shape (k, b)."""
         return 1.0 / (self.v + tau2)
 
-    @property
+    @cached_property
     def finite_v(self) -> np.ndarray:
         """Variances with zero in place of infinity, for sums that carry no weights."""
         return np.where(np.isfinite(self.v), self.v, 0.0)
 
     def take(self, fits: np.ndarray) -> Batch:
-        """Some of the fits (an index or a mask along the last axis)."""
+        """Some of the fits (an index along the last axis)."""
         if self.width == 1:
             return self
         parts = (self.y, self.v, self.n, self.low, self.high, self.centre, self.given, self.sound)
-        taken = (a if a is None or a.shape[-1] == 1 else a[..., fits] for a in parts)
+        taken = (a if a is None or a.shape[-1] == 1 else np.take(a, fits, axis=-1) for a in parts)
         return Batch(*taken, self.design.take(fits))
 
 
-def chunk_size(k: int) -> int:
-    """Fits of ``k`` studies that are worked on together."""
-    return max(1, CHUNK_NUMBERS // k)
-
-
-def chunks(effects: Effects, size: int) -> Iterator[Batch]:
-    """Cut the flattened batch into chunks of at most ``size`` fits."""
-    total = math.prod(effects.shape)
+def chunks(effects: Effects) -> Iterator[Batch]:
+    """Cut the flattened batch into chunks that a core's cache holds."""
+    total, size = math.prod(effects.shape), max(1, CHUNK_NUMBERS // effects.k)
     given = (effects.yi, effects.vi, effects.keep, effects.weights)
     y, v, keep, weights = (None if a is None else _flatten(a, effects.shape, 1) for a in given)
     design = None if effects.design is None else _flatten(effects.design, effects.shape, 2)
@@ -112,6 +113,18 @@ def chunks(effects: Effects, size: int) -> Iterator[Batch]:
         fits = slice(start, start + size)
         columns = (None if a is None else _studies_first(a, fits) for a in (y, v, keep, weights))
         yield lay_out(*columns, design if design is None or len(design) == 1 else design[fits])
+
+
+def over_chunks(work: Callable[[Batch], T], effects: Effects) -> list[T]:
+    """Do the same work on every chunk, in order; many chunks are shared out among the cores.
+
+    Threads are enough: NumPy lets go of the interpreter while it works on arrays of a chunk's size.
+    """
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if workers == 1 or math.prod(effects.shape) * effects.k <= CHUNK_NUMBERS * workers:
+        return [work(batch) for batch in chunks(effects)]
+    with ThreadPoolExecutor(workers) as threads:
+        return list(threads.map(work, chunks(effects)))
 
 
 def _flatten(array: np.ndarray, shape: tuple[int, ...], own: int) -> np.ndarray:
@@ -135,29 +148,32 @@ def lay_out(
     design: np.ndarray | None,
 ) -> Batch:
     """Give the studies that do not count an infinite variance, and centre the effects."""
-    if keep is None:
-        n, high, anchor = np.array([float(len(v))]), np.maximum.reduce(v), y[0]
-    else:
-        n = np.add.reduce(keep, dtype=float)
-        high = np.maximum.reduce(np.where(keep, v, 0.0))
+    n, high = np.array([float(len(v))]), np.maximum.reduce(v)
+    if keep is not None:
+        n, high = np.add.reduce(keep, dtype=float), np.maximum.reduce(np.where(keep, v, 0.0))
         v = np.where(keep, v, np.where(n > 0.0, np.inf, 1.0))  # where nothing is kept any variance will do
-        anchor = np.where(n > 0.0, np.maximum.reduce(np.where(keep, y, -np.inf)), 0.0)
         weights = None if weights is None else np.where(keep, weights, 0.0)
     low = np.minimum.reduce(v)
-    y = y if keep is None else np.where(keep, y, 0.0)
     if design is None:
-        algebra, sound = Constant(), n > 1.0
-        y = y - anchor if keep is None else np.where(keep, y - anchor, 0.0)  # equal effects are now exactly zero
-        beyond = np.add.reduce(y) / np.maximum(n, 1.0)
-        centre, y = anchor + beyond, y - beyond
-    else:
-        algebra, independent = _columns(design, keep)
-        sound = independent & (n > algebra.columns)
-        centre = algebra.moments(y)
-        y = y - algebra.fitted(centre)
-    return Batch(y if keep is None else np.where(keep, y, 0.0), v, n, low, high, centre, weights, sound, algebra)
+        y, centre = _centred(y, keep, n)
+        return Batch(y, v, n, low, high, centre, weights, n > 1.0, Constant())
+    algebra, independent = Columns.of(design if keep is None else np.where(keep.T[..., None], design, 0.0))
+    y = y if keep is None else np.where(keep, y, 0.0)
+    centre = algebra.moments(y, np.ones_like(y))
+    y = y - algebra.fitted(centre)
+    return Batch(y, v, n, low, high, centre, weights, independent & (n > algebra.columns), algebra)
 
 
-def _columns(design: np.ndarray, keep: np.ndarray | None) -> tuple[Columns, np.ndarray]:
-    """Orthonormal columns of each fit's kept studies; ``design`` has shape (1 or b, k, p)."""
-    return Columns.of(design if keep is None else np.where(keep.T[..., None], design, 0.0))
+def _centred(y: np.ndarray, keep: np.ndarray | None, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Effects less their mean, zero where not kept, and the mean.
+
+    One of the effects is taken off first: equal effects are then exactly zero, whatever their size.
+    """
+    if keep is None:
+        y, anchor = y - y[0], y[0]
+        beyond = np.add.reduce(y) / n
+        return y - beyond, anchor + beyond
+    anchor = np.where(n > 0.0, np.maximum.reduce(np.where(keep, y, -np.inf)), 0.0)
+    y = np.where(keep, y - anchor, 0.0)
+    beyond = np.add.reduce(y) / np.maximum(n, 1.0)
+    return np.where(keep, y - beyond, 0.0), anchor + beyond

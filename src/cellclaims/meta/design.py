@@ -14,10 +14,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_sum = np.add.reduce  # over the first axis: studies
-
 #: A column that keeps less than this share of its length beside the columns before it depends on them.
 DEPENDENT = 1e-9
+
+#: Smaller arrays are multiplied and added up; larger ones in one pass without a product in between.
+ONE_PASS_FROM = 4096
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum of products over studies, shape (b,)."""
+    return np.add.reduce(a * b) if a.size < ONE_PASS_FROM else np.einsum("kb,kb->b", a, b)
+
+
+def dot3(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Sum of products of three over studies, shape (b,)."""
+    return np.add.reduce(a * b * c) if a.size < ONE_PASS_FROM else np.einsum("kb,kb,kb->b", a, b, c)
 
 
 @dataclass(frozen=True)
@@ -28,11 +39,23 @@ class Constant:
 
     def gram(self, w: np.ndarray) -> np.ndarray:
         """``X'WX``."""
-        return _sum(w)
+        return np.add.reduce(w)
 
-    def moments(self, z: np.ndarray) -> np.ndarray:
-        """``X'z``."""
-        return _sum(z)
+    def gram_of_cube(self, w: np.ndarray) -> np.ndarray:
+        """``X'WWWX``."""
+        return dot3(w, w, w)
+
+    def gram_of_square(self, w: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """``X'WWX``, where ``tr WW`` is at hand."""
+        return total
+
+    def total(self, w: np.ndarray, gram: np.ndarray) -> np.ndarray:
+        """``tr W``, where ``X'WX`` is at hand."""
+        return gram
+
+    def moments(self, w: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """``X'Wz``."""
+        return dot(w, z)
 
     def solve(self, gram: np.ndarray, moments: np.ndarray) -> np.ndarray:
         """Coefficients ``G^-1 m``."""
@@ -117,12 +140,24 @@ class Columns:
         for i, left in enumerate(self.x):
             weighted = left * w
             for j in range(i + 1):
-                gram[:, i, j] = gram[:, j, i] = _sum(weighted * self.x[j])
+                gram[:, i, j] = gram[:, j, i] = dot(weighted, self.x[j])
         return gram
 
-    def moments(self, z: np.ndarray) -> np.ndarray:
-        """``X'z``, shape (p, b)."""
-        return np.stack([_sum(column * z) for column in self.x])
+    def gram_of_square(self, w: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """``X'WWX``."""
+        return self.gram(w * w)
+
+    def gram_of_cube(self, w: np.ndarray) -> np.ndarray:
+        """``X'WWWX``."""
+        return self.gram(w * w * w)
+
+    def total(self, w: np.ndarray, gram: np.ndarray) -> np.ndarray:
+        """``tr W``."""
+        return np.add.reduce(w)
+
+    def moments(self, w: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """``X'Wz``, shape (p, b)."""
+        return np.stack([dot3(column, w, z) for column in self.x])
 
     def solve(self, gram: np.ndarray, moments: np.ndarray) -> np.ndarray:
         """Coefficients ``G^-1 m``, shape (p, b)."""
@@ -130,7 +165,7 @@ class Columns:
 
     def fitted(self, coefficients: np.ndarray) -> np.ndarray:
         """``X b``, shape (k, b)."""
-        return _sum(self.x * coefficients[:, None, :])
+        return np.add.reduce(self.x * coefficients[:, None, :])
 
     def trace(self, gram: np.ndarray, other: np.ndarray) -> np.ndarray:
         """``tr(G^-1 H)``."""
@@ -143,7 +178,7 @@ class Columns:
 
     def quadratic(self, gram: np.ndarray, moments: np.ndarray) -> np.ndarray:
         """``m' G^-1 m``."""
-        return _sum(moments * self.solve(gram, moments))
+        return dot(moments, self.solve(gram, moments))
 
     def log_det(self, gram: np.ndarray) -> np.ndarray:
         """``log det G``."""

@@ -27,30 +27,17 @@ from typing import Protocol
 import numpy as np
 
 from cellclaims.meta.batch import Batch
-
-_sum = np.add.reduce  # over the first axis: studies
-
-
-@dataclass(frozen=True)
-class Sides:
-    """Both sides of an estimating equation at ``t``, each of shape (b,), with their slopes if asked for."""
-
-    a: np.ndarray
-    e: np.ndarray
-    a_slope: np.ndarray | None = None
-    e_slope: np.ndarray | None = None
-
-    @property
-    def gap(self) -> np.ndarray:
-        """``A - E``: the slope of twice the log-likelihood, positive where it rises."""
-        return self.a - self.e
+from cellclaims.meta.projection import Projection
 
 
 class Equation(Protocol):
-    """What the solver needs to know of an estimating equation."""
+    """What the solver needs to know of an estimating equation; every array has shape (b,)."""
 
-    def sides(self, batch: Batch, t: np.ndarray, slopes: bool) -> Sides:
-        """Both sides at ``t``."""
+    def sides(self, at: Projection) -> tuple[np.ndarray, np.ndarray]:
+        """Both sides, ``A`` and ``E``."""
+
+    def slopes(self, at: Projection) -> tuple[np.ndarray, np.ndarray]:
+        """Their derivatives by ``t``."""
 
     def upper(self, batch: Batch) -> np.ndarray:
         """A point that no root exceeds."""
@@ -58,7 +45,7 @@ class Equation(Protocol):
     def single_from(self, batch: Batch) -> np.ndarray:
         """A point beyond which there is at most one root."""
 
-    def height(self, batch: Batch, t: np.ndarray) -> np.ndarray:
+    def height(self, at: Projection) -> np.ndarray:
         """Twice the log-likelihood, up to a constant: decides between several modes."""
 
     def take(self, fits: np.ndarray) -> Equation:
@@ -71,24 +58,13 @@ class Likelihood:
 
     restricted: bool
 
-    def sides(self, batch: Batch, t: np.ndarray, slopes: bool) -> Sides:
-        """``y'PP y`` and ``tr P`` (or ``tr W``); slopes ``-2 y'PPP y`` and ``-tr PP`` (or ``-tr WW``)."""
-        design, w = batch.design, batch.weights(t)
-        gram = design.gram(w)
-        py = w * (batch.y - design.fitted(design.solve(gram, design.moments(w * batch.y))))
-        ww, py2 = w * w, py * py
-        a, e = _sum(py2), _sum(w)
-        gram2 = design.gram(ww) if self.restricted else None
-        if self.restricted:
-            e = e - design.trace(gram, gram2)
-        if not slopes:
-            return Sides(a, e)
-        a_slope = -2.0 * (_sum(w * py2) - design.quadratic(gram, design.moments(w * py)))
-        e_slope = -_sum(ww)
-        if self.restricted:
-            e_slope += 2.0 * design.trace(gram, design.gram(ww * w))
-            e_slope -= design.trace_of_product(gram, gram2, gram2)
-        return Sides(a, e, a_slope, e_slope)
+    def sides(self, at: Projection) -> tuple[np.ndarray, np.ndarray]:
+        """``y'PP y`` and ``tr P`` (or ``tr W``); their difference is the slope of twice the log-likelihood."""
+        return at.q2, at.trace if self.restricted else at.total
+
+    def slopes(self, at: Projection) -> tuple[np.ndarray, np.ndarray]:
+        """``-2 y'PPP y`` and ``-tr PP`` (or ``-tr WW``)."""
+        return -2.0 * at.q3, -(at.trace2 if self.restricted else at.total2)
 
     def upper(self, batch: Batch) -> np.ndarray:
         """The larger root of ``(t + v_min)^2 = s2 (t + v_max)``."""
@@ -99,13 +75,10 @@ class Likelihood:
         """``v_max - 2 v_min``."""
         return batch.high - 2.0 * batch.low
 
-    def height(self, batch: Batch, t: np.ndarray) -> np.ndarray:
+    def height(self, at: Projection) -> np.ndarray:
         """``sum log w - y'P y``, less ``log det X'WX`` for the restricted likelihood."""
-        design, w = batch.design, batch.weights(t)
-        gram = design.gram(w)
-        r = batch.y - design.fitted(design.solve(gram, design.moments(w * batch.y)))
-        height = _sum(np.log(np.where(w > 0.0, w, 1.0))) - _sum(w * r * r)
-        return height - design.log_det(gram) if self.restricted else height
+        height = np.add.reduce(np.log(np.where(at.w > 0.0, at.w, 1.0))) - at.q
+        return height - at.design.log_det(at.gram) if self.restricted else height
 
     def take(self, fits: np.ndarray) -> Likelihood:
         """The same for any fits."""
@@ -118,12 +91,13 @@ class GeneralisedQ:
 
     target: np.ndarray
 
-    def sides(self, batch: Batch, t: np.ndarray, slopes: bool) -> Sides:
-        """``y'P y`` and the target; slopes ``-y'PP y`` and 0."""
-        design, w = batch.design, batch.weights(t)
-        r = batch.y - design.fitted(design.solve(design.gram(w), design.moments(w * batch.y)))
-        py = w * r
-        return Sides(_sum(py * r), self.target, -_sum(py * py) if slopes else None, np.float64(0.0))
+    def sides(self, at: Projection) -> tuple[np.ndarray, np.ndarray]:
+        """``y'P y`` and the target."""
+        return at.q, self.target
+
+    def slopes(self, at: Projection) -> tuple[np.ndarray, float]:
+        """``-y'PP y`` and 0."""
+        return -at.q2, 0.0
 
     def upper(self, batch: Batch) -> np.ndarray:
         """Where the largest weight times the unweighted sum of squares falls to the target."""
@@ -133,9 +107,9 @@ class GeneralisedQ:
         """Q falls everywhere: zero."""
         return np.zeros(1)
 
-    def height(self, batch: Batch, t: np.ndarray) -> np.ndarray:
+    def height(self, at: Projection) -> np.ndarray:
         """There is one root at most: nothing to decide."""
-        return np.zeros(batch.width)
+        return np.zeros(len(at.q))
 
     def take(self, fits: np.ndarray) -> GeneralisedQ:
         """The targets of some of the fits."""

@@ -96,8 +96,10 @@ def check_effects(
         arrays["mods"] = design[..., 0]
         _refuse(~np.isfinite(design).all(axis=-1), design[..., -1], keep, "moderator: expected finite numbers")
     shape = _batch_shape(arrays)
-    _refuse(~np.isfinite(yi), yi, keep, "effect: expected a finite number")
-    _refuse(~((vi > 0) & (vi < np.inf)), vi, keep, "variance: expected finite and above zero")
+    if not np.isfinite(yi).all():
+        _refuse(~np.isfinite(yi), yi, keep, "effect: expected a finite number")
+    if not (np.minimum.reduce(vi, axis=None) > 0.0 and np.maximum.reduce(vi, axis=None) < np.inf):
+        _refuse(~((vi > 0) & (vi < np.inf)), vi, keep, "variance: expected finite and above zero")
     return Effects(yi, vi, keep, shape, design, weights)
 
 
@@ -154,8 +156,6 @@ def _batch_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
 
 def _refuse(bad: np.ndarray, values: np.ndarray, keep: np.ndarray | None, expected: str) -> None:
     """Raise if a value is bad in any fit that keeps its study."""
-    if not bad.any():
-        return
     if keep is not None:
         bad, values, keep = np.broadcast_arrays(bad, values, keep)
         bad = bad & keep

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.batch import Batch, chunk_size, chunks
+from cellclaims.meta.batch import Batch, over_chunks
 from cellclaims.meta.equations import GeneralisedQ
 from cellclaims.meta.fit_result import Fit
-from cellclaims.meta.heterogeneity import QuadraticForm
 from cellclaims.meta.profile import profile_limits
+from cellclaims.meta.projection import Projection
 from cellclaims.meta.quantiles import chi2_quantile
 from cellclaims.meta.roots import solve
 
@@ -106,7 +106,7 @@ def confint(fit: Fit, *, kind: str = "Q-profile", level: float | None = None) ->
     _check_kind(fit, kind)
     level = fit.level if level is None else level
     limits = _q_profile if kind == "Q-profile" else _likelihood_profile(restricted=fit.method == "REML")
-    parts = [_limits(batch, limits, level) for batch in chunks(fit.effects, chunk_size(fit.effects.k))]
+    parts = over_chunks(lambda batch: _limits(batch, limits, level), fit.effects)
     joined = (np.concatenate(part).reshape(fit.shape)[()] for part in zip(*parts, strict=True))
     lower, upper, typical, empty = joined
     I2_lb, I2_ub = (100.0 * (t / (t + typical)) for t in (lower, upper))
@@ -131,7 +131,7 @@ def _limits(batch: Batch, limits: Limits, level: float) -> tuple[np.ndarray, ...
     """Limits of tau2, the typical variance, and whether the set is empty, each of shape (b,)."""
     with np.errstate(divide="ignore", invalid="ignore"):  # fits without enough studies: no limits, below
         lower, upper, empty = limits(batch, level)
-        typical = batch.df / QuadraticForm.of_inverse_variances(batch).trace
+        typical = batch.df / Projection.at(batch, 0.0).trace
     known = batch.sound & ~empty
     numbers = np.where(known, lower, np.nan), np.where(known, upper, np.nan), typical, empty & batch.sound
     return tuple(np.broadcast_to(a, (batch.width,)) for a in numbers)
@@ -139,9 +139,9 @@ def _limits(batch: Batch, limits: Limits, level: float) -> tuple[np.ndarray, ...
 
 def _q_profile(batch: Batch, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     few, many = (chi2_quantile(share, batch.df) for share in ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
-    lower, upper = (solve(GeneralisedQ(target), batch)[0] for target in (many, few))
-    at_zero = GeneralisedQ(few).sides(batch, np.zeros(1), slopes=False)
-    return lower, upper, at_zero.a < at_zero.e
+    at_zero = Projection.at(batch, 0.0)
+    lower, upper = (solve(GeneralisedQ(target), batch, at_zero)[0] for target in (many, few))
+    return lower, upper, at_zero.q < few
 
 
 def _likelihood_profile(restricted: bool) -> Limits:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.batch import Batch, chunk_size, chunks
+from cellclaims.meta.batch import Batch, over_chunks
 from cellclaims.meta.design import Constant
 from cellclaims.meta.fit_result import WITHOUT_TAU2, Fit, Flag, in_words
-from cellclaims.meta.heterogeneity import ESTIMATORS, QuadraticForm
+from cellclaims.meta.heterogeneity import ESTIMATORS
 from cellclaims.meta.inputs import Effects, check_effects, design_columns
+from cellclaims.meta.projection import Projection
 from cellclaims.meta.quantiles import normal_quantile, t_quantile
 from cellclaims.meta.variance_scale import warn_of_standard_errors
 
@@ -102,10 +103,10 @@ def fit_effects(effects: Effects, method: str, test: str, level: float) -> Fit:
         studies.
     """
     _check_choices(effects, method, test, level)
-    parts = [pool(batch, method, test, level) for batch in chunks(effects, chunk_size(effects.k))]
-    joined = {name: _join([getattr(part, name) for part in parts], effects) for name in Pooled._fields}
+    parts = over_chunks(lambda batch: pool(batch, method, test, level), effects)
+    joined = {name: _join([getattr(part, name) for part in parts], effects.shape) for name in Pooled._fields}
     half, flags = joined.pop("half"), joined.pop("flags")
-    if effects.shape == () and flags & Flag.DEPENDENT:
+    if effects.shape == () and flags & DEPENDENT:
         raise PoolingError(
             "mods: expected independent columns, found some that depend on one another or on the constant"
         )
@@ -135,10 +136,12 @@ def _check_choices(effects: Effects, method: str, test: str, level: float) -> No
         raise PoolingError("weights: expected with method GENQ, found none")
 
 
-def _join(parts: list[np.ndarray], effects: Effects) -> np.ndarray:
+def _join(parts: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     """Chunks with fits last as one array of the batch's shape, coefficients behind."""
-    joined = np.concatenate(parts, axis=-1)
-    return np.moveaxis(joined, -1, 0).reshape((*effects.shape, *joined.shape[:-1]))[()]
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    if joined.ndim > 1:
+        joined = np.moveaxis(joined, -1, 0)
+    return joined.reshape(shape + joined.shape[1:])[()]
 
 
 class Pooled(NamedTuple):
@@ -160,61 +163,72 @@ class Pooled(NamedTuple):
 
 def pool(batch: Batch, method: str, test: str, level: float) -> Pooled:
     """Pool the fits of one chunk."""
+    sound = batch.sound.all()
     with np.errstate(divide="ignore", invalid="ignore"):  # fits without enough studies: set apart below, by name
-        fixed = QuadraticForm.of_inverse_variances(batch)
-        found = ESTIMATORS[method](batch, fixed)
-        tau2 = np.where(batch.sound, found.tau2, 0.0)
-        beta, vb = _coefficients(batch, tau2, test)
-        se = np.sqrt(vb if vb.ndim == 1 else np.diagonal(vb, axis1=1, axis2=2))
-        df = np.full(batch.n.shape, np.inf) if test == "z" else batch.n - batch.design.columns
+        at_zero = Projection.at(batch, 0.0)
+        found = ESTIMATORS[method](batch, at_zero)
+        tau2 = found.tau2 if sound else np.where(batch.sound, found.tau2, 0.0)
+        beta, vb = _coefficients(found.at or Projection.at(batch, tau2), tau2, test)
+        se = np.sqrt(vb if vb.ndim == 1 else np.diagonal(vb, axis1=1, axis2=2).T)
+        df = NO_DF if test == "z" else batch.n - batch.design.columns
         quantile = normal_quantile(level) if test == "z" else t_quantile(level, df)
-        I2, H2 = _relative_heterogeneity(batch, fixed, tau2, method)
+        I2, H2 = _relative_heterogeneity(at_zero, tau2, method)
     flags = _flags(batch, tau2, se, found.several_modes, method)
-    numbers = (beta, se.T, vb.T, se.T * quantile, tau2, found.se, I2, H2, fixed.q, batch.n.astype(int), df, flags)
-    pooled = Pooled(*(np.broadcast_to(a, (*a.shape[:-1], batch.width)) for a in numbers))
-    return pooled if batch.sound.all() else _set_apart(pooled, batch, method, level)
+    k = batch.n.astype(int)
+    numbers = (beta, se, vb.T, se * quantile, tau2, found.se, I2, H2, at_zero.q, k, df, flags)
+    pooled = Pooled(*(_widen(a, batch.width) for a in numbers))
+    return pooled if sound else _set_apart(pooled, batch, method, level)
 
 
-def _coefficients(batch: Batch, tau2: np.ndarray, test: str) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of the columns as given, (b,) or (p, b), and their covariance under ``test``, (b,) or (b, p, p)."""
-    design, w = batch.design, batch.weights(tau2)
-    gram = design.gram(w)
-    best = design.solve(gram, design.moments(w * batch.y))
+#: Flags as plain numbers: arithmetic with them is quicker.
+DEPENDENT = int(Flag.DEPENDENT)
+FEW, NO_SPREAD, TAU2_ZERO = int(Flag.FEW), int(Flag.NO_SPREAD), int(Flag.TAU2_ZERO)
+NO_PREDICTION, SEVERAL_MODES = int(Flag.NO_PREDICTION_TWO), int(Flag.SEVERAL_MODES)
+
+#: Degrees of freedom of the standard normal.
+NO_DF = np.array([np.inf])
+
+
+def _widen(a: np.ndarray, width: int) -> np.ndarray:
+    """To one number a fit where all fits share it."""
+    return a if a.shape[-1] == width else np.broadcast_to(a, (*a.shape[:-1], width))
+
+
+def _coefficients(at: Projection, tau2: np.ndarray, test: str) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of the columns as given, (b,) or (p, b), and their covariance by ``test``, (b,) or (b, p, p)."""
+    batch, design = at.batch, at.design
     if batch.given is None:
-        beta, vb = best, design.covariance(gram)
+        beta, vb = at.coefficients, design.covariance(at.gram)
     else:
         own, middle = design.gram(batch.given), design.gram(batch.given**2 * (batch.finite_v + tau2))
-        beta = design.solve(own, design.moments(batch.given * batch.y))
-        vb = design.covariance(own, middle)
+        beta, vb = design.solve(own, design.moments(batch.given, batch.y)), design.covariance(own, middle)
     if test in {"knha", "adhoc"}:
-        r = batch.y - design.fitted(best)
-        s2 = np.add.reduce(w * r * r) / batch.df
+        s2 = at.q / batch.df
         s2 = s2 if test == "knha" else np.maximum(s2, 1.0)
         vb = vb * (s2 if vb.ndim == 1 else s2[:, None, None])
     return design.in_given_units(beta + batch.centre), design.covariance_in_given_units(vb)
 
 
-def _relative_heterogeneity(
-    batch: Batch, fixed: QuadraticForm, tau2: np.ndarray, method: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _relative_heterogeneity(at_zero: Projection, tau2: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
     """I2 in percent and H2: from tau2 and the typical variance ``(k - p)/tr P``, from Q without a tau2."""
+    df = at_zero.batch.df
     if method in WITHOUT_TAU2:
-        H2 = fixed.q / batch.df
+        H2 = at_zero.q / df
         return 100.0 * np.maximum(1.0 - 1.0 / H2, 0.0), H2
-    typical = batch.df / fixed.trace
+    typical = df / at_zero.trace
     return 100.0 * (tau2 / (tau2 + typical)), tau2 / typical + 1.0
 
 
 def _flags(batch: Batch, tau2: np.ndarray, se: np.ndarray, several: np.ndarray | None, method: str) -> np.ndarray:
     n, p = batch.n, batch.design.columns
-    no_spread = (se == 0.0) if se.ndim == 1 else (se == 0.0).any(axis=-1)
-    flags = np.where(n <= FEW_STUDIES, Flag.FEW, 0) + np.where(no_spread, Flag.NO_SPREAD, 0)
+    no_spread = se == 0.0
+    flags = FEW * (n <= FEW_STUDIES) + NO_SPREAD * (no_spread if se.ndim == 1 else no_spread.any(axis=0))
     if p > 1:
-        flags = flags + Flag.PREDICTION_NEEDS_MODERATORS
+        flags = flags + int(Flag.PREDICTION_NEEDS_MODERATORS)
     if method in WITHOUT_TAU2:
-        return flags + Flag.NO_PREDICTION_EQUAL_EFFECTS
-    flags = flags + np.where(n < p + 2, Flag.NO_PREDICTION_TWO, 0) + np.where(tau2 == 0.0, Flag.TAU2_ZERO, 0)
-    return flags if several is None else flags + np.where(several, Flag.SEVERAL_MODES, 0)
+        return flags + int(Flag.NO_PREDICTION_EQUAL_EFFECTS)
+    flags = flags + NO_PREDICTION * (n < p + 2) + TAU2_ZERO * (tau2 == 0.0)
+    return flags if several is None else flags + SEVERAL_MODES * several
 
 
 def _set_apart(pooled: Pooled, batch: Batch, method: str, level: float) -> Pooled:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import chdtrc, chdtri, fdtrc, ndtr, ndtri, stdtr, stdtrit
 
 
+@lru_cache(maxsize=64)
 def normal_quantile(level: float) -> float:
     """Half-width of the central interval that holds ``level`` of a standard normal, in standard errors.
 
@@ -26,12 +29,13 @@ def t_quantile(level: float, df: ArrayLike) -> np.ndarray:
     12.7062
     """
     df = np.asarray(df, dtype=float)
-    if df.ndim == 0:
-        return np.float64(_t_half_width(level, float(df)))
+    if df.size == 1:
+        return np.full(df.shape, _t_half_width(level, df.item()))[()]
     values, place = np.unique(df, return_inverse=True)  # a batch has few different df: look them up
     return np.array([_t_half_width(level, value) for value in values])[place].reshape(df.shape)
 
 
+@lru_cache(maxsize=4096)
 def _t_half_width(level: float, df: float) -> float:
     return float(-stdtrit(df, (1.0 - level) / 2.0)) if df >= 1.0 else np.nan
 

@@ -13,24 +13,39 @@ bracket is replaced by the bracket's middle: there is no fit that does not conve
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from cellclaims.meta.batch import Batch
-from cellclaims.meta.equations import Equation, Sides
+from cellclaims.meta.equations import Equation
+from cellclaims.meta.projection import Projection
 
-#: Factor between neighbouring points of the grid in ``t + v_min``: a study's term varies over about a
-#: factor of e.
+#: Factor between neighbouring points of the grid in ``t + v_min``: a study's term varies over about a factor of e.
 GRID_FACTOR = 3.0
-#: A Newton step this small, relative to ``t + v_min``, leaves an error of about its square.
-STEP = 1e-7
+#: A single fit takes this many points for little more than the price of one, and starts so near that one step arrives.
+FINE = 128
+#: The error left by a step is about the product of the squares of the last two, both relative to ``t + v_min``; the
+#: product of the two must be as small as this.
+STEPS = 1e-6
 #: A bracket this narrow holds no other double worth the search.
 NARROW = 1e-15
 #: Halving alone would narrow any bracket of doubles down in fewer steps than this.
 MOST_STEPS = 300
+#: Fits that have arrived are taken out of the work when they are at least this share: it costs a third of a step.
+WORTH_TAKING_OUT = 0.3
 
 
-def solve(equation: Equation, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")  # what is not a number is never taken for a root
+def solve(equation: Equation, batch: Batch, at_zero: Projection) -> tuple[np.ndarray, np.ndarray]:
     """The root of highest likelihood for each fit, zero where the likelihood falls from there on.
+
+    Parameters
+    ----------
+    equation : Equation
+    batch : Batch
+    at_zero : Projection
+        Of the batch at tau2 = 0, which every fit needs anyway.
 
     Returns
     -------
@@ -39,87 +54,102 @@ def solve(equation: Equation, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         Whether more than one mode was found.
     """
     grid = _grid(equation, batch)
-    gap, excess = _scan(equation, batch, grid)
-    rising = gap > 0.0
-    rising[-1] = False  # by the bound; rounding could say otherwise at the very root
-    fit, step = np.nonzero((rising[:-1] & ~rising[1:]).T)
+    rising, excess = _scan(equation, batch, grid, at_zero)
+    fit, point = np.nonzero((rising[:-1] & ~rising[1:]).T)
     tau2 = np.zeros(grid.shape[1])
-    several = np.zeros(grid.shape[1], dtype=bool)
     if len(fit) == 0:
-        return tau2, several
-    lo, hi = grid[step, fit], grid[step + 1, fit]
-    start = _secant(lo, hi, excess[step, fit], excess[step + 1, fit])
-    every = len(fit) == len(tau2) and (fit == np.arange(len(fit))).all()
-    part, rule = (batch, equation) if every else (batch.take(fit), equation.take(fit))
-    roots = _newton(rule, part, lo, hi, start)
+        return tau2, np.zeros(len(tau2), dtype=bool)
     several = np.bincount(fit, minlength=len(tau2)) + ~rising[0] > 1
-    tau2[fit] = roots
-    if several.any():
+    competing = several.any()
+    every = len(fit) == len(tau2) and not competing
+    part, rule = (batch, equation) if every else (batch.take(fit), equation.take(fit))
+    lo, hi = grid[point, fit], grid[point + 1, fit]
+    tau2[fit] = roots = _newton(rule, part, lo, hi, _start(grid, excess, point, fit))
+    if competing:
         _choose_highest(equation, batch, tau2, several, fit, roots, ~rising[0])
     return tau2, several
 
 
 def _grid(equation: Equation, batch: Batch) -> np.ndarray:
     """Points at which the slope is looked at, shape (points, b): zero, by a factor, the upper bound."""
-    upper = np.maximum(np.broadcast_to(equation.upper(batch), (batch.width,)), 0.0)
-    dense = np.minimum(np.maximum(equation.single_from(batch), 0.0), upper)
-    growth = 1.0 + dense / batch.low
-    points = int(np.ceil(np.log(growth.max()) / np.log(GRID_FACTOR) - 1e-9))
-    factors = GRID_FACTOR ** np.arange(points + 1)[:, None] - 1.0
-    return np.concatenate([np.minimum(batch.low * factors, dense), upper[None]])
+    upper = np.maximum(equation.upper(batch), 0.0)
+    single = batch.width == 1
+    dense = upper if single else np.minimum(np.maximum(equation.single_from(batch), 0.0), upper)
+    growth = math.log1p((dense / batch.low).max())
+    points = math.ceil(growth / math.log(GRID_FACTOR) - 1e-9)
+    points, factor = (max(points, FINE), growth / max(points, FINE)) if single else (points, math.log(GRID_FACTOR))
+    grid = np.empty((points + 2, batch.width))
+    np.minimum(np.expm1(factor * np.arange(points + 1.0))[:, None] * batch.low, dense, out=grid[:-1])
+    grid[-1] = upper
+    return grid
 
 
-def _scan(equation: Equation, batch: Batch, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``A - E`` and ``E/A - 1`` at every point of the grid, each of shape (points, b)."""
+def _scan(equation: Equation, batch: Batch, grid: np.ndarray, at_zero: Projection) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the likelihood rises, and ``E/A - 1``, at every point of the grid, each of shape (points, b)."""
+    a, e = np.empty_like(grid), np.empty_like(grid)
+    a[0], e[0] = equation.sides(at_zero)
     if batch.width == 1:  # the points of one fit are themselves a batch
-        sides = equation.sides(batch, grid[:, 0], slopes=False)
-        a, e = sides.a[:, None], np.broadcast_to(sides.e, grid.shape[:1])[:, None]
+        a[1:, 0], e[1:, 0] = equation.sides(Projection.at(batch, grid[1:, 0]))
     else:
-        a, e = np.empty_like(grid), np.empty_like(grid)
-        for row, t in enumerate(grid):
-            sides = equation.sides(batch, t, slopes=False)
-            a[row], e[row] = sides.a, sides.e
-    with np.errstate(divide="ignore", over="ignore"):
-        return a - e, e / a - 1.0
+        for row in range(1, len(grid)):
+            a[row], e[row] = equation.sides(Projection.at(batch, grid[row]))
+    rising = a > e
+    rising[-1] = False  # by the bound; rounding could say otherwise at the very root
+    return rising, e / a - 1.0
 
 
-def _secant(lo: np.ndarray, hi: np.ndarray, at_lo: np.ndarray, at_hi: np.ndarray) -> np.ndarray:
-    """Where the straight line through both ends of the bracket is zero; ``at_lo < 0 <= at_hi``."""
-    share = np.where(at_hi > 0.0, at_lo / (at_lo - at_hi), 1.0)
-    return lo + np.where(np.isfinite(share), share, 0.5) * (hi - lo)
+def _start(grid: np.ndarray, excess: np.ndarray, point: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """Where ``E/A - 1`` is zero by inverse quadratic interpolation over the bracket and a point beside it.
+
+    Where that leaves the bracket, or two of the points are the same: by the straight line.
+    """
+    beside = (point + 2) % len(grid)  # beyond the last point stands the first, zero
+    (x, a), (y, b), (z, c) = ((grid[row, fit], excess[row, fit]) for row in (point, point + 1, beside))
+    ab, bc, ca = a - b, b - c, c - a
+    start = -(x * b * c * bc + y * c * a * ca + z * a * b * ab) / (ab * bc * ca)
+    inside = (start > x) & (start < y)
+    if inside.all():
+        return start
+    line = x + (y - x) * (a / (a - b))
+    return np.where(inside, start, np.where(line > x, line, x))
 
 
 def _newton(equation: Equation, batch: Batch, lo: np.ndarray, hi: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Safeguarded Newton from ``t`` within ``lo`` to ``hi``; fits that have arrived leave the work."""
-    roots = np.empty_like(t)
-    active = np.arange(len(t))
+    """Safeguarded steps on ``f = E/A - 1`` from ``t`` within ``lo`` to ``hi``; those that have arrived leave."""
+    roots, active, trail, reach = np.empty_like(t), np.arange(len(t)), None, np.ones_like(t)
     for _ in range(MOST_STEPS):
-        sides = equation.sides(batch, t, slopes=True)
-        lo, hi = _narrow(sides, t, lo, hi)
-        step = _newton_step(sides)
-        inside = (t + step >= lo) & (t + step <= hi)
-        size = t + batch.low
-        arrived = (inside & (np.abs(step) <= STEP * size)) | (hi - lo <= NARROW * size)
-        t = np.where(inside, t + step, np.sqrt((lo + batch.low) * (hi + batch.low)) - batch.low)
-        roots[active] = t
-        if arrived.all():
+        at = Projection.at(batch, t)
+        (a, e), (a_slope, e_slope) = equation.sides(at), equation.slopes(at)
+        f, inverse_slope = e / a - 1.0, a * a / (e_slope * a - e * a_slope)
+        lo, hi = np.where(f < 0.0, t, lo), np.where(f < 0.0, hi, t)
+        step = -f * inverse_slope if trail is None else _hermite_step(*trail, t, f, inverse_slope)
+        new, size = t + step, t + batch.low
+        inside, move = (new >= lo) & (new <= hi), np.abs(step) / size
+        arrived = inside & (move * reach <= STEPS)
+        if not inside.all():
+            middle = np.sqrt((lo + batch.low) * (hi + batch.low)) - batch.low
+            new, move = np.where(inside, new, middle), np.where(inside, move, 1.0)
+            arrived |= hi - lo <= NARROW * size
+        roots[active] = new
+        left = len(active) - np.count_nonzero(arrived)
+        if left == 0:
             break
-        if arrived.mean() > 0.3:
+        trail, t, reach = (t, f, inverse_slope), new, move
+        if left < (1.0 - WORTH_TAKING_OUT) * len(active):
             going = np.flatnonzero(~arrived)
-            batch, equation = batch.take(going), equation.take(going)
-            active, lo, hi, t = active[going], lo[going], hi[going], t[going]
+            batch, equation, trail = batch.take(going), equation.take(going), tuple(x[going] for x in trail)
+            active, lo, hi, t, reach = (x[going] for x in (active, lo, hi, t, reach))
     return roots
 
 
-def _narrow(sides: Sides, t: np.ndarray, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    rising = sides.gap > 0.0
-    return np.where(rising, t, lo), np.where(rising, hi, t)
-
-
-def _newton_step(sides: Sides) -> np.ndarray:
-    """The step to the zero of ``E/A - 1``; not a number where it is flat."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return sides.a * sides.gap / (sides.e_slope * sides.a - sides.e * sides.a_slope)
+def _hermite_step(
+    t0: np.ndarray, f0: np.ndarray, d0: np.ndarray, t1: np.ndarray, f1: np.ndarray, d1: np.ndarray
+) -> np.ndarray:
+    """From ``t1`` to the zero of the cubic in ``f`` through two points with their slopes ``d = dt/df``."""
+    h = f1 - f0
+    u = f1 / h
+    secant = (t1 - t0) / h
+    return -f1 * (d1 - u * (2.0 * d1 + d0 - 3.0 * secant) + u * u * (d0 + d1 - 2.0 * secant))
 
 
 def _choose_highest(
@@ -136,7 +166,7 @@ def _choose_highest(
     mine = several[fit]
     owner = np.concatenate([zero, fit[mine]])
     modes = np.concatenate([np.zeros(len(zero)), roots[mine]])
-    height = equation.take(owner).height(batch.take(owner), modes)
+    height = equation.take(owner).height(Projection.at(batch.take(owner), modes))
     order = np.lexsort((modes, -height, owner))
     first = np.unique(owner[order], return_index=True)[1]
     tau2[owner[order][first]] = modes[order][first]
