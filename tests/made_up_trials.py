@@ -107,6 +107,7 @@ class MadeUp:
             "kind": "level",
             "center_type": "mean",
             "dispersion_type": "sd",
+            "dispersion_low": 1.0,
             "n": 20.0,
             "source_id": f"s_{study_id}",
             "status": "printed",

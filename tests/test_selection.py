@@ -101,7 +101,7 @@ def test_levels_kept_and_left_out_together_are_all_rows_of_the_outcome_once(popu
     assert sorted(lines(chosen.rows) + lines(chosen.left_out)) == everything
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -80,11 +80,7 @@ def proportion(evidence: Evidence, protocol: Protocol, question: Question, name:
         fit = meta.glmm(*counts, level=model["level"], test=model["test"], nodes=model["nodes"])
         low, high = clopper_pearson(*counts, model["level"])
         rows = rows.assign(ci_lb=logit(low), ci_ub=logit(high), weight=_information(*counts, fit), **_logits(*counts))
-    settings = {
-        **model,
-        "interval": "Clopper-Pearson" if len(rows) == 1 else f"t with {len(rows) - 1} df on the logit",
-    }
-    settings["weight"] = "information at the pooled proportion"
+    settings = {**model, "interval": _interval_of(fit), "weight": "information at the pooled proportion"}
     described = _Described(name, title, question.estimand, "PLO", "logit", settings, question)
     return _pool(evidence, protocol, described, rows, chosen.left_out, fit)
 
@@ -210,6 +206,14 @@ def _correlation(protocol: Protocol, given: float | None) -> float:
 def _with_limits(rows: pd.DataFrame, level: float) -> pd.DataFrame:
     reach = ndtri(0.5 + level / 2) * np.sqrt(rows.vi.astype(float))
     return rows.assign(ci_lb=rows.yi - reach, ci_ub=rows.yi + reach)
+
+
+def _interval_of(fit: Any) -> str:
+    """How the interval of a proportion was made: by t, or from the total count where no logit has a spread."""
+    if fit is None:
+        return "none"
+    by_t = fit.k > 1 and 0 < fit.events < fit.n
+    return f"t with {fit.k - 1} df on the logit" if by_t else "Clopper-Pearson"
 
 
 def _logits(events: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,0 +1,353 @@
+"""A pool: its fit from its own rows, its settings in words, its k = 0, 1, 2 and 5, and every row that it left out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from cellclaims import pools
+from cellclaims.selection import Question
+
+from .made_up_trials import MadeUp, real, rules
+
+ISLETS = Question("insulin_independence", ("T1D",), "islets")
+CELLS = Question("hba1c", ("T2D",), "msc")
+BOTH = Question("insulin_halved_and_hba1c_lt_7", ("T2D",), "any_cells", estimand="most_favourable")
+
+COUNTS = [(3, 10), (12, 40), (9, 25), (2, 20), (16, 30)]
+#: Closed formulas in floating point.
+EXACT = 1e-12
+
+
+def counted(*counts):
+    """One made-up report of islets for each (events, n)."""
+    made = MadeUp()
+    for number, (events, n) in enumerate(counts):
+        made.study(f"r{number}", year=2001.0 + number).arm(f"r{number}", n=n).count(f"r{number}", events, n)
+    return made.evidence()
+
+
+def proportion(evidence, question=ISLETS):
+    return pools.proportion(evidence, rules(), question, "name", "title")
+
+
+def trials(*differences):
+    """One made-up randomised trial for each (difference of HbA1c, SE) as its source reports it."""
+    made = MadeUp()
+    for number, (estimate, se) in enumerate(differences):
+        made.trial(f"r{number}").contrast(f"r{number}", estimate=estimate, se=se)
+    return made.evidence()
+
+
+def difference(evidence, question=CELLS, **more):
+    return pools.difference(evidence, rules(), question, "name", "title", **more)
+
+
+def controlled(*tables):
+    """One made-up trial for each (events with cells, n, events without, n)."""
+    made = MadeUp()
+    counted_as = {"outcome": "composite_primary", "definition_id": BOTH.outcome, "timing": "ever"}
+    for number, (a, n1, c, n2) in enumerate(tables):
+        made.trial(f"r{number}")
+        made.count(f"r{number}", a, n1, "cells", **counted_as).count(f"r{number}", c, n2, "sham", **counted_as)
+    return made
+
+
+def risk_difference(made):
+    return pools.risk_difference(made.evidence(), rules(), BOTH, "name", "title")
+
+
+# --- how many reports --------------------------------------------------------------------------------------------
+
+LABELS = {0: "no report", 1: "one report: shown, not pooled", 2: "few reports", 4: "few reports", 5: ""}
+MAKES = {
+    "proportion": lambda k: proportion(counted(*COUNTS[:k])),
+    "difference": lambda k: difference(trials(*[(-0.5 - n / 10, 0.2) for n in range(k)])),
+    "risk difference": lambda k: risk_difference(controlled(*[(5 + n, 20, n, 20) for n in range(k)])),
+}
+
+
+@pytest.mark.parametrize("k", LABELS)
+@pytest.mark.parametrize("make", MAKES)
+def test_a_pool_says_how_many_reports_it_has(make, k):
+    pool = MAKES[make](k)
+    assert (pool.k, pool.label) == (k, LABELS[k])
+    assert list(pool.rows.columns) == list(pools.ROW_COLUMNS)
+    assert (pool.fit is None) == (k == 0)
+    if k:
+        assert pool.rows.weight.sum() == pytest.approx(100)
+        assert pool.fit.k == k
+
+
+def test_without_a_report_no_interval_is_named():
+    assert proportion(counted()).settings["interval"] == "none"
+
+
+# --- proportions -------------------------------------------------------------------------------------------------
+
+
+def test_one_report_is_shown_with_its_own_exact_limits():
+    pool = proportion(counted((3, 10)))
+    low, high = (pool.back(x) for x in (pool.fit.ci_lb, pool.fit.ci_ub))
+    assert (low, high) == (pytest.approx(stats.beta.ppf(0.025, 3, 8)), pytest.approx(stats.beta.ppf(0.975, 4, 7)))
+    assert pool.settings["interval"] == "Clopper-Pearson"
+    assert math.isnan(pool.fit.pi_lb)
+    assert pool.back(pool.fit.beta) == pytest.approx(0.3)
+
+
+def test_several_reports_get_an_interval_by_t_on_the_logit():
+    pool = proportion(counted(*COUNTS))
+    assert pool.settings["interval"] == "t with 4 df on the logit"
+    assert pool.fit.ci_ub - pool.fit.beta == pytest.approx(stats.t.ppf(0.975, 4) * pool.fit.se)
+
+
+@pytest.mark.parametrize("counts", [[(0, 10), (0, 20)], [(10, 10), (20, 20)]], ids=["no event", "events only"])
+def test_without_events_the_words_name_the_interval_that_is_shown(counts):
+    """No logit, no t: the limits are those of the total count."""
+    pool = proportion(counted(*counts))
+    assert pool.settings["interval"] == "Clopper-Pearson"
+    low = stats.beta.ppf(0.025, 30, 1) if counts[0][0] else 0.0
+    high = 1.0 if counts[0][0] else stats.beta.ppf(0.975, 1, 30)
+    assert (pool.back(pool.fit.ci_lb), pool.back(pool.fit.ci_ub)) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_the_limits_of_each_report_are_its_exact_ones():
+    rows = proportion(counted(*COUNTS)).rows
+    for row in rows.itertuples():
+        x, n = row.events, row.n
+        assert special.expit(row.ci_lb) == pytest.approx(stats.beta.ppf(0.025, x, n - x + 1))
+        assert special.expit(row.ci_ub) == pytest.approx(stats.beta.ppf(0.975, x + 1, n - x))
+        assert (row.yi, row.vi) == (pytest.approx(math.log(x / (n - x))), pytest.approx(1 / x + 1 / (n - x)))
+
+
+def test_the_weights_are_the_information_at_the_pooled_share():
+    pool = proportion(counted(*COUNTS))
+    p, n = pool.back(pool.fit.beta), pool.rows.n.to_numpy()
+    information = 1 / (1 / (n * p * (1 - p)) + pool.fit.tau2)
+    assert pool.rows.weight.to_numpy() == pytest.approx(100 * information / information.sum(), rel=EXACT)
+
+
+def test_a_report_without_events_is_pooled_from_its_count_and_not_from_an_invented_one():
+    pool = proportion(counted((0, 12), (5, 12), (4, 12)))
+    assert pool.rows.events.tolist() == [0, 5, 4]
+    assert pool.rows.yi[0] == -math.inf and math.isfinite(pool.fit.beta)
+    assert pool.rows.weight.tolist() == pytest.approx([100 / 3] * 3)
+
+
+@settings(max_examples=8, deadline=None)  # a fit takes longer while the machine is busy
+@given(st.permutations(COUNTS))
+def test_the_order_of_the_reports_changes_nothing(counts):
+    one, other = proportion(counted(*COUNTS)), proportion(counted(*counts))
+    assert one.fit.beta == pytest.approx(other.fit.beta, abs=1e-9)  # where the optimiser stops
+    assert one.fit.tau2 == pytest.approx(other.fit.tau2, abs=1e-8)
+
+
+# --- differences and changes -------------------------------------------------------------------------------------
+
+
+def test_one_difference_is_shown_with_its_own_normal_interval():
+    pool = difference(trials((-0.6, 0.2)))
+    assert (pool.fit.beta, pool.fit.se) == (pytest.approx(-0.6), pytest.approx(0.2))
+    assert pool.fit.ci_ub == pytest.approx(-0.6 + stats.norm.ppf(0.975) * 0.2)
+    assert (pool.settings["method"], pool.settings["test"], pool.settings["interval"]) == ("EE", "z", "normal")
+
+
+def test_several_differences_are_pooled_as_the_protocol_says():
+    pool = difference(trials((-0.6, 0.2), (-0.1, 0.3), (-0.9, 0.25)))
+    model = rules()["models"]["continuous"]
+    assert {name: pool.settings[name] for name in model} == model
+    assert pool.settings["interval"] == "Hartung-Knapp, never narrower than normal, t with 2 df"
+    assert pool.rows.weight.to_numpy() == pytest.approx(
+        100 / (pool.rows.vi + pool.fit.tau2) / (1 / (pool.rows.vi + pool.fit.tau2)).sum()
+    )
+
+
+@pytest.mark.parametrize(
+    ("test", "words"), [("z", "normal"), ("t", "t with 2 df"), ("knha", "Hartung-Knapp, t with 2 df")]
+)
+def test_another_method_and_test_can_be_asked_for_and_are_named(test, words):
+    pool = difference(trials((-0.6, 0.2), (-0.1, 0.3), (-0.9, 0.25)), method="DL", test=test)
+    assert (pool.settings["method"], pool.settings["interval"]) == ("DL", words)
+
+
+def test_the_limits_of_each_difference_are_normal_ones():
+    rows = difference(trials((-0.6, 0.2), (-0.1, 0.3))).rows
+    assert (rows.ci_ub - rows.yi).to_numpy() == pytest.approx(stats.norm.ppf(0.975) * np.array([0.2, 0.3]))
+
+
+def before_and_after():
+    made = MadeUp()
+    for name in ("one", "two"):
+        made.trial(name).level(name, 9.0, "cells", months=0).level(name, 8.0, "cells", dispersion_low=1.2)
+    return made.evidence()
+
+
+def change(**more):
+    return pools.change(before_and_after(), rules(), CELLS, "name", "title", **more)
+
+
+def test_the_correlation_is_the_protocols_unless_another_is_given():
+    assert change().settings["correlation"] == rules()["models"]["correlation"]["value"] == 0.5
+    assert change(correlation=0.8).settings["correlation"] == 0.8
+
+
+def test_the_correlation_changes_the_variance_of_a_change_and_not_its_size():
+    loose, close = change(correlation=0.3), change(correlation=0.9)
+    assert loose.rows.yi.tolist() == close.rows.yi.tolist()
+    assert (loose.rows.vi > close.rows.vi).all()
+    assert loose.fit.se > close.fit.se
+
+
+def test_overlapping_reports_are_not_pooled_as_two_differences():
+    made = MadeUp()
+    for name, n in (("small", 20.0), ("large", 60.0)):
+        made.study(name, "T2D", "msc", "rct", cohorts=("same",)).arm(name, "cells", n=n).arm(name, "sham", "sham", n=n)
+        made.contrast(name, estimate=-0.5, se=0.2)
+    pool = difference(made.evidence())
+    assert pool.rows.study_id.tolist() == ["large"]
+    assert (
+        "shares patients (same) with large"
+        in dict(zip(pool.left_out.study_id, pool.left_out.reason, strict=True))["small"]
+    )
+
+
+# --- difference of two proportions -------------------------------------------------------------------------------
+
+TABLES = [(9, 45, 2, 44), (9, 11, 0, 10), (4, 20, 3, 40)]
+
+
+def test_mantel_haenszel_by_its_formula():
+    pool = risk_difference(controlled(*TABLES))
+    a, n1, c, n2 = np.array(TABLES, float).T
+    weight = n1 * n2 / (n1 + n2)
+    assert pool.fit.beta == pytest.approx((weight * (a / n1 - c / n2)).sum() / weight.sum(), rel=EXACT)
+    assert pool.rows.weight.to_numpy() == pytest.approx(100 * weight / weight.sum())
+    assert pool.rows[["events", "n", "events_control", "n_control"]].to_numpy().tolist() == [list(t) for t in TABLES]
+
+
+def test_a_report_without_events_in_either_arm_counts_and_nothing_is_added_to_it():
+    pool = risk_difference(controlled((0, 20, 0, 20), (10, 20, 0, 20)))
+    assert pool.fit.beta == pytest.approx(0.25, rel=EXACT)  # (0 + 0.5) / 2
+
+
+def test_the_limits_of_each_risk_difference_stay_between_minus_one_and_one():
+    """Newcombe 1998, table II (a), method 10: 56/70 - 48/80 gives 0.0524 to 0.3339."""
+    rows = risk_difference(controlled((56, 70, 48, 80), (20, 20, 0, 20))).rows
+    assert (rows.ci_lb[0], rows.ci_ub[0]) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
+    assert rows.ci_ub[1] == pytest.approx(1.0)
+
+
+def test_a_report_without_a_control_gives_no_risk_difference():
+    made = controlled(*TABLES)
+    made.study("alone", "T2D", "msc").arm("alone", "cells")
+    made.count("alone", 18, 20, "cells", outcome="composite_primary", definition_id=BOTH.outcome, timing="ever")
+    pool = risk_difference(made)
+    assert "alone" not in set(pool.rows.study_id)
+    assert "alone" in set(pool.left_out.study_id)
+
+
+def test_an_arm_on_another_treatment_is_no_control_of_a_risk_difference():
+    made = controlled(*TABLES[:1])
+    made.study("rival", "T2D", "msc", "rct").arm("rival", "cells").arm("rival", "drug", "other_treatment")
+    for arm in ("cells", "drug"):
+        made.count("rival", 5, 20, arm, outcome="composite_primary", definition_id=BOTH.outcome, timing="ever")
+    assert risk_difference(made).rows.study_id.tolist() == ["r0"]
+
+
+def test_every_row_of_the_outcome_is_in_the_risk_difference_or_left_out():
+    pool = pools.risk_difference(real(), rules(), BOTH, "name", "title")
+    binary = real().binary
+    mine = binary[binary.definition_id == BOTH.outcome]
+    used = set(zip(pool.rows.study_id, strict=True)) | set(zip(pool.left_out.study_id, strict=True))
+    assert set(zip(mine.study_id, strict=True)) == used
+    spoken = {int(x) for line in pool.left_out.line for x in str(line).split(";")}
+    cells = {int(x) for line in pool.rows.line for x in str(line).split(";")}
+    controls = set(mine.index[mine.study_id.isin(pool.rows.study_id)]) - cells
+    assert set(mine.index) == spoken | cells | controls
+
+
+# --- other handlings, other questions ----------------------------------------------------------------------------
+
+
+def test_a_question_without_a_report_is_the_same_question_without_it():
+    asked = pools.without(replace(ISLETS, exclude=("r1",)), ["r2"])
+    assert asked.exclude == ("r1", "r2")
+    assert proportion(counted(*COUNTS), asked).rows.study_id.tolist() == ["r0", "r3", "r4"]
+
+
+def test_each_alternative_that_changes_a_row_is_fitted_again_and_no_other():
+    made = MadeUp()
+    for name in ("one", "two"):
+        made.study(name).arm(name).count(name, 4, 10)
+    made.handle("a01", "flag", study_id="one").handle(
+        "a01", "set", "alternative", study_id="one", column="events", value="6"
+    )
+    made.handle("a02", "flag", study_id="two").handle("a02", "flag", "alternative", study_id="two", reason="as it is")
+    made.handle("a03", "leave_out", study_id="two", months=24.0)
+    switched = pools.switched(made.evidence(), rules(), ISLETS, "pool")
+    assert [(p.name, p.rows.events.tolist()) for p in switched.values()] == [("pool_a01", [6, 4])]
+    assert list(switched) == ["Invented 2020: set it (a01)"]
+
+
+def test_the_alternatives_of_the_evidence_change_the_pool_of_islets_one_report_at_a_time():
+    primary = pools.proportion(real(), rules(), ISLETS, "islets", "")
+    before = dict(zip(primary.rows.study_id, zip(primary.rows.events, primary.rows.n, strict=True), strict=True))
+    for pool in pools.switched(real(), rules(), ISLETS, "islets").values():
+        after = dict(zip(pool.rows.study_id, zip(pool.rows.events, pool.rows.n, strict=True), strict=True))
+        assert len(set(before.items()) ^ set(after.items())) in (1, 2)
+
+
+# --- names and links ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("study", "address"),
+    [
+        ({"doi": "10.1/x", "pmid": "1"}, "https://doi.org/10.1/x"),
+        ({"pmid": "1", "registry_id": "NCT01234567"}, "https://pubmed.ncbi.nlm.nih.gov/1/"),
+        ({"registry_id": "EUCTR; NCT01234567"}, "https://clinicaltrials.gov/study/NCT01234567"),
+        ({}, "https://example.org/x"),
+    ],
+    ids=["DOI", "PubMed", "registry", "where it was read"],
+)
+def test_a_reader_is_led_to_the_best_address_that_is_known(study, address):
+    made = MadeUp().study("one", **study)
+    assert pools.link(made.evidence(), "one", "s_one") == address
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "", "see the library"])
+def test_what_is_no_web_address_is_no_link(address):
+    made = MadeUp().study("one")
+    made.rows["sources"][0]["url"] = address
+    assert pools.link(made.evidence(), "one", "s_one") == ""
+
+
+@pytest.mark.parametrize(
+    ("study", "name"),
+    [
+        ({"first_author": "Zang L", "year": 2022.0}, "Zang 2022"),
+        ({"first_author": "de Guzman AB", "year": 2021.0}, "de Guzman 2021"),
+        ({"first_author": "", "year": 2008.0}, "Leiden IAK 2008"),
+        ({"first_author": "", "year": np.nan}, "Leiden IAK"),
+    ],
+)
+def test_a_report_is_called_by_author_and_year(study, name):
+    assert pools.label(MadeUp().study("leiden_iak", **study).evidence(), "leiden_iak") == name
+
+
+def test_two_reports_of_one_name_are_told_apart():
+    made = MadeUp()
+    for name in ("zang2022", "zang2022b"):
+        made.study(name, first_author="Zang L", year=2022.0).arm(name).count(name, 3, 10)
+    assert proportion(made.evidence()).rows.label.tolist() == ["Zang 2022 (zang2022)", "Zang 2022 (zang2022b)"]
+
+
+def test_a_value_is_shown_on_the_scale_that_readers_know():
+    assert proportion(counted((3, 10))).back(0.0) == 0.5
+    assert difference(trials((-0.6, 0.2))).back(-0.6) == -0.6
