@@ -19,14 +19,17 @@ from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_serie
 from cellclaims.meta.binomial_likelihood import TAU_BOUND, levels, log_binomial, log_coefficients, maximise
 from cellclaims.meta.binomial_result import BinomialFit, BinomialFlag, in_words, mean_over_settings, plain
 from cellclaims.meta.counts import check_counts, clopper_pearson
+from cellclaims.meta.odds_ratio_glmm import OddsRatioFit, glmm_odds_ratio
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, t_quantile
 
 __all__ = [
     "BetaBinomialFit",
     "BinomialFit",
     "BinomialFlag",
+    "OddsRatioFit",
     "beta_binomial",
     "glmm",
+    "glmm_odds_ratio",
     "mean_over_settings",
     "p_mean_ge",
     "p_new_setting_ge",
@@ -41,12 +44,15 @@ TESTS = ("t", "z")
 def glmm(
     events: ArrayLike,
     n: ArrayLike,
+    control_events: ArrayLike | None = None,
+    control_n: ArrayLike | None = None,
     *,
     keep: ArrayLike | None = None,
+    model: str = "UM.FS",
     level: float = 0.95,
     test: str = "t",
     nodes: int = NODES,
-) -> BinomialFit:
+) -> BinomialFit | OddsRatioFit:
     r"""Pool proportions by a binomial-normal model with maximum likelihood.
 
     .. math:: x_i \sim \mathrm{Bin}(n_i, p_i), \quad \mathrm{logit}\,p_i \sim N(\beta, \tau^2)
@@ -60,8 +66,13 @@ def glmm(
     ----------
     events, n : array-like of whole numbers, shape (..., k)
         Events and patients of each report; broadcast against each other.
+    control_events, control_n : array-like of whole numbers, shape (k,), optional
+        Those of a control group: the odds ratio is pooled instead, by
+        :func:`cellclaims.meta.odds_ratio_glmm.glmm_odds_ratio`.
     keep : array-like of bool, shape (..., k), optional
         Which reports count; broadcast. Counts that do not count are not checked.
+    model : {"UM.FS", "UM.RS", "CM.AL"}
+        With a control group: what is made of each study's own level.
     level : float
         Confidence level of every interval.
     test : {"t", "z"}
@@ -72,7 +83,7 @@ def glmm(
     Returns
     -------
     BinomialFit
-        Of the shape of the batch; numbers for a single fit.
+        Of the shape of the batch; numbers for a single fit. With a control group an ``OddsRatioFit``.
 
     Raises
     ------
@@ -86,6 +97,8 @@ def glmm(
     >>> round(fit.beta, 4), fit.tau2, round(fit.median, 3)
     (-0.948, 0.0, 0.279)
     """
+    if control_events is not None or control_n is not None:
+        return _pool_odds_ratio((events, n, control_events, control_n), keep, model, level, test, nodes)
     if test not in TESTS or not 0 < level < 1 or nodes < 1:
         raise PoolingError(f"expected test of {TESTS}, 0 < level < 1 and nodes >= 1, found {test!r}, {level}, {nodes}")
     x, size, kept = check_counts(events, n, keep)
@@ -96,6 +109,19 @@ def glmm(
     if shape == ():
         shaped["flags"] = in_words(shaped["flags"])
     return BinomialFit(**shaped, counts=rows[:2], level=level, test=test, nodes=nodes)
+
+
+def _pool_odds_ratio(
+    counts: tuple[ArrayLike | None, ...], keep: ArrayLike | None, model: str, level: float, test: str, nodes: int
+) -> OddsRatioFit:
+    """One data set of two groups."""
+    if any(part is None for part in counts):
+        raise PoolingError("expected control_events and control_n together, found one of them")
+    kept = np.ones(np.shape(counts[0]), bool) if keep is None else np.asarray(keep, bool)
+    if kept.ndim != 1 or any(np.shape(part) != kept.shape for part in counts):
+        raise PoolingError(f"expected one data set of shape (k,), found {[np.shape(part) for part in counts]}")
+    chosen = (np.asarray(part)[kept] for part in counts)
+    return glmm_odds_ratio(*chosen, model=model, level=level, test=test, nodes=nodes)
 
 
 def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, nodes: int) -> dict[str, NDArray]:

@@ -72,7 +72,7 @@ def softplus_and_expit(eta: Array) -> tuple[Array, Array]:
 
 
 def posterior_modes(x: Array, n: Array, mu: Array, tau: Array) -> Array:
-    """Most probable logit of each report given ``mu`` and ``tau``, shape (r, k).
+    """Most probable logit of each report given ``mu`` of shape (r, k) and ``tau`` of shape (r,), shape (r, k).
 
     Solves ``eta - mu - tau^2 (x - n expit(eta)) = 0``. The left side is convex below 0 and concave above,
     so that Newton steps from 0 approach the root from one side and never overshoot.
@@ -81,14 +81,16 @@ def posterior_modes(x: Array, n: Array, mu: Array, tau: Array) -> Array:
     eta = np.zeros_like(x)
     for _ in range(MODE_STEPS):
         p = 1.0 / (1.0 + np.exp(-np.clip(eta, -700.0, 700.0)))
-        step = (eta - mu[:, None] - slope * (x - n * p)) / (1.0 + slope * n * p * (1.0 - p))
+        step = (eta - mu - slope * (x - n * p)) / (1.0 + slope * n * p * (1.0 - p))
         eta = eta - step
         if np.all(np.abs(step) <= 1e-13 * (1.0 + np.abs(eta))):
             break
     return eta
 
 
-def likelihood(x: Array, n: Array, mu: Array, tau: Array, nodes: tuple[int, ...]) -> Derivatives:
+def likelihood(
+    x: Array, n: Array, mu: Array, tau: Array, nodes: tuple[int, ...], offset: Array | float = 0.0
+) -> Derivatives:
     r"""Marginal log-likelihood and derivatives by adaptive Gauss-Hermite quadrature.
 
     .. math::
@@ -107,13 +109,16 @@ def likelihood(x: Array, n: Array, mu: Array, tau: Array, nodes: tuple[int, ...]
         Mean logit and its standard deviation between reports.
     nodes : tuple of int, ascending
         Quadrature points a report; each row takes the first number that is enough for it, or the last.
+    offset : ndarray, shape (r, k), or 0
+        Known part of each report's logit.
     """
-    mode = posterior_modes(x, n, mu, tau)
+    centre = np.broadcast_to(mu[:, None] + offset, x.shape)
+    mode = posterior_modes(x, n, centre, tau)
     _, p = softplus_and_expit(mode)
     spread = 1.0 / np.sqrt(1.0 + (tau * tau)[:, None] * n * p * (1.0 - p))
     width = tau * np.where(n > 0, spread, 0.0).max(-1)
     needed = np.minimum(np.searchsorted(nodes, POINTS_PER_WIDTH2 * width * width), len(nodes) - 1)
-    rows = x, n, mu, tau, tau[:, None] * (x - n * p), spread
+    rows = x, n, centre, tau, tau[:, None] * (x - n * p), spread
     if np.all(needed == needed[0]):
         return _integrate(*rows, nodes[needed[0]])
     result = Derivatives(*np.empty((len(Derivatives._fields), len(x))))
@@ -128,7 +133,7 @@ def _integrate(x: Array, n: Array, mu: Array, tau: Array, mode: Array, spread: A
     """The quadrature itself: points at ``mode + sqrt(2) spread z`` in units of the standard normal."""
     points, weights = np.polynomial.hermite.hermgauss(nodes)
     u = mode[..., None] + (np.sqrt(2.0) * spread)[..., None] * points
-    eta = mu[:, None, None] + tau[:, None, None] * u
+    eta = mu[..., None] + tau[:, None, None] * u
     softplus, p = softplus_and_expit(eta)
     height = x[..., None] * eta - n[..., None] * softplus - 0.5 * u * u + (np.log(weights) + points**2)
     top = height.max(-1, keepdims=True)

@@ -1,0 +1,283 @@
+"""Odds ratios pooled from counts: mixed-effects logistic models of two groups, without a variance for each study.
+
+Study i has ``a`` of ``n1`` events in the first group and ``c`` of ``n2`` in the second; its log odds ratio is drawn
+from N(beta, tau2). The models differ in what they make of the study's own level (Stijnen, Hamza and Özdemir 2010,
+https://doi.org/10.1002/sim.4040; Jackson and others 2018, https://doi.org/10.1002/sim.7588):
+
+UM.FS   a fixed level for each study; groups at plus and minus half the log odds ratio
+UM.RS   levels drawn from a normal distribution with variance sigma2
+CM.AL   levels conditioned away, approximately: a of a + c events, with the groups' sizes as offset; for rare events
+
+A study without events, or with nothing but events, in both groups says nothing of an odds ratio and has weight zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellclaims.errors import PoolingError
+from cellclaims.meta.binomial_likelihood import (
+    TAU_BOUND,
+    Derivatives,
+    climb,
+    levels,
+    likelihood,
+    log_binomial,
+    log_coefficients,
+)
+from cellclaims.meta.effect_columns import complete_table, read_columns
+from cellclaims.meta.effect_sizes import escalc
+from cellclaims.meta.odds_ratio_likelihood import SMALLEST, FixedLevels, fit_random_levels
+from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
+
+MODELS = ("UM.FS", "UM.RS", "CM.AL")
+#: Starts of tau: the likelihood may have more than one hill.
+STARTS = (0.1, 0.4, 1.0, 2.5)
+FEW = 4
+
+
+@dataclass(frozen=True, eq=False)
+class OddsRatioFit:
+    """A pooled log odds ratio ``beta`` with its standard error, limits, heterogeneity and prediction interval.
+
+    ``Q`` is the likelihood-ratio statistic of one odds ratio for each study against a common one, ``Q_wald`` that of
+    inverse variances (both NaN for UM.RS, whose saturated model is random itself); ``I2`` and ``H2`` by the typical
+    variance of a log odds ratio; ``sigma2`` the variance of the levels in UM.RS. ``k`` counts the studies with
+    weight, ``k_all`` all of them.
+    """
+
+    beta: float
+    se: float
+    ci_lb: float
+    ci_ub: float
+    stat: float
+    p: float
+    tau2: float
+    sigma2: float
+    pi_lb: float
+    pi_ub: float
+    I2: float
+    H2: float
+    Q: float
+    Q_p: float
+    Q_wald: float
+    lrt: float
+    lrt_p: float
+    loglik: float
+    k: int
+    k_all: int
+    df: float
+    flags: tuple[str, ...]
+    model: str
+    method: str
+    test: str
+    level: float
+
+
+def glmm_odds_ratio(
+    ai: ArrayLike,
+    n1i: ArrayLike,
+    ci: ArrayLike,
+    n2i: ArrayLike,
+    *,
+    model: str = "UM.FS",
+    method: str = "ML",
+    level: float = 0.95,
+    test: str = "t",
+    nodes: int = 21,
+) -> OddsRatioFit:
+    """Pool odds ratios of two groups by maximum likelihood on the counts.
+
+    Parameters
+    ----------
+    ai, n1i, ci, n2i : array-like of whole numbers, shape (k,)
+        Events and patients of the first and of the second group.
+    model : {"UM.FS", "UM.RS", "CM.AL"}
+    method : {"ML", "EE"}
+        EE holds tau2 at 0.
+    level : float
+    test : {"t", "z"}
+        t with k - 1 degrees of freedom, or normal.
+    nodes : int
+        Quadrature points a study and random effect; 1 is Laplace's approximation (for UM.RS only).
+
+    Returns
+    -------
+    OddsRatioFit
+
+    Raises
+    ------
+    PoolingError
+        An unknown model, method or test; counts that cannot be; no study that says anything.
+
+    Examples
+    --------
+    >>> fit = glmm_odds_ratio([4, 6, 3], [123, 306, 231], [11, 29, 11], [139, 303, 220])
+    >>> round(fit.beta, 3), round(fit.se, 3), fit.tau2
+    (-1.419, 0.316, 0.0)
+    """
+    known = {"model": (model, MODELS), "method": (method, ("ML", "EE")), "test": (test, ("t", "z"))}
+    for name, (found, choices) in known.items():
+        if found not in choices:
+            raise PoolingError(f"{name}: expected one of {', '.join(choices)}, found {found!r}")
+    columns = read_columns({"ai": ai, "n1i": n1i, "ci": ci, "n2i": n2i})
+    cells = np.stack(np.broadcast_arrays(*(np.atleast_1d(cell) for cell in complete_table(columns))))
+    if cells.ndim != 2 or np.any(cells != np.round(cells)):
+        raise PoolingError(f"expected whole counts of shape (k,), found shape {cells.shape[1:]}")
+    says = (cells[0] + cells[2] > 0) & (cells[1] + cells[3] > 0)
+    a, b, c, d = cells[:, says]
+    if not says.any():
+        raise PoolingError("expected a study with events and non-events, found none")
+    if not _separated(a, b, c, d):
+        estimate = _fit(a, b, c, d, model, method, nodes)
+    else:
+        estimate = dict.fromkeys(("se", "sigma2", "tau2", "loglik", "lrt"), np.nan)
+        estimate["beta"] = np.inf if a.sum() * d.sum() > 0 else -np.inf
+    estimate["loglik"] += _coefficients((a, b, c, d), model)
+    return _assemble(estimate, (a, b, c, d), says.size, model, method, level, test)
+
+
+def _separated(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> bool:
+    """Whether one group has no events, or nothing else, in all studies that say something: no finite odds ratio."""
+    return 0.0 in (a.sum(), b.sum(), c.sum(), d.sum())
+
+
+def _fit(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str, method: str, nodes: int) -> dict[str, float]:
+    """Estimates of one model."""
+    if model == "UM.RS":
+        return fit_random_levels(a, a + b, c, c + d, method, nodes)
+    if model == "UM.FS":
+        return _climb_tau(
+            FixedLevels(a, a + b, c, c + d, levels(nodes)), np.log((a + b).sum() / (c + d).sum()), a, c, method
+        )
+    offset = np.log((a + b) / (c + d))
+
+    def conditional(rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
+        size = (mu.size, 1)
+        return likelihood(np.tile(a, size), np.tile(a + c, size), mu, tau, levels(nodes), np.tile(offset, size))
+
+    return _climb_tau(conditional, 0.0, a, c, method)
+
+
+def _climb_tau(
+    evaluate: Callable[[NDArray, NDArray, NDArray], Derivatives], shift: float, a: NDArray, c: NDArray, method: str
+) -> dict[str, float]:
+    """Maximum over (beta, tau) of one data set, tau = 0 kept where no start climbs above it."""
+    start = np.array([np.log((a.sum() + 0.5) / (c.sum() + 0.5)) - shift])
+    tau = np.zeros(1)
+    mu, _, best = climb(evaluate, start, tau)
+    common, variance = best.value[0], -1.0 / best.by_mu_mu[0]
+    if method == "ML":
+        row = np.zeros(1, int)
+        heights = [evaluate(row, mu, np.array([t])).value[0] for t in STARTS]
+        found = climb(evaluate, mu, np.array([STARTS[int(np.argmax(heights))]]))
+        if found[1][0] > SMALLEST and found[2].value[0] > common + 1e-10 * (1 + abs(common)):
+            mu, tau, best = found
+            variance = 1.0 / (-best.by_mu_mu[0] + best.by_mu_tau[0] ** 2 / best.by_tau_tau[0])
+    return {
+        "beta": float(mu[0]),
+        "se": float(np.sqrt(variance)),
+        "tau2": float(tau[0] ** 2),
+        "sigma2": np.nan,
+        "loglik": float(best.value[0]),
+        "lrt": float(2 * (best.value[0] - common)),
+    }
+
+
+def _coefficients(cells: tuple[NDArray, ...], model: str) -> float:
+    """Logarithms of the binomial coefficients of the counts that the model takes as random."""
+    a, b, c, d = (cell[None] for cell in cells)
+    if model == "CM.AL":
+        return float(log_coefficients(a, a + c)[0])
+    return float((log_coefficients(a, a + b) + log_coefficients(c, c + d))[0])
+
+
+def _saturated(cells: tuple[NDArray, ...], model: str) -> float:
+    """Log-likelihood with an odds ratio of its own for each study; NaN where the model has none of that kind."""
+    a, b, c, d = cells
+    if model == "UM.RS":
+        return np.nan
+    best = log_binomial(a, a + c) if model == "CM.AL" else log_binomial(a, a + b) + log_binomial(c, c + d)
+    return float(best.sum()) + _coefficients(cells, model)
+
+
+def _heterogeneity(cells: tuple[NDArray, ...], model: str, common: float, tau2: float) -> dict[str, float]:
+    """Q by likelihood ratio and by inverse variances, I2 and H2 by the typical variance."""
+    a, b, c, d = cells
+    k = a.size
+    v = 1 / escalc("OR", ai=a, bi=b, ci=c, di=d).vi
+    typical = (k - 1) * v.sum() / (v.sum() ** 2 - (v * v).sum()) if k > 1 else 1.0
+    q = max(2 * (_saturated(cells, model) - common), 0.0) if model != "UM.RS" else np.nan
+    h2 = 1 + tau2 / typical
+    return {
+        "Q": q,
+        "Q_p": float(chi2_upper(q, k - 1)) if np.isfinite(q) else np.nan,
+        "Q_wald": _wald(cells, model),
+        "I2": float(100 * (1 - 1 / h2)),
+        "H2": float(h2),
+    }
+
+
+def _wald(cells: tuple[NDArray, ...], model: str) -> float:
+    """Weighted squares of the studies' own estimates; those without a finite one add nothing."""
+    a, b, c, d = cells
+    if model == "UM.RS":
+        return np.nan
+    parts = (a, c) if model == "CM.AL" else (a, b, c, d)
+    finite = np.all(np.stack(parts) > 0, axis=0)
+    w = 1 / sum(1 / part[finite] for part in parts)
+    y = np.log(a[finite] / c[finite])
+    y = y - np.log((a + b) / (c + d))[finite] if model == "CM.AL" else y - np.log(b[finite] / d[finite])
+    return float((w * (y - w @ y / w.sum()) ** 2).sum()) if w.size else np.nan
+
+
+def _assemble(
+    estimate: dict[str, float], cells: tuple[NDArray, ...], k_all: int, model: str, method: str, level: float, test: str
+) -> OddsRatioFit:
+    """Limits, tests and flags."""
+    k, beta, se, tau2, lrt = cells[0].size, *(estimate[name] for name in ("beta", "se", "tau2", "lrt"))
+    df = np.inf if test == "z" else float(k - 1)
+    stat = beta / se
+    half = (normal_quantile(level) if test == "z" else float(t_quantile(level, k - 1))) * se
+    width = float(t_quantile(level, k - 2)) * np.sqrt(se**2 + tau2) if method == "ML" else np.nan
+    flags = [
+        words
+        for words, holds in {
+            "single study: shown, not pooled": k == 1,
+            "few studies: k = 2 to 4": 2 <= k <= FEW,
+            "studies that carry no information, such as those without events, have weight zero": k < k_all,
+            "a group without events, or with nothing else, in every study: no finite estimate": not np.isfinite(beta),
+            "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0,
+            f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
+            "no prediction interval: fewer than 3 studies, or no tau2": not np.isfinite(width),
+        }.items()
+        if holds
+    ]
+    return OddsRatioFit(
+        beta=beta,
+        se=se,
+        ci_lb=beta - half,
+        ci_ub=beta + half,
+        stat=stat,
+        p=float(normal_two_sided(stat) if test == "z" else t_two_sided(stat, k - 1)),
+        tau2=tau2,
+        sigma2=estimate["sigma2"],
+        pi_lb=beta - width,
+        pi_ub=beta + width,
+        **_heterogeneity(cells, model, estimate["loglik"] - lrt / 2, tau2),
+        lrt=lrt,
+        lrt_p=0.5 * float(chi2_upper(lrt, 1)) if lrt > 0 else 1.0,
+        loglik=estimate["loglik"],
+        k=k,
+        k_all=k_all,
+        df=df,
+        flags=tuple(flags),
+        model=model,
+        method=method,
+        test=test,
+        level=level,
+    )
