@@ -31,6 +31,9 @@ ORIGIN = [
         ).split()
     ),
 ]
+#: Columns of our own: which published evidence answers a claim.
+ADDED = {"advertised/claims.csv": ("answered_by",)}
+
 #: Tables whose unit was given one spelling; the printed one moved to ``unit_printed``.
 TIDIED = ("published/continuous.csv", "published/contrasts.csv")
 
@@ -45,7 +48,7 @@ def as_handed_over(file: str) -> Iterator[dict[str, str]]:
     for row in rows(DATA / file):
         if file in TIDIED:
             row["unit"] = row.pop("unit_printed")
-        yield row
+        yield {column: value for column, value in row.items() if column not in ADDED.get(file, ())}
 
 
 def test_all_tables_that_were_handed_over_are_compared(shared):
@@ -65,7 +68,7 @@ def test_columns_are_those_of_the_origin_with_the_printed_unit_behind_the_unit(f
     wanted = list(rows(shared / "evidence" / file)[0])
     if file in TIDIED:
         wanted.insert(wanted.index("unit") + 1, "unit_printed")
-    assert list(rows(DATA / file)[0]) == wanted
+    assert [c for c in rows(DATA / file)[0] if c not in ADDED.get(file, ())] == wanted
 
 
 @pytest.mark.parametrize("file", TIDIED)
