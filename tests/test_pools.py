@@ -260,16 +260,24 @@ def test_an_arm_on_another_treatment_is_no_control_of_a_risk_difference():
     assert risk_difference(made).rows.study_id.tolist() == ["r0"]
 
 
+def lines(frame):
+    return sorted(int(one) for line in frame.line for one in str(line).split(";"))
+
+
 def test_every_row_of_the_outcome_is_in_the_risk_difference_or_left_out():
     pool = pools.risk_difference(real(), rules(), BOTH, "name", "title")
     binary = real().binary
     mine = binary[binary.definition_id == BOTH.outcome]
-    used = set(zip(pool.rows.study_id, strict=True)) | set(zip(pool.left_out.study_id, strict=True))
-    assert set(zip(mine.study_id, strict=True)) == used
-    spoken = {int(x) for line in pool.left_out.line for x in str(line).split(";")}
-    cells = {int(x) for line in pool.rows.line for x in str(line).split(";")}
-    controls = set(mine.index[mine.study_id.isin(pool.rows.study_id)]) - cells
-    assert set(mine.index) == spoken | cells | controls
+    controls = mine[mine.study_id.isin(pool.rows.study_id) & ~mine.index.isin(lines(pool.rows) + lines(pool.left_out))]
+    assert controls[["study_id", "n"]].to_numpy().tolist() == pool.rows[["study_id", "n_control"]].to_numpy().tolist()
+    assert set(mine.index) == {*lines(pool.rows), *lines(pool.left_out), *controls.index}
+
+
+def test_a_count_of_a_used_report_that_another_one_answers_better_is_left_out_with_a_reason():
+    made = controlled(*TABLES[:1])  # lines 2 and 3
+    made.count("r0", 8, 45, "cells", outcome="composite_primary", definition_id=BOTH.outcome)  # line 4
+    made.count("r0", 1, 44, "sham", outcome="composite_primary", definition_id=BOTH.outcome)  # line 5
+    assert lines(risk_difference(made).left_out) == [4, 5]
 
 
 # --- other handlings, other questions ----------------------------------------------------------------------------

@@ -1,0 +1,196 @@
+"""The answers that the review must reproduce from its evidence, each with the rows that it rests on.
+
+Where a number is printed with four digits, half of the last one is the tolerance: :data:`PRINTED`.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from cellclaims import pools
+from cellclaims.claims import advertised_rates, own_trials
+from cellclaims.selection import ESTIMANDS, Question
+
+from .made_up_trials import real, rules
+
+#: Printed with four digits after the point.
+PRINTED = 5e-5
+#: Printed as a percentage with one digit, on the scale of a proportion.
+PERCENT = 5e-4
+
+ISLETS = Question("insulin_independence", ("T1D",), "islets")
+CELLS = Question("insulin_independence", ("T2D",), "any_cells", estimand="most_favourable")
+HBA1C = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
+
+#: Status at 12 months after allogeneic islets, independent cohorts: report -> (events, n).
+SIXTEEN = {
+    "badet2007": (3, 10),
+    "baylor_nct00214786": (1, 4),
+    "bellin2008": (5, 6),
+    "benhamou2001": (2, 10),
+    "emory_nct00133809": (5, 8),
+    "froud2005": (11, 16),
+    "gerber2008": (4, 13),
+    "gillard2008": (2, 10),
+    "hirshberg2003": (3, 6),
+    "lantidra2023": (20, 30),
+    "leiden_iak": (8, 29),
+    "markmann2021": (9, 24),
+    "miami_nct00315588": (2, 7),
+    "oconnell2013": (8, 17),
+    "shapiro2006": (16, 36),
+    "wisel2023": (7, 10),
+}
+#: Insulin independence in type 2 diabetes, the most favourable report of each cohort.
+FIVE = {
+    "bhansali2009": (3, 10),
+    "estrada2008": (4, 15),
+    "guan2015": (3, 6),
+    "hu2012": (18, 56),
+    "li2021": (3, 24),
+}
+
+
+@functools.cache
+def proportion(question):
+    return pools.proportion(real(), rules(), question, "name", "title")
+
+
+def counts(pool):
+    return {r.study_id: (r.events, r.n) for r in pool.rows.itertuples()}
+
+
+# --- islets ------------------------------------------------------------------------------------------------------
+
+
+def test_sixteen_reports_count_106_of_236_at_twelve_months_after_islets():
+    pool = proportion(ISLETS)
+    assert counts(pool) == SIXTEEN
+    assert (pool.k, pool.rows.events.sum(), pool.rows.n.sum()) == (16, 106, 236)
+
+
+def test_the_binomial_normal_model_gives_44_per_cent_after_islets():
+    fit = proportion(ISLETS).fit
+    assert proportion(ISLETS).settings["nodes"] == 15
+    assert (fit.beta, fit.se) == (pytest.approx(-0.2255, abs=PRINTED), pytest.approx(0.1961, abs=PRINTED))
+    assert fit.tau2 == pytest.approx(0.2656, abs=PRINTED)
+    assert fit.df == 15
+
+
+def test_the_share_after_islets_lies_between_34_and_55_per_cent():
+    """The lower limit is 34.446 %: 34.4 when rounded once, 34.5 when rounded from 34.45."""
+    pool = proportion(ISLETS)
+    assert pool.back(pool.fit.beta) == pytest.approx(0.444, abs=PERCENT)
+    assert pool.back(pool.fit.ci_lb) == pytest.approx(0.34446, abs=5e-6)
+    assert pool.back(pool.fit.ci_ub) == pytest.approx(0.548, abs=PERCENT)
+
+
+def test_the_two_figures_that_an_anomaly_changes_are_changed_and_flagged():
+    rows = proportion(ISLETS).rows.set_index("study_id")
+    assert rows.note["froud2005"].startswith("a48: ") and "(printed: 14)" in rows.note["froud2005"]
+    assert "a55: " in rows.note["gillard2008"] and "(printed: 5)" in rows.note["gillard2008"]
+
+
+@pytest.mark.parametrize(
+    "question", [ISLETS, CELLS, *(Question("insulin_independence", ("T1D",), "islets", estimand=e) for e in ESTIMANDS)]
+)
+def test_no_two_reports_of_a_pool_share_a_cohort(question):
+    cohorts = []
+    for row in proportion(question).rows.itertuples():
+        mine = real().cohorts[real().cohorts.study_id == row.study_id]
+        cohorts += sorted(set(mine.cohort_id[mine.arm_id.isin(["", *row.arm_id.split("+")])]))
+    assert len(cohorts) == len(set(cohorts)) >= proportion(question).k
+
+
+def test_reports_that_share_patients_are_left_out_by_name():
+    reasons = proportion(Question("insulin_independence", ("T1D",), "islets", estimand="ever")).left_out
+    shared = reasons[reasons.reason.str.startswith("shares patients")].set_index("study_id").reason
+    assert len(shared) > 0
+    kept = proportion(Question("insulin_independence", ("T1D",), "islets", estimand="ever")).rows.study_id
+    assert set(shared.str.extract(r"with (\S+), which is counted")[0]) <= set(kept)
+
+
+# --- cells in type 2 diabetes ------------------------------------------------------------------------------------
+
+
+def test_five_cohorts_count_31_of_111_off_insulin_in_type_2_diabetes():
+    pool = proportion(CELLS)
+    assert counts(pool) == FIVE
+    assert (pool.k, pool.rows.events.sum(), pool.rows.n.sum()) == (5, 31, 111)
+    assert (pool.fit.beta, pool.fit.tau2) == (pytest.approx(-0.9480, abs=PRINTED), 0.0)
+    assert pool.back(pool.fit.beta) == pytest.approx(0.279, abs=PERCENT)
+
+
+def test_none_of_the_five_had_a_control_group_with_the_outcome():
+    pool = pools.risk_difference(real(), rules(), CELLS, "name", "title")
+    assert (pool.k, pool.fit) == (0, None)
+
+
+def test_status_at_a_month_was_counted_by_two_reports_in_type_2_diabetes():
+    at_month = Question("insulin_independence", ("T2D",), "any_cells", window=3.0)
+    assert counts(proportion(at_month)) == {"bhansali2014b": (1, 10), "estrada2008": (4, 15)}
+
+
+def test_one_report_counts_patients_who_stopped_every_drug():
+    stopped = Question("all_glucose_lowering_drugs_stopped", ("T2D",), "any_cells", estimand="most_favourable")
+    assert counts(proportion(stopped)) == {"lian2022": (1, 16)}
+    assert proportion(stopped).label == "one report: shown, not pooled"
+
+
+def test_half_the_insulin_with_good_control_in_the_two_blinded_trials():
+    halved = Question("insulin_halved_and_hba1c_lt_7", ("T2D",), "any_cells", estimand="most_favourable")
+    pool = pools.risk_difference(real(), rules(), halved, "name", "title")
+    found = {r.study_id: (r.events, r.n, r.events_control, r.n_control) for r in pool.rows.itertuples()}
+    assert found == {"zang2022": (9, 45, 2, 44), "bhansali2014": (9, 11, 0, 10)}
+    assert set(pool.rows.design) == {"rct"}
+
+
+# --- HbA1c -------------------------------------------------------------------------------------------------------
+
+
+def test_one_randomised_report_answers_for_hba1c_in_type_2_diabetes():
+    pool = pools.difference(real(), rules(), HBA1C, "name", "title")
+    assert pool.rows.study_id.tolist() == ["zang2022"]
+    assert pool.label == "one report: shown, not pooled"
+    assert pool.rows.detail[0] == "final values"
+
+
+def test_the_hba1c_of_that_report_is_its_means_and_not_its_printed_changes():
+    """a01: 7.52 against 8.19; the printed changes give -0.68 with the SE of P = 0.0081."""
+    pool = pools.difference(real(), rules(), HBA1C, "name", "title")
+    assert pool.fit.beta == pytest.approx(7.52 - 8.19)
+    other = pools.difference(
+        real(), rules(), Question("hba1c", ("T2D",), "any_cells", designs=("rct",), alternative=("a01",)), "name", ""
+    )
+    assert (other.fit.beta, other.rows.detail[0]) == (pytest.approx(-0.68), "printed changes, SE from P value")
+
+
+# --- estimands and claims ----------------------------------------------------------------------------------------
+
+
+def test_the_four_estimands_give_four_different_pools_after_islets():
+    found = [proportion(Question("insulin_independence", ("T1D",), "islets", estimand=e)) for e in ESTIMANDS]
+    assert len({tuple(sorted(counts(pool).items())) for pool in found}) == 4
+    by_name = dict(zip(ESTIMANDS, found, strict=True))
+    assert by_name["ever"].fit.beta > by_name["at_month"].fit.beta
+
+
+def test_the_clinics_own_trial_is_one_uncontrolled_report():
+    assert own_trials(real()) == ["liu2014"]
+    study = real().studies.set_index("study_id").loc["liu2014"]
+    assert study.design == "single_arm"
+    arms = real().arms[real().arms.study_id == "liu2014"]
+    assert arms.n_enrolled.tolist() == [22]
+
+
+@pytest.mark.parametrize(
+    ("claim_id", "published", "control"),
+    [("half_dose_2016", {"zang2022", "bhansali2014"}, (2, 54)), ("stop_all_2016", {"lian2022"}, None)],
+)
+def test_an_advertised_figure_stands_beside_these_reports_and_is_insufficient(claim_id, published, control):
+    entry = next(e for e in advertised_rates(real(), rules()) if e.claim_id == claim_id)
+    assert {s["study_id"] for s in entry.studies} == published
+    assert entry.verdict == "insufficient"
+    assert (entry.control and (entry.control["events"], entry.control["n"])) == control
