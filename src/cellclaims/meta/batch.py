@@ -153,15 +153,17 @@ def lay_out(
         n, high = np.add.reduce(keep, dtype=float), np.maximum.reduce(np.where(keep, v, 0.0))
         v = np.where(keep, v, np.where(n > 0.0, np.inf, 1.0))  # where nothing is kept any variance will do
         weights = None if weights is None else np.where(keep, weights, 0.0)
-    low = np.minimum.reduce(v)
     if design is None:
         y, centre = _centred(y, keep, n)
-        return Batch(y, v, n, low, high, centre, weights, n > 1.0, Constant())
+        return Batch(y, v, n, np.minimum.reduce(v), high, centre, weights, n > 1.0, Constant())
     algebra, independent = Columns.of(design if keep is None else np.where(keep.T[..., None], design, 0.0))
+    if not independent.all():  # nothing can be estimated there: any variance will do
+        v, high = np.where(independent, v, 1.0), np.where(independent, high, 1.0)
     y = y if keep is None else np.where(keep, y, 0.0)
     centre = algebra.moments(y, np.ones_like(y))
     y = y - algebra.fitted(centre)
-    return Batch(y, v, n, low, high, centre, weights, independent & (n > algebra.columns), algebra)
+    sound = independent & (n > algebra.columns)
+    return Batch(y, v, n, np.minimum.reduce(v), high, centre, weights, sound, algebra)
 
 
 def _centred(y: np.ndarray, keep: np.ndarray | None, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,7 @@ Write ``P = W - W X (X'WX)^-1 X'W`` with ``W = diag(1/(v + t))``. Each estimator
                     ML             A = y'PP y    E = tr W
 
 (Viechtbauer 2005, https://doi.org/10.3102/10769986030003261; Paule and Mandel 1982,
-https://doi.org/10.6028/jres.087.022). With equal variances ``E/A`` is a straight line in ``t``, and nearly
-one otherwise: Newton steps are taken on ``E/A - 1``, so that one or two of them arrive.
+https://doi.org/10.6028/jres.087.022).
 
 Two facts bracket the roots. The eigenvalues of ``P`` other than zero lie between the smallest and the
 largest weight, so

@@ -6,9 +6,10 @@ likelihood can have several modes. Its slope is looked at on a grid in which ``t
 wins, zero included. Two roots between neighbouring points of the grid would be a dip or bump narrower than
 the scale on which the term of any single study varies.
 
-With equal variances ``E/A`` is a straight line in ``t``, and nearly one otherwise: Newton steps are taken
-on ``E/A - 1``, from the secant of the bracket, so that two or three of them arrive. A step that leaves its
-bracket is replaced by the bracket's middle: there is no fit that does not converge.
+With equal variances ``E/A`` is a straight line in ``t``, and nearly one otherwise. Its zero is found by inverse
+interpolation: from three points of the grid, then by a Newton step, then from the last two points with their
+slopes. Two or three evaluations arrive; a step that leaves its bracket is replaced by the bracket's middle:
+there is no fit that does not converge.
 """
 
 from __future__ import annotations

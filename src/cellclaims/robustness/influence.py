@@ -1,0 +1,297 @@
+"""What a single study does to the pooled effect: leave one out, add one at a time, and the diagnostics of regression.
+
+Each is the same fit under other choices of studies: one batch of the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cellclaims.errors import PoolingError
+from cellclaims.meta.batch import chunks
+from cellclaims.meta.fit_result import Fit
+from cellclaims.meta.pooling import fit_effects
+from cellclaims.meta.projection import Projection
+from cellclaims.meta.quantiles import chi2_upper
+
+
+def refit(fit: Fit, keep: np.ndarray) -> Fit:
+    """The same fit under other choices of its studies.
+
+    Parameters
+    ----------
+    fit : Fit
+        One fit.
+    keep : ndarray of bool, shape (b, k)
+        Studies of each choice; what the fit does not keep stays out.
+
+    Returns
+    -------
+    Fit
+        A batch of shape (b,).
+
+    Raises
+    ------
+    PoolingError
+        If ``fit`` is a batch.
+    """
+    _refuse_batch(fit)
+    effects = fit.effects
+    keep = keep if effects.keep is None else keep & effects.keep
+    return fit_effects(replace(effects, keep=keep, shape=(len(keep),)), fit.method, fit.test, fit.level)
+
+
+def _refuse_batch(fit: Fit) -> None:
+    if fit.shape != ():
+        raise PoolingError(f"expected one fit, found a batch of shape {fit.shape}")
+
+
+def leave_one_out(fit: Fit) -> Fit:
+    """Fits without each of the studies in turn.
+
+    Parameters
+    ----------
+    fit : Fit
+        One fit.
+
+    Returns
+    -------
+    Fit
+        A batch of shape (k,): entry i is without study i (and is the fit itself where that one did not count).
+
+    Raises
+    ------
+    PoolingError
+        If ``fit`` is a batch.
+
+    Examples
+    --------
+    >>> from cellclaims.meta import fit
+    >>> without = leave_one_out(fit([0.1, 0.3, 0.8], [0.01, 0.01, 0.01], method="EE"))
+    >>> [round(float(b), 6) for b in without.beta]
+    [0.55, 0.45, 0.2]
+    """
+    return refit(fit, ~np.eye(fit.effects.k, dtype=bool))
+
+
+def cumulative(fit: Fit, order: Sequence | None = None) -> Fit:
+    """Fits of the first study, the first two, and so on.
+
+    Parameters
+    ----------
+    fit : Fit
+        One fit.
+    order : sequence of length k, optional
+        What to sort the studies by (year of publication, precision), ties in the order given; the order given if none.
+
+    Returns
+    -------
+    Fit
+        A batch of shape (k,): entry i holds the first i + 1 studies of the order.
+
+    Raises
+    ------
+    PoolingError
+        If ``fit`` is a batch, or ``order`` has not one entry a study.
+
+    Examples
+    --------
+    >>> from cellclaims.meta import fit
+    >>> pooled = fit([0.1, 0.3, 0.8], [0.01, 0.01, 0.01], method="EE")
+    >>> [round(float(b), 6) for b in cumulative(pooled, order=[2003, 2001, 2002]).beta]
+    [0.3, 0.55, 0.4]
+    """
+    k = fit.effects.k
+    if order is not None and len(order) != k:
+        raise PoolingError(f"order: expected one entry a study, {k}, found {len(order)}")
+    place = np.arange(k) if order is None else np.argsort(np.argsort(order, kind="stable"), kind="stable")
+    return refit(fit, place <= np.arange(k)[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """Diagnostics of each study, each of shape (k,), or (k, p) for ``dfbetas``.
+
+    Attributes
+    ----------
+    rstandard, rstudent : ndarray
+        Residual over its standard error, from the fit with the study and without it.
+    dffits : ndarray
+        Change of the study's fitted value, in standard errors, when it is left out.
+    cook_d : ndarray
+        Distance that all coefficients move.
+    cov_r : ndarray
+        Generalised variance of the coefficients without the study over that with it: below 1 it costs precision.
+    tau2_del, QE_del : ndarray
+        tau2 and Q without the study.
+    hat : ndarray
+        Leverage.
+    weight : ndarray
+        Percent.
+    dfbetas : ndarray
+        Change of each coefficient in standard errors.
+    influential : ndarray of bool
+        By the usual rules of thumb (:data:`RULES`).
+    """
+
+    rstandard: np.ndarray
+    rstudent: np.ndarray
+    dffits: np.ndarray
+    cook_d: np.ndarray
+    cov_r: np.ndarray
+    tau2_del: np.ndarray
+    QE_del: np.ndarray
+    hat: np.ndarray
+    weight: np.ndarray
+    dfbetas: np.ndarray
+    influential: np.ndarray
+
+
+#: When a study counts as influential: any of these, with k studies and p coefficients (Viechtbauer and Cheung 2010).
+RULES = (
+    "|dffits| > 3 sqrt(p / (k - p))",
+    "cook_d beyond the median of chi-squared with p degrees of freedom",
+    "hat > 3 p / k",
+    "any |dfbetas| > 1",
+)
+
+
+def influence(fit: Fit) -> Influence:
+    """Outlier and influence diagnostics of each study (Viechtbauer and Cheung 2010, https://doi.org/10.1002/jrsm.11).
+
+    Parameters
+    ----------
+    fit : Fit
+        One fit that keeps all its studies, with or without moderators.
+
+    Returns
+    -------
+    Influence
+        NaN for a study without which nothing can be estimated.
+
+    Raises
+    ------
+    PoolingError
+        If ``fit`` is a batch or keeps only some of its studies.
+
+    Examples
+    --------
+    >>> from cellclaims.meta import fit
+    >>> found = influence(fit([0.1, 0.2, 0.0, 0.1, 2.0], [0.02, 0.03, 0.02, 0.04, 0.02]))
+    >>> found.influential.tolist()
+    [False, False, False, False, True]
+    """
+    if fit.effects.keep is not None and not fit.effects.keep.all():
+        raise PoolingError("influence: expected a fit of all its studies, found one that leaves some out")
+    _refuse_batch(fit)
+    without, vi = leave_one_out(fit), fit.effects.vi
+    x, hat, vb_scaled = _geometry(fit, np.nan_to_num(without.tau2))
+    (beta, vb), (beta_del, vb_del) = _as_matrices(fit), _as_matrices(without)
+    residual, residual_del = fit.effects.yi - x @ beta, fit.effects.yi - np.sum(x * beta_del, axis=1)
+    m, m_del, moved = vi + fit.tau2, vi + without.tau2, beta - beta_del
+    s2, h = _test_scale(without, x, beta_del), np.diagonal(hat)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        dffits = (residual_del - residual) / np.sqrt(s2 * _fitted_variance(fit, hat, m_del))
+        dfbetas = moved / np.sqrt(s2[:, None] * np.diagonal(vb_scaled, axis1=1, axis2=2))
+        rstandard = residual / np.sqrt(m - 2.0 * h * m + hat**2 @ m)
+        rstudent = residual_del / np.sqrt(s2 * m_del + np.einsum("ki,kij,kj->k", x, vb_del, x))
+        cov_r = np.linalg.det(vb_del) / np.linalg.det(vb)
+    cook_d = np.einsum("ki,ij,kj->k", moved, np.linalg.inv(vb), moved)
+    marked = _influential(dffits, cook_d, h, dfbetas)
+    columns = dfbetas if fit.effects.design is not None else dfbetas[:, 0]
+    numbers = (rstandard, rstudent, dffits, cook_d, cov_r, without.tau2, without.Q, h, fit.weights, columns)
+    return Influence(*numbers, marked)
+
+
+def _as_matrices(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients (..., p) and their covariance (..., p, p), also where p is 1."""
+    if fit.effects.design is not None:
+        return fit.beta, fit.vb
+    return np.asarray(fit.beta)[..., None], np.asarray(fit.vb)[..., None, None]
+
+
+def _geometry(fit: Fit, tau2: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The design (k, p), the hat matrix (k, k), and the covariance of the coefficients at each other ``tau2``."""
+    batch = next(chunks(fit.effects))
+    design, given = batch.design, batch.given
+    w = batch.weights(fit.tau2) if given is None else given
+    if fit.effects.design is None:
+        x = basis = np.ones((fit.effects.k, 1))
+    else:
+        x, basis = np.broadcast_to(fit.effects.design, (fit.effects.k, fit.coefficients)), design.x[..., 0].T
+    hat = basis @ np.linalg.solve(basis.T @ (w * basis), (w * basis).T)
+    if given is None:
+        covariance = design.covariance(Projection.at(batch, tau2).gram)
+    else:
+        covariance = design.covariance(design.gram(w), design.gram(w**2 * (batch.v + tau2)))
+    covariance = design.covariance_in_given_units(covariance)
+    return x, hat, covariance if covariance.ndim == 3 else covariance[:, None, None]
+
+
+def _fitted_variance(fit: Fit, hat: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """Variance of each fitted value where the marginal variances are ``m``; leverage times ``m`` at best weights."""
+    return np.diagonal(hat) * m if fit.effects.weights is None else np.sum(hat**2 * m[:, None], axis=1)
+
+
+def _test_scale(without: Fit, x: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    """Hartung and Knapp's factor of each fit without a study; 1 for z and t."""
+    k, p = x.shape
+    if without.test in {"z", "t"} or k - 1 <= p:
+        return np.ones(k)
+    w = np.where(np.eye(k, dtype=bool), 0.0, 1.0 / (without.effects.vi + without.tau2[:, None]))
+    s2 = np.sum(w * (without.effects.yi - beta @ x.T) ** 2, axis=1) / (k - 1 - p)
+    return s2 if without.test == "knha" else np.maximum(s2, 1.0)
+
+
+def _influential(dffits: np.ndarray, cook_d: np.ndarray, hat: np.ndarray, dfbetas: np.ndarray) -> np.ndarray:
+    """:data:`RULES`."""
+    k, p = dfbetas.shape
+    beyond = np.abs(dffits) > 3.0 * np.sqrt(p / (k - p))
+    return beyond | (chi2_upper(cook_d, p) < 0.5) | (hat > 3.0 * p / k) | (np.abs(dfbetas) > 1.0).any(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Baujat:
+    """Coordinates of a Baujat plot, each of shape (k,).
+
+    Attributes
+    ----------
+    x : ndarray
+        Contribution of each study to Q (its squared Pearson residual).
+    y : ndarray
+        Its influence on the pooled effect: the squared move when it is left out, over the variance then.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def baujat(fit: Fit) -> Baujat:
+    """What each study adds to heterogeneity and to the pooled effect (Baujat et al. 2002,
+    https://doi.org/10.1002/sim.1221).
+
+    Parameters
+    ----------
+    fit : Fit
+        One fit of a single mean; the plot was made for the equal-effects model.
+
+    Raises
+    ------
+    PoolingError
+        If ``fit`` is a batch or has moderators.
+
+    Examples
+    --------
+    >>> from cellclaims.meta import fit
+    >>> plot = baujat(fit([0.0, 0.0, 3.0], [1.0, 1.0, 1.0], method="EE", test="z"))
+    >>> plot.x.tolist(), [round(float(y), 6) for y in plot.y]
+    ([1.0, 1.0, 4.0], [0.5, 0.5, 2.0])
+    """
+    if fit.effects.design is not None:
+        raise PoolingError("baujat: expected a fit of a single mean, found one with moderators")
+    without = leave_one_out(fit)
+    x = (fit.effects.yi - fit.beta) ** 2 / (fit.effects.vi + fit.tau2)
+    return Baujat(x, (fit.beta - without.beta) ** 2 / without.vb)
