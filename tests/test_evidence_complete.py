@@ -31,8 +31,8 @@ ORIGIN = [
         ).split()
     ),
 ]
-#: Columns of our own: which published evidence answers a claim.
-ADDED = {"advertised/claims.csv": ("answered_by",)}
+#: Columns of our own: which published evidence answers a claim; whether all trials behind a result were randomised.
+ADDED = {"advertised/claims.csv": ("answered_by",), "beyond_glucose/evidence.csv": ("randomised",)}
 
 #: Tables whose unit was given one spelling; the printed one moved to ``unit_printed``.
 TIDIED = ("published/continuous.csv", "published/contrasts.csv")

@@ -114,17 +114,17 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 def claims(data: Path, kind: str) -> None:
-    """Print each advertised rate beside what is published; json holds it at full precision."""
+    """Print the ledger: a verdict for every advertised statement; json holds it at full precision."""
     import json
 
     from cellclaims import protocol, reporting, tables
-    from cellclaims.claims import advertised_rates
+    from cellclaims.claims import ledger
 
-    entries = advertised_rates(tables.load(data), protocol.load(data))
+    entries = ledger(tables.load(data), protocol.load(data))
     if kind == "json":
-        text = json.dumps([entry.as_json() for entry in entries], indent=1, ensure_ascii=False)
+        text = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     else:
-        table = reporting.claims_table(entries)
+        table = reporting.ledger_table(entries)
         text = (as_markdown if kind == "md" else as_csv)([table.header, *table.cells])
     click.echo(text)
 

@@ -81,7 +81,7 @@ def advertised(claim: Any, documents: Any) -> dict[str, Any]:
         "document": claim.document_id,
         "title": known.title,
         "locator": claim.locator,
-        "as_of": f"{claim.as_of:g}" if isinstance(claim.as_of, float) else str(claim.as_of),
+        "as_of": "" if math.isnan(claim.as_of) else f"{claim.as_of:g}",
         "qualifier": claim.qualifier,
         "value": None if math.isnan(claim.value) else float(claim.value),
         "unit": claim.unit,

@@ -65,6 +65,7 @@ def _facts(rows: pd.DataFrame, counted: set[int] = frozenset()) -> list[dict[str
             "label": row.title or row.reference,
             "link": f"https://doi.org/{row.doi}" if row.doi else row.url,
             "kind": row.kind,
+            "map_kind": row.map_kind,
             "design": row.design,
             "n": None if pd.isna(row.n) else row.n,
             "result": row.result,
@@ -107,18 +108,16 @@ def _registration_verdict(claim: Any, about: pd.DataFrame, own: pd.DataFrame) ->
 
 def _count(evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any]) -> Entry:
     """A number treated: no public record counts it; the arithmetic of the shares that stand on it."""
-    own = own_trials(evidence)
-    arms = evidence.arms[evidence.arms.study_id.isin(own)]
-    studies = [{"study_id": s, "label": label(evidence, s), "link": link(evidence, s)} for s in own]
+    studies = evidence.studies
+    cited = studies.study_id.isin(own_trials(evidence)) & (studies.diabetes_type == claim.diabetes_type)
+    own = studies.study_id[cited]
+    patients = evidence.arms[evidence.arms.study_id.isin(own)].n_enrolled.sum()
     published = (
-        f"the clinic's cited trial published {arms.n_enrolled.sum():g} patients"
-        if len(arms)
-        else "no own trial was found"
+        f"the cited trial published {patients:g} patients" if len(own) else "no report of an own trial was found"
     )
     return Entry(
         **described(claim, evidence.documents, plan["match"]),
-        studies=studies,
-        k=0,
+        studies=[{"study_id": s, "label": label(evidence, s), "link": link(evidence, s)} for s in own],
         verdict="no evidence",
         reasons=["no public record of the number treated was found", published],
         facts=arithmetic(evidence.claims, claim),

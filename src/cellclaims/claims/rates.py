@@ -203,8 +203,8 @@ def verdict_of_pool(
     if protocol.outcome(plan["definition"]).better == "lower":
         standing = standing.mirrored(limits["pi_lb"])
     decided, reasons = verdict(standing, protocol["verdict"])
-    if decided == "not testable" and claim.note:
-        reasons = [f"the advertisement does not define what it counts ({claim.note})"]
+    if decided == "not testable":
+        reasons = ["the advertisement does not define what it counts"]
     return decided, reasons
 
 

@@ -14,7 +14,9 @@ from cellclaims.tables import Evidence
 
 #: Kinds of evidence, the best first, as the evidence map shows them.
 KINDS = ("randomised human", "other human", "animal or laboratory")
-TRIALS = ("rct", "meta_analysis")
+#: Kinds as the evidence map shows them; what stands for an outcome, such as C-peptide, is a kind of its own.
+MAP_KINDS = ("randomised human", "human surrogate", "other human", "animal or laboratory")
+SURROGATE = "C-peptide|insulin production|beta cell function"
 SPEAKS = ("for", "against", "mixed")
 #: In claims about an outcome, rows without cells describe the placebo response: context, never counted.
 NO_CELLS = "none"
@@ -57,13 +59,14 @@ def direction_of(evidence: Evidence, topic: str, own: list[str], outcome_claim: 
 def with_kind(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the kind of evidence that they are."""
     human = rows.species == "human"
-    kind = human.map({True: KINDS[1], False: KINDS[2]}).where(~(human & rows.design.isin(TRIALS)), KINDS[0])
-    return rows.assign(kind=kind)
+    kind = human.map({True: KINDS[1], False: KINDS[2]}).where(~(human & (rows.randomised == "yes")), KINDS[0])
+    surrogate = human & rows.outcome.str.contains(SURROGATE)
+    return rows.assign(kind=kind, map_kind=kind.where(~surrogate, MAP_KINDS[1]))
 
 
 def _outside_meta_analyses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Drop randomised trials that a meta-analysis of the topic, of the same year or later, must be taken to hold."""
-    latest = rows.year[(rows.design == "meta_analysis")].max()
+    """Drop trials that a meta-analysis of randomised trials, of the same year or later, must be taken to hold."""
+    latest = rows.year[(rows.design == "meta_analysis") & (rows.randomised == "yes")].max()
     inside = (rows.design == "rct") & (rows.year <= latest)
     return rows[~inside]
 

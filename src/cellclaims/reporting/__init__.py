@@ -27,6 +27,16 @@ from cellclaims.reporting.evidence_words import (
     thresholds,
     what_was_found,
 )
+from cellclaims.reporting.ledger_words import (
+    cards,
+    claim_map,
+    claim_map_alt,
+    facts_table,
+    ledger_json,
+    ledger_table,
+    paragraph,
+    write_ledger,
+)
 from cellclaims.reporting.pool_words import (
     choices,
     claim_marks,
@@ -47,7 +57,10 @@ from cellclaims.reporting.tables import reports as reports_of_pool
 __all__ = [
     "Results",
     "anomalies",
+    "cards",
     "choices",
+    "claim_map",
+    "claim_map_alt",
     "claim_marks",
     "claim_rows",
     "claims_alt",
@@ -57,14 +70,18 @@ __all__ = [
     "definitions",
     "durability",
     "evidence_alt",
+    "facts_table",
     "fingerprint",
     "flow_alt",
     "forest_alt",
     "heterogeneity",
+    "ledger_json",
+    "ledger_table",
     "left_out",
     "match_table",
     "matters",
     "matters_marks",
+    "paragraph",
     "pooled_elsewhere",
     "pooled_sentence",
     "pooled_table",
@@ -81,4 +98,5 @@ __all__ = [
     "thresholds",
     "unsaid_table",
     "what_was_found",
+    "write_ledger",
 ]

@@ -34,7 +34,7 @@ def claims_headline(entries: Sequence[Entry]) -> Sentence:
 def _headline(entry: Entry) -> str:
     """The claim, what is advertised, what was published, the verdict."""
     said, found = f"advertised {figure_words(entry)}", f"published {published_words(entry)}"
-    return f"{_capital(short_words(entry))}: {said}, {found}; {entry.verdict}."
+    return f"{capital(short_words(entry))}: {said}, {found}; {entry.verdict}."
 
 
 def short_words(entry: Entry) -> str:
@@ -43,11 +43,12 @@ def short_words(entry: Entry) -> str:
 
 
 def figure_words(entry: Entry) -> str:
-    """The advertised figure with its qualifier."""
+    """The advertised figure with its qualifier and unit."""
     said = entry.advertised
     if said["value"] is None:
         return "no figure"
-    return f"{said['qualifier']} {said['value']:g} %".strip()
+    unit = "%" if said["unit"] == "percent" else said["unit"]
+    return f"{said['qualifier']} {said['value']:g} {unit}".strip()
 
 
 def published_words(entry: Entry) -> str:
@@ -78,7 +79,7 @@ def _row(entry: Entry) -> dict[str, Any]:
     beside = {"control": _nan(control.get("value")), "control_n": _nan(control.get("n"))}
     said = {"advertised": entry.advertised["value"], "printed": _short_figure(entry)}
     said["note"] = f"Verdict: {entry.verdict}"
-    return {"label": _capital(short_words(entry)), "k": entry.k, "n": entry.patients, **said, **limits, **beside}
+    return {"label": capital(short_words(entry)), "k": entry.k, "n": entry.patients, **said, **limits, **beside}
 
 
 def _short_figure(entry: Entry) -> str:
@@ -100,7 +101,8 @@ def _nan(value: float | None) -> float:
     return math.nan if value is None else float(value)
 
 
-def _capital(words: str) -> str:
+def capital(words: str) -> str:
+    """Words with a capital first letter."""
     return words[:1].upper() + words[1:]
 
 
@@ -116,7 +118,7 @@ def claims_table(entries: Sequence[Entry]) -> Table:
     lines = [
         {
             "as of": e.advertised["as_of"],
-            "claim": _capital(short_words(e)),
+            "claim": capital(short_words(e)),
             "advertised": figure_words(e),
             "k": float(e.k),
             "patients": e.patients,
@@ -166,7 +168,7 @@ def unsaid_table(entries: Sequence[Entry]) -> Table:
     lines = [
         {
             "as of": e.advertised["as_of"],
-            "claim": _capital(short_words(e)),
+            "claim": capital(short_words(e)),
             "not said": "; ".join(e.unsaid) or "nothing",
         }
         for e in entries
@@ -177,7 +179,7 @@ def unsaid_table(entries: Sequence[Entry]) -> Table:
 def match_table(entries: Sequence[Entry]) -> Table:
     """How well population, product, outcome and time of the published counterpart match the claim."""
     lines = [
-        {"claim": _capital(short_words(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
+        {"claim": capital(short_words(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
         for e in entries
         for what, grade in e.match.items()
     ]
@@ -221,7 +223,7 @@ def _two_states(name: str, before: Entry, after: Entry) -> dict[str, str]:
     same = shares[0] == shares[1]
     chance = {step: p_prints_again(shares[0], *sizes, step) if same else math.nan for step in (1, 5)}
     return {
-        "claim": _capital(name),
+        "claim": capital(name),
         f"{before.advertised['as_of']}": f"{figure_words(before)} of {sizes[0]}",
         f"{after.advertised['as_of']}": f"{figure_words(after)} of {sizes[1]}",
         "share among the patients added": percent(added_share(shares[0], sizes[0], shares[1], sizes[1]), 1),
