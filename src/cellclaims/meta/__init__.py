@@ -46,7 +46,9 @@ WHERE = {
     "BayesFit": "bayes_result",
     "Prior": "bayes_result",
     "multilevel": "multilevel",
-    "robust": "multilevel",
+    "MultilevelFit": "multilevel",
+    "robust": "cluster_robust",
+    "RobustFit": "cluster_robust",
 }
 
 __all__ = sorted(WHERE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,28 +103,39 @@ class Batch:
         return Batch(*taken, self.design.take(fits))
 
 
-def chunks(effects: Effects) -> Iterator[Batch]:
-    """Cut the flattened batch into chunks that a core's cache holds."""
-    total, size = math.prod(effects.shape), max(1, CHUNK_NUMBERS // effects.k)
-    given = (effects.yi, effects.vi, effects.keep, effects.weights)
-    y, v, keep, weights = (None if a is None else _flatten(a, effects.shape, 1) for a in given)
-    design = None if effects.design is None else _flatten(effects.design, effects.shape, 2)
-    for start in range(0, total, size):
-        fits = slice(start, start + size)
-        columns = (None if a is None else _studies_first(a, fits) for a in (y, v, keep, weights))
-        yield lay_out(*columns, design if design is None or len(design) == 1 else design[fits])
-
-
 def over_chunks(work: Callable[[Batch], T], effects: Effects) -> list[T]:
-    """Do the same work on every chunk, in order; many chunks are shared out among the cores.
+    """Do the same work on every chunk of the flattened batch, in order; many chunks are shared out among the cores.
 
-    Threads are enough: NumPy lets go of the interpreter while it works on arrays of a chunk's size.
+    A chunk is as much as a core's cache holds. Threads are enough: NumPy lets go of the interpreter while it works on
+    arrays of that size.
     """
+    total, size = math.prod(effects.shape), max(1, CHUNK_NUMBERS // effects.k)
+    cut = _Cut(effects)
+    chunks = [slice(start, start + size) for start in range(0, total, size)]
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if workers == 1 or math.prod(effects.shape) * effects.k <= CHUNK_NUMBERS * workers:
-        return [work(batch) for batch in chunks(effects)]
+    if workers == 1 or len(chunks) <= workers:
+        return [work(cut.batch(fits)) for fits in chunks]
     with ThreadPoolExecutor(workers) as threads:
-        return list(threads.map(work, chunks(effects)))
+        return list(threads.map(lambda fits: work(cut.batch(fits)), chunks))
+
+
+def single_batch(effects: Effects) -> Batch:
+    """The batch of one fit."""
+    return _Cut(effects).batch(slice(0, 1))
+
+
+class _Cut:
+    """Effects with their leading axes flattened, from which chunks are cut when their turn comes."""
+
+    def __init__(self, effects: Effects) -> None:
+        given = (effects.yi, effects.vi, effects.keep, effects.weights)
+        self.columns = [None if a is None else _flatten(a, effects.shape, 1) for a in given]
+        self.design = None if effects.design is None else _flatten(effects.design, effects.shape, 2)
+
+    def batch(self, fits: slice) -> Batch:
+        """The chunk of some of the fits, laid out."""
+        columns = (None if a is None else _studies_first(a, fits) for a in self.columns)
+        return lay_out(*columns, self.design if self.design is None or len(self.design) == 1 else self.design[fits])
 
 
 def _flatten(array: np.ndarray, shape: tuple[int, ...], own: int) -> np.ndarray:

@@ -104,7 +104,9 @@ def fit_effects(effects: Effects, method: str, test: str, level: float) -> Fit:
     """
     _check_choices(effects, method, test, level)
     parts = over_chunks(lambda batch: pool(batch, method, test, level), effects)
-    joined = {name: _join([getattr(part, name) for part in parts], effects.shape) for name in Pooled._fields}
+    columns = dict(zip(Pooled._fields, zip(*parts, strict=True), strict=True))
+    del parts  # each column of chunks goes as soon as it is joined
+    joined = {name: _join(columns.pop(name), effects.shape) for name in Pooled._fields}
     half, flags = joined.pop("half"), joined.pop("flags")
     if effects.shape == () and flags & DEPENDENT:
         raise PoolingError(
@@ -136,7 +138,7 @@ def _check_choices(effects: Effects, method: str, test: str, level: float) -> No
         raise PoolingError("weights: expected with method GENQ, found none")
 
 
-def _join(parts: list[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+def _join(parts: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray:
     """Chunks with fits last as one array of the batch's shape, coefficients behind."""
     joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     if joined.ndim > 1:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.batch import chunks
+from cellclaims.meta.batch import single_batch
 from cellclaims.meta.fit_result import Fit
 from cellclaims.meta.pooling import fit_effects
 from cellclaims.meta.projection import Projection
@@ -215,7 +215,7 @@ def _as_matrices(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
 
 def _geometry(fit: Fit, tau2: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The design (k, p), the hat matrix (k, k), and the covariance of the coefficients at each other ``tau2``."""
-    batch = next(chunks(fit.effects))
+    batch = single_batch(fit.effects)
     design, given = batch.design, batch.given
     w = batch.weights(fit.tau2) if given is None else given
     if fit.effects.design is None:
