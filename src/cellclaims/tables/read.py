@@ -36,6 +36,8 @@ class Evidence:
     anomalies: pd.DataFrame
     handling: pd.DataFrame
     pooled_elsewhere: pd.DataFrame
+    judgements: pd.DataFrame
+    registrations: pd.DataFrame
     beyond_evidence: pd.DataFrame
     beyond_sources: pd.DataFrame
     thresholds: pd.DataFrame
