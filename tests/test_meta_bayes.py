@@ -156,7 +156,7 @@ def test_simulation_based_calibration_of_the_normal_model():
 
 def test_simulation_based_calibration_of_the_count_model():
     rng = np.random.default_rng(20261121)
-    prior, runs, k = Prior(1.0, mean=-0.5, mean_sd=1.0), 50, 3
+    prior, runs, k = Prior(1.0, mean=-0.5, mean_sd=1.0), 36, 3
     ranks = []
     for _ in range(runs):
         tau, mu = abs(rng.normal()), rng.normal(-0.5, 1.0)

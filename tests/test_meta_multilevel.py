@@ -52,7 +52,9 @@ def test_every_three_level_fit_agrees_or_is_the_worse_optimum(oracle, capsys):
             assert off < TOLERANCE, (name, key)
             gain = ours.loglik - ours.structure.loglik(expected, ours.method)
             # With all the spread put on one level the quadratic form is 1e4 and more: rounding, not a better optimum.
-            assert gain > -1e-12 * (100 + abs(ours.loglik)), f"{name} {key}: the reference has the better optimum by {-gain}"
+            assert gain > -1e-12 * (100 + abs(ours.loglik)), (
+                f"{name} {key}: the reference has the better optimum by {-gain}"
+            )
             if gain > 1e-9:
                 lines.append(f"  {name} {key}: the reference is the worse optimum by {gain:.1e}")
             compared += len(pairs) + 1 + expected.size
@@ -176,6 +178,11 @@ def test_degrees_of_freedom_and_intervals():
     assert contain.pi_ub - contain.beta == pytest.approx(width, rel=1e-10)
 
 
+def test_a_single_outer_group_has_no_upper_limit_and_does_not_loop():
+    model = multilevel([0.1, 0.4, 0.9], [0.02] * 3, {"study": ["a"] * 3, "estimate": [1, 2, 3]})
+    assert model.sigma2[0] == 0 and model.sigma2_ci[0].tolist() == [0.0, np.inf]
+
+
 def test_a_boundary_is_named():
     model = multilevel([0.1, 0.1, 0.1, 0.1], [0.1] * 4, ["a", "a", "b", "b"])
     assert model.sigma2.tolist() == [0.0, 0.0]
@@ -214,6 +221,7 @@ def test_robust_variance_is_unbiased_under_the_model():
         (([0.1, 0.2], [[0.1, 0.2], [0.2, 0.1]], [1, 2]), "positive definite"),
         (([0.1, 0.2], [0.1, 0.1], [1, 2, 3]), "groups"),
         (([0.1, 0.2], [0.1, 0.1], {}), "at least one level"),
+        (([0.1, 0.2], [0.1, 0.1], [1, 2]), "same groups"),
     ],
 )
 def test_refusals(arguments, match):

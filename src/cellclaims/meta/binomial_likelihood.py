@@ -8,6 +8,7 @@ count has ``n = x = 0``: its likelihood is then exactly 1, so no branch is neede
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,20 @@ def log_binomial(x: Array, n: Array) -> Array:
     """Logarithm of ``p^x (1 - p)^(n - x)`` at ``p = x / n``, element by element; 0 for ``n = 0``."""
     p = x / np.maximum(n, 1)
     return xlogy(x, p) + xlog1py(n - x, -p)
+
+
+@cache
+def gauss_hermite(nodes: int) -> tuple[Array, Array]:
+    """Points of the Gauss-Hermite rule, and the logarithms of its weights without their factor ``exp(-z^2)``.
+
+    Examples
+    --------
+    >>> points, log_weights = gauss_hermite(3)
+    >>> round(float(np.exp(log_weights - points**2).sum() ** 2), 12) == round(np.pi, 12)
+    True
+    """
+    points, weights = np.polynomial.hermite.hermgauss(nodes)
+    return points, np.log(weights) + points**2
 
 
 def softplus_and_expit(eta: Array) -> tuple[Array, Array]:
@@ -131,11 +146,11 @@ def likelihood(
 
 def _integrate(x: Array, n: Array, mu: Array, tau: Array, mode: Array, spread: Array, nodes: int) -> Derivatives:
     """The quadrature itself: points at ``mode + sqrt(2) spread z`` in units of the standard normal."""
-    points, weights = np.polynomial.hermite.hermgauss(nodes)
+    points, log_weights = gauss_hermite(nodes)
     u = mode[..., None] + (np.sqrt(2.0) * spread)[..., None] * points
     eta = mu[..., None] + tau[:, None, None] * u
     softplus, p = softplus_and_expit(eta)
-    height = x[..., None] * eta - n[..., None] * softplus - 0.5 * u * u + (np.log(weights) + points**2)
+    height = x[..., None] * eta - n[..., None] * softplus - 0.5 * u * u + log_weights
     top = height.max(-1, keepdims=True)
     mass = np.exp(height - top)
     total = mass.sum(-1)

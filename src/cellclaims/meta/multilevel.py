@@ -112,8 +112,8 @@ def multilevel(
     Raises
     ------
     PoolingError
-        Shapes that do not fit, missing numbers, a covariance that is not symmetric and positive definite, an option
-        that is not known.
+        Shapes that do not fit, missing numbers, a covariance that is not symmetric and positive definite, two levels
+        with the same groups, an option that is not known.
 
     Examples
     --------
@@ -163,6 +163,8 @@ def _nest(groups: ArrayLike | Mapping[str, ArrayLike], k: int) -> tuple[tuple[st
             raise PoolingError(f"groups[{name!r}]: expected shape ({k},), found {values.shape}")
         within = np.unique(values, return_inverse=True)[1]
         outer = np.unique(outer * (k + 1) + within, return_inverse=True)[1]
+        if labels and outer.max() == labels[-1].max():
+            raise PoolingError(f"groups: level {name!r} has the same groups as the one before; give each level once")
         labels.append(outer)
     return tuple(groups), labels
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -19,6 +20,8 @@ TOLERANCE, STEPS = 1e-9, 200
 NEGLIGIBLE = 1e-8
 #: Root search of the profile limits: bracket by factors of 4, then bisection and secants.
 ROOT_STEPS, ROOT_TOLERANCE = 120, 1e-9
+#: A variance of so many typical sampling variances that is still likely has no upper limit.
+LARGEST = 1e8
 
 
 class Evaluation(NamedTuple):
@@ -210,13 +213,13 @@ def profile_limits(structure: Levels, sigma2: NDArray, method: str, level: float
     for i, estimate in enumerate(sigma2):
         limits[i, 0] = 0.0 if estimate == 0 or gap(i, 0.0) >= 0 else _root(lambda s, i=i: gap(i, s), 0.0, estimate)
         upper = 4 * max(estimate, 0.1 * typical)
-        while gap(i, upper) > 0:
+        while gap(i, upper) > 0 and upper < LARGEST * typical:
             upper *= 4
-        limits[i, 1] = _root(lambda s, i=i: gap(i, s), upper, estimate)
+        limits[i, 1] = np.inf if gap(i, upper) > 0 else _root(lambda s, i=i: gap(i, s), upper, estimate)
     return limits
 
 
-def _root(function, outside: float, inside: float) -> float:
+def _root(function: Callable[[float], float], outside: float, inside: float) -> float:
     """Where a function turns from negative (``outside``) to positive (``inside``): regula falsi with halved weights."""
     low, high, f_low, f_high = outside, inside, function(outside), function(inside)
     for _ in range(ROOT_STEPS):

@@ -244,19 +244,6 @@ def _assemble(
     stat = beta / se
     half = (normal_quantile(level) if test == "z" else float(t_quantile(level, k - 1))) * se
     width = float(t_quantile(level, k - 2)) * np.sqrt(se**2 + tau2) if method == "ML" else np.nan
-    flags = [
-        words
-        for words, holds in {
-            "single study: shown, not pooled": k == 1,
-            "few studies: k = 2 to 4": 2 <= k <= FEW,
-            "studies that carry no information, such as those without events, have weight zero": k < k_all,
-            "a group without events, or with nothing else, in every study: no finite estimate": not np.isfinite(beta),
-            "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0,
-            f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
-            "no prediction interval: fewer than 3 studies, or no tau2": not np.isfinite(width),
-        }.items()
-        if holds
-    ]
     return OddsRatioFit(
         beta=beta,
         se=se,
@@ -275,9 +262,24 @@ def _assemble(
         k=k,
         k_all=k_all,
         df=df,
-        flags=tuple(flags),
+        flags=_flags(estimate, k, k_all, method, np.isfinite(width)),
         model=model,
         method=method,
         test=test,
         level=level,
     )
+
+
+def _flags(estimate: dict[str, float], k: int, k_all: int, method: str, predicts: bool) -> tuple[str, ...]:
+    """What a reader must know beside the numbers."""
+    tau2 = estimate["tau2"]
+    flags = {
+        "single study: shown, not pooled": k == 1,
+        "few studies: k = 2 to 4": 2 <= k <= FEW,
+        "studies that carry no information, such as those without events, have weight zero": k < k_all,
+        "a group without events, or with nothing else, in every study: no finite estimate": np.isnan(tau2),
+        "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0,
+        f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
+        "no prediction interval: fewer than 3 studies, or no tau2": not predicts,
+    }
+    return tuple(words for words, holds in flags.items() if holds)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cellclaims.meta.binomial_likelihood import POINTS_PER_WIDTH2, Derivatives, softplus_and_expit
+from cellclaims.meta.binomial_likelihood import POINTS_PER_WIDTH2, Derivatives, gauss_hermite, softplus_and_expit
 
 #: Steps are cut to one logit, over which a logistic curvature changes by less than a factor e: such steps cannot cycle.
 LONGEST_STEP, MODE_STEPS, LEVEL_STEPS = 1.0, 200, 60
@@ -62,13 +63,13 @@ class FixedLevels:
         curvature = tau**2 / 4 * (self.n1 * p1 * (1 - p1) + self.n2 * p2 * (1 - p2))
         spread = 1 / np.sqrt(1 + curvature)
         needed = np.searchsorted(self.nodes, POINTS_PER_WIDTH2 * (tau * spread.max()) ** 2)
-        z, w = np.polynomial.hermite.hermgauss(self.nodes[min(int(needed), len(self.nodes) - 1)])
+        z, log_w = gauss_hermite(self.nodes[min(int(needed), len(self.nodes) - 1)])
         u = mode[:, None] + np.sqrt(2) * spread[:, None] * z
         half, level = (mu + tau * u) / 2, self.levels[:, None]
         soft1, p1 = softplus_and_expit(level + half)
         soft2, p2 = softplus_and_expit(level - half)
         a, n1, c, n2 = (part[:, None] for part in (self.a, self.n1, self.c, self.n2))
-        height = a * (level + half) - n1 * soft1 + c * (level - half) - n2 * soft2 - 0.5 * u * u + np.log(w) + z * z
+        height = a * (level + half) - n1 * soft1 + c * (level - half) - n2 * soft2 - 0.5 * u * u + log_w
         top = height.max(-1, keepdims=True)
         mass = np.exp(height - top)
         total = mass.sum(-1, keepdims=True)
@@ -102,9 +103,9 @@ def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: 
 def random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int) -> float:
     """UM.RS log-likelihood at (mean level, beta, sd of levels, tau), by a product rule at the joint mode."""
     v, u, factor = _joint_mode(a, n1, c, n2, theta)
-    z, w = np.polynomial.hermite.hermgauss(nodes)
+    z, log_one = gauss_hermite(nodes)
     first, second = (part.ravel() for part in np.meshgrid(z, z, indexing="ij"))
-    log_w = np.log(np.outer(w, w)).ravel() + first**2 + second**2
+    log_w = np.add.outer(log_one, log_one).ravel()
     # factor is the inverse root of the curvature: independent standard normal axes at the mode.
     at_v = v[:, None] + np.sqrt(2) * (factor[0][:, None] * first)
     at_u = u[:, None] + np.sqrt(2) * (factor[1][:, None] * first + factor[2][:, None] * second)
@@ -194,7 +195,7 @@ def _search(
     return theta, top, [i for i in free if i < 2 or theta[i] > 0]
 
 
-def _hessian(function, theta: NDArray, free: list[int]) -> NDArray:
+def _hessian(function: Callable[[NDArray], float], theta: NDArray, free: list[int]) -> NDArray:
     """Fourth-order finite differences of a smooth function by its free parameters."""
     steps = np.eye(theta.size)[free] * DIFFERENCE
 
