@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "cellclaims"
 
 #: Import order; docs/design.md gives each module's work.
 ORDER = """
-errors files units dispersion tables sources protocol handling selection effects meta robustness pools
+errors files units dispersion tables sources protocol handling report_rows selection effects meta robustness pools
 overview appraisal claims reporting figures notebooks cli
 """.split()
 

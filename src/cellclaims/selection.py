@@ -20,12 +20,28 @@ import pandas as pd
 from cellclaims.errors import ProtocolError
 from cellclaims.handling import handled, joined
 from cellclaims.protocol import Protocol
+from cellclaims.report_rows import (
+    FAVOURABLE,
+    answer,
+    best_of_arms,
+    by_report,
+    fullness,
+    in_a_whole,
+    one_a_cohort,
+    sharing,
+)
 from cellclaims.tables import Evidence
 from cellclaims.tables.cohorts import cohorts_of
 
-#: Order of the most favourable report of a cohort; a count without a stated time stands before a fixed month.
-FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
+__all__ = [
+    "ESTIMANDS", "FAVOURABLE", "Question", "Selected", "benchmarks", "count_rules", "eligible_counts", "independent",
+    "report_counts", "select_counts", "select_levels", "series", "source_rank",
+]  # fmt: skip
+
 ESTIMANDS = ("at_month", "ever", "last_follow_up", "most_favourable")
+
+#: What a reason may name of the row that leaves.
+NAMED_IN_REASONS = "diabetes_type intervention_class design comparator role timing months events part_of".split()
 
 Rule = Callable[[pd.DataFrame], "pd.Series[str]"]
 
@@ -81,14 +97,31 @@ def select_counts(evidence: Evidence, protocol: Protocol, question: Question) ->
     Selected
         ``rows``: one a report, with events and n summed over its arms, ``note`` holding every flag in words.
     """
+    reports = report_counts(evidence, protocol, question)
+    final = independent(evidence, protocol, question, reports.rows)
+    return Selected(final.rows, _reasons([reports.left_out, final.left_out]))
+
+
+def report_counts(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+    """Counts that answer a question, one row a report, before overlapping cohorts are resolved."""
+    question = question.at(protocol)
+    eligible = eligible_counts(evidence, protocol, question)
+    kept, out = _apply(eligible.rows, count_rules(question))
+    reports, merged = _one_row_a_report(kept, question)
+    return Selected(reports, _reasons([eligible.left_out, out, merged]))
+
+
+def eligible_counts(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+    """Counts of the population, product, arms and designs asked for, at whatever time, still one a row."""
     question = question.at(protocol)
     rows = _described(evidence, protocol, question, "binary")
-    rows = rows[rows.definition_id == question.outcome]
-    kept, out = _apply(rows, [*_eligibility(protocol, question), _timing(question), _month(question), _counted,
-                              _assumed(question), _part_of_a_whole, _best_of_arm(question)])  # fmt: skip
-    reports, merged = _one_row_a_report(kept, question)
-    final, overlapping = _apply(reports, [_one_report_a_cohort(evidence, question)])
-    return Selected(_in_order(final), _reasons([out, merged, overlapping]))
+    kept, out = _apply(rows[rows.definition_id == question.outcome], _eligibility(protocol, question))
+    return Selected(kept, _reasons([out]))
+
+
+def count_rules(question: Question) -> list[Rule]:
+    """The rules on single counts that depend on the estimand, the month and on what may be assumed."""
+    return [_timing(question), _month(question), _counted, _assumed(question)]
 
 
 def select_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
@@ -118,8 +151,9 @@ def series(evidence: Evidence, protocol: Protocol, question: Question) -> pd.Dat
         return kept
     months = []
     for (_, month), group in kept.groupby(["study_id", "months"], sort=True):
-        best, _ = _apply(group, [_best_of_arm(replace(question, months=month))])
-        months.append(_summed(best))
+        (report,) = by_report(group).values()
+        best = best_of_arms(report, question.estimand, month)
+        months.append(_summed(group.loc[[row.place for row in best]]))
     return pd.DataFrame(months).reset_index(drop=True)
 
 
@@ -163,8 +197,10 @@ def _apply(rows: pd.DataFrame, rules: Iterable[Rule]) -> tuple[pd.DataFrame, pd.
         if rows.empty:
             break
         reason = rule(rows)
-        out.append(rows[reason != ""].assign(reason=reason[reason != ""]))
-        rows = rows[reason == ""]
+        leaves = (reason != "").to_numpy()
+        if leaves.any():
+            out.append(rows[leaves].assign(reason=reason[leaves]))
+            rows = rows[~leaves]
     return rows, pd.concat(out) if out else rows.head(0).assign(reason="")
 
 
@@ -182,7 +218,9 @@ def _words(rows: pd.DataFrame, leaves: pd.Series, reason: str | Callable[[Any], 
     """The reason of each row that leaves: one for all, or made from the row; empty for a row that stays."""
     words = np.full(len(rows), "", dtype=object)
     leaves = np.asarray(leaves, dtype=bool)
-    words[leaves] = reason if isinstance(reason, str) else [reason(r) for r in rows[leaves].itertuples()]
+    if leaves.any():
+        named = rows.loc[leaves, [c for c in NAMED_IN_REASONS if c in rows]]
+        words[leaves] = reason if isinstance(reason, str) else [reason(r) for r in named.itertuples()]
     return pd.Series(words, index=rows.index, dtype=object)
 
 
@@ -285,53 +323,21 @@ def _assumed(question: Question) -> Rule:
 
 
 def _part_of_a_whole(rows: pd.DataFrame) -> pd.Series:
-    whole = set(zip(rows.study_id, rows.arm_id, strict=True))
-    part = pd.Series([(s, p) in whole for s, p in zip(rows.study_id, rows.part_of, strict=True)], index=rows.index)
-    return _words(rows, part, lambda r: f"part of arm {r.part_of}, which is counted")
-
-
-def _best_of_arm(question: Question) -> Rule:
-    """One row an arm: the one that answers best."""
-
-    def rule(rows: pd.DataFrame) -> pd.Series:
-        first = ~rows.loc[_by_preference(rows, question)].duplicated(["study_id", "arm_id"])
-        return _words(rows, ~first.reindex(rows.index), "another row of the same arm answers better")
-
-    return rule
-
-
-def _by_preference(rows: pd.DataFrame, question: Question) -> list:
-    """Index of the rows, the one that answers best first.
-
-    At a month the nearest one, of the fullest source. Where success at any time counts (ever, the most favourable
-    report), the order of FAVOURABLE, then the later month, then the higher share.
-    """
-    months, rate = rows.months.fillna(0), -rows.events / rows.n
-    by = {
-        "at_month": [(months - question.months).abs(), rows.source_rank],
-        "last_follow_up": [rows.source_rank, -months],
-        "ever": [rate],
-        "most_favourable": [rows.timing.map(FAVOURABLE.index), -months, rate],
-    }[question.estimand]
-    keyed = rows.assign(**{f"_{i}": key for i, key in enumerate(by)})
-    return list(keyed.sort_values([*(f"_{i}" for i in range(len(by))), "line"]).index)
+    arms, wholes = (list(zip(rows.study_id, rows[name], strict=True)) for name in ("arm_id", "part_of"))
+    return _words(rows, np.array(in_a_whole(arms, wholes)), lambda r: f"part of arm {r.part_of}, which is counted")
 
 
 def _one_row_a_report(rows: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Arms of one report as one group of patients, where they are counted alike."""
-    several = rows.study_id.duplicated(keep=False)
-    reports, out = [rows[~several]], [rows.head(0).assign(reason="")]
-    for _, report in rows[several].groupby("study_id", sort=False):
-        best = report.loc[_by_preference(report, question)[0]]
-        alike = _counted_alike(report, best)
-        out.append(report[~alike].assign(reason="another arm of the report is counted in a way that answers better"))
-        reports.append(pd.DataFrame([_summed(report[alike])]))
-    return pd.concat([r for r in reports if len(r)] or [rows]), pd.concat(out)
-
-
-def _counted_alike(report: pd.DataFrame, best: pd.Series) -> pd.Series:
-    same_month = (report.months == best.months) | (best.timing == "ever")
-    return (report.timing == best.timing) & (same_month | (report.months.isna() & np.isnan(best.months)))
+    chosen, reasons = [], {}
+    for report in by_report(rows).values():
+        alike, others = answer(report, question.estimand, question.months)
+        chosen.append([row.place for row in alike])
+        reasons |= others
+    out = rows.loc[list(reasons)].assign(reason=list(reasons.values()))
+    reports = [rows.loc[[places[0] for places in chosen if len(places) == 1]]]
+    reports += [pd.DataFrame([_summed(rows.loc[places])]) for places in chosen if len(places) > 1]
+    return pd.concat([r for r in reports if len(r)] or [rows]), out
 
 
 def _summed(report: pd.DataFrame) -> pd.Series:
@@ -349,14 +355,18 @@ def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
 
     def rule(rows: pd.DataFrame) -> pd.Series:
         reason = pd.Series("", index=rows.index, dtype=object)
+        order = rows.loc[_by_fullness(rows, question)]
+        cohorts = [
+            cohorts_of(evidence, (s, a.replace(" v ", "+"))) for s, a in zip(order.study_id, order.arm_id, strict=True)
+        ]
+        counted = one_a_cohort(np.ones((1, len(order)), dtype=bool), sharing(cohorts))[0]
         taken: dict[str, str] = {}
-        for index, row in rows.loc[_by_fullness(rows, question)].iterrows():
-            cohorts = sorted(cohorts_of(evidence, (row.study_id, row.arm_id.replace(" v ", "+"))))
-            shared = [c for c in cohorts if c in taken]
-            if shared:
-                reason[index] = f"shares patients ({', '.join(shared)}) with {taken[shared[0]]}, which is counted"
+        for index, study_id, own, counts in zip(order.index, order.study_id, cohorts, counted, strict=True):
+            if counts:
+                taken |= dict.fromkeys(own, study_id)
             else:
-                taken |= dict.fromkeys(cohorts, row.study_id)
+                shared = [c for c in sorted(own) if c in taken]
+                reason[index] = f"shares patients ({', '.join(shared)}) with {taken[shared[0]]}, which is counted"
         return reason
 
     return rule
@@ -365,9 +375,9 @@ def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
 def _by_fullness(rows: pd.DataFrame, question: Question) -> list:
     """Index of the reports: most patients first, then the fullest source, then the later year."""
     favourable = question.estimand == "most_favourable" and "timing" in rows
-    timing = rows.timing.map(FAVOURABLE.index) if favourable else 0
-    keyed = rows.assign(_timing=timing, _n=-rows.n, _year=-rows.year.fillna(0))
-    return list(keyed.sort_values(["_timing", "_n", "source_rank", "_year", "study_id"]).index)
+    timing = rows.timing if favourable else [""] * len(rows)
+    keys = map(fullness, timing, rows.n, rows.source_rank, rows.year, rows.study_id)
+    return [place for _, place in sorted(zip(keys, rows.index, strict=True))]
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
