@@ -61,6 +61,8 @@ def verdict(standing: Standing, rules: Mapping[str, Any]) -> tuple[str, list[str
     """
     if not standing.measurable:
         return "not testable", ["no measurable outcome is claimed"]
+    if math.isnan(standing.claim):
+        return "not testable", ["no figure is claimed that a published one could be compared with"]
     if standing.k == 0:
         return "no evidence", ["nothing published in people was found on the claimed outcome"]
     if lacking := _insufficient(standing, rules):
@@ -72,6 +74,8 @@ def _insufficient(standing: Standing, rules: Mapping[str, Any]) -> list[str]:
     enough = rules["enough_reports"]
     few = f"{standing.k} independent report{'s' if standing.k > 1 else ''} of the claimed outcome, {enough} needed"
     reasons = [few] if standing.k < enough else []
+    if not reasons and (math.isnan(standing.ci_lb) or math.isnan(standing.ci_ub)):
+        reasons = ["the interval of the mean cannot be estimated"]
     grades = {"population": standing.population, "outcome": standing.outcome}
     return reasons + [f"the match in {what} is poor" for what, grade in grades.items() if grade == "poor"]
 
@@ -98,5 +102,7 @@ def _above(standing: Standing, rules: Mapping[str, Any]) -> tuple[str, list[str]
     beyond = standing.pi_ub < standing.claim
     if beyond and standing.k >= enough:
         return "contradicted", ["the claim is above the upper 95 % prediction limit", f"{standing.k} reports"]
-    within = [f"a contradiction needs {enough} reports"] if beyond else ["the claim is within the prediction interval"]
-    return "above the evidence", ["the claim is above the upper 95 % confidence limit of the mean", *within]
+    within = "what a new clinic would show cannot be predicted"
+    if not math.isnan(standing.pi_ub):
+        within = f"a contradiction needs {enough} reports" if beyond else "the claim is within the prediction interval"
+    return "above the evidence", ["the claim is above the upper 95 % confidence limit of the mean", within]
