@@ -254,9 +254,10 @@ def test_an_equal_effects_model_predicts_nothing_new():
         (lambda: meta.fit([0.1] * 4, [0.1] * 4).predict([1.0]), "expected none for a fit without moderators"),
         (lambda: meta.fit([0.1] * 4, [0.1] * 4).predict(df="k-3"), "df: expected one of k-2, k-1, normal"),
         (lambda: meta.subgroups([0.1, 0.2], [0.1, 0.1], ["a", "a"]), "two or more groups"),
+        (lambda: meta.subgroups(np.ones((2, 2)), [0.1, 0.1], ["a", "b"]), "one effect a study, found shape"),
         (lambda: meta.subgroups([0.1, 0.2], [0.1, 0.1], ["a", "b"], tau2="mine"), "separate or common"),
         (lambda: meta.fit([0.1, 0.2], [0.1, 0.1], method="GENQ"), "weights: expected with method GENQ"),
-        (lambda: meta.fit([0.1, 0.2], [0.1, 0.1], weights=[1.0, -1.0]), "weight: expected finite and not negative"),
+        (lambda: meta.fit([0.1, 0.2], [0.1, 0.1], weights=[1.0, -1.0]), "weight: expected finite and above zero"),
     ],
 )
 def test_what_cannot_be_regressed_is_refused_by_name(call, message):
@@ -271,3 +272,9 @@ def test_in_a_batch_a_choice_that_cannot_be_regressed_is_flagged():
     names = fitted.flag_names()
     assert any("depend on one another" in words for words in names[1])
     assert any("no more studies than coefficients" in words for words in names[2])
+
+
+def test_a_line_without_scatter_has_an_infinite_joint_test_and_says_why():
+    exact = meta.regress([1.0, 2.0, 3.0, 4.0, 5.0], [0.1] * 5, np.arange(5.0), test="knha")
+    flat = exact.fit.se < 1e-12  # rounding may leave a little of a standard error that is zero
+    assert flat.all() and (exact.QM > 1e20) and exact.QM_p < 1e-20

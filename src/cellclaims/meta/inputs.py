@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
 
+#: Beyond these the cube of a weight leaves the range of doubles: another unit serves better.
+SMALLEST, LARGEST = 1e-50, 1e50
+
 #: How many offending places a message lists before it says how many more there are.
 PLACES_SHOWN = 5
 
@@ -91,15 +94,16 @@ def check_effects(
         arrays["keep"] = keep = _as_bool(keep)
     if weights is not None:
         arrays["weights"] = weights = as_float(weights, "weights")
-        _refuse(~((weights >= 0) & (weights < np.inf)), weights, keep, "weight: expected finite and not negative")
     if design is not None:
         arrays["mods"] = design[..., 0]
-        _refuse(~np.isfinite(design).all(axis=-1), design[..., -1], keep, "moderator: expected finite numbers")
     shape = _batch_shape(arrays)
-    if not np.isfinite(yi).all():
-        _refuse(~np.isfinite(yi), yi, keep, "effect: expected a finite number")
-    if not (np.minimum.reduce(vi, axis=None) > 0.0 and np.maximum.reduce(vi, axis=None) < np.inf):
-        _refuse(~((vi > 0) & (vi < np.inf)), vi, keep, "variance: expected finite and above zero")
+    if not (np.maximum.reduce(np.abs(yi), axis=None) <= LARGEST):
+        _refuse(~(np.abs(yi) <= LARGEST), yi, keep, f"effect: expected a finite number (within {LARGEST:g})")
+    _check_positive(vi, keep, "variance")
+    if weights is not None:
+        _check_positive(weights, keep, "weight")
+    if design is not None:
+        _refuse(~np.isfinite(design).all(axis=-1), design[..., -1], keep, "moderator: expected finite numbers")
     return Effects(yi, vi, keep, shape, design, weights)
 
 
@@ -149,9 +153,18 @@ def _batch_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
     if len({shape[-1] for shape in shapes.values()}) > 1:
         raise PoolingError(f"expected as many studies in each of {', '.join(shapes)}, found shapes {shapes}")
     try:
-        return np.broadcast_shapes(*shapes.values())[:-1]
+        shape = np.broadcast_shapes(*shapes.values())[:-1]
     except ValueError as error:
         raise PoolingError(f"expected leading axes that broadcast, found shapes {shapes}") from error
+    if 0 in shape:
+        raise PoolingError(f"expected at least one fit, found a batch of shape {shape}")
+    return shape
+
+
+def _check_positive(values: np.ndarray, keep: np.ndarray | None, name: str) -> None:
+    if not (np.minimum.reduce(values, axis=None) >= SMALLEST and np.maximum.reduce(values, axis=None) <= LARGEST):
+        expected = f"{name}: expected finite and above zero ({SMALLEST:g} to {LARGEST:g})"
+        _refuse(~((values >= SMALLEST) & (values <= LARGEST)), values, keep, expected)
 
 
 def _refuse(bad: np.ndarray, values: np.ndarray, keep: np.ndarray | None, expected: str) -> None:

@@ -124,9 +124,10 @@ def wald_test(fitted: Fit, which: slice) -> tuple[np.ndarray, tuple[int, np.ndar
     m = beta.shape[-1]
     if m == 0:
         raise PoolingError("expected at least one moderator besides the constant, found none")
-    sound = np.isfinite(beta).all(axis=-1)
-    vb = np.where(sound[..., None, None], vb, np.eye(m))
+    spread = (np.diagonal(vb, axis1=-2, axis2=-1) > 0.0).all(axis=-1)  # neither missing nor a Hartung-Knapp zero
+    vb = np.where(spread[..., None, None], vb, np.eye(m))
     statistic = np.einsum("...i,...i->...", beta, np.linalg.solve(vb, beta[..., None])[..., 0])
+    statistic = np.where(spread, statistic, np.where(statistic > 0.0, np.inf, np.nan))[()]
     if fitted.test == "z":
         return statistic, (m, fitted.df), chi2_upper(statistic, m)
     return statistic / m, (m, fitted.df), f_upper(statistic / m, m, fitted.df)
@@ -219,6 +220,8 @@ def subgroups(
     """
     if tau2 not in {"separate", "common"}:
         raise PoolingError(f"tau2: expected separate or common, found {tau2!r}")
+    if np.ndim(yi) != 1:
+        raise PoolingError(f"yi: expected one effect a study, found shape {np.shape(yi)}")
     groups, place = np.unique(np.asarray(by), return_inverse=True)
     if len(place) != np.shape(yi)[-1] or len(groups) < 2:
         raise PoolingError(f"by: expected one of two or more groups a study, found {len(groups)} in {len(place)}")

@@ -175,7 +175,7 @@ def influence(fit: Fit) -> Influence:
     Raises
     ------
     PoolingError
-        If ``fit`` is a batch or keeps only some of its studies.
+        If ``fit`` is a batch, keeps only some of its studies, or has a standard error of zero (knha of equal effects).
 
     Examples
     --------
@@ -187,6 +187,8 @@ def influence(fit: Fit) -> Influence:
     if fit.effects.keep is not None and not fit.effects.keep.all():
         raise PoolingError("influence: expected a fit of all its studies, found one that leaves some out")
     _refuse_batch(fit)
+    if np.any(fit.se == 0.0):
+        raise PoolingError("influence: expected standard errors above zero, found 0: the effects do not differ")
     without, vi = leave_one_out(fit), fit.effects.vi
     x, hat, vb_scaled = _geometry(fit, np.nan_to_num(without.tau2))
     (beta, vb), (beta_del, vb_del) = _as_matrices(fit), _as_matrices(without)
