@@ -6,7 +6,8 @@ arm. For HbA1c both are in percentage points (NGSP) and below zero when HbA1c is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -36,13 +37,13 @@ def mean_changes(evidence: Evidence, protocol: Protocol, question: Question, cor
     change from ``correlation``. vi is SD squared over n.
     """
     levels = select_levels(evidence, protocol, question)
-    made, failed = [], []
+    made, why = [], {}
     for study_id, report in levels.rows.groupby("study_id", sort=False):
         try:
             made.append(_change_of_report(report, question, correlation))
         except DataError as fault:
-            failed.append(_failure(study_id, report, fault))
-    return _selected(made, failed, levels.left_out)
+            why[study_id] = str(fault)
+    return _with_the_rest(made, levels.rows, levels.left_out, why)
 
 
 def mean_differences(
@@ -58,20 +59,18 @@ def mean_differences(
     or with the SE from the printed P value), the difference of final values. Several dose arms are combined before
     they meet their control, so that no control patient counts twice.
     """
-    from dataclasses import replace
-
-    cells = select_levels(evidence, protocol, replace(question, arms="cells"))
-    controls = select_levels(evidence, protocol, replace(question, arms="control"))
+    cells, controls = (select_levels(evidence, protocol, replace(question, arms=a)) for a in ("cells", "control"))
     contrasts = _contrasts(evidence, protocol, question)
-    made, failed = [], []
-    for study_id in sorted({*cells.rows.study_id, *contrasts.study_id} & _controlled(evidence, protocol, question)):
-        parts = [t.rows[t.rows.study_id == study_id] for t in (cells, controls)]
-        printed = contrasts[contrasts.study_id == study_id]
+    controlled = _controlled(evidence, protocol, question)
+    made, why = [], dict.fromkeys({*cells.rows.study_id} - controlled, "no untreated control arm in the report")
+    for study_id in sorted({*cells.rows.study_id, *controls.rows.study_id, *contrasts.study_id} & controlled):
+        parts = [t[t.study_id == study_id] for t in (cells.rows, controls.rows, contrasts)]
         try:
-            made.append(_difference_of_report(evidence, study_id, *parts, printed, question, correlation, tuple(forms)))
+            made.append(_difference_of_report(evidence, study_id, *parts, question, correlation, tuple(forms)))
         except DataError as fault:
-            failed.append(_failure(study_id, parts[0], fault))
-    return _selected(made, failed, _never_twice(cells.left_out, controls.left_out, {m["study_id"] for m in made}))
+            why[study_id] = str(fault)
+    left_out = each_by_its_side(evidence, cells.left_out, controls.left_out, _left_contrasts(contrasts))
+    return _with_the_rest(made, pd.concat([cells.rows, controls.rows]), left_out, why)
 
 
 def _change_of_report(report: pd.DataFrame, question: Question, correlation: float) -> dict:
@@ -150,32 +149,20 @@ def _adjusted(evidence: Evidence, study_id: str, printed: pd.DataFrame, question
 
 
 def _difference_of_changes(cells, controls, printed, question, correlation) -> dict:
-    _both(cells, controls)
-    left, right = (_printed_changes(arms, question) for arms in (cells, controls))
-    difference = left[0].mean - right[0].mean
-    if np.isfinite(left[0].sd) and np.isfinite(right[0].sd):
-        variance, how = _variance_of_difference(left[0], right[0]), "difference of printed changes"
+    cells, controls = _at_one_month(cells[cells.kind == "change"], controls[controls.kind == "change"], question)
+    left, right = (_printed_changes(arms) for arms in (cells, controls))
+    difference = left.mean - right.mean
+    if np.isfinite(left.sd) and np.isfinite(right.sd):
+        variance, how = _variance_of_difference(left, right), "difference of printed changes"
     else:
-        variance, how = (
-            _variance_from_p(left[0], right[0], difference, printed, question),
-            "printed changes, SE from P value",
-        )
-    return _effect(
-        _sides(left[1], right[1]),
-        difference,
-        variance,
-        n=left[0].n,
-        n_control=right[0].n,
-        form="change",
-        detail=how,
-    )
+        variance = _variance_from_p(left, right, difference, printed, question)
+        how = "printed changes, SE from P value"
+    more = {"n": left.n, "n_control": right.n, "form": "change", "detail": how}
+    return _effect(_sides(cells, controls), difference, variance, **more)
 
 
-def _printed_changes(arms: pd.DataFrame, question: Question) -> tuple[MeanSD, pd.DataFrame]:
-    changes = _nearest(arms[arms.kind == "change"], question)
-    if changes.empty:
-        raise DataError("no change is printed")
-    return combine_groups([_change_of_row(row) for _, row in changes.iterrows()]), changes
+def _printed_changes(arms: pd.DataFrame) -> MeanSD:
+    return combine_groups([_change_of_row(row) for _, row in arms.iterrows()])
 
 
 def _change_of_row(row: pd.Series) -> MeanSD:
@@ -195,30 +182,29 @@ def _variance_from_p(
 
 
 def _difference_of_levels(cells: pd.DataFrame, controls: pd.DataFrame, question: Question) -> dict:
-    _both(cells, controls)
-    left, right = (_final(arms, question) for arms in (cells, controls))
-    how = "; ".join(dict.fromkeys(h for h in ("final values", left[0].how, right[0].how) if h))
-    yi, vi = left[0].mean - right[0].mean, _variance_of_difference(left[0], right[0])
-    return _effect(_sides(left[1], right[1]), yi, vi, n=left[0].n, n_control=right[0].n, form="final", detail=how)
+    cells, controls = (rows[(rows.kind == "level") & (rows.months > 0)] for rows in (cells, controls))
+    cells, controls = _at_one_month(cells, controls, question)
+    left, right = (combine_groups([_points(row) for _, row in arms.iterrows()]) for arms in (cells, controls))
+    how = "; ".join(dict.fromkeys(h for h in ("final values", left.how, right.how) if h))
+    yi, vi = left.mean - right.mean, _variance_of_difference(left, right)
+    return _effect(_sides(cells, controls), yi, vi, n=left.n, n_control=right.n, form="final", detail=how)
 
 
-def _final(arms: pd.DataFrame, question: Question) -> tuple[MeanSD, pd.DataFrame]:
-    rows = [_nearest(a[(a.kind == "level") & (a.months > 0)], question) for _, a in arms.groupby("arm_id", sort=False)]
-    rows = [r for r in rows if len(r)]
-    if not rows:
-        raise DataError("no final value in the window")
-    return combine_groups([_points(r.iloc[0]) for r in rows]), pd.concat(rows)
+def _at_one_month(cells: pd.DataFrame, controls: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row an arm, both sides at one month: the nearest that both report, the later of two equally near."""
+    for rows, name in ((cells, "arm with cells"), (controls, "untreated control arm")):
+        if rows.empty:
+            raise DataError(f"no usable figure for the {name}")
+    common = set(cells.months) & set(controls.months)
+    if not common:
+        raise DataError("no month at which both arms are reported")
+    month = min(common, key=lambda m: (abs(m - question.months), -m))
+    return tuple(rows[rows.months == month].drop_duplicates("arm_id") for rows in (cells, controls))
 
 
 def _variance_of_difference(left: MeanSD, right: MeanSD) -> float:
     """Variance of a difference of two independent means, without assuming equal SDs."""
     return left.sd**2 / left.n + right.sd**2 / right.n
-
-
-def _both(cells: pd.DataFrame, controls: pd.DataFrame) -> None:
-    for rows, name in ((cells, "arm with cells"), (controls, "untreated control arm")):
-        if rows.empty:
-            raise DataError(f"no usable figure for the {name}")
 
 
 def _sides(cells: pd.DataFrame, controls: pd.DataFrame) -> pd.DataFrame:
@@ -272,16 +258,38 @@ def _lines(rows: pd.DataFrame) -> str:
     return ";".join(str(x) for x in rows.line)
 
 
-def _failure(study_id: str, report: pd.DataFrame, fault: DataError) -> dict:
-    arms = "+".join(dict.fromkeys(report.arm_id))
-    where = {"months": np.nan, "table": "continuous", "line": _lines(report)}
-    return {"study_id": study_id, "arm_id": arms, **where, "reason": str(fault)}
+def _with_the_rest(
+    made: list[dict], eligible: pd.DataFrame, left_out: pd.DataFrame, why: Mapping[str, str]
+) -> Selected:
+    """The effects, and every row that is in none of them with its reason."""
+    used = {line for m in made if m["form"] != "adjusted" for line in m["line"].split(";")}
+    better = {m["study_id"]: "the adjusted difference is used" for m in made if m["form"] == "adjusted"} | dict(why)
+    rest = eligible[~eligible.line.astype(str).isin(used)]
+    reasons = [better.get(s, "another figure of the report answers better") for s in rest.study_id]
+    rest = rest.assign(reason=reasons).reindex(columns=left_out.columns)
+    parts = [part for part in (left_out, rest) if len(part)]
+    return Selected(pd.DataFrame(made, columns=COLUMNS), pd.concat(parts) if parts else left_out)
 
 
-def _selected(made: list[dict], failed: list[dict], left_out: pd.DataFrame) -> Selected:
-    rows = pd.DataFrame(made, columns=COLUMNS)
-    out = [left_out, pd.DataFrame(failed, columns=left_out.columns)] if failed else [left_out]
-    return Selected(rows, pd.concat([o for o in out if len(o)]) if any(len(o) for o in out) else left_out)
+def each_by_its_side(
+    evidence: Evidence, cells: pd.DataFrame, controls: pd.DataFrame, *more: pd.DataFrame
+) -> pd.DataFrame:
+    """Rows left out: an arm with cells for the reason that it had as such, one without cells as a control."""
+    treated = evidence.arms.set_index(["study_id", "arm_id"]).gets_cells == "yes"
+    parts = []
+    for rows, side in ((cells, True), (controls, False)):
+        is_treated = np.array([treated[key] for key in zip(rows.study_id, rows.arm_id, strict=True)], dtype=bool)
+        parts.append(rows[is_treated == side])
+    parts = [part for part in (*parts, *more) if len(part)]
+    return pd.concat(parts).reset_index(drop=True) if parts else cells.head(0)
+
+
+def _left_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
+    """Reported differences that the handling of an anomaly takes out."""
+    left = contrasts[contrasts.leave != ""]
+    return left.assign(table="contrasts", reason=left.leave)[
+        ["study_id", "arm_id", "months", "table", "line", "reason"]
+    ]
 
 
 def _contrasts(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import expit, logit, ndtri
 
 from cellclaims import meta
-from cellclaims.effects import FORMS, mean_changes, mean_differences
+from cellclaims.effects import FORMS, each_by_its_side, mean_changes, mean_differences
 from cellclaims.handling import joined
 from cellclaims.meta.counts import clopper_pearson
 from cellclaims.protocol import Protocol
@@ -27,6 +27,8 @@ ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
     "events_control n_control yi vi ci_lb ci_ub weight link detail note line"
 ).split()
+#: Why a report with only one of two sides is in no difference.
+NO_PAIR = "no count for both an arm with cells and an untreated one"
 LEFT_OUT_COLUMNS = ["study_id", "arm_id", "months", "table", "line", "reason"]
 
 
@@ -131,9 +133,10 @@ def risk_difference(evidence: Evidence, protocol: Protocol, question: Question, 
         fit = meta.mantel_haenszel("RD", **cells, level=level)
         rows = _risk_differences(rows, *counts, level)
     settings = {"model": "mantel_haenszel", "method": "MH", "test": "z", "level": level, "interval": "normal"}
-    left_out = pd.concat([side.left_out for side in sides]).drop_duplicates(["study_id", "line"])
+    alone = [side.rows[~side.rows.study_id.isin(rows.study_id)].assign(reason=NO_PAIR) for side in sides]
+    left_out = each_by_its_side(evidence, *(side.left_out for side in sides), *alone)
     described = _Described(name, title, question.estimand, "RD", "identity", settings, question)
-    return _pool(evidence, protocol, described, rows, left_out[~left_out.study_id.isin(rows.study_id)], fit)
+    return _pool(evidence, protocol, described, rows, left_out, fit)
 
 
 def without(question: Question, studies: Iterable[str]) -> Question:

@@ -87,7 +87,7 @@ def cannot_fail(n: int, rounding: float) -> bool:
     >>> cannot_fail(508, 1), cannot_fail(30, 1)
     (True, False)
     """
-    steps = np.floor(100 / rounding + 1e-9).astype(int)
+    steps = int(100 / rounding + 1e-9)
     return len(set(_printed(np.arange(n + 1) / n, rounding))) >= steps + 1
 
 
