@@ -45,7 +45,7 @@ def draw(folder: Path) -> tuple[Path, Path]:
         fig = Figure(figsize=(6.8, 2.9), layout="constrained")
         left, right = fig.subplots(1, 2)
         _panel(left, BATCHES, by_batch, "fits in the batch (20 studies)", 1e-6, "1 microsecond a fit")
-        linear = by_k[-1] / STUDIES[-1]
+        linear = by_k[STUDIES.index(1000)] / 1000
         _panel(right, STUDIES, by_k, f"studies in a fit ({FITS_PER_K} fits)", linear, "proportional to the studies")
     alt = (
         "Two panels on logarithmic scales. Left: seconds against the number of fits in a batch, from one fit to "
