@@ -20,7 +20,7 @@ class Sentence(str):
 
 
 def _escape_markdown(text: str) -> str:
-    for mark in "\\`*_[]<>|$":
+    for mark in "\\`*_[]<>|$~":
         text = text.replace(mark, "\\" + mark)
     return text
 

@@ -1,0 +1,497 @@
+"""Numbers into words: rounding once, sentences for every number of reports, and no text that does harm.
+
+Whatever a source prints reaches the reader as text: no tag, no script, no address but a web address.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+from dataclasses import replace
+from html import unescape
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nbconvert.filters import markdown2html
+
+from cellclaims import claims, overview, pools, reporting
+from cellclaims.reporting import results, rounding, tables
+from cellclaims.reporting.tables import Link, table
+from cellclaims.selection import Question
+
+from .made_up_trials import MadeUp, real, rules
+
+ISLETS = Question("insulin_independence", ("T1D",), "islets")
+CELLS = Question("hba1c", ("T2D",), "msc")
+HALVED = Question("insulin_halved_and_hba1c_lt_7", ("T2D",), "any_cells", estimand="most_favourable")
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp; *b* [x](javascript:alert(1)) `c` $d$ |e|"
+
+#: What the table of a reader may consist of.
+TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "a"}
+
+
+# --- pools of every size -----------------------------------------------------------------------------------------
+
+
+def proportion(k):
+    made = MadeUp()
+    for number in range(k):
+        made.study(f"r{number}", first_author=f"Author{number} B").arm(f"r{number}").count(f"r{number}", 3 + number, 20)
+    return pools.proportion(made.evidence(), rules(), ISLETS, "shares", "Made-up shares")
+
+
+def difference(k):
+    made = MadeUp()
+    for number in range(k):
+        made.trial(f"r{number}").contrast(f"r{number}", estimate=-0.9 + 0.2 * number, se=0.2)
+    return pools.difference(made.evidence(), rules(), CELLS, "differences", "Made-up differences")
+
+
+def change(k):
+    made = MadeUp()
+    for number in range(k):
+        made.trial(f"r{number}").change(f"r{number}", -0.9 + 0.2 * number, "cells")
+    return pools.change(made.evidence(), rules(), CELLS, "changes", "Made-up changes")
+
+
+def risk_difference(k):
+    made = MadeUp()
+    for number in range(k):
+        made.trial(f"r{number}")
+        for arm, events in (("cells", 5 + number), ("sham", number)):
+            made.count(f"r{number}", events, 20, arm, definition_id=HALVED.outcome, outcome="composite_primary")
+    return pools.risk_difference(made.evidence(), rules(), HALVED, "risks", "Made-up risks")
+
+
+def without_events(k):
+    made = MadeUp()
+    for number in range(k):
+        made.study(f"r{number}").arm(f"r{number}").count(f"r{number}", 0, 20)
+    return pools.proportion(made.evidence(), rules(), ISLETS, "none", "Made-up nothing")
+
+
+MAKE = [proportion, difference, change, risk_difference, without_events]
+SIZES = [0, 1, 2, 5]
+
+
+@functools.cache
+def pool_of(make, k):
+    return make(k)
+
+
+def texts(pool):
+    """Everything that is said of a pool."""
+    shown = [
+        reporting.reports_of_pool(pool),
+        reporting.left_out(pool),
+        reporting.reasons_left_out(pool),
+        reporting.pooled_table([pool], "Pools"),
+    ]
+    yield from (text for one in shown for text in (repr(one), one._repr_html_()))
+    yield reporting.pooled_sentence(pool, "made-up outcome")
+    yield reporting.heterogeneity(pool)
+    yield reporting.forest_alt([pool], "A forest plot")
+    yield reporting.matters(pool, rules())
+    yield from (str(value) for value in reporting.choices({"a choice": pool}).to_dict("records"))
+
+
+NO_NUMBER = re.compile(r"\b(nan|inf|None|NaT)\b|<NA>")
+
+
+@pytest.mark.parametrize("k", SIZES)
+@pytest.mark.parametrize("make", MAKE)
+def test_nothing_that_is_said_of_a_pool_holds_a_number_that_is_none(make, k):
+    for text in texts(pool_of(make, k)):
+        assert not NO_NUMBER.search(text), text
+
+
+@pytest.mark.parametrize("k", SIZES)
+@pytest.mark.parametrize("make", MAKE)
+def test_a_pool_shows_its_k_wherever_it_is_shown(make, k):
+    pool = pool_of(make, k)
+    assert f"k = {k}" in repr(reporting.reports_of_pool(pool))
+    assert repr(reporting.pooled_table([pool], "Pools")).splitlines()[-1].split()[2] == str(k)
+    words = {0: "no report", 1: "one report"}.get(k, f"{k} reports")
+    assert words in reporting.pooled_sentence(pool, "made-up outcome")
+    assert words in reporting.forest_alt([pool], "A forest plot")
+
+
+# --- sentences for k = 0, 1, 2 and 5 -----------------------------------------------------------------------------
+
+
+def said(make, k, unit=""):
+    return reporting.pooled_sentence(pool_of(make, k), "made-up outcome", unit)
+
+
+def test_no_report_is_said_to_be_none():
+    assert said(proportion, 0) == said(difference, 0) == "Made-up outcome: no report answers this question."
+
+
+def test_one_report_is_shown_by_name_and_not_pooled():
+    assert said(proportion, 1) == (
+        "Made-up outcome: one report (Author0 2020, 3 of 20 patients) with 15.0 % (3.2 % to 37.9 %); shown, not pooled."
+    )
+    assert said(difference, 1, "points") == (
+        "Made-up outcome: one report (Invented 2020, 40 patients) "
+        "with −0.90 points (−1.29 to −0.51 points); shown, not pooled."
+    )
+
+
+def test_two_reports_are_few_and_predict_nothing():
+    sentence = said(proportion, 2)
+    assert "2 reports, 7 of 40 patients" in sentence
+    assert sentence.endswith(
+        "A new clinic's result cannot be predicted from so few reports. Few reports: read with care."
+    )
+
+
+def test_five_reports_say_what_a_new_clinic_may_show():
+    pool, sentence = pool_of(difference, 5), said(difference, 5, "points")
+    low, high = (rounding.number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
+    assert f"true value would lie between {low} and {high} points (95 % prediction interval)" in sentence
+    assert "Few reports" not in sentence and "5 reports, 200 patients" in sentence
+
+
+def test_the_interval_of_a_sentence_is_that_of_the_fit():
+    pool, sentence = pool_of(proportion, 5), said(proportion, 5)
+    low, high = (rounding.percent(pool.back(x)) for x in (pool.fit.ci_lb, pool.fit.ci_ub))
+    assert f"(95 % interval {low} to {high}; 5 reports, 25 of 100 patients)" in sentence
+
+
+def test_heterogeneity_needs_two_reports():
+    assert reporting.heterogeneity(pool_of(difference, 1)) == reporting.heterogeneity(pool_of(difference, 0)) == ""
+    assert reporting.heterogeneity(pool_of(difference, 5)).endswith("(k = 5).")
+
+
+@pytest.mark.parametrize(
+    ("estimate", "words"),
+    [
+        (-1.5, "lies beyond 0.5 points"),
+        (-0.1, "lies short of 0.5 points"),
+        (-0.6, "holds both less and more than 0.5 points"),
+    ],
+)
+def test_whether_a_difference_matters_is_read_from_its_interval(estimate, words):
+    made = MadeUp().trial("one").contrast("one", estimate=estimate, se=0.1)
+    pool = pools.difference(made.evidence(), rules(), CELLS, "one", "")
+    assert words in reporting.matters(pool, rules())
+
+
+def test_parts_of_a_paragraph_that_say_nothing_drop_out():
+    assert str(reporting.say("One.", "", "Two.")) == "One. Two."
+
+
+# --- rounding ----------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(-1e6, 1e6), st.integers(0, 4))
+def test_a_number_is_the_nearest_with_so_many_digits(value, decimals):
+    shown = rounding.number(value, decimals)
+    back = float(shown.replace("−", "-").replace(" ", "").replace("\N{NARROW NO-BREAK SPACE}", "").replace("\xa0", ""))
+    assert abs(back - value) <= 0.5 * 10**-decimals * (1 + 1e-9)
+    assert len(shown.partition(".")[2]) == decimals
+    assert "-" not in shown
+    assert not shown.startswith("−") or shown.strip("−0.") != ""  # no negative zero
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        (rounding.number(-0.664), "−0.66"),
+        (rounding.number(-0.004), "0.00"),
+        (rounding.number(0.0), "0.00"),
+        (rounding.number(2.675, 1), "2.7"),
+        (rounding.number(9999, 0), "9999"),
+        (rounding.number(math.nan), "–"),
+        (rounding.number(math.inf), "∞"),
+        (rounding.number(-math.inf), "−∞"),
+        (rounding.percent(0.0625, 2), "6.25 %"),
+        (rounding.percent(1.0, 0), "100 %"),
+        (rounding.percent(math.nan), "–"),
+        (rounding.interval(-1.131, 0.19), "−1.13 to 0.19"),
+        (rounding.p_value(0.0312), "p = 0.031"),
+        (rounding.p_value(0.0999), "p = 0.100"),
+        (rounding.p_value(0.436), "p = 0.44"),
+        (rounding.p_value(0.0), "p < 0.001"),
+        (rounding.p_value(math.nan), "p –"),
+    ],
+)
+def test_numbers_as_they_are_printed(shown, expected):
+    assert shown == expected
+
+
+def test_a_result_is_rounded_in_words_only():
+    pool = pool_of(difference, 5)
+    record = results.record("made_up", pool)
+    assert record["result"]["beta"] == float(pool.fit.beta)
+    assert [row["yi"] for row in record["rows"]] == pool.rows.yi.tolist()
+
+
+# --- text that does no harm --------------------------------------------------------------------------------------
+
+
+class Seen(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.attributes, self.text = set(), [], ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.attributes += attributes
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def harmless(page):
+    """Only the tags of a table, only links to web addresses, no attribute that acts."""
+    seen = Seen(page)
+    assert seen.tags <= TAGS, seen.tags
+    for name, value in seen.attributes:
+        assert name in ("class", "scope", "style", "href"), name
+        assert name != "href" or value.startswith(("https://", "http://")), value
+    return seen
+
+
+def hostile_pool():
+    """A report whose every text is hostile, beside one that is left out."""
+    made = MadeUp().study("bad", title=HOSTILE, first_author=HOSTILE, registry_id=HOSTILE, doi='10.1/x"><script>')
+    made.arm("bad", description=HOSTILE).count("bad", 3, 10, definition=HOSTILE, note=HOSTILE)
+    made.handle("a01", "flag", study_id="bad", reason=HOSTILE).study("worse", population="T2D").arm("worse")
+    made.count("worse", 3, 10).handle("a02", "leave_out", study_id="worse", reason=HOSTILE)
+    made.rows["sources"][0]["url"] = "javascript:alert(1)"
+    return made
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda evidence, pool: reporting.reports_of_pool(pool),
+        lambda evidence, pool: reporting.left_out(pool),
+        lambda evidence, pool: reporting.reasons_left_out(pool),
+        lambda evidence, pool: reporting.pooled_table([pool], HOSTILE),
+        lambda evidence, pool: reporting.studies(
+            overview.described(evidence, rules()).assign(registry_id=HOSTILE), HOSTILE
+        ),
+        lambda evidence, pool: reporting.registered(evidence, ["bad"]),
+        lambda evidence, pool: table(pd.DataFrame({HOSTILE: [HOSTILE]}), HOSTILE),
+    ],
+    ids=["reports", "left out", "reasons", "pools", "studies", "registered", "any table"],
+)
+def test_hostile_text_reaches_the_reader_as_text(show):
+    evidence = hostile_pool().evidence()
+    pool = pools.proportion(evidence, rules(), ISLETS, "name", HOSTILE)
+    seen = harmless(show(evidence, pool)._repr_html_())
+    assert "script" not in seen.tags and "img" not in seen.tags
+
+
+def test_hostile_text_is_shown_whole():
+    seen = harmless(table(pd.DataFrame({"text": [HOSTILE]}), "Caption")._repr_html_())
+    assert HOSTILE in seen.text
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        " javascript:alert(1)",
+        "data:text/html,x",
+        "//evil.example",
+        "",
+        "vbscript:x",
+    ],
+)
+def test_an_address_that_is_no_web_address_is_words(address):
+    assert Link("Words & more", address).html() == "Words &amp; more"
+
+
+def test_a_web_address_is_a_link_and_cannot_break_out_of_it():
+    seen = harmless(Link("<b>", 'https://example.org/"onmouseover="alert(1)').html())
+    assert dict(seen.attributes) == {"href": 'https://example.org/"onmouseover="alert(1)'}
+    assert seen.text == "<b>"
+
+
+def as_shown(sentence):
+    """A sentence as a notebook renders it: tags and text."""
+    page = markdown2html(sentence._repr_markdown_())
+    return Seen(page).tags, unescape(re.sub(r"<[^>]+>", "", page)).strip()
+
+
+def test_a_hostile_sentence_reaches_the_reader_as_text():
+    tags, text = as_shown(reporting.say(f"Report {HOSTILE}."))
+    assert tags == {"p"}
+    assert text == f"Report {HOSTILE}.".replace("&amp;", "&")  # Markdown reads entities; they are text, too
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="&"), max_size=30))
+def test_no_mark_of_a_sentence_is_read_as_markup(text):
+    tags, shown = as_shown(reporting.say(f"Report {text} here."))
+    assert tags == {"p"}
+    assert shown == f"Report {text} here."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "~~a~~",
+        "==a==",
+        "https://example.org",
+        "www.example.org",
+        "a@example.org",
+        "![a](b)",
+        "[a][b]",
+        "a^b^",
+        ":tag:",
+        "$$a$$",
+    ],
+)
+def test_marks_of_markdown_dialects_are_text_in_a_sentence(text):
+    tags, shown = as_shown(reporting.say(f"Report {text} here."))
+    assert shown == f"Report {text} here."
+    assert tags <= {"p", "a"}  # an address may become a link to itself
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_says_the_same_as_text_and_as_html():
+    made = table(
+        pd.DataFrame({"report": [Link("Zang 2022", "https://example.org")], "n": [20.0], "x": [math.nan]}), "Two"
+    )
+    assert repr(made).splitlines() == ["Two", "", "report      n  x", "---------  --  -", "Zang 2022  20  –"]
+    seen = harmless(made._repr_html_())
+    assert seen.text == "TworeportnxZang 202220–"
+
+
+def test_numbers_stand_to_the_right_and_words_to_the_left():
+    made = table(pd.DataFrame({"word": ["a"], "number": [1.0]}), "Two")
+    assert made.right == {1}
+    assert made._repr_html_().count("text-align:right") == 2
+
+
+def test_columns_are_chosen_and_named():
+    made = table(pd.DataFrame({"study_id": ["one"], "hidden": ["x"]}), "One", {"study_id": "report"})
+    assert made.header == ("report",) and "hidden" not in repr(made)
+    assert table(pd.DataFrame({"study_id": ["one"]}), "One").header == ("study id",)
+
+
+def test_long_text_is_cut_in_plain_text_only():
+    made = table(pd.DataFrame({"text": ["word " * 40]}), "Long")
+    assert max(map(len, repr(made).splitlines())) <= tables.TEXT_WIDTH
+    assert "word " * 39 in made._repr_html_()
+
+
+def test_a_report_shows_its_count_weight_and_every_flag():
+    made = MadeUp().study("one", first_author="Zang L", year=2022.0).arm("one", n=30).count("one", 5)
+    made.handle("a01", "flag", study_id="one", reason="odd")
+    shown = reporting.reports_of_pool(pools.proportion(made.evidence(), rules(), ISLETS, "", "")).cells[0]
+    assert [str(cell) for cell in shown[:2]] == ["Zang 2022", "single arm"]
+    assert "5/30" in shown and "100.0 %" in shown
+    assert shown[-1] == "a01: odd; n not printed at this time: 30 enrolled stand in"
+
+
+def test_every_row_left_out_stands_in_the_table_with_its_reason():
+    pool = pools.proportion(real(), rules(), ISLETS, "", "")
+    shown = reporting.left_out(pool)
+    assert len(shown.cells) == len(pool.left_out)
+    assert all(cells[-1] == reason for cells, reason in zip(shown.cells, pool.left_out.reason, strict=True))
+    counted = reporting.reasons_left_out(pool)
+    assert sum(int(cells[1]) for cells in counted.cells) == len(pool.left_out)
+
+
+# --- what is recorded --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("k", SIZES)
+@pytest.mark.parametrize("make", MAKE)
+def test_a_record_is_json_and_holds_null_where_there_is_no_number(make, k):
+    record = results.record("made_up", pool_of(make, k))
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record["result"]["k"] == len(record["rows"]) == k
+    if k == 0:
+        assert {record["result"][name] for name in ("beta", "se", "ci_lb", "pi_lb", "tau2")} == {None}
+
+
+def test_results_are_written_whole_and_a_name_stands_once(tmp_path):
+    book = reporting.Results("02_made_up", tmp_path / "reports")
+    book.add(pool_of(proportion, 2), pool_of(difference, 2))
+    with pytest.raises(ValueError, match="'shares' again"):
+        book.add(pool_of(proportion, 1))
+    assert book.write() == "2 pools recorded in 02_made_up.json"
+    (path,) = (tmp_path / "reports").iterdir()
+    assert [record["pool"] for record in json.loads(path.read_text())] == ["shares", "differences"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (math.nan, None),
+        (math.inf, None),
+        (np.float64(1.5), 1.5),
+        (np.int64(3), 3),
+        (("a", math.nan), ["a", None]),
+        ("x", "x"),
+    ],
+)
+def test_a_value_becomes_what_json_knows(value, expected):
+    assert results.plain(value) == expected
+
+
+# --- the evidence in words ---------------------------------------------------------------------------------------
+
+
+def test_no_table_of_the_evidence_holds_a_number_that_is_none():
+    shown = [
+        reporting.anomalies(real()),
+        reporting.thresholds(real()),
+        reporting.definitions(real(), rules(), "T2D", "any_cells"),
+        reporting.registered(real(), claims.own_trials(real())),
+        reporting.pooled_elsewhere(real(), "hba1c").table,
+        reporting.protocol_outcomes(rules()),
+        reporting.protocol_verdicts(rules()),
+    ]
+    for one in shown:
+        assert not NO_NUMBER.search(repr(one)), one.caption
+        harmless(one._repr_html_())
+        assert one.cells
+
+
+def test_the_misprints_of_other_reviews_are_set_right_and_flagged():
+    rows = real().pooled_elsewhere
+    for review, limit in (("diabther2019", "ci_high"), ("fei2022", "ci_low")):
+        printed = rows[rows.review_id == review]
+        assert (printed[limit] > 0).any()  # the sign that the source prints
+    shown = repr(reporting.pooled_elsewhere(real(), "hba1c").table)
+    assert "−1.18 (−1.40 to −0.95)" in shown and "−0.51 (−0.70 to −0.32)" in shown
+
+
+def test_advertised_figures_are_told_apart_from_published_ones():
+    entries = [e for e in claims.advertised_rates(real(), rules()) if e.claim_id.endswith("2016")]
+    headline = str(reporting.claims_headline(entries))
+    assert headline.count("advertised") == headline.count("published") == len(entries)
+    for entry in entries:
+        assert entry.verdict in headline
+    assert not NO_NUMBER.search(headline + repr(reporting.claims_table(entries)))
+
+
+def test_a_claim_without_any_report_is_told_so():
+    entry = next(e for e in claims.advertised_rates(real(), rules()) if e.claim_id == "stop_all_2016")
+    nothing = replace(entry, k=0, pooled=None, ci_lb=None, ci_ub=None, p_mean_ge=None, unit=None, control=None)
+    assert "published no report" in str(reporting.claims_headline([nothing]))
+    assert not NO_NUMBER.search(repr(reporting.claims_table([nothing])))
+
+
+def test_a_probability_is_never_printed_as_certain():
+    entry = next(e for e in claims.advertised_rates(real(), rules()) if e.claim_id == "stop_all_2016")
+    shown = repr(reporting.claims_table([replace(entry, p_mean_ge=1e-9), replace(entry, p_mean_ge=1 - 1e-9)]))
+    assert "under 0.1 %" in shown and "over 99.9 %" in shown
