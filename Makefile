@@ -24,7 +24,7 @@ PIP       := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: help review test check lab notebooks browser lock clean environment missing
+.PHONY: bench help review test check lab notebooks browser lock clean environment missing
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 notebooks: review  ## take over executed notebooks and the answer of the README (what is committed)
 	cp -p $(NOTEBOOKS:notebooks/%=reports/%) notebooks/
 	$(BIN)/cellclaims answer README.md
+
+bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, where they are installed
+	$(BIN)/python benchmarks/engine.py
 
 browser: review $(VENV)/installed-browser  ## open every report in Chromium: no request, no error (needs Chromium)
 	$(BIN)/python -m pytest -m browser
