@@ -13,7 +13,7 @@ from cellclaims.pools import Pool, label
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.sentences import reports_of
 from cellclaims.reporting.tables import value_words
-from cellclaims.selection import Question, series
+from cellclaims.selection import Question, benchmarks, series
 from cellclaims.tables import Evidence
 
 
@@ -100,14 +100,24 @@ def durability(evidence: Evidence, protocol: Protocol, question: Question, pools
 
 
 def _curves(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
-    """Actuarial percentages over all recipients of a report (subgroups by arm are left to its table)."""
+    """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
+
+    Subgroups by arm are left to the report's own table.
+    """
     studies = evidence.studies[evidence.studies.diabetes_type.isin(question.population)]
     mine = set(studies.study_id[studies.intervention_class.isin(protocol.classes(question.product))])
     rows = evidence.survival[(evidence.survival.outcome == question.outcome) & evidence.survival.study_id.isin(mine)]
-    rows = rows[(rows.arm_id == "all") & (rows.months > 0)]
+    actuarial = _beside(evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
+    printed = benchmarks(evidence, protocol, question)
+    printed = printed[printed.study_id.isin(mine) & printed.months.notna() & printed.percent.notna()]
+    return pd.concat([actuarial, _beside(evidence, printed.assign(ci_low=np.nan, ci_high=np.nan), "registry")])
+
+
+def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Printed percentages as lines of the durability figure that stand apart from the reports."""
     return pd.DataFrame(
         {
-            "report": [f"{label(evidence, s)} (actuarial)" for s in rows.study_id],
+            "report": [f"{label(evidence, s)} ({kind})" for s in rows.study_id],
             "kind": "registry",
             "months": rows.months,
             "percent": rows.percent,
