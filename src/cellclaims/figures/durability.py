@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: What each kind is called in the key, and how its markers and lines are drawn.
 LOOKS: dict[str, tuple[str, dict[str, object]]] = {
     "report": (
-        "one report: status at the month, with its interval",
+        "one report: status at the month",
         {"color": BLUE, "marker": "s", "ms": 3.6, "mec": "white", "mew": 0.4, "lw": 0.8, "ls": "-"},
     ),
     "registry": (
@@ -41,7 +41,7 @@ EDGE, LEFT, PLOT, APART = 0.1, 0.75, (5.2, 3.8), 0.16
 
 #: Months by which reports of one month are set apart, so that their intervals can be told apart, and the most
 #: that all of them may spread; months by which a registry stands right of the pooled value.
-ASIDE, SPREAD, BESIDE = 0.7, 7.0, 2.2
+ASIDE, SPREAD, BESIDE = 0.2, 2.0, 2.2
 
 #: A report that was followed for at least so many months gets its name beside the plot; registries always do.
 NAMED_FROM = 48.0

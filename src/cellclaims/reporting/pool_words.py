@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from cellclaims.meta.counts import clopper_pearson
 from cellclaims.overview import DESIGNS
 from cellclaims.pools import Pool, label
 from cellclaims.protocol import Protocol
@@ -83,17 +82,19 @@ def _shown(pool: Pool, value: float) -> float:
 
 
 def durability(evidence: Evidence, protocol: Protocol, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
-    """Reports by month, actuarial percentages, and the pools at their months: the table of the durability figure."""
+    """Reports by month, what registries and curves print, and the pools at their months, for the durability figure.
+
+    Single reports stand without their intervals, which would hide the points; their forest plot has them.
+    """
     rows = series(evidence, protocol, question)
-    low, high = clopper_pearson(rows.events.to_numpy(float), rows.n.to_numpy(float), 0.95)
     reports = pd.DataFrame(
         {
             "report": [label(evidence, s) for s in rows.study_id],
             "kind": "report",
             "months": rows.months,
             "percent": 100 * rows.events / rows.n,
-            "ci_lb": 100 * low,
-            "ci_ub": 100 * high,
+            "ci_lb": np.nan,
+            "ci_ub": np.nan,
         }
     )
     return pd.concat([reports, _curves(evidence, protocol, question), _pooled(pools)], ignore_index=True)
