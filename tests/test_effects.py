@@ -77,6 +77,13 @@ def test_changes_with_their_sd_come_before_final_values():
     assert effect.vi == pytest.approx(0.9**2 / 20 + 0.8**2 / 24, rel=EXACT)
 
 
+def test_how_the_sd_of_a_printed_change_was_found_is_recorded():
+    made = MadeUp().trial("one").change("one", -1.4, "cells", dispersion_type="se", dispersion_low=0.2)
+    effect = only(differences(made.change("one", -0.5, "sham")))
+    assert effect.detail == "difference of printed changes; SD from SE"
+    assert effect.vi == pytest.approx(0.2**2 + 1.0**2 / 20)
+
+
 def test_final_values_come_last():
     effect = only(differences(finals()))
     assert (effect.form, effect.detail) == ("final", "final values")

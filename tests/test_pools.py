@@ -252,6 +252,17 @@ def test_a_report_without_a_control_gives_no_risk_difference():
     assert "alone" in set(pool.left_out.study_id)
 
 
+def test_a_report_of_several_arms_that_shares_its_patients_is_left_out_with_its_reason():
+    made = controlled((9, 45, 2, 44))
+    made.study("again", "T2D", "msc", "rct", cohorts=("r0",)).arm("again", "sham", "sham")
+    for arm in ("low", "high"):
+        made.arm("again", arm).count("again", 3, 10, arm, definition_id=BOTH.outcome, timing="ever")
+    pool = risk_difference(made.count("again", 1, 10, "sham", definition_id=BOTH.outcome, timing="ever"))
+    assert pool.rows.study_id.tolist() == ["r0"]
+    assert set(pool.left_out.arm_id) == {"low+high", "sham"}
+    assert pool.left_out.reason.str.startswith("shares patients (r0) with r0").all()
+
+
 def test_an_arm_on_another_treatment_is_no_control_of_a_risk_difference():
     made = controlled(*TABLES[:1])
     made.study("rival", "T2D", "msc", "rct").arm("rival", "cells").arm("rival", "drug", "other_treatment")
@@ -266,11 +277,28 @@ def lines(frame):
 
 def test_every_row_of_the_outcome_is_in_the_risk_difference_or_left_out():
     pool = pools.risk_difference(real(), rules(), BOTH, "name", "title")
-    binary = real().binary
-    mine = binary[binary.definition_id == BOTH.outcome]
-    controls = mine[mine.study_id.isin(pool.rows.study_id) & ~mine.index.isin(lines(pool.rows) + lines(pool.left_out))]
-    assert controls[["study_id", "n"]].to_numpy().tolist() == pool.rows[["study_id", "n_control"]].to_numpy().tolist()
-    assert set(mine.index) == {*lines(pool.rows), *lines(pool.left_out), *controls.index}
+    everything = real().binary.index[real().binary.definition_id == BOTH.outcome]
+    assert sorted(lines(pool.rows) + lines(pool.left_out)) == list(everything)
+
+
+def test_a_risk_difference_names_the_rows_and_sources_of_both_sides():
+    made = controlled(*TABLES[:1]).add("sources", source_id="s_other", study_id="r0", kind="abstract")
+    made.rows["binary"][1]["source_id"] = "s_other"
+    row = risk_difference(made).rows.iloc[0]
+    assert (row.arm_id, row.line, row.source_id) == ("cells v sham", "2;3", "s_r0;s_other")
+
+
+@pytest.mark.parametrize(
+    ("cells", "control"),
+    [({"timing": "ever"}, {"timing": "at_month"}), ({"timing": "at_month"}, {"timing": "at_month", "months": 6})],
+    ids=["ever against a month", "another month"],
+)
+def test_two_sides_that_are_counted_differently_are_no_difference(cells, control):
+    made = MadeUp().trial("one")
+    for arm, how in (("cells", cells), ("sham", control)):
+        made.count("one", 5, 20, arm, outcome="composite_primary", definition_id=BOTH.outcome, **how)
+    pool = risk_difference(made)
+    assert (pool.k, sorted(lines(pool.left_out))) == (0, [2, 3])
 
 
 def test_a_count_of_a_used_report_that_another_one_answers_better_is_left_out_with_a_reason():

@@ -523,5 +523,12 @@ def test_a_series_holds_every_month_of_every_report_with_arms_together():
     assert list(zip(rows.months, rows.events, rows.n, strict=True)) == [(12, 12, 30), (24, 12, 30)]
 
 
+def test_in_a_series_a_part_stands_in_at_the_months_where_the_whole_has_no_count():
+    made = whole_and_part()  # the part at 12 months
+    made.count("one", 12, 30, "whole").count("one", 4, 10, "part", months=24)
+    rows = series(made.evidence(), rules(), ISLETS)
+    assert list(zip(rows.months, rows.events, rows.n, strict=True)) == [(12, 12, 30), (24, 4, 10)]
+
+
 def test_a_series_without_rows_is_empty():
     assert series(reports("one").evidence(), rules(), replace(ISLETS, product="msc")).empty

@@ -153,10 +153,11 @@ def _difference_of_changes(cells, controls, printed, question, correlation) -> d
     left, right = (_printed_changes(arms) for arms in (cells, controls))
     difference = left.mean - right.mean
     if np.isfinite(left.sd) and np.isfinite(right.sd):
-        variance, how = _variance_of_difference(left, right), "difference of printed changes"
+        variance, lead = _variance_of_difference(left, right), "difference of printed changes"
     else:
         variance = _variance_from_p(left, right, difference, printed, question)
-        how = "printed changes, SE from P value"
+        lead = "printed changes, SE from P value"
+    how = "; ".join(dict.fromkeys(h for h in (lead, left.how, right.how) if h))
     more = {"n": left.n, "n_control": right.n, "form": "change", "detail": how}
     return _effect(_sides(cells, controls), difference, variance, **more)
 
@@ -278,7 +279,8 @@ def each_by_its_side(
     treated = evidence.arms.set_index(["study_id", "arm_id"]).gets_cells == "yes"
     parts = []
     for rows, side in ((cells, True), (controls, False)):
-        is_treated = np.array([treated[key] for key in zip(rows.study_id, rows.arm_id, strict=True)], dtype=bool)
+        first_arms = zip(rows.study_id, rows.arm_id.str.split("+").str[0], strict=True)
+        is_treated = np.array([treated[key] for key in first_arms], dtype=bool)
         parts.append(rows[is_treated == side])
     parts = [part for part in (*parts, *more) if len(part)]
     return pd.concat(parts).reset_index(drop=True) if parts else cells.head(0)
@@ -320,12 +322,3 @@ def _controlled(evidence: Evidence, protocol: Protocol, question: Question) -> s
     if question.designs:
         studies = studies[studies.design.isin(question.designs)]
     return set(arms.study_id) & set(studies.study_id)
-
-
-def _never_twice(cells: pd.DataFrame, controls: pd.DataFrame, used: set[str]) -> pd.DataFrame:
-    """Rows left out of either side, without "arm without cells" for an arm that serves as the control."""
-    serves = ~cells.reason.isin(["arm without cells"])
-    other = ~controls.reason.str.startswith("no untreated control arm")
-    parts = [p for p in (cells[serves], controls[other]) if len(p)]
-    both = pd.concat(parts).drop_duplicates(["study_id", "line"]) if parts else cells
-    return both.reset_index(drop=True)

@@ -236,13 +236,19 @@ def _information(events: np.ndarray, n: np.ndarray, fit: Any) -> np.ndarray:
 
 
 def _with_control(cells: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
-    """Reports that have both sides; the control's counts beside the cells'."""
+    """Reports that count both sides in the same way at the same time; the control's counts beside the cells'."""
     if cells.empty or control.empty:
         return cells.head(0).assign(events_control=np.nan, n_control=np.nan)
-    other = control.set_index("study_id")[["events", "n", "arm_id", "flag"]].add_suffix("_control")
-    both = cells.join(other, on="study_id", how="inner").reset_index(drop=True)
-    flags = [joined(a, b) for a, b in zip(both.flag, both.flag_control, strict=True)]
-    return both.assign(arm_id=both.arm_id + " v " + both.arm_id_control, flag=flags)
+    columns = ["events", "n", "arm_id", "source_id", "line", "flag", "timing", "months"]
+    both = cells.join(control.set_index("study_id")[columns].add_suffix("_control"), on="study_id", how="inner")
+    same_month = (both.months == both.months_control) | (both.months.isna() & both.months_control.isna())
+    both = both[(both.timing == both.timing_control) & same_month].reset_index(drop=True)
+    return both.assign(
+        arm_id=both.arm_id + " v " + both.arm_id_control,
+        source_id=[";".join(dict.fromkeys(ids)) for ids in zip(both.source_id, both.source_id_control, strict=True)],
+        line=[f"{a};{b}" for a, b in zip(both.line, both.line_control, strict=True)],
+        flag=[joined(a, b) for a, b in zip(both.flag, both.flag_control, strict=True)],
+    )
 
 
 def _risk_differences(

@@ -23,7 +23,6 @@ from cellclaims.protocol import Protocol
 from cellclaims.report_rows import (
     FAVOURABLE,
     answer,
-    best_of_arms,
     by_report,
     fullness,
     in_a_whole,
@@ -146,14 +145,14 @@ def series(evidence: Evidence, protocol: Protocol, question: Question) -> pd.Dat
     question = question.at(protocol)
     rows = _described(evidence, protocol, question, "binary")
     rows = rows[(rows.definition_id == question.outcome) & (rows.timing == "at_month") & rows.months.notna()]
-    kept, _ = _apply(rows, [*_eligibility(protocol, question), _counted, _assumed(question), _part_of_a_whole])
+    kept, _ = _apply(rows, [*_eligibility(protocol, question), _counted, _assumed(question)])
     if kept.empty:
         return kept
     months = []
     for (_, month), group in kept.groupby(["study_id", "months"], sort=True):
         (report,) = by_report(group).values()
-        best = best_of_arms(report, question.estimand, month)
-        months.append(_summed(group.loc[[row.place for row in best]]))
+        counted, _ = answer(report, "at_month", month)
+        months.append(_summed(group.loc[[row.place for row in counted]]))
     return pd.DataFrame(months).reset_index(drop=True)
 
 
