@@ -154,6 +154,52 @@ def rivals(height: np.ndarray, modes: np.ndarray) -> bool:
     return min(height[first], height[last]) - valley > 0.1 and abs(height[first] - height[last]) < 4.0
 
 
+#: Sets whose likelihood falls from zero on, turns, and is highest at a mode before ``t + v_min`` has tripled.
+HIDDEN = [
+    ("ML", [2.85614596, 0.53550336], [-3.89522253, -0.35689121]),
+    ("ML", [1.70058997, 2.51016804, 0.54815427], [10.46921475, 5.45698185, 8.74041116]),
+    ("REML", [0.5952692, 0.57267663, 2.1053003, 2.96297326], [-0.07423845, 0.2914427, 2.72708597, -2.91206937]),
+]
+
+
+@pytest.mark.parametrize(("method", "vi", "yi"), HIDDEN)
+def test_a_mode_between_two_points_of_the_coarse_grid_is_found(method, vi, yi):
+    """A batch looks at fewer points than a single fit; both must find the same."""
+    alone, among = meta.fit(yi, vi, method=method), meta.fit([yi, yi[::-1]], [vi, vi[::-1]], method=method)
+    grid = np.linspace(0.0, 5.0, 100_001)
+    best = grid[likelihood(np.array(yi), np.array(vi), grid, method == "REML").argmax()]
+    assert best > 0.0 and alone.tau2 == pytest.approx(best, abs=1e-4)
+    assert among.tau2 == pytest.approx(alone.tau2, rel=1e-10)
+    assert alone.flagged(meta.Flag.SEVERAL_MODES) and among.flagged(meta.Flag.SEVERAL_MODES).all()
+
+
+@pytest.mark.parametrize("method", ["ML", "REML"])
+@pytest.mark.parametrize("k", [3, 5, 8])
+def test_no_mode_is_overlooked_in_a_batch(k, method):
+    """2,000 sets with heavy tails and variances over four orders of magnitude, many with two modes or more."""
+    rng = np.random.default_rng(20240505 + k)
+    vi = 10.0 ** rng.uniform(-2.0, 2.0, size=(2000, k))
+    yi = rng.standard_t(1.5, size=vi.shape) * np.sqrt(vi) * 10.0 ** rng.uniform(-0.5, 1.5, size=(2000, 1))
+    pooled = meta.fit(yi, vi, method=method)
+    assert pooled.flagged(meta.Flag.SEVERAL_MODES).sum() > 10
+    reach = 10.0 * (np.ptp(yi, axis=1) ** 2 + vi.max(axis=1))
+    points = np.concatenate([np.zeros((1, 2000)), vi.min(axis=1) * 1e-3 * (reach / vi.min(axis=1) * 1e3) ** RAMP])
+    best = np.max([batch_likelihood(yi, vi, t, method == "REML") for t in points], axis=0)
+    found = batch_likelihood(yi, vi, pooled.tau2, method == "REML")
+    assert (found >= best - 1e-9 * (1.0 + np.abs(best))).all()
+
+
+RAMP = np.linspace(0.0, 1.0, 250)[:, None]
+
+
+def batch_likelihood(yi: np.ndarray, vi: np.ndarray, tau2: np.ndarray, restricted: bool) -> np.ndarray:
+    """Twice the log-likelihood of each set at its own tau2, from its definition."""
+    w = 1.0 / (vi + tau2[:, None])
+    r = yi - (w * yi).sum(axis=1, keepdims=True) / w.sum(axis=1, keepdims=True)
+    height = np.log(w).sum(axis=1) - (w * r**2).sum(axis=1)
+    return height - np.log(w.sum(axis=1)) if restricted else height
+
+
 def test_extreme_sets_are_solved_too():
     """Variances from 1e-12 to 1e12 within one set, effects far apart or equal: always a number, always its flag."""
     rng = np.random.default_rng(20240503)
