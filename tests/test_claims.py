@@ -206,6 +206,12 @@ def test_the_own_trial_is_in_no_counterpart_of_the_real_claims():
         assert "liu2014" not in {study["study_id"] for study in entry.studies}
 
 
+def test_better_control_is_answered_by_randomised_reports():
+    """Randomised and not are never one pool by default."""
+    claim = next(c for c in real().claims.itertuples() if c.claim_id == "better_control")
+    assert rates.question_of(real(), claim, rates.plan_of(rules(), claim)).designs == ("rct",)
+
+
 # --- what an entry holds -----------------------------------------------------------------------------------------
 
 
