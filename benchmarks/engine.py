@@ -52,7 +52,8 @@ def written(time: float | str) -> str:
         return time
     for unit, factor in (("h", 1 / 3600), ("s", 1.0), ("ms", 1e3)):
         if time * factor >= 0.995 or (unit == "s" and time >= 0.0995):
-            return f"{time * factor:.3g} {unit}"
+            number = time * factor
+            return f"{number:,.0f} {unit}" if number >= 100 else f"{number:.3g} {unit}"
     return f"{time * 1e3:.2g} ms"
 
 
