@@ -1,5 +1,30 @@
-"""How much the evidence can bear: certainty by stated rules, with every step down and who judged it."""
+"""How much the evidence can bear: printed numbers checked, design, judgements, certainty, and results that are missing.
+
+Nothing here judges in a reviewer's place: computed facts, defaults and recorded judgements stay apart and are named so.
+"""
 
 from cellclaims.appraisal.certainty import LEVELS, Certainty, Step, certainty_of_pool, certainty_of_reports
+from cellclaims.appraisal.consistency import CHECKS, consistency, known_anomalies
+from cellclaims.appraisal.consistency import summary as consistency_summary
+from cellclaims.appraisal.design_facts import FACTS, design_facts
+from cellclaims.appraisal.judgements import DOMAINS, judged_domains, overall
+from cellclaims.appraisal.missing import STATES, missing_results
 
-__all__ = ["LEVELS", "Certainty", "Step", "certainty_of_pool", "certainty_of_reports"]
+__all__ = [
+    "CHECKS",
+    "DOMAINS",
+    "FACTS",
+    "LEVELS",
+    "STATES",
+    "Certainty",
+    "Step",
+    "certainty_of_pool",
+    "certainty_of_reports",
+    "consistency",
+    "consistency_summary",
+    "design_facts",
+    "judged_domains",
+    "known_anomalies",
+    "missing_results",
+    "overall",
+]

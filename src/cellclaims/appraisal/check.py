@@ -1,0 +1,112 @@
+"""What a check of printed numbers is, and what it says of a row.
+
+An *arithmetic* check finds what cannot all be true as printed. A *plausibility* check finds what can be true and would
+be remarkable: it sends a reader to the source and proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from cellclaims import files
+from cellclaims.tables import Evidence, read_schema
+from cellclaims.tables.cells import read_rows
+from cellclaims.tables.faults import Finding
+
+CONSISTENT, INCONSISTENT, NOT_APPLICABLE = "consistent", "inconsistent", "not applicable"
+ARITHMETIC, PLAUSIBILITY = "arithmetic", "plausibility"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a check says of one row: the verdict, what is printed, what was expected, and why."""
+
+    table: str
+    line: int
+    verdict: str
+    printed: str = ""
+    expected: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: its name in words, its kind, the formula with its source, and what it says of the evidence.
+
+    ``anomalies`` are the kinds of anomalies that a finding of it may be; ``rules`` the data rules that it uses.
+    """
+
+    name: str
+    kind: str
+    formula: str
+    source: str
+    judge: Callable[[Evidence], Iterable[Result]]
+    anomalies: tuple[str, ...] = ()
+    rules: tuple[Callable[[Evidence], Iterator[Finding]], ...] = ()
+
+
+#: What a rule is about: table, line, the numbers as printed, and why it does not apply (empty: it does).
+Subject = tuple[str, int, str, str]
+
+
+def by_rules(
+    rules: tuple[Callable[[Evidence], Iterator[Finding]], ...],
+    subjects: Callable[[Evidence], Iterator[Subject]],
+    explain: Callable[[Evidence, Finding], str] = lambda evidence, finding: "",
+) -> Callable[[Evidence], Iterator[Result]]:
+    """A check from rules that name faults only: rows that they apply to and do not name are consistent.
+
+    ``explain`` adds to a finding what may have happened.
+    """
+
+    def judge(evidence: Evidence) -> Iterator[Result]:
+        found = {(f.table, f.line): f for rule in rules for f in rule(evidence)}
+        for table, line, printed, why_not in subjects(evidence):
+            fault = found.get((table, line))
+            if fault:
+                yield Result(
+                    table, line, INCONSISTENT, printed or fault.found, fault.expected, explain(evidence, fault)
+                )
+            elif why_not:
+                yield Result(table, line, NOT_APPLICABLE, printed, reason=why_not)
+            else:
+                yield Result(table, line, CONSISTENT, printed)
+
+    return judge
+
+
+def first_reason(rows: pd.DataFrame, reasons: dict[str, pd.Series]) -> list[str]:
+    """For each row the first of the reasons that holds, empty where none does."""
+    words, chosen = list(reasons), np.full(len(rows), -1)
+    for number, holds in reversed(list(enumerate(reasons.values()))):
+        chosen[np.asarray(holds, dtype=bool)] = number
+    return [words[number] if number >= 0 else "" for number in chosen]
+
+
+def printed_text(evidence: Evidence, table: str, column: str) -> dict[int, str]:
+    """A column of numbers with the digits that its file holds, by line; the typed table drops a trailing zero.
+
+    Rows that differ from the file (in a test, or after a handling) are written with the digits that they need.
+    """
+    values = getattr(evidence, table)[column]
+    texts = _file_column(evidence, table, column) if evidence.fingerprint == files.fingerprint(evidence.folder) else {}
+    return {
+        line: texts[line] if line in texts and float(texts[line]) == value else _shortest(value)
+        for line, value in values.items()
+        if value == value
+    }
+
+
+def _file_column(evidence: Evidence, table: str, column: str) -> dict[int, str]:
+    declared = read_schema(evidence.folder).tables[table]
+    rows, _ = read_rows(evidence.folder, declared)
+    position = declared.names.index(column)
+    return {line: row[position] for line, row in enumerate(rows, start=2) if row[position]}
+
+
+def _shortest(value: float) -> str:
+    return f"{value:.10f}".rstrip("0").rstrip(".")

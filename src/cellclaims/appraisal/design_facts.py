@@ -1,0 +1,123 @@
+"""Facts of design that bear on the risk of bias, as the data hold them. They are facts and no judgement.
+
+A *fact* has a sign, "+" where it protects against bias, "-" where it does not, "?" where it is partly so or was not
+seen, "" where it cannot apply, and words that say what was seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cellclaims.protocol import Protocol
+from cellclaims.tables import Evidence
+
+Fact = tuple[str, str]
+
+
+def design_facts(
+    evidence: Evidence, protocol: Protocol, study_ids: Iterable[str], in_words: bool = False
+) -> pd.DataFrame:
+    """Facts of design of each report.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    protocol : Protocol
+        Names the untreated comparators and, as ``certainty.losses``, the share of patients that may be lost.
+    study_ids : iterable of str
+        Rows of studies.csv, each shown once, in this order.
+    in_words : bool
+        What was seen instead of the signs.
+
+    Returns
+    -------
+    DataFrame
+        Index: study_id; columns: the names in :data:`FACTS`.
+    """
+    studies = evidence.studies.set_index("study_id", drop=False)
+    table = {
+        study: {name: fact(evidence, protocol, studies.loc[study])[int(in_words)] for name, fact in FACTS.items()}
+        for study in dict.fromkeys(study_ids)
+    }
+    return pd.DataFrame.from_dict(table, orient="index", columns=list(FACTS))
+
+
+def _randomised(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    return {"yes": ("+", "yes"), "no": ("-", "no")}.get(study.randomised, ("?", "the sources disagree"))
+
+
+def _blinded(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    known = {"double": ("+", "double"), "single": ("?", "single"), "open": ("-", "open")}
+    return known.get(study.blinding, ("?", "not stated"))
+
+
+def _controlled(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    arms = evidence.arms[evidence.arms.study_id == study.study_id]
+    untreated = arms[(arms.gets_cells == "no") & arms.comparator.isin(protocol["eligibility"]["untreated_comparators"])]
+    if len(untreated):
+        return "+", untreated.comparator.iloc[0].replace("_", " ")
+    others = arms.comparator[arms.comparator != ""]
+    return "-", others.iloc[0].replace("_", " ") if len(others) else "no control arm"
+
+
+def _registered(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    return ("+", study.registry_id) if study.registry_id else ("?", "no number seen")
+
+
+def _posted(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    if not study.registry_id:
+        return "", "no number seen"
+    posted = set(_records(evidence, study.study_id).results_posted)
+    return ("+", "yes") if "yes" in posted else ("-", "no") if "no" in posted else ("?", "record not read")
+
+
+def _to_its_end(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    records, anomalies = _records(evidence, study.study_id), evidence.anomalies
+    stopped = anomalies[(anomalies.record_id == study.study_id) & (anomalies.kind == "stopped_early")]
+    words = "; ".join(f"{r.enrolled:g} of {r.planned:g} planned" for r in records.dropna().itertuples())
+    if len(stopped) or records.status.isin(["terminated", "withdrawn"]).any():
+        return "-", f"stopped early{': ' * bool(words)}{words}"
+    return ("+", "completed") if (records.status == "completed").any() else ("?", "not seen")
+
+
+def _records(evidence: Evidence, study_id: str) -> pd.DataFrame:
+    return evidence.registrations[evidence.registrations.study_id == study_id]
+
+
+def _few_lost(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    arms = evidence.arms[(evidence.arms.study_id == study.study_id) & (evidence.arms.part_of == "")]
+    enrolled, analysed = arms.n_enrolled.sum(skipna=False), arms.n_analysed.sum(skipna=False)
+    if not enrolled > 0 or np.isnan(analysed):
+        return "?", "enrolled or analysed not stated"
+    share = 1 - analysed / enrolled
+    return "+" if share <= protocol["certainty"]["losses"] else "-", f"{analysed:g} of {enrolled:g} analysed"
+
+
+def _own_patients(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+    cohorts = evidence.cohorts
+    registries = evidence.studies.study_id[evidence.studies.design.isin(protocol["eligibility"]["benchmark_designs"])]
+    mine = cohorts[cohorts.study_id == study.study_id]
+    others = cohorts[cohorts.cohort_id.isin(mine.cohort_id) & (cohorts.study_id != study.study_id)]
+    others = others[~others.study_id.isin(registries)]
+    if others.empty:
+        return "+", "yes"
+    words = f"shared with {', '.join(dict.fromkeys(others.study_id))}"
+    sure = (mine.share != "probable").any() and (others.share != "probable").any()
+    return ("-", words) if sure else ("?", f"probably {words}")
+
+
+#: What is shown of each report, in this order.
+FACTS: dict[str, Callable[[Evidence, Protocol, Any], Fact]] = {
+    "randomised": _randomised,
+    "blinded": _blinded,
+    "untreated control": _controlled,
+    "registered": _registered,
+    "results posted": _posted,
+    "run to its end": _to_its_end,
+    "few lost": _few_lost,
+    "patients of its own": _own_patients,
+}

@@ -1,0 +1,173 @@
+"""Can these printed numbers be a mean and a standard deviation of so many values? GRIM, GRIMMER and DEBIT.
+
+Values that every patient can only have in steps (whole numbers, tenths) make sums in the same steps, so that a mean of
+few patients can take few values. The *step* is a fact about how single values are given and never follows from the
+printed mean: whoever calls says where it comes from. Numbers come as text, because a trailing zero is a printed digit.
+All arithmetic is exact (fractions); a half may have been rounded either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil, floor
+
+#: A step as text ("0.1") or as an exact fraction.
+Step = str | int | Fraction
+
+
+def unit_of(printed: str) -> Fraction:
+    """One unit in the last printed digit.
+
+    >>> unit_of("7.30"), unit_of("45")
+    (Fraction(1, 100), Fraction(1, 1))
+    """
+    return Fraction(1, 10 ** len(printed.partition(".")[2]))
+
+
+def rounded_from(printed: str) -> tuple[Fraction, Fraction]:
+    """Lowest and highest number that is rounded to what is printed.
+
+    >>> [float(x) for x in rounded_from("-1.3")]
+    [-1.35, -1.25]
+    """
+    value, half = Fraction(printed), unit_of(printed) / 2
+    return value - half, value + half
+
+
+def grim(mean: str, n: int, step: Step = 1) -> bool:
+    """Whether a mean of ``n`` values, each a multiple of ``step``, can be printed like this.
+
+    Parameters
+    ----------
+    mean : str
+        As printed, with its digits.
+    n : int
+        Number of values.
+    step : str, int or Fraction
+        What single values are multiples of, in the unit of the mean.
+
+    Returns
+    -------
+    bool
+
+    Notes
+    -----
+    Some whole number s has s * step / n within half a unit of the last digit. Brown and Heathers 2017,
+    https://doi.org/10.1177/1948550616673876.
+
+    Examples
+    --------
+    >>> grim("5.19", 28), grim("5.18", 28)
+    (False, True)
+    """
+    return bool(list(_sums(*rounded_from(mean), n, Fraction(step))))
+
+
+def grim_when_cut(mean: str, n: int, step: Step = 1) -> bool:
+    """The same for a mean whose further digits were cut off instead of rounded.
+
+    >>> grim("3.66", 3), grim_when_cut("3.66", 3)
+    (False, True)
+    """
+    value, unit = Fraction(mean), unit_of(mean)
+    low, high = (value, value + unit) if value >= 0 else (value - unit, value)
+    sums = (s * Fraction(step) / n for s in _sums(low, high, n, Fraction(step)))
+    return any(x != (high if value >= 0 else low) for x in sums)
+
+
+def grim_can_fail(mean: str, n: int, step: Step = 1) -> bool:
+    """Whether any mean of that many digits is impossible for ``n``; if none is, the test says nothing.
+
+    Possible means stand ``step / n`` apart: they leave a gap only where that is more than a unit of the last digit.
+
+    >>> grim_can_fail("7.52", 45, "0.1"), grim_can_fail("6.77", 7, "0.1"), grim_can_fail("6.8", 7, "0.1")
+    (False, True, False)
+    """
+    return Fraction(step) / n > unit_of(mean)
+
+
+def possible_means(mean: str, n: int, step: Step = 1) -> tuple[Fraction, Fraction]:
+    """The possible means next to a printed one, below and above (the same twice where it is one).
+
+    >>> [float(x) for x in possible_means("3.4", 5, 1)]
+    [3.4, 3.4]
+    """
+    step = Fraction(step)
+    sums = Fraction(mean) * n / step
+    return floor(sums) * step / n, ceil(sums) * step / n
+
+
+def grimmer(mean: str, sd: str, n: int, step: Step = 1, *, is_se: bool = False) -> bool:
+    """Whether a mean and a standard deviation of ``n`` values in steps can be printed like this.
+
+    Parameters
+    ----------
+    mean, sd : str
+        As printed, with their digits; the standard deviation has n - 1 below it.
+    n : int
+        Number of values, 2 or more.
+    step : str, int or Fraction
+        What single values are multiples of.
+    is_se : bool
+        ``sd`` is a standard error of the mean.
+
+    Returns
+    -------
+    bool
+
+    Notes
+    -----
+    In steps, the sum of squares q is a whole number, and even exactly where the sum s is: q - s^2/n = (n - 1) SD^2 must
+    hold for a whole q of that kind within the rounding of the SD. Anaya 2016,
+    https://doi.org/10.7287/peerj.preprints.2400v1; with the parity by Allard 2018,
+    https://aurelienallard.netlify.app/post/anaytic-grimmer-possibility-standard-deviations/.
+
+    Examples
+    --------
+    >>> grimmer("7.3", "2.51", 12), grimmer("3.5", "0.71", 2)
+    (False, True)
+    """
+    step = Fraction(step)
+    low, high = _sums_of_squares(sd, n, step, is_se)
+    for s in _sums(*rounded_from(mean), n, step):
+        floor_, ceiling = ceil(low + Fraction(s * s, n)), floor(high + Fraction(s * s, n))
+        if any((q - s) % 2 == 0 for q in range(floor_, min(ceiling, floor_ + 1) + 1)):
+            return True
+    return False
+
+
+def grimmer_can_fail(sd: str, n: int, step: Step = 1, *, is_se: bool = False) -> bool:
+    """Whether some standard deviation near this one is impossible: not where the sums of squares span two or more.
+
+    >>> grimmer_can_fail("0.79", 7, "0.1"), grimmer_can_fail("0.5", 6, "0.1"), grimmer_can_fail("2.51", 12)
+    (False, False, True)
+    """
+    low, high = _sums_of_squares(sd, n, Fraction(step), is_se)
+    return high - low < 2
+
+
+def debit(mean: str, sd: str, n: int) -> bool:
+    """Whether a share and a standard deviation of ``n`` yes-or-no values can be printed like this.
+
+    For k of n the variance is k (n - k) / (n (n - 1)), so the share gives the SD. Heathers and Brown 2019,
+    https://doi.org/10.17605/OSF.IO/5VB3U; here over all whole k that print as the share.
+
+    >>> debit("0.35", "0.18", 20), debit("0.35", "0.49", 20)
+    (False, True)
+    """
+    low, high = (max(x, Fraction(0)) ** 2 for x in rounded_from(sd))
+    shares = _sums(*rounded_from(mean), n, Fraction(1))
+    return any(low <= Fraction(k * (n - k), n * (n - 1)) <= high for k in shares if 0 <= k <= n)
+
+
+def _sums(low: Fraction, high: Fraction, n: int, step: Fraction) -> Iterator[int]:
+    """Whole numbers of steps that n values with a mean between the limits can add up to."""
+    return iter(range(ceil(low * n / step), floor(high * n / step) + 1))
+
+
+def _sums_of_squares(sd: str, n: int, step: Fraction, is_se: bool) -> tuple[Fraction, Fraction]:
+    """(n - 1) SD^2 in squared steps at both ends of what is rounded to the printed spread."""
+    low, high = rounded_from(sd)
+    factor = (n - 1) * (n if is_se else 1) / step**2
+    return max(low, Fraction(0)) ** 2 * factor, high**2 * factor
