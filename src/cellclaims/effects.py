@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ def mean_changes(evidence: Evidence, protocol: Protocol, question: Question, cor
     made, why = [], {}
     for study_id, report in levels.rows.groupby("study_id", sort=False):
         try:
-            made.append(_change_of_report(report, question, correlation))
+            made.append(change_of_report(report, question, correlation))
         except DataError as fault:
             why[study_id] = str(fault)
     return _with_the_rest(made, levels.rows, levels.left_out, why)
@@ -60,20 +61,21 @@ def mean_differences(
     they meet their control, so that no control patient counts twice.
     """
     cells, controls = (select_levels(evidence, protocol, replace(question, arms=a)) for a in ("cells", "control"))
-    contrasts = _contrasts(evidence, protocol, question)
-    controlled = _controlled(evidence, protocol, question)
+    contrasts = contrasts_of(evidence, protocol, question)
+    controlled = controlled_reports(evidence, protocol, question)
     made, why = [], dict.fromkeys({*cells.rows.study_id} - controlled, "no untreated control arm in the report")
     for study_id in sorted({*cells.rows.study_id, *controls.rows.study_id, *contrasts.study_id} & controlled):
         parts = [t[t.study_id == study_id] for t in (cells.rows, controls.rows, contrasts)]
         try:
-            made.append(_difference_of_report(evidence, study_id, *parts, question, correlation, tuple(forms)))
+            made.append(difference_of_report(evidence, study_id, *parts, question, correlation, tuple(forms)))
         except DataError as fault:
             why[study_id] = str(fault)
     left_out = each_by_its_side(evidence, cells.left_out, controls.left_out, _left_contrasts(contrasts))
     return _with_the_rest(made, pd.concat([cells.rows, controls.rows]), left_out, why)
 
 
-def _change_of_report(report: pd.DataFrame, question: Question, correlation: float) -> dict:
+def change_of_report(report: pd.DataFrame, question: Question, correlation: float) -> dict[str, Any]:
+    """The mean change within a report's arms, as one group; raises DataError where the rows do not allow it."""
     arms = [_change_of_arm(arm, question, correlation) for _, arm in report.groupby("arm_id", sort=False)]
     group = combine_groups([a for a, _ in arms])
     rows = pd.concat([r for _, r in arms])
@@ -103,8 +105,11 @@ def _why_no_change(arm: pd.DataFrame, before: pd.DataFrame, after: pd.DataFrame)
     return "no baseline" if before.empty else "no follow-up in the window"
 
 
-def _difference_of_report(evidence, study_id, cells, controls, printed, question, correlation, forms) -> dict:
-    """The first form that the report's figures allow."""
+def difference_of_report(
+    evidence: Evidence, study_id: str, cells: pd.DataFrame, controls: pd.DataFrame, printed: pd.DataFrame,
+    question: Question, correlation: float, forms: tuple[str, ...],
+) -> dict[str, Any]:  # fmt: skip
+    """The first form that the report's figures allow; raises DataError with the reason of each form otherwise."""
     ways = {
         "adjusted": lambda: _adjusted(evidence, study_id, printed, question),
         "change": lambda: _difference_of_changes(cells, controls, printed, question, correlation),
@@ -294,7 +299,8 @@ def _left_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def _contrasts(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+def contrasts_of(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+    """Reported differences of cells and untreated arms at the month asked for."""
     rows = handled(evidence, "contrasts", question.alternative)
     near = (rows.months - question.months).abs() <= question.window
     rows = rows[(rows.outcome == question.outcome) & near & _against_untreated(evidence, protocol, rows)]
@@ -311,7 +317,7 @@ def _against_untreated(evidence: Evidence, protocol: Protocol, contrasts: pd.Dat
     return np.array([treated.get((s, t), False) and untreated.get((s, c), False) for s, t, c in pairs], dtype=bool)
 
 
-def _controlled(evidence: Evidence, protocol: Protocol, question: Question) -> set[str]:
+def controlled_reports(evidence: Evidence, protocol: Protocol, question: Question) -> set[str]:
     """Reports of the population and product with an untreated control arm."""
     untreated = protocol["eligibility"]["untreated_comparators"]
     arms = evidence.arms[(evidence.arms.gets_cells == "no") & evidence.arms.comparator.isin(untreated)]

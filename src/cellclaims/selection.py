@@ -33,8 +33,9 @@ from cellclaims.tables import Evidence
 from cellclaims.tables.cohorts import cohorts_of
 
 __all__ = [
-    "ESTIMANDS", "FAVOURABLE", "Question", "Selected", "benchmarks", "count_rules", "eligible_counts", "independent",
-    "report_counts", "select_counts", "select_levels", "series", "source_rank",
+    "ESTIMANDS", "FAVOURABLE", "Question", "Selected", "benchmarks", "count_rules", "eligible_counts",
+    "eligible_levels", "independent", "level_rules", "passing", "report_counts", "select_counts", "select_levels",
+    "series", "source_rank",
 ]  # fmt: skip
 
 ESTIMANDS = ("at_month", "ever", "last_follow_up", "most_favourable")
@@ -126,11 +127,27 @@ def count_rules(question: Question) -> list[Rule]:
 def select_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
     """Rows of ``continuous.csv`` that may serve a mean change or a mean difference: eligible, still one a row."""
     question = question.at(protocol)
+    eligible = eligible_levels(evidence, protocol, question)
+    kept, out = _apply(eligible.rows, level_rules(question))
+    return Selected(kept, _reasons([eligible.left_out, out]))
+
+
+def eligible_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+    """Rows of ``continuous.csv`` of the population, product, arms and designs asked for, at whatever time."""
+    question = question.at(protocol)
     rows = _described(evidence, protocol, question, "continuous")
-    rows = rows[rows.outcome == question.outcome]
-    kept, out = _apply(rows, [*_eligibility(protocol, question), _month_or_baseline(question), _assumed(question),
-                              _part_of_a_whole])  # fmt: skip
+    kept, out = _apply(rows[rows.outcome == question.outcome], _eligibility(protocol, question))
     return Selected(kept, _reasons([out]))
+
+
+def level_rules(question: Question) -> list[Rule]:
+    """The rules on levels and changes that depend on the month, on what may be assumed, and on one another."""
+    return [_month_or_baseline(question), _assumed(question), _part_of_a_whole]
+
+
+def passing(rows: pd.DataFrame, rules: Iterable[Rule]) -> pd.DataFrame:
+    """The rows that no rule sends away."""
+    return _apply(rows, rules)[0]
 
 
 def independent(evidence: Evidence, protocol: Protocol, question: Question, reports: pd.DataFrame) -> Selected:
