@@ -20,11 +20,15 @@ LOCKED    := $(VENV)/installed-from-the-lock
 INSTALLED := $(VENV)/installed-the-package
 PIP       := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# What `make batch` makes: files of parameter sets, and how many reports at the same time.
+SETS    ?= $(wildcard runs/*.yml)
+WORKERS ?= 2
+
 # One line a package, every file by its hash, no address of an index: it installs from whichever index pip uses.
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: bench help review test check lab notebooks browser lock clean environment missing
+.PHONY: batch bench help review test check lab notebooks browser lock clean environment missing
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,11 +49,17 @@ check: $(INSTALLED)  ## check the evidence tables and the style of the code
 	$(BIN)/ruff check src tests
 	$(BIN)/ruff format --check src tests
 
+batch: $(INSTALLED)  ## reports of parameter sets, with an index, into reports/batch/ (SETS="runs/by_product.yml ...")
+	for sets in $(SETS); do $(BIN)/cellclaims batch $$sets --workers $(WORKERS) || exit; done
+
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 notebooks: review  ## take over executed notebooks and the answer of the README (what is committed)
 	cp -p $(NOTEBOOKS:notebooks/%=reports/%) notebooks/
+	$(BIN)/cellclaims run notebooks/claim.ipynb --into reports/claim
+	cp -p reports/claim/claim.ipynb notebooks/
+	cp -p reports/claim/figures/* figures/
 	$(BIN)/cellclaims answer README.md
 
 bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, where they are installed

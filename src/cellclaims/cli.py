@@ -111,6 +111,43 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 
 
 @main.command()
+@click.argument("sets", type=NOTEBOOK)
+@click.option("--into", type=FOLDER, help="Folder of the reports; reports/batch/NAME by default.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Reports at the same time.")
+@click.option("--only", metavar="PATTERN", help="Make the reports whose names fit, such as '02_*'.")
+@click.option("--resume", is_flag=True, help="Carry on where a batch broke off: do not try again what failed.")
+@click.option("--dry-run", is_flag=True, help="List what would be made, and make nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Say everything as lines of JSON, for machines.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600,
+    show_default=True,
+    help="Longest time of one cell, seconds.",
+)
+def batch(
+    sets: Path,
+    into: Path | None,
+    workers: int,
+    only: str | None,
+    resume: bool,
+    dry_run: bool,
+    as_json: bool,
+    timeout: float,
+) -> None:
+    """Make the reports of a file of parameter SETS; the exit status is the number that failed (101: more than 100)."""
+    from cellclaims.notebooks import batch_command
+
+    into = into or Path("reports", "batch", sets.stem)
+    if dry_run:
+        batch_command.list_planned(sets, into, only, resume=resume, as_json=as_json)
+        return
+    raise SystemExit(
+        batch_command.make(sets, into, only, workers=workers, resume=resume, as_json=as_json, timeout=timeout)
+    )
+
+
+@main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 def claims(data: Path, kind: str) -> None:

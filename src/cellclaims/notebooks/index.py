@@ -47,7 +47,7 @@ class Card:
     counts: str
 
 
-def card(notebook: NotebookNode, address: str, pools: int) -> Card:
+def card(notebook: NotebookNode, address: str, pools: int, picture: str | None = None) -> Card:
     """The card of a page.
 
     Parameters
@@ -58,6 +58,8 @@ def card(notebook: NotebookNode, address: str, pools: int) -> Card:
         Where its page lies, seen from the index.
     pools : int
         How many pools it recorded.
+    picture : str, optional
+        Address of the main drawing's file; without it the card holds the drawing itself.
     """
     main = main_drawing(notebook)
     figures = len(_drawings(notebook.cells))
@@ -69,7 +71,7 @@ def card(notebook: NotebookNode, address: str, pools: int) -> Card:
         title(notebook),
         markup.markdown(question(notebook)),
         headline(notebook),
-        drawings.data_uri(main["image/svg+xml"]) if main else "",
+        picture or (drawings.data_uri(main["image/svg+xml"]) if main else ""),
         alternative(main) if main else "",
         ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count),
     )

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 TAG = "parameters"
 
+#: Parameters that say where files lie, not what is asked.
+PLACES = ("DATA", "FIGURES", "REPORTS")
+
 #: The types that a parameter may have: those that a command line, JSON and YAML can carry.
 SCALARS = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
 CONTAINERS = {"list": list, "dict": dict}
@@ -230,14 +233,14 @@ def parsed(text: str) -> object:
     import yaml  # 40 ms, needed only for values typed by hand
 
     try:
-        return yaml.load(text, _core_loader())
+        return yaml.load(text, core_loader())
     except yaml.YAMLError as error:
         reason = getattr(error, "problem", None) or error
         raise ParameterError(f"expected a value such as 12, true, text or [a, b], found {text!r}: {reason}") from None
 
 
 @functools.cache
-def _core_loader() -> type:
+def core_loader() -> type:
     """A safe YAML loader with the plain scalars of the YAML 1.2 core schema only (section 10.3.2)."""
     import yaml
 

@@ -21,8 +21,8 @@ import cellclaims
 from cellclaims import protocol
 from cellclaims.files import fingerprint, write_atomically
 from cellclaims.notebooks import drawings, markup
-from cellclaims.notebooks.parameters import declared
-from cellclaims.notebooks.run import INJECTED, PLACES, read
+from cellclaims.notebooks.parameters import PLACES, declared
+from cellclaims.notebooks.run import INJECTED, read
 
 if TYPE_CHECKING:
     import jinja2

@@ -98,20 +98,20 @@ def found(notebooks: Path, into: Path) -> Iterator[Report]:
     sources = sorted(path for path in notebooks.glob("[0-9][0-9]_*.ipynb") if "." not in path.stem)
     if not sources:
         raise ReviewError(f"expected notebooks such as 02_hba1c.ipynb, found none in {notebooks}")
-    surroundings = _surroundings()
+    around = surroundings()
     fingerprints: dict[Path, str] = {}
     for source in sources:
-        cells = _cells(source)
-        where = places(_declared(cells), {}, source, into)
+        cells = cells_of(source)
+        where = places(parameters_of(cells), {}, source, into)
         data = where.get("DATA", notebooks.resolve().parent / "data")
         if data not in fingerprints:
             fingerprints[data] = fingerprint(data)
-        made_from = json.dumps([surroundings, fingerprints[data], cells])
+        made_from = json.dumps([around, fingerprints[data], cells])
         key = hashlib.sha256(made_from.encode()).hexdigest()
         yield Report(source, into, key, data, where.get("FIGURES", into / "figures"))
 
 
-def _cells(source: Path) -> list[list]:
+def cells_of(source: Path) -> list[list]:
     """What a run depends on of a notebook: kind, text and tags of its cells, read without nbformat (a second)."""
     try:
         cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
@@ -120,11 +120,12 @@ def _cells(source: Path) -> list[list]:
         raise ReviewError(f"expected a notebook, found something else at {source}: {error!r}") from error
 
 
-def _declared(cells: list[list]) -> tuple[Parameter, ...]:
+def parameters_of(cells: list[list]) -> tuple[Parameter, ...]:
+    """The parameters declared in what :func:`cells_of` read."""
     return next((declared_in(text) for kind, text, tags in cells if kind == "code" and TAG in tags), ())
 
 
-def _surroundings() -> list[str]:
+def surroundings() -> list[str]:
     """What every report depends on: the package's files, and the versions of Python and of the libraries."""
     files = (path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts)
     needed = importlib.metadata.requires("cellclaims") or []
@@ -142,7 +143,8 @@ def is_current(into: Path, name: str, key: str) -> bool:
         return False
 
 
-def _record(into: Path, name: str, key: str, files: list[Path]) -> None:
+def write_record(into: Path, name: str, key: str, files: list[Path]) -> None:
+    """Note what ``name`` was made from and the files that it made, for :func:`is_current`."""
     made = {Path(os.path.relpath(path, into)).as_posix(): sha256(path) for path in files}
     text = json.dumps({"key": key, "files": made}, indent=1, sort_keys=True)
     write_atomically(into / RECORDS / f"{name}.json", text + "\n")
@@ -182,7 +184,7 @@ def make(report: Report) -> float:
     executed = run_notebook(report.source, report.into)
     page = report.into / f"{report.name}.html"
     render.write_page(executed, page, render.provenance(report.data), index="index.html")
-    _record(report.into, report.name, report.key, report.files())
+    write_record(report.into, report.name, report.key, report.files())
     return time.perf_counter() - start
 
 
@@ -201,7 +203,7 @@ def _conclude(reports: list[Report], into: Path, key: str) -> None:
     ]
     page = into / "index.html"
     index.write_index(page, cards, render.provenance(reports[0].data), len(merged))
-    _record(into, "index", key, [results, page])
+    write_record(into, "index", key, [results, page])
 
 
 def _pools(path: Path) -> list:

@@ -19,19 +19,18 @@ from typing import TYPE_CHECKING
 
 from cellclaims.errors import NotebookError, ReviewError
 from cellclaims.files import write_atomically
-from cellclaims.notebooks.parameters import Parameter, changed, checked, declared
+from cellclaims.notebooks.parameters import PLACES, Parameter, changed, checked, declared
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
     from traitlets.config import Config
 
+    from cellclaims.notebooks.kernels_limits import Limits
+
 #: Metadata that the kernel, papermill or an editor writes: different on every run, of no use to a reader.
 RUN_TRACES = ("papermill", "execution", "ExecuteTime", "collapsed")
 
 INJECTED = "injected-parameters"
-
-#: Parameters that say where files lie, not what is asked.
-PLACES = ("DATA", "FIGURES", "REPORTS")
 
 #: One thread a kernel: sums do not depend on the number of cores, and two kernels do not fight for them.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -39,9 +38,17 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 #: Lines of a traceback that are shown; the whole stands in the half-run notebook.
 TRACEBACK_LINES = 12
 
+#: How the last line of a failure starts; a path follows.
+KEPT = "the half-run notebook is kept: "
+
 
 def run_notebook(
-    source: Path, into: Path, given: Mapping[str, object] | None = None, *, progress: bool = False
+    source: Path,
+    into: Path,
+    given: Mapping[str, object] | None = None,
+    *,
+    progress: bool = False,
+    limits: Limits | None = None,
 ) -> Path:
     """Execute ``source`` with the given parameters and write ``into/<its name>``.
 
@@ -57,6 +64,8 @@ def run_notebook(
         Values for declared parameters; those equal to the default change nothing, not even the file.
     progress : bool
         Show a bar of the cells done on standard error.
+    limits : Limits, optional
+        How long a cell may take, how much all may print; with them a run writes into ``into`` only.
 
     Returns
     -------
@@ -68,7 +77,7 @@ def run_notebook(
     ParameterError
         For an unknown name or a value of another type, before anything starts.
     NotebookError
-        If a cell fails: names it and keeps the half-run notebook as ``<name>.running.ipynb``.
+        If a cell fails or passes a limit: names it and keeps the half-run notebook as ``<name>.running.ipynb``.
     ReviewError
         If there is no such notebook, or ``into`` would overwrite the notebooks.
     """
@@ -80,7 +89,7 @@ def run_notebook(
     placed = injected_places(parameters, values, source, into)
     scratch = target.with_suffix(".running.ipynb")
     kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
-    _execute(source, scratch, values | placed, kernel, progress)
+    _execute(source, scratch, values | placed, kernel, progress, limits)
     executed = without_run_traces(read(scratch), notebook, placed)
     write_atomically(target, as_text(executed))
     scratch.unlink()
@@ -168,11 +177,20 @@ def injected_places(
     }
 
 
-def _execute(source: Path, scratch: Path, values: Mapping[str, object], kernel: str, progress: bool) -> None:
+def _execute(
+    source: Path,
+    scratch: Path,
+    values: Mapping[str, object],
+    kernel: str,
+    progress: bool,
+    limits: Limits | None = None,
+) -> None:
     """Run papermill; its file of a failed run stays behind as ``scratch``."""
     import nbclient.exceptions
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
+
+    from cellclaims.notebooks.kernels_limits import TooMuchOutput, options_of
 
     # papermill's own reader does not know `int | None` and would call it unknown; ours has checked every name
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -190,16 +208,22 @@ def _execute(source: Path, scratch: Path, values: Mapping[str, object], kernel: 
                 cwd=source.resolve().parent,
                 progress_bar=bar,
                 config=config,
+                **(options_of(limits, scratch.parent.resolve()) if limits else {}),
             )
     except papermill.PapermillExecutionError as error:
         raise NotebookError(_failure(source, scratch, "\n".join(error.traceback) or str(error))) from None
-    except (nbclient.exceptions.DeadKernelError, nbclient.exceptions.CellTimeoutError, NoSuchKernel) as error:
+    except (
+        nbclient.exceptions.DeadKernelError,
+        nbclient.exceptions.CellTimeoutError,
+        NoSuchKernel,
+        TooMuchOutput,
+    ) as error:
         raise NotebookError(_failure(source, scratch, f"{type(error).__name__}: {error}")) from error
 
 
 @contextlib.contextmanager
 def _kernel_environment() -> Iterator[Config]:
-    """One thread a kernel, none of the user's IPython start-up files, and sockets that nobody else can read.
+    """One thread a kernel, own temporary files, none of the user's IPython start-up files, private sockets.
 
     Yields the configuration of the kernel's manager: sockets in a folder of this run (their paths must be
     short), TCP where the system has no such sockets.
@@ -208,7 +232,7 @@ def _kernel_environment() -> Iterator[Config]:
 
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="run") as own:
-        os.environ.update({**ONE_THREAD, **before, "IPYTHONDIR": own})
+        os.environ.update({**ONE_THREAD, **before, "IPYTHONDIR": own, "TMPDIR": own})
         sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{own}/k"}
         try:
             yield Config(KernelManager=sockets)
@@ -221,7 +245,7 @@ def _failure(source: Path, scratch: Path, trace: str) -> str:
     """What went wrong, in which cell, and where to look."""
     lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", trace).splitlines() if line.strip()]
     shown = "\n".join(f"    {line}" for line in lines[-TRACEBACK_LINES:])
-    return f"{source.name} failed{_failing_cell(scratch)}\n{shown}\n  the half-run notebook is kept: {scratch}"
+    return f"{source.name} failed{_failing_cell(scratch)}\n{shown}\n  {KEPT}{scratch}"
 
 
 def _failing_cell(scratch: Path) -> str:
