@@ -146,8 +146,13 @@ def level_rules(question: Question) -> list[Rule]:
 
 
 def passing(rows: pd.DataFrame, rules: Iterable[Rule]) -> pd.DataFrame:
-    """The rows that no rule sends away."""
-    return _apply(rows, rules)[0]
+    """The rows that no rule sends away, without the reasons of the others."""
+    for rule in rules:
+        if rows.empty:
+            break
+        stays = (rule(rows) == "").to_numpy()
+        rows = rows if stays.all() else rows[stays]
+    return rows
 
 
 def independent(evidence: Evidence, protocol: Protocol, question: Question, reports: pd.DataFrame) -> Selected:

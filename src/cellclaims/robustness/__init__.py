@@ -45,6 +45,9 @@ WHERE = {
     "HenmiCopas": "henmi_copas",
     "s_value": "s_value",
     "SValue": "s_value",
+    "specification_curve": "specifications",
+    "SpecificationCurve": "specifications",
+    "Analysis": "specifications",
 }
 
 __all__ = sorted(WHERE)

@@ -1,0 +1,11 @@
+"""What a fair reviewer could have chosen otherwise: every combination of choices fitted, and what differs counted.
+
+A *choice* (``protocol.yml``, ``specifications``) has *options*, the review's own first. One option of each choice and
+one analysis make a *specification*. Choices within reports (which row, which effect) come before choices between
+reports (which of them count), so that a few hundred row sets stand for tens of thousands of combinations.
+"""
+
+from cellclaims.specifications.choices import Choice, Option, analyses_of, choices_of
+from cellclaims.specifications.curve import Curve, Fitted, fitted, of_question
+
+__all__ = ["Choice", "Curve", "Fitted", "Option", "analyses_of", "choices_of", "fitted", "of_question"]

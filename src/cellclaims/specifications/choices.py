@@ -1,0 +1,189 @@
+"""The choices of ``protocol.yml`` for one question: the review's own option first, then what differs from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cellclaims.errors import ProtocolError
+from cellclaims.pools import label
+from cellclaims.protocol import Protocol
+from cellclaims.robustness.specifications import Analysis
+from cellclaims.selection import Question
+from cellclaims.tables import Evidence
+
+#: Kinds of questions: proportions and differences between arms.
+KINDS = ("rate", "difference")
+#: Choices within a report, then between reports, in the order of the axes of a curve.
+WITHIN = ("outcome", "timing", "figures", "effect", "handling")
+BETWEEN = ("population", "product", "design", "blinding")
+#: Where a doubted figure may stand, by kind.
+TABLES = {"rate": ("binary",), "difference": ("continuous", "contrasts")}
+#: The review's own option in words.
+OWN = {
+    "timing": "as the review asks",
+    "figures": "all",
+    "effect": "adjusted, change, final",
+    "handling": "as recorded",
+    "design": "any",
+    "blinding": "any",
+}
+#: Models, tests and measures in words.
+MODEL_WORDS = {
+    ("binomial_normal", ""): "binomial-normal",
+    ("beta_binomial", ""): "beta-binomial",
+    ("normal", ""): "normal-normal",
+    ("bayes", ""): "normal-normal, Bayes",
+    ("normal", "PLO"): "normal-normal on logits",
+    ("normal", "PAS"): "normal-normal on arcsines",
+    ("normal", "PFT"): "Freeman-Tukey (reproduction)",
+}
+TEST_WORDS = {"adhoc": "Hartung-Knapp with floor", "knha": "Hartung-Knapp", "z": "normal", "t": "t with k − 1",
+              "posterior": "posterior"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Option:
+    """One way to decide: its name, the reason why a reviewer may take it, and what it sets."""
+
+    name: str
+    why: str = "the review's own"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something that must be decided; the first option is the review's own."""
+
+    choice_id: str
+    title: str
+    options: tuple[Option, ...]
+
+
+@dataclass(frozen=True)
+class NamedAnalysis:
+    """An analysis with its words: model, estimator of tau2, test."""
+
+    analysis: Analysis
+    model: str
+    method: str
+    test: str
+
+
+def choices_of(evidence: Evidence, protocol: Protocol, question: Question, kind: str) -> list[Choice]:
+    """Every choice that leaves something to decide for a question, in the order WITHIN, BETWEEN.
+
+    Raises
+    ------
+    ProtocolError
+        If the protocol has no section ``specifications``, or names something that is not known.
+    """
+    if kind not in KINDS:
+        raise ProtocolError(f"expected kind to be one of {', '.join(KINDS)}; found {kind!r}")
+    question, content = question.at(protocol), _section(protocol)["choices"]
+    own, choices = _own(protocol, question), []
+    for choice_id in (*WITHIN, *BETWEEN):
+        more = _listed(content, choice_id, question, kind)
+        if choice_id == "handling":
+            more = _handlings(evidence, protocol, question, kind, content)
+        options = [own[choice_id], *(o for o in more if _differs(protocol, question, choice_id, o))]
+        choices.append(Choice(choice_id, content[choice_id]["title"], tuple(options)))
+    return choices
+
+
+def analyses_of(protocol: Protocol, kind: str) -> list[NamedAnalysis]:
+    """Every way to pool, the review's own first."""
+    named, nodes = [], int(protocol["models"]["proportion"]["nodes"])
+    for way in _section(protocol)["analyses"][kind]:
+        words = MODEL_WORDS[way["model"], way.get("measure", "")]
+        more = {key: way[key] for key in ("measure", "tau_scale", "counted") if key in way}
+        for method in way["methods"]:
+            for test in way["tests"]:
+                analysis = Analysis(way["model"], method=method, test=test, nodes=nodes, **more)
+                named.append(NamedAnalysis(analysis, words, method, TEST_WORDS[test]))
+    return named
+
+
+def _section(protocol: Protocol) -> Mapping[str, Any]:
+    try:
+        return protocol["specifications"]
+    except KeyError:
+        raise ProtocolError("protocol.yml: expected the section specifications, found none") from None
+
+
+def _own(protocol: Protocol, question: Question) -> dict[str, Option]:
+    """The question's own option of each choice."""
+    names = OWN | {
+        "outcome": protocol.outcome(question.outcome).name,
+        "population": " and ".join(question.population),
+        "product": protocol.product_name(question.product),
+    }
+    if question.designs:
+        names["design"] = " or ".join(question.designs)
+    return {choice_id: Option(name) for choice_id, name in names.items()}
+
+
+def _listed(content: Mapping[str, Any], choice_id: str, question: Question, kind: str) -> list[Option]:
+    """What the protocol lists for a choice, by kind or by outcome where it says so."""
+    known = content[choice_id]
+    by_outcome = known.get("of", {}).get(question.outcome, [])
+    listed = by_outcome or known.get("options") or known.get(kind, [])
+    return [Option(o["name"], o["why"], {k: v for k, v in o.items() if k not in ("name", "why")}) for o in listed]
+
+
+def _handlings(
+    evidence: Evidence, protocol: Protocol, question: Question, kind: str, content: Mapping[str, Any]
+) -> list[Option]:
+    """Each anomaly whose alternative handling touches a study that may answer, one at a time."""
+    steps = evidence.handling[evidence.handling.table.isin(TABLES[kind])]
+    switched = steps[(steps.variant != "primary") & ~steps.anomaly_id.isin(question.alternative)]
+    outcomes = [o.settings.get("definition") for o in _listed(content, "outcome", question, kind)]
+    types = [t for o in _listed(content, "population", question, kind) for t in o.settings["types"]]
+    relevant = _relevant(evidence, protocol, question, kind, [question.outcome, *outcomes], types)
+    options = []
+    for anomaly, own in switched.groupby("anomaly_id", sort=False):
+        studies = [s for s in dict.fromkeys(own.study_id) if s]
+        if not studies or relevant & set(studies):
+            name = f"{label(evidence, studies[0])} ({anomaly})" if studies else anomaly
+            words = "; ".join(dict.fromkeys(own.reason))
+            options.append(Option(name, words, {"alternative": anomaly, "studies": studies}))
+    return options
+
+
+def _relevant(
+    evidence: Evidence, protocol: Protocol, question: Question, kind: str, outcomes: list[str], types: list[str]
+) -> set[str]:
+    """Studies that may answer the question under some choice."""
+    rows = evidence.binary if kind == "rate" else evidence.continuous
+    named = rows.definition_id if kind == "rate" else rows.outcome
+    studies = evidence.studies[
+        evidence.studies.diabetes_type.isin([*question.population, *types])
+        & evidence.studies.intervention_class.isin(protocol.classes(question.product))
+        & ~evidence.studies.study_id.isin(question.exclude)
+    ]
+    if kind == "difference":
+        studies = studies[studies.study_id.isin(evidence.arms.study_id[evidence.arms.gets_cells == "no"])]
+    return set(rows.study_id[named.isin(outcomes)]) & set(studies.study_id)
+
+
+def _differs(protocol: Protocol, question: Question, choice_id: str, option: Option) -> bool:
+    """Whether an option asks for something else than the question does, and for something that it can have."""
+    asked = option.settings
+    if choice_id == "population":
+        return set(asked["types"]) != set(protocol.populations(list(question.population)))
+    if choice_id == "product":
+        own = set(protocol.classes(question.product))
+        return classes_of(protocol, asked["products"]) < own
+    if choice_id == "design":
+        own = set(question.designs)
+        return set(asked["designs"]) < own if own else True
+    if choice_id == "timing":
+        named = ("estimand", "months", "window")
+        return any(asked.get(name, getattr(question, name)) != getattr(question, name) for name in named)
+    return True
+
+
+def classes_of(protocol: Protocol, products: list[str]) -> set[str]:
+    """Intervention classes of several products."""
+    return {name for product in products for name in protocol.classes(product)}

@@ -1,0 +1,238 @@
+"""The specification curve of a question: every combination fitted in one batch, and which choices move the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cellclaims.protocol import Protocol
+from cellclaims.robustness.specifications import SpecificationCurve, specification_curve
+from cellclaims.selection import Question
+from cellclaims.specifications.choices import Choice, NamedAnalysis, Option, analyses_of, choices_of
+from cellclaims.specifications.influence import influence_of
+from cellclaims.specifications.report_tables import report_tables
+from cellclaims.specifications.row_sets import RowSets, row_sets
+from cellclaims.tables import Evidence
+
+#: The parts of an analysis that are choices of their own.
+OF_ANALYSIS = {"model": "Model", "method": "Between reports", "test": "Interval"}
+GRADES = ("good", "partial", "poor")
+#: What each kind of question pools, and in which unit it is told.
+DATA = {"rate": ("events", "n"), "difference": ("yi", "vi")}
+UNITS = {"rate": "percent", "difference": "percentage points"}
+
+#: Takes the lines and the reports of a row set by its number; gives a verdict for each line.
+Decide = Callable[[pd.DataFrame, Callable[[int], pd.DataFrame]], Sequence[str]]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Every reasonable answer to one question.
+
+    Attributes
+    ----------
+    lines : DataFrame
+        One line a distinct specification, in the order of the estimates: a column for each choice (the option of the
+        combination that departs least from the review's own), ``departures`` (how many choices it changes), k,
+        beta, ci_lb, ci_ub, pi_lb, pi_ub (percent, or the unit of the effects), I2, ``counted``, ``verdict``.
+    marks : DataFrame of bool
+        One line as above; one column for each (choice, option): whether that option leads to this line.
+    influence : DataFrame
+        One line a choice: how far it moves the answer (:func:`~cellclaims.specifications.influence.influence_of`).
+    choices : list of Choice
+        With the parts of the analysis behind those of the reports; options that change nothing are left out.
+    primary : int
+        The line of the review's own choices.
+    combinations : int
+        How many combinations of options there are.
+    sets : RowSets
+        Which reports stand behind each line (``lines.row_set``).
+    unit : str
+    """
+
+    lines: pd.DataFrame
+    marks: pd.DataFrame
+    influence: pd.DataFrame
+    choices: list[Choice]
+    primary: int
+    combinations: int
+    sets: RowSets
+    unit: str
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the review's own choices."""
+        return str(self.lines.verdict[self.primary])
+
+    @property
+    def verdicts(self) -> pd.Series:
+        """Share of the counted distinct specifications with each verdict, the most frequent first."""
+        return self.lines.verdict[self.lines.counted].value_counts(normalize=True)
+
+    @property
+    def stability(self) -> tuple[float, int]:
+        """Share of the counted distinct specifications with the review's verdict, and their number."""
+        counted = self.lines[self.lines.counted]
+        return float((counted.verdict == self.verdict).mean()), len(counted)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Every specification of a question, fitted and not yet judged: several claims may ask the same question.
+
+    Attributes
+    ----------
+    choices : list of Choice
+        Without the options that change nothing.
+    analyses : list of NamedAnalysis
+    sets : RowSets
+    fits : SpecificationCurve
+        Distinct fits with what the verdict needs to know of their rows: ``randomised``, and ``population_grade`` and
+        ``outcome_grade`` (empty where the grade of the match holds).
+    unit : str
+    """
+
+    choices: list[Choice]
+    analyses: list[NamedAnalysis]
+    sets: RowSets
+    fits: SpecificationCurve
+    unit: str
+
+    def judged(self, decide: Decide) -> Curve:
+        """The curve with a verdict for each line."""
+        lines = self.fits.lines.assign(verdict=list(decide(self.fits.lines, self.sets.of)))
+        grid = self.fits.line_of[self.sets.number]
+        parts = pd.DataFrame({name: [getattr(a, name) for a in self.analyses] for name in OF_ANALYSIS})
+        counted = np.array([named.analysis.counted for named in self.analyses])
+        told, marks = _marked(lines, grid, self.choices, parts)
+        return Curve(
+            lines=told,
+            marks=marks,
+            influence=influence_of(lines, grid[..., counted], self.choices, parts[counted].reset_index(drop=True)),
+            choices=[*self.choices, *(_part(name, parts[name]) for name in parts)],
+            primary=int(grid[(0,) * grid.ndim]),
+            combinations=grid.size,
+            sets=self.sets,
+            unit=self.unit,
+        )
+
+
+def fitted(evidence: Evidence, protocol: Protocol, question: Question, kind: str) -> Fitted:
+    """Fit every combination of the protocol's choices for a question.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    protocol : Protocol
+    question : Question
+        The review's own; reports that it leaves out by ``exclude`` stay out of every specification.
+    kind : {"rate", "difference"}
+        A proportion of patients (percent), or a difference between arms.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ProtocolError
+        If the protocol lists no choices, or names something that is not known.
+    """
+    question = question.at(protocol)
+    choices, analyses = choices_of(evidence, protocol, question, kind), analyses_of(protocol, kind)
+    tables = report_tables(evidence, protocol, question, kind, choices)
+    choices, sets = _without_idle(choices, row_sets(evidence, protocol, question, kind, choices, tables))
+    data = {name: sets.rows[name].to_numpy(float) for name in DATA[kind]}
+    ways = [named.analysis for named in analyses]
+    fits = specification_curve(data, sets.keep, ways, facts=_facts(question, choices, sets))
+    return Fitted(choices, analyses, sets, fits, UNITS[kind])
+
+
+def of_question(evidence: Evidence, protocol: Protocol, question: Question, kind: str, decide: Decide) -> Curve:
+    """The specification curve of one question: :func:`fitted` and judged."""
+    return fitted(evidence, protocol, question, kind).judged(decide)
+
+
+def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
+    """Drop options that give the review's own rows in every combination: there is nothing to choose."""
+    kept, number = [], sets.number
+    for axis, choice in enumerate(choices):
+        own = number.take(0, axis)
+        busy = [i for i in range(len(choice.options)) if i == 0 or (number.take(i, axis) != own).any()]
+        number = number.take(busy, axis)
+        kept.append(replace(choice, options=tuple(choice.options[i] for i in busy)))
+    used, number = np.unique(number, return_inverse=True)
+    return kept, RowSets(sets.rows, sets.keep[used], number.reshape([len(c.options) for c in kept]))
+
+
+def _facts(question: Question, choices: Sequence[Choice], sets: RowSets) -> pd.DataFrame:
+    """What the verdict needs to know of each row set beside its numbers."""
+    rows, keep = sets.rows, sets.keep
+    return pd.DataFrame(
+        {
+            "randomised": (keep & (rows.design == "rct").to_numpy()).any(axis=1),
+            "population_grade": _worst(keep, _of_types(question, choices, rows)),
+            "outcome_grade": _worst(keep, _of_outcomes(question, choices, rows)),
+        }
+    )
+
+
+def _of_types(question: Question, choices: Sequence[Choice], rows: pd.DataFrame) -> list[str]:
+    """For each report the grade of the first option that asks for its type of diabetes; empty for the review's own."""
+    options = {choice.choice_id: choice for choice in choices}["population"].options
+    return [
+        next(o.settings.get("grade", "") for o in options if own in o.settings.get("types", question.population))
+        for own in rows.diabetes_type
+    ]
+
+
+def _of_outcomes(question: Question, choices: Sequence[Choice], rows: pd.DataFrame) -> list[str]:
+    options = {choice.choice_id: choice for choice in choices}["outcome"].options
+    grades = {o.settings.get("definition", question.outcome): o.settings.get("grade", "") for o in options}
+    return [grades.get(own, "") for own in rows.outcome]
+
+
+def _worst(keep: NDArray[np.bool_], grades: Sequence[str]) -> list[str]:
+    """The lowest grade that any report of a row set brings; empty: that of the match."""
+    known = ("", *GRADES)
+    place = np.array([known.index(grade) for grade in grades], dtype=int).reshape(1, -1)
+    return [known[i] for i in np.where(keep, place, 0).max(axis=1, initial=0)]
+
+
+def _part(name: str, values: pd.Series) -> Choice:
+    """A part of the analysis as a choice."""
+    return Choice(name, OF_ANALYSIS[name], tuple(Option(value, "") for value in dict.fromkeys(values)))
+
+
+def _marked(
+    lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Which options lead to each line, and the options of the combination that departs least from the review's own."""
+    places = np.indices(grid.shape, sparse=True)
+    departures = sum((place > 0).astype(np.int8) for place in places)
+    least = np.lexsort((departures.ravel(), grid.ravel()))
+    first = least[np.unique(grid.ravel()[least], return_index=True)[1]]
+    at = np.unravel_index(first, grid.shape)
+    told: dict[str, Any] = {
+        choice.choice_id: [choice.options[i].name for i in at[axis]] for axis, choice in enumerate(choices)
+    }
+    told |= {name: parts[name].to_numpy()[at[-1]] for name in parts}
+    marks: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    for axis, choice in enumerate(choices):
+        for i, option in enumerate(choice.options):
+            marks[choice.choice_id, option.name] = _leads(grid.take([i], axis), len(lines))
+    for name in parts:
+        for value in dict.fromkeys(parts[name]):
+            marks[name, value] = _leads(grid[..., (parts[name] == value).to_numpy()], len(lines))
+    told["departures"] = departures.ravel()[first]
+    numbers = lines.drop(columns=["analysis"])
+    return pd.concat([pd.DataFrame(told), numbers], axis=1), pd.DataFrame(marks)
+
+
+def _leads(part: NDArray[np.intp], lines: int) -> NDArray[np.bool_]:
+    return np.bincount(part.ravel(), minlength=lines) > 0
