@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -22,6 +22,9 @@ from cellclaims.claims import Standing, counts, rates, verdict
 from cellclaims.claims.entry import UNSAID, advertised, unsaid
 
 from .made_up_trials import MadeUp, real, rules
+
+#: An example takes longer while the machine is busy; that is no fault.
+UNHURRIED = settings(deadline=None)
 
 RULES = rules()["verdict"]
 EIGHT = [step["verdict"] for step in RULES["order"]]
@@ -109,6 +112,7 @@ STANDINGS = st.builds(
 )
 
 
+@UNHURRIED
 @given(STANDINGS)
 def test_a_verdict_is_one_of_eight_and_has_a_reason(standing):
     found, reasons = verdict(standing, RULES)
@@ -116,6 +120,7 @@ def test_a_verdict_is_one_of_eight_and_has_a_reason(standing):
     assert reasons and all(reason.strip() and "nan" not in reason for reason in reasons)
 
 
+@UNHURRIED
 @given(STANDINGS, st.integers(1, 2))
 @example(replace(SOUND, claim=99.0), 2)
 @example(replace(SOUND, claim=1.0), 2)
@@ -123,23 +128,27 @@ def test_two_reports_can_never_contradict_or_support(standing, k):
     assert decided(replace(standing, k=k)) in ("not testable", "insufficient")
 
 
+@UNHURRIED
 @given(STANDINGS)
 def test_four_reports_can_never_contradict(standing):
     assume(standing.k < RULES["enough_to_contradict"])
     assert decided(standing) != "contradicted"
 
 
+@UNHURRIED
 @given(STANDINGS)
 def test_without_randomised_evidence_nothing_is_better_than_compatible(standing):
     assert decided(replace(standing, randomised=False)) != "supported"
 
 
+@UNHURRIED
 @given(STANDINGS)
 def test_below_moderate_certainty_nothing_is_supported(standing):
     assume(standing.certainty in ("very low", "low"))
     assert decided(standing) != "supported"
 
 
+@UNHURRIED
 @given(STANDINGS)
 def test_limits_that_do_not_exist_support_and_contradict_nothing(standing):
     """What is not a number never stands for a small or a large one."""
@@ -147,12 +156,14 @@ def test_limits_that_do_not_exist_support_and_contradict_nothing(standing):
     assert decided(standing) not in ("supported", "contradicted", "above the evidence")
 
 
+@UNHURRIED
 @given(STANDINGS)
 def test_the_reason_speaks_of_a_prediction_interval_only_where_there_is_one(standing):
     found, reasons = verdict(replace(standing, pi_ub=math.nan), RULES)
     assert "the claim is within the prediction interval" not in reasons, found
 
 
+@UNHURRIED
 @given(STANDINGS, st.floats(-100, 100))
 def test_turning_the_signs_twice_changes_nothing(standing, pi_lb):
     turned = standing.mirrored(pi_lb)
@@ -301,6 +312,7 @@ def printed(count, n, rounding):
     return (2 * 1000 * count + n * step) // (2 * n * step)
 
 
+@UNHURRIED
 @given(st.integers(1, 60), st.integers(0, 60), st.sampled_from([0.1, 0.5, 1.0, 2.0, 5.0]))
 def test_possible_counts_are_all_that_print_so(n, count, rounding):
     count = min(count, n)
@@ -339,6 +351,7 @@ def test_equal_rates_of_two_years_are_not_improbable():
     assert fives == pytest.approx(0.9, abs=0.05)
 
 
+@UNHURRIED
 @given(st.integers(1, 300), st.integers(1, 300), st.data())
 def test_the_added_patients_show_what_turns_one_state_into_the_other(before, added, data):
     x, y = data.draw(st.integers(0, before)), data.draw(st.integers(0, added))

@@ -11,13 +11,16 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
 from cellclaims import dispersion
 from cellclaims.dispersion import MeanSD
 from cellclaims.errors import DataError
+
+#: An example takes longer while the machine is busy; that is no fault.
+UNHURRIED = settings(deadline=None)
 
 #: Sums of squares in floating point; nothing here is approximated.
 EXACT = 1e-12
@@ -49,12 +52,14 @@ def sample(n: int, mean: float, sd: float, seed: int = 1) -> np.ndarray:
 # --- exact relations ---------------------------------------------------------------------------------------------
 
 
+@UNHURRIED
 @given(sd=NUMBERS, n=SIZE)
 def test_an_se_gives_back_the_sd_of_the_sample(sd, n):
     values = sample(n, 7.0, sd)
     assert dispersion.sd_from_se(stats.sem(values), n) == pytest.approx(sd, rel=EXACT)
 
 
+@UNHURRIED
 @given(sd=NUMBERS, n=SIZE, level=st.sampled_from([0.9, 0.95, 0.99]))
 def test_a_confidence_interval_gives_back_the_sd_of_the_sample(sd, n, level):
     values = sample(n, 7.0, sd)
@@ -67,6 +72,7 @@ def test_the_handbooks_interval_gives_the_handbooks_sd():
     assert dispersion.sd_from_interval(30.0, 34.2, 25) == pytest.approx(5.09, abs=0.005)
 
 
+@UNHURRIED
 @given(difference=st.floats(-5, 5).filter(lambda x: abs(x) > 0.01), se=NUMBERS, df=st.integers(3, 300))
 def test_a_p_value_gives_back_the_se_that_it_was_made_with(difference, se, df):
     p = 2 * stats.t.sf(abs(difference) / se, df)
@@ -86,6 +92,7 @@ def test_the_handbooks_p_value_gives_the_handbooks_se():
     assert dispersion.se_from_p(3.8, 0.008, 25 + 22 - 2) == pytest.approx(1.37, abs=0.005)
 
 
+@UNHURRIED
 @given(before=NUMBERS, after=NUMBERS, r=st.floats(-0.99, 0.99), n=st.integers(3, 100))
 def test_the_sd_of_a_change_is_that_of_patients_so_correlated(before, after, r, n):
     first, noise = sample(n, 0.0, 1.0), sample(n, 0.0, 1.0, seed=2)
@@ -101,6 +108,7 @@ def test_a_closer_correlation_means_a_smaller_sd_of_the_change():
     assert spread[1] == pytest.approx(1.2)  # equal SDs and r = 0.5: 2 s^2 - 2 * 0.5 * s^2 = s^2
 
 
+@UNHURRIED
 @given(st.lists(st.tuples(SIZE, st.floats(-3, 12), NUMBERS), min_size=1, max_size=4))
 def test_combined_groups_are_the_groups_poured_together(groups):
     parts = [sample(n, mean, sd, seed) for seed, (n, mean, sd) in enumerate(groups)]
@@ -180,6 +188,7 @@ def test_a_mean_from_a_range_agrees_with_another_implementation():
     assert dispersion.mean_from_range(1, 4, 10, 30) == pytest.approx(4.356748, abs=5e-7)
 
 
+@UNHURRIED
 @given(centre=st.floats(4, 12), half=st.floats(0.1, 3), n=st.integers(5, 200))
 def test_a_symmetric_spread_leaves_the_median_as_the_mean(centre, half, n):
     low, high = centre - half, centre + half

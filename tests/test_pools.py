@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -140,7 +140,9 @@ def test_a_report_without_events_is_pooled_from_its_count_and_not_from_an_invent
     assert pool.rows.weight.tolist() == pytest.approx([100 / 3] * 3)
 
 
-@settings(max_examples=8, deadline=None)  # a fit takes longer while the machine is busy
+@settings(
+    max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate)
+)  # a fit takes longer while the machine is busy
 @given(st.permutations(COUNTS))
 def test_the_order_of_the_reports_changes_nothing(counts):
     one, other = proportion(counted(*COUNTS)), proportion(counted(*counts))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 from datetime import date
+from pathlib import Path
 
 import pytest
 import yaml
@@ -176,3 +176,17 @@ def test_a_counterpart_asks_a_question_that_the_protocol_knows(name):
 @pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "topic" in plan))
 def test_a_topic_has_rows(name):
     assert (real().beyond_evidence.topic == COUNTERPARTS[name]["topic"]).any()
+
+
+# --- the list of rules -------------------------------------------------------------------------------------------
+
+
+def test_the_list_of_rules_names_tests_that_exist():
+    """``RULES.md`` says which test fails when a rule is taken out; a renamed test must not leave it behind."""
+    folder = Path(__file__).resolve().parent
+    named = re.findall(r"`(\w+)(?:::(test_\w+))?`", (folder / "RULES.md").read_text(encoding="utf-8"))
+    tests = [(file, test) for file, test in named if test or (folder / f"test_{file}.py").exists()]
+    assert len([test for _, test in tests if test]) > 60
+    for file, test in tests:
+        text = (folder / f"test_{file}.py").read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in text, f"{file}::{test}"

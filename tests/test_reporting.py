@@ -16,7 +16,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbconvert.filters import markdown2html
 
@@ -26,6 +26,9 @@ from cellclaims.reporting.tables import Link, table
 from cellclaims.selection import Question
 
 from .made_up_trials import MadeUp, real, rules
+
+#: An example takes longer while the machine is busy; that is no fault.
+UNHURRIED = settings(deadline=None)
 
 ISLETS = Question("insulin_independence", ("T1D",), "islets")
 CELLS = Question("hba1c", ("T2D",), "msc")
@@ -190,6 +193,7 @@ def test_parts_of_a_paragraph_that_say_nothing_drop_out():
 # --- rounding ----------------------------------------------------------------------------------------------------
 
 
+@UNHURRIED
 @given(st.floats(-1e6, 1e6), st.integers(0, 4))
 def test_a_number_is_the_nearest_with_so_many_digits(value, decimals):
     shown = rounding.number(value, decimals)
@@ -333,6 +337,7 @@ def test_a_hostile_sentence_reaches_the_reader_as_text():
     assert text == f"Report {HOSTILE}.".replace("&amp;", "&")  # Markdown reads entities; they are text, too
 
 
+@UNHURRIED
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="&"), max_size=30))
 def test_no_mark_of_a_sentence_is_read_as_markup(text):
     tags, shown = as_shown(reporting.say(f"Report {text} here."))

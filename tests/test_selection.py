@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from cellclaims.selection import (
@@ -101,7 +101,11 @@ def test_levels_kept_and_left_out_together_are_all_rows_of_the_outcome_once(popu
     assert sorted(lines(chosen.rows) + lines(chosen.left_out)) == everything
 
 
-@settings(max_examples=40, deadline=None)
+#: Shrinking a failure would take minutes, as each example is a selection; the rows are few anyway.
+QUICK = (Phase.explicit, Phase.reuse, Phase.generate)
+
+
+@settings(max_examples=40, deadline=None, phases=QUICK)
 @given(
     st.lists(
         st.tuples(
