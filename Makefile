@@ -28,7 +28,7 @@ WORKERS ?= 2
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch bench help review test check lab notebooks browser lock clean environment missing
+.PHONY: batch bench help review test check lab notebooks browser cluster lock clean environment missing
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, 
 browser: review $(VENV)/installed-browser  ## open every report in Chromium: no request, no error (needs Chromium)
 	$(BIN)/python -m pytest -m browser
 
+cluster: $(VENV)/installed-cluster  ## fit batches on a Dask scheduler with two workers, one of them killed
+	$(BIN)/python -m pytest -m cluster
+
 environment: $(INSTALLED)  ## make .venv from requirements.lock
 
 $(LOCKED): requirements.lock
@@ -86,8 +89,9 @@ $(VENV)/installed-%: requirements-%.lock $(INSTALLED)
 
 lock:  ## renew requirements*.lock from pyproject.toml (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) pyproject.toml --extra test --group build -o requirements.lock
-	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["browser"], sep="\n")' \
-	  | $(COMPILE) - -c requirements.lock -o requirements-browser.lock
+	for extra in browser cluster; do \
+	  $(PYTHON) -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
+	  | $(COMPILE) - -c requirements.lock -o requirements-$$extra.lock || exit 1; done
 
 clean:  ## delete what can be made again (reports, caches); .venv stays
 	rm -rf reports .pytest_cache .ruff_cache .hypothesis notebooks/*.running.ipynb notebooks/.ipynb_checkpoints

@@ -23,6 +23,10 @@ class PoolingError(ReviewError):
     """Effects and variances that cannot be pooled: wrong shape, missing, zero or negative variance, too few."""
 
 
+class ClusterError(ReviewError):
+    """A Dask cluster that cannot be used: not installed, no answer, no workers, other versions."""
+
+
 class ParameterError(ReviewError):
     """A notebook was given a parameter that it does not declare, or a value of another type."""
 

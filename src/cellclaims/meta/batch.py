@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import numpy as np
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 #: Numbers in one array of a chunk: a handful of such arrays fit into a core's cache together.
 CHUNK_NUMBERS = 80_000
+
+#: What is sent to a cluster at once: chunks enough to be worth the way, and bytes few enough to be sent.
+PIECE_CHUNKS, PIECE_BYTES = 16, 4_000_000
 
 
 @dataclass(frozen=True)
@@ -103,39 +106,82 @@ class Batch:
         return Batch(*taken, self.design.take(fits))
 
 
-def over_chunks(work: Callable[[Batch], T], effects: Effects) -> list[T]:
+def over_chunks(work: Callable[[Batch], T], effects: Effects, scheduler: str | None = None) -> list[T]:
     """Do the same work on every chunk of the flattened batch, in order; many chunks are shared out among the cores.
 
     A chunk is as much as a core's cache holds. Threads are enough: NumPy lets go of the interpreter while it works on
-    arrays of that size.
+    arrays of that size. With the address of a Dask scheduler the same chunks are worked on by its workers.
     """
-    total, size = math.prod(effects.shape), max(1, CHUNK_NUMBERS // effects.k)
-    cut = _Cut(effects)
-    chunks = [slice(start, start + size) for start in range(0, total, size)]
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cut = _Cut.of(effects)
+    if scheduler is not None:
+        from cellclaims.meta.cluster import on_cluster
+
+        parts = on_cluster(partial(_over_piece, work), cut.pieces(), scheduler)
+        return [part for piece in parts for part in piece]
+    chunks, workers = cut.chunks(), _cores()
     if workers == 1 or len(chunks) <= workers:
         return [work(cut.batch(fits)) for fits in chunks]
     with ThreadPoolExecutor(workers) as threads:
         return list(threads.map(lambda fits: work(cut.batch(fits)), chunks))
 
 
+def _over_piece(work: Callable[[Batch], T], piece: _Cut) -> list[T]:
+    """One chunk after the other: a worker of a cluster has a thread for each of its cores."""
+    return [work(piece.batch(fits)) for fits in piece.chunks()]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def single_batch(effects: Effects) -> Batch:
     """The batch of one fit."""
-    return _Cut(effects).batch(slice(0, 1))
+    return _Cut.of(effects).batch(slice(0, 1))
 
 
+@dataclass(frozen=True)
 class _Cut:
-    """Effects with their leading axes flattened, from which chunks are cut when their turn comes."""
+    """Effects with their leading axes flattened, from which chunks are cut when their turn comes.
 
-    def __init__(self, effects: Effects) -> None:
-        given = (effects.yi, effects.vi, effects.keep, effects.weights)
-        self.columns = [None if a is None else _flatten(a, effects.shape, 1) for a in given]
-        self.design = None if effects.design is None else _flatten(effects.design, effects.shape, 2)
+    ``columns`` are effects, variances, choices of studies, weights and the design, each of shape (total, k, ...), or
+    (1, k, ...) where it is the same for all fits, or None; ``size`` is the number of fits in a chunk.
+    """
+
+    columns: tuple[np.ndarray | None, ...]
+    total: int
+    size: int
+
+    @classmethod
+    def of(cls, effects: Effects) -> _Cut:
+        """All fits of a batch."""
+        given = (effects.yi, effects.vi, effects.keep, effects.weights, effects.design)
+        own = (1, 1, 1, 1, 2)
+        columns = (None if a is None else _flatten(a, effects.shape, n) for a, n in zip(given, own, strict=True))
+        return cls(tuple(columns), math.prod(effects.shape), max(1, CHUNK_NUMBERS // effects.k))
+
+    def chunks(self) -> list[slice]:
+        """Which fits are worked on together."""
+        return [slice(start, start + self.size) for start in range(0, self.total, self.size)]
 
     def batch(self, fits: slice) -> Batch:
         """The chunk of some of the fits, laid out."""
-        columns = (None if a is None else _studies_first(a, fits) for a in self.columns)
-        return lay_out(*columns, self.design if self.design is None or len(self.design) == 1 else self.design[fits])
+        *columns, design = self.columns
+        columns = (None if a is None else _studies_first(a, fits) for a in columns)
+        return lay_out(*columns, None if design is None else _some(design, fits))
+
+    def pieces(self) -> Iterator[_Cut]:
+        """Whole chunks with their data, together all fits."""
+        a_fit = sum(a[0].nbytes for a in self.columns if a is not None and len(a) > 1)
+        chunks = min(PIECE_CHUNKS, PIECE_BYTES // max(1, a_fit * self.size))
+        step = self.size * max(1, chunks)
+        for start in range(0, self.total, step):
+            fits = slice(start, min(start + step, self.total))
+            columns = tuple(None if a is None else _some(a, fits) for a in self.columns)
+            yield _Cut(columns, fits.stop - fits.start, self.size)
+
+
+def _some(array: np.ndarray, fits: slice) -> np.ndarray:
+    return array if len(array) == 1 else array[fits]
 
 
 def _flatten(array: np.ndarray, shape: tuple[int, ...], own: int) -> np.ndarray:

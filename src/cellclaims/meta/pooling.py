@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -93,17 +94,19 @@ def fit(
     return fit_effects(effects, method, test, level)
 
 
-def fit_effects(effects: Effects, method: str, test: str, level: float) -> Fit:
-    """Pool checked effects: what :func:`fit` does after its checks.
+def fit_effects(effects: Effects, method: str, test: str, level: float, scheduler: str | None = None) -> Fit:
+    """Pool checked effects: what :func:`fit` does after its checks, here or at a Dask ``scheduler``'s workers.
 
     Raises
     ------
     PoolingError
         If the method, test or level is not known, or the design cannot be estimated from any choice of
         studies.
+    ClusterError
+        If the cluster cannot be used.
     """
     _check_choices(effects, method, test, level)
-    parts = over_chunks(lambda batch: pool(batch, method, test, level), effects)
+    parts = over_chunks(partial(pool, method=method, test=test, level=level), effects, scheduler)
     columns = dict(zip(Pooled._fields, zip(*parts, strict=True), strict=True))
     del parts  # each column of chunks goes as soon as it is joined
     joined = {name: _join(columns.pop(name), effects.shape) for name in Pooled._fields}

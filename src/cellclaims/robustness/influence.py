@@ -18,7 +18,7 @@ from cellclaims.meta.projection import Projection
 from cellclaims.meta.quantiles import chi2_upper
 
 
-def refit(fit: Fit, keep: np.ndarray) -> Fit:
+def refit(fit: Fit, keep: np.ndarray, scheduler: str | None = None) -> Fit:
     """The same fit under other choices of its studies.
 
     Parameters
@@ -27,6 +27,8 @@ def refit(fit: Fit, keep: np.ndarray) -> Fit:
         One fit.
     keep : ndarray of bool, shape (b, k)
         Studies of each choice; what the fit does not keep stays out.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do the fits; this machine if not given.
 
     Returns
     -------
@@ -37,11 +39,13 @@ def refit(fit: Fit, keep: np.ndarray) -> Fit:
     ------
     PoolingError
         If ``fit`` is a batch.
+    ClusterError
+        If the cluster cannot be used.
     """
     _refuse_batch(fit)
     effects = fit.effects
     keep = keep if effects.keep is None else keep & effects.keep
-    return fit_effects(replace(effects, keep=keep, shape=(len(keep),)), fit.method, fit.test, fit.level)
+    return fit_effects(replace(effects, keep=keep, shape=(len(keep),)), fit.method, fit.test, fit.level, scheduler)
 
 
 def _refuse_batch(fit: Fit) -> None:

@@ -33,7 +33,9 @@ class Subsets:
     complete: bool
 
 
-def all_subsets(fit: Fit, *, smallest: int = 1, most: int = 2**20, seed: int = 1) -> Subsets:
+def all_subsets(
+    fit: Fit, *, smallest: int = 1, most: int = 2**20, seed: int = 1, scheduler: str | None = None
+) -> Subsets:
     """Pool every subset of the studies (Olkin, Dahabreh and Trikalinos 2012, https://doi.org/10.1002/jrsm.1053).
 
     Parameters
@@ -47,6 +49,8 @@ def all_subsets(fit: Fit, *, smallest: int = 1, most: int = 2**20, seed: int = 1
         (with fewer than ``smallest`` kept it is drawn again).
     seed : int
         Seed of the draw.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do the fits; this machine if not given. The numbers are the same.
 
     Returns
     -------
@@ -57,6 +61,8 @@ def all_subsets(fit: Fit, *, smallest: int = 1, most: int = 2**20, seed: int = 1
     ------
     PoolingError
         If ``fit`` is a batch or leaves studies out, or ``smallest`` is not between 1 and k.
+    ClusterError
+        If the cluster cannot be used.
 
     Examples
     --------
@@ -74,7 +80,7 @@ def all_subsets(fit: Fit, *, smallest: int = 1, most: int = 2**20, seed: int = 1
     keep = _every_subset(k) if complete else _some_subsets(k, smallest, most, np.random.default_rng(seed))
     if smallest > 1 and complete:
         keep = keep[np.count_nonzero(keep, axis=1) >= smallest]
-    return Subsets(refit(fit, keep), keep, complete)
+    return Subsets(refit(fit, keep, scheduler), keep, complete)
 
 
 def _every_subset(k: int) -> np.ndarray:
@@ -115,7 +121,13 @@ class Bootstrap:
 
 
 def bootstrap(
-    fit: Fit, *, iterations: int = 10_000, kind: str = "studies", seed: int = 1, level: float | None = None
+    fit: Fit,
+    *,
+    iterations: int = 10_000,
+    kind: str = "studies",
+    seed: int = 1,
+    level: float | None = None,
+    scheduler: str | None = None,
 ) -> Bootstrap:
     """Resample and pool again.
 
@@ -129,6 +141,8 @@ def bootstrap(
     seed : int
     level : float, optional
         Level of the limits; that of the fit if not given.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do the fits; this machine if not given. The numbers are the same.
 
     Returns
     -------
@@ -139,6 +153,8 @@ def bootstrap(
     ------
     PoolingError
         If ``fit`` is a batch or leaves studies out, or ``kind`` is not known.
+    ClusterError
+        If the cluster cannot be used.
 
     Examples
     --------
@@ -155,7 +171,7 @@ def bootstrap(
     rng, level = np.random.default_rng(seed), fit.level if level is None else level
     draw = _draw_studies if kind == "studies" else _draw_effects
     drawn = replace(effects, keep=None, shape=(iterations,), **draw(fit, iterations, rng))
-    again = fit_effects(drawn, fit.method, fit.test, fit.level)
+    again = fit_effects(drawn, fit.method, fit.test, fit.level, scheduler)
     ends = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     beta_lb, beta_ub = np.nanquantile(again.beta, ends, axis=0)
     tau2_lb, tau2_ub = np.nanquantile(again.tau2, ends) if fit.has_tau2 else (np.nan, np.nan)
