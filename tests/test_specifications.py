@@ -18,15 +18,19 @@ from cellclaims.claims import entry_of
 from cellclaims.claims.rates import POOLED, claim_of, counterpart_pool, in_unit, own_trials, plan_of, question_of
 from cellclaims.claims.stability import curves, stability
 from cellclaims.claims.verdict import Standing, verdict
-from cellclaims.errors import PoolingError, ProtocolError
+from cellclaims.errors import DataError, PoolingError, ProtocolError
+from cellclaims.figures.specification_curve import heights_of
+from cellclaims.figures.specification_curve import specification_curve as figure
 from cellclaims.protocol import Protocol
 from cellclaims.report_rows import one_a_cohort, sharing
+from cellclaims.reporting import specification_words
 from cellclaims.robustness.specifications import NUMBERS, Analysis, from_double_arcsine
 from cellclaims.selection import Question, select_counts
 from cellclaims.specifications.influence import influence_of
 from cellclaims.tables.cohorts import overlaps
 
 from .made_up_trials import MadeUp, real, rules
+from .test_figures_layout import boxes, covered, cut_off
 
 #: The same model fitted in another batch: only the order of sums differs.
 SAME = 1e-9
@@ -37,8 +41,16 @@ CLAIMS = [c.claim_id for c in real().claims.itertuples() if plan_of(rules(), c)[
 
 
 @functools.cache
+def timed_curves():
+    """Every curve of the review, and the processor time that they took together."""
+    evidence, protocol = real(), rules()
+    start = time.process_time()
+    found = curves(evidence, protocol)
+    return found, time.process_time() - start
+
+
 def real_curves():
-    return curves(real(), rules())
+    return timed_curves()[0]
 
 
 @pytest.fixture(params=CLAIMS)
@@ -454,7 +466,64 @@ def test_shares_are_shares(claim_id):
     assert (known.low <= known.high).all()
 
 
-def test_all_curves_of_the_review_are_quick():
-    start = time.process_time()
-    curves(real(), rules(), CLAIMS)
-    assert time.process_time() - start < 14.0  # 4 s for all seven on a busy core
+# --- figure and words -----------------------------------------------------------------------------------------------
+
+
+def drawn(curve, **more):
+    return figure(curve, **{"axis_label": "Patients, %", "claim": (60.0, "advertised 60 %"), "title": "Made up"} | more)
+
+
+@pytest.mark.parametrize("name", ["made up", *CLAIMS])
+def test_no_words_of_the_figure_run_into_one_another_or_leave_the_sheet(name):
+    curve = made_up_curve() if name == "made up" else real_curves()[name]
+    fig = drawn(curve, claim=(-0.5, "the smallest fall that matters"), notes=["A note. " * 30])
+    words = boxes(fig)
+    assert covered(words) == []
+    assert cut_off(words, fig.bbox) == []
+
+
+def test_the_figure_shows_every_estimate_the_claim_and_the_reviews_own():
+    curve = made_up_curve()
+    top = next(axes for axes in drawn(curve).axes if axes.get_ylim() == (0.0, 100.0))
+    heights = [line.get_ydata() for line in top.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(heights[0], curve.lines.beta[curve.lines.counted].dropna())
+    assert any(np.ptp(line.get_ydata()) == 0 and line.get_ydata()[0] == 60.0 for line in top.lines)
+    (own,) = [line for line in top.lines if line.get_marker() == "D"]
+    assert own.get_ydata()[0] == curve.lines.beta[curve.primary]
+
+
+def test_a_strip_is_full_where_all_of_a_column_have_the_option():
+    edges, heights = heights_of(np.arange(1000) < 500)
+    assert len(heights) == 150 and edges[0] == 0 and edges[-1] == 1000
+    assert (heights * np.diff(edges)).sum() == pytest.approx(500)
+    assert set(heights) <= {0.0, 1.0} | {h for h in heights if 0 < h < 1} and heights[0] == 1 and heights[-1] == 0
+
+
+def test_a_curve_without_an_estimate_is_not_drawn():
+    curve = made_up_curve()
+    with pytest.raises(DataError, match="expected an estimate, found none"):
+        drawn(replace(curve, lines=curve.lines.assign(beta=np.nan)))
+
+
+def test_the_words_hold_the_numbers_of_the_curve():
+    curve = real_curves()["stop_all_2016"]
+    share, counted = curve.stability
+    words = specification_words.specification_alt(curve, "patients off insulin", "advertised 30 %")
+    assert f"{counted} distinct specifications" in words and f"{100 * share:.0f} % give the same verdict" in words
+    most = curve.influence.loc[curve.influence.share.idxmax()]
+    assert f"{most.low:.0f} % ({most.low_option})" in words and "advertised 30 %" in words
+    assert "nan" not in words
+    tried = repr(specification_words.choices_table(curve))
+    assert all(choice.title in tried for choice in curve.choices)
+    assert "share of the spread" in repr(specification_words.influence_table(curve))
+
+
+def test_words_of_a_curve_that_nothing_moves():
+    curve = real_curves()["effective_2016"]
+    assert "No choice alone changes the verdict." in specification_words.influence_sentence(curve)
+    still = replace(curve, influence=curve.influence.assign(share=0.0))
+    assert specification_words.influence_sentence(still) == "No choice moves the estimate."
+
+
+def test_the_curves_of_all_claims_are_quick():
+    assert timed_curves()[1] < 14.0  # 2.5 s on an idle core

@@ -14,13 +14,13 @@ from cellclaims.protocol import Protocol
 from cellclaims.robustness.specifications import SpecificationCurve, specification_curve
 from cellclaims.selection import Question
 from cellclaims.specifications.choices import Choice, NamedAnalysis, Option, analyses_of, choices_of
-from cellclaims.specifications.influence import influence_of
+from cellclaims.specifications.influence import influence_of, options_of
 from cellclaims.specifications.report_tables import report_tables
 from cellclaims.specifications.row_sets import RowSets, row_sets
 from cellclaims.tables import Evidence
 
 #: The parts of an analysis that are choices of their own.
-OF_ANALYSIS = {"model": "Model", "method": "Between reports", "test": "Interval"}
+OF_ANALYSIS = {"model": "Model", "method": "Spread between reports", "test": "Interval"}
 GRADES = ("good", "partial", "poor")
 #: What each kind of question pools, and in which unit it is told.
 DATA = {"rate": ("events", "n"), "difference": ("yi", "vi")}
@@ -44,6 +44,8 @@ class Curve:
         One line as above; one column for each (choice, option): whether that option leads to this line.
     influence : DataFrame
         One line a choice: how far it moves the answer (:func:`~cellclaims.specifications.influence.influence_of`).
+    options : DataFrame
+        One line an option: its median estimate (:func:`~cellclaims.specifications.influence.options_of`).
     choices : list of Choice
         With the parts of the analysis behind those of the reports; options that change nothing are left out.
     primary : int
@@ -58,6 +60,7 @@ class Curve:
     lines: pd.DataFrame
     marks: pd.DataFrame
     influence: pd.DataFrame
+    options: pd.DataFrame
     choices: list[Choice]
     primary: int
     combinations: int
@@ -110,10 +113,12 @@ class Fitted:
         parts = pd.DataFrame({name: [getattr(a, name) for a in self.analyses] for name in OF_ANALYSIS})
         counted = np.array([named.analysis.counted for named in self.analyses])
         told, marks = _marked(lines, grid, self.choices, parts)
+        fair = (lines, grid[..., counted], self.choices, parts[counted].reset_index(drop=True))
         return Curve(
             lines=told,
             marks=marks,
-            influence=influence_of(lines, grid[..., counted], self.choices, parts[counted].reset_index(drop=True)),
+            influence=influence_of(*fair),
+            options=options_of(*fair),
             choices=[*self.choices, *(_part(name, parts[name]) for name in parts)],
             primary=int(grid[(0,) * grid.ndim]),
             combinations=grid.size,

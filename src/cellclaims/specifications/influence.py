@@ -11,6 +11,44 @@ from numpy.typing import NDArray
 from cellclaims.specifications.choices import Choice
 
 
+def options_of(
+    lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
+) -> pd.DataFrame:
+    """The median estimate of each option over all combinations of the other choices.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        With beta.
+    grid : ndarray of int
+        The line of each combination; one axis a choice, analyses last. All of them count alike.
+    choices : sequence of Choice
+    parts : DataFrame
+        Model, method and test of each analysis.
+
+    Returns
+    -------
+    DataFrame
+        ``choice``, ``option``; ``combinations`` with an estimate, their ``mean`` and their ``median``.
+    """
+    beta, found = lines.beta.to_numpy(float)[grid], []
+    for axis, choice in enumerate(choices):
+        for i, option in enumerate(choice.options):
+            found.append({"choice": choice.choice_id, "option": option.name, **_middle(beta.take(i, axis))})
+    for name in parts:
+        for value in dict.fromkeys(parts[name]):
+            own = beta[..., (parts[name] == value).to_numpy()]
+            found.append({"choice": name, "option": value, **_middle(own)})
+    return pd.DataFrame(found)
+
+
+def _middle(values: NDArray) -> dict[str, float]:
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        return {"combinations": 0, "mean": np.nan, "median": np.nan}
+    return {"combinations": known.size, "mean": float(known.mean()), "median": float(np.median(known))}
+
+
 def influence_of(
     lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
 ) -> pd.DataFrame:
@@ -20,11 +58,8 @@ def influence_of(
     ----------
     lines : DataFrame
         With beta and verdict.
-    grid : ndarray of int
-        The line of each combination; one axis a choice, analyses last. All of them count alike.
-    choices : sequence of Choice
-    parts : DataFrame
-        Model, method and test of each analysis.
+    grid, choices, parts
+        As for :func:`options_of`.
 
     Returns
     -------
@@ -36,32 +71,32 @@ def influence_of(
         choice alone decides the verdict. Choices with one option only are left out.
     """
     beta, verdict = lines.beta.to_numpy(float)[grid], pd.factorize(lines.verdict)[0][grid]
-    found = []
-    for axis, choice in enumerate(choices):
-        groups = [(option.name, beta.take(i, axis)) for i, option in enumerate(choice.options)]
-        alone = float((verdict.max(axis) != verdict.min(axis)).mean())
-        found.append({"choice": choice.choice_id, **_moved(groups), "verdict_changes": alone, "options": len(groups)})
-    for name in parts:
-        values = list(dict.fromkeys(parts[name]))
-        groups = [(value, beta[..., parts.index[parts[name] == value]]) for value in values]
-        alone = _alone(verdict, parts, name)
-        found.append({"choice": name, **_moved(groups), "verdict_changes": alone, "options": len(groups)})
-    table = pd.DataFrame(found)
-    return table[table.options > 1].drop(columns="options").reset_index(drop=True)
+    alone = {c.choice_id: float((verdict.max(a) != verdict.min(a)).mean()) for a, c in enumerate(choices)}
+    alone |= {name: _alone(verdict, parts, name) for name in parts}
+    spread = np.nanvar(beta) if np.isfinite(beta).any() else np.nan
+    found = [
+        {"choice": choice_id, **_moved(options, spread), "verdict_changes": alone[choice_id]}
+        for choice_id, options in options_of(lines, grid, choices, parts).groupby("choice", sort=False)
+        if len(options) > 1
+    ]
+    return pd.DataFrame(found, columns=INFLUENCE)
 
 
-def _moved(groups: Sequence[tuple[str, NDArray]]) -> dict[str, object]:
+#: Columns of :func:`influence_of`.
+INFLUENCE = ["choice", "share", "low", "low_option", "high", "high_option", "verdict_changes"]
+
+
+def _moved(options: pd.DataFrame, spread: float) -> dict[str, object]:
     """Share of the variance between the options, and the options with the lowest and the highest median."""
-    known = [(name, values[np.isfinite(values)]) for name, values in groups]
-    known = [(name, values) for name, values in known if values.size]
-    if not known:
+    known = options[options.combinations > 0]
+    if known.empty:
         return {"share": np.nan, "low": np.nan, "low_option": "", "high": np.nan, "high_option": ""}
-    every = np.concatenate([values for _, values in known])
-    between = sum(v.size * (v.mean() - every.mean()) ** 2 for _, v in known) / every.size
-    medians = [(float(np.median(values)), name) for name, values in known]
-    (low, low_option), (high, high_option) = min(medians), max(medians)
-    share = float(between / every.var()) if every.var() > 0 else 0.0
-    return {"share": share, "low": low, "low_option": low_option, "high": high, "high_option": high_option}
+    weights = known.combinations / known.combinations.sum()
+    between = (weights * (known["mean"] - (weights * known["mean"]).sum()) ** 2).sum()
+    low, high = known.loc[known["median"].idxmin()], known.loc[known["median"].idxmax()]
+    share = float(between / spread) if spread > 0 else 0.0
+    return {"share": share, "low": low["median"], "low_option": low.option, "high": high["median"],
+            "high_option": high.option}  # fmt: skip
 
 
 def _alone(verdict: NDArray, parts: pd.DataFrame, name: str) -> float:
