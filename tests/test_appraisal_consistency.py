@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind_from_stats
 
 from cellclaims.appraisal import CHECKS, consistency, consistency_summary, known_anomalies
 from cellclaims.appraisal.check import CONSISTENT, INCONSISTENT, NOT_APPLICABLE, printed_text
-from cellclaims.appraisal.comparison_checks import p_from_interval
+from cellclaims.appraisal.comparison_checks import p_from_interval, welch_p
 from cellclaims.appraisal.consistency import BEYOND_CHECKS
 from cellclaims.appraisal.spread_checks import FEWEST, usual_spread
+from cellclaims.dispersion import MeanSD
 from cellclaims.tables import rules
 
 from .made_up_trials import MadeUp, real
@@ -172,10 +174,10 @@ def reports_with_spread(k: int) -> MadeUp:
     ("kind", "spread", "verdict", "words"),
     [
         ("sd", 1.1, CONSISTENT, ""),
-        ("sd", 0.25, INCONSISTENT, "a standard error"),
+        ("sd", 0.25, INCONSISTENT, "standard error, 1.1 would fit"),
         ("se", 0.25, CONSISTENT, "standard deviation it would be too small"),
-        ("se", 1.1, INCONSISTENT, "a standard deviation"),
-        ("sd", 9.0, INCONSISTENT, "too large"),
+        ("se", 1.1, INCONSISTENT, "standard deviation, 1.1 would fit"),
+        ("sd", 9.0, INCONSISTENT, "9 is large; no label fits"),
     ],
 )
 def test_a_standard_error_is_known_by_its_size(kind, spread, verdict, words):
@@ -220,6 +222,13 @@ def test_arms_alike_at_baseline():
     assert verdicts(baseline(8.3, 8.0), name) == [CONSISTENT, NOT_APPLICABLE]
     assert verdicts(baseline(9.0, 8.0, n=np.nan), name) == [NOT_APPLICABLE] * 2
     assert verdicts(baseline(9.0, 8.0, design="nonrandomised_controlled"), name) == [NOT_APPLICABLE] * 2
+
+
+def test_the_p_value_of_two_means_is_that_of_a_reference():
+    """scipy.stats, Welch's test from summary figures; both are exact, so that only the last digits may differ."""
+    one, two = MeanSD(10, 96.0, 34.0), MeanSD(5, 48.0, 26.0)
+    wanted = ttest_ind_from_stats(one.mean, one.sd, one.n, two.mean, two.sd, two.n, equal_var=False).pvalue
+    assert welch_p(one, two) == pytest.approx(wanted, rel=1e-9)
 
 
 def contrast(estimate: float, low: float, high: float, measure: str, p: float = np.nan) -> MadeUp:

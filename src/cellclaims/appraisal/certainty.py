@@ -25,6 +25,7 @@ from cellclaims.protocol import Protocol
 LEVELS = ("very low", "low", "moderate", "high")
 #: Who judged a step: a rule on computed facts, a default that no reviewer judged, a recorded grade or judgement.
 COMPUTED, DEFAULT, RECORDED = "computed", "default by design, not judged by a reviewer", "recorded grade"
+OWN_QUESTION = "asked for its own population, product, outcome and time"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def certainty_of_reports(
         _computed("imprecision", (few, f"{k} reports, not pooled")),
         _computed("inconsistency", (apart, words)),
         _indirectness(match, rules),
-        _computed("small-study effects", (0, "not pooled: not assessed")),
+        _computed("small-study effects", (0, f"not pooled: {domains.NOT_ASSESSED}")),
     ]
     return _from(randomised, steps, rules)
 
@@ -157,6 +158,8 @@ def _as_judged(judged: list[Judged], weights: np.ndarray, rules: Mapping[str, An
 
 
 def _indirectness(match: Mapping[str, Any], rules: Mapping[str, Any]) -> Step:
+    if not match:
+        return Step("indirectness", 0, OWN_QUESTION, COMPUTED)
     known = rules["indirectness"]
     steps = {what: known.get(grade, 0) for what, (grade, _) in match.items()}
     down = [what for what, step in steps.items() if step]

@@ -79,6 +79,18 @@ def by_rules(
     return judge
 
 
+def count_words(row: pd.Series) -> str:
+    """A counted row as printed: count, number of patients and percentage, as far as they are there.
+
+    >>> count_words(pd.Series({"events": 6.0, "n": np.nan, "percent_printed": "50"}))
+    '6, 50 %'
+    """
+    count = "" if np.isnan(row.events) else f"{row.events:g}"
+    of = "" if np.isnan(row.n) else f"of {row.n:g}"
+    percent = f"{row.percent_printed} %" if row.percent_printed else ""
+    return f"{percent} {of}".strip() if not count else ", ".join(w for w in (f"{count} {of}".strip(), percent) if w)
+
+
 def first_reason(rows: pd.DataFrame, reasons: dict[str, pd.Series]) -> list[str]:
     """For each row the first of the reasons that holds, empty where none does."""
     words, chosen = list(reasons), np.full(len(rows), -1)

@@ -16,6 +16,7 @@ from cellclaims.appraisal.check import (
     PLAUSIBILITY,
     Check,
     Result,
+    count_words,
     first_reason,
 )
 from cellclaims.dispersion import MeanSD, mean_and_sd
@@ -79,7 +80,7 @@ def welch_p(one: MeanSD, two: MeanSD) -> float:
     """Two-sided P value for two means with their own variances (Welch 1947, https://doi.org/10.1093/biomet/34.1-2.28).
 
     >>> round(welch_p(MeanSD(10, 96.0, 34.0), MeanSD(5, 48.0, 26.0)), 3)
-    0.013
+    0.012
     """
     parts = np.array([one.sd**2 / one.n, two.sd**2 / two.n])
     df = parts.sum() ** 2 / (parts**2 / np.array([one.n - 1, two.n - 1])).sum()
@@ -112,7 +113,7 @@ def p_from_interval(estimate: float, low: float, high: float, ratio: bool) -> tu
     https://doi.org/10.1136/bmj.d2304.
 
     >>> [round(p, 4) for p in p_from_interval(0.39, 0.21, 0.71, ratio=True)]
-    [0.0018, 0.0032]
+    [0.0016, 0.0036]
     """
     ends = [np.array([x - half_unit(x), x + half_unit(x)]) for x in (estimate, low, high)]
     if ratio:
@@ -150,7 +151,7 @@ def _whole_arm(evidence: Evidence) -> Iterator[Result]:
     sizes = arm_sizes(evidence)
     for row in evidence.binary.itertuples():
         size, (fewest, most) = sizes.get((row.study_id, row.arm_id), np.nan), denominator(row)
-        words = f"{row.events:g} of {row.n:g}, {row.percent_printed or '–'} %".replace("nan", "–")
+        words = count_words(row)
         if np.isnan(size) or np.isnan(fewest):
             why = "no number of patients is printed, and none follows" if np.isnan(fewest) else "no size of the arm"
             yield Result("binary", row.Index, NOT_APPLICABLE, words, reason=why)

@@ -7,6 +7,7 @@ seen, "" where it cannot apply, and words that say what was seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from cellclaims.protocol import Protocol
 from cellclaims.tables import Evidence
 
 Fact = tuple[str, str]
+
+#: Tables that a fact sees of its own report only -> the column that names the report.
+OWN = {"arms": "study_id", "registrations": "study_id", "anomalies": "record_id"}
 
 
 def design_facts(
@@ -38,11 +42,12 @@ def design_facts(
     DataFrame
         Index: study_id; columns: the names in :data:`FACTS`.
     """
+    table = {}
     studies = evidence.studies.set_index("study_id", drop=False)
-    table = {
-        study: {name: fact(evidence, protocol, studies.loc[study])[int(in_words)] for name, fact in FACTS.items()}
-        for study in dict.fromkeys(study_ids)
-    }
+    own = {name: dict(iter(getattr(evidence, name).groupby(key))) for name, key in OWN.items()}
+    for study in dict.fromkeys(study_ids):
+        mine = replace(evidence, **{name: own[name].get(study, getattr(evidence, name).head(0)) for name in OWN})
+        table[study] = {name: fact(mine, protocol, studies.loc[study])[int(in_words)] for name, fact in FACTS.items()}
     return pd.DataFrame.from_dict(table, orient="index", columns=list(FACTS))
 
 
@@ -56,7 +61,7 @@ def _blinded(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
 
 
 def _controlled(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
-    arms = evidence.arms[evidence.arms.study_id == study.study_id]
+    arms = evidence.arms
     untreated = arms[(arms.gets_cells == "no") & arms.comparator.isin(protocol["eligibility"]["untreated_comparators"])]
     if len(untreated):
         return "+", untreated.comparator.iloc[0].replace("_", " ")
@@ -70,26 +75,22 @@ def _registered(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
 
 def _posted(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
     if not study.registry_id:
-        return "", "no number seen"
-    posted = set(_records(evidence, study.study_id).results_posted)
+        return "", "–"
+    posted = set(evidence.registrations.results_posted)
     return ("+", "yes") if "yes" in posted else ("-", "no") if "no" in posted else ("?", "record not read")
 
 
 def _to_its_end(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
-    records, anomalies = _records(evidence, study.study_id), evidence.anomalies
-    stopped = anomalies[(anomalies.record_id == study.study_id) & (anomalies.kind == "stopped_early")]
+    records = evidence.registrations
+    stopped = (evidence.anomalies.kind == "stopped_early").any()
     words = "; ".join(f"{r.enrolled:g} of {r.planned:g} planned" for r in records.dropna().itertuples())
-    if len(stopped) or records.status.isin(["terminated", "withdrawn"]).any():
+    if stopped or records.status.isin(["terminated", "withdrawn"]).any():
         return "-", f"stopped early{': ' * bool(words)}{words}"
     return ("+", "completed") if (records.status == "completed").any() else ("?", "not seen")
 
 
-def _records(evidence: Evidence, study_id: str) -> pd.DataFrame:
-    return evidence.registrations[evidence.registrations.study_id == study_id]
-
-
 def _few_lost(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
-    arms = evidence.arms[(evidence.arms.study_id == study.study_id) & (evidence.arms.part_of == "")]
+    arms = evidence.arms[evidence.arms.part_of == ""]
     enrolled, analysed = arms.n_enrolled.sum(skipna=False), arms.n_analysed.sum(skipna=False)
     if not enrolled > 0 or np.isnan(analysed):
         return "?", "enrolled or analysed not stated"

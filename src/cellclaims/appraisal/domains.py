@@ -18,6 +18,8 @@ from cellclaims.protocol import Protocol
 
 #: Measures that compare arms; every other is a result within the arms that got cells.
 COMPARES = ("MD", "RD")
+#: How the reason of a domain ends that could not be looked at.
+NOT_ASSESSED = "not assessed"
 #: A step down (0 or less) and its reason.
 Rated = tuple[int, str]
 
@@ -115,14 +117,14 @@ def _by_width(pool: Pooled, width: float, rules: Mapping[str, Any]) -> Rated:
 def inconsistency(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
     """I² above the limit, or two reports of a difference whose intervals lie on opposite sides of none."""
     if pool.fit is None or pool.k < 2:
-        return 0, "one report or none: not assessed"
+        return 0, f"one report or none: {NOT_ASSESSED}"
     step, limit, i2 = rules["inconsistency"]["step"], rules["inconsistency"]["I2"], float(pool.fit.I2)
     if in_points(pool) or pool.measure in COMPARES:
         below, above = (pool.rows.ci_ub < 0).any(), (pool.rows.ci_lb > 0).any()
         if below and above:
             return step, "intervals of the reports lie on opposite sides of no difference"
     if np.isnan(i2):
-        return 0, "I² cannot be given"
+        return 0, f"I² cannot be given: {NOT_ASSESSED}"
     return (step if i2 > limit else 0), f"I² {i2:.0f} %, limit {limit:g} %"
 
 
@@ -136,7 +138,7 @@ def small_study(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
     """
     fewest, limit = rules["small_study"]["fewest"], rules["small_study"]["p"]
     if pool.k < fewest:
-        return 0, f"{_count(pool.k)}, fewer than {fewest}: not assessed"
+        return 0, f"{_count(pool.k)}, fewer than {fewest}: {NOT_ASSESSED}"
     p = float(regression_on_size(pool).p)
     by = "standard error" if in_points(pool) else "1 / n"
     words = f"regression on {by}: P = {p:.2g}, limit {limit:g}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from cellclaims.appraisal.check import ARITHMETIC, PLAUSIBILITY, Check, Subject, by_rules, first_reason
+from cellclaims.appraisal.check import ARITHMETIC, PLAUSIBILITY, Check, Subject, by_rules, count_words, first_reason
 from cellclaims.tables import Evidence, rules
 from cellclaims.tables.faults import Finding
 from cellclaims.tables.rules_counts import (
@@ -48,8 +48,7 @@ def _percentages(evidence: Evidence) -> Iterator[Subject]:
         "so many patients that every percentage is a count of them": from_percent & (rows.n * unit >= 100),
     }
     for row, why in zip(rows.itertuples(), first_reason(rows, reasons), strict=True):
-        words = f"{row.percent_printed or '–'} % ({row.events:g} of {row.n:g})".replace("nan", "–")
-        yield "binary", row.Index, words, why
+        yield "binary", row.Index, count_words(row), why
 
 
 def _cut_off(evidence: Evidence, finding: Finding) -> str:

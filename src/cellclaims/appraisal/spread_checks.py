@@ -99,18 +99,16 @@ def _by_size(row: pd.Series, usual: Usual, words: str) -> tuple[str, str, str, s
     """Verdict, printed, expected and reason for a spread whose label is held against its size."""
     low, high = usual.limits(row.n)
     as_sd, as_se = row.dispersion_low, sd_from_se(row.dispersion_low, row.n)
-    sd, other = (as_sd, as_se) if row.dispersion_type == "sd" else (as_se, as_sd)
-    expected = f"a standard deviation of {low:.2g} to {high:.2g} {row.unit}, as in {usual.k} arms of other reports"
+    is_sd = row.dispersion_type == "sd"
+    sd, other, turned = (as_sd, as_se, "error") if is_sd else (as_se, as_sd, "deviation")
     if low <= sd <= high:
-        read = (
-            "" if row.dispersion_type == "sd" else f"read as a standard error it gives a standard deviation of {sd:.2g}"
-        )
+        read = "" if is_sd else f"read as a standard error it gives a standard deviation of {sd:.2g}"
         unlike = "; as a standard deviation it would be too small" if as_sd < low else ""
         return CONSISTENT, words, "", read + unlike
-    turned = "a standard error" if row.dispersion_type == "sd" else "a standard deviation"
-    side = "small" if sd < low else "large"
-    fits = f"; read as {turned} it would give {other:.2g}" if low <= other <= high else f"; so is it as {turned}"
-    return INCONSISTENT, words, expected, f"it gives {sd:.2g}, too {side}{fits}"
+    expected = f"a standard deviation of {low:.2g} to {high:.2g} {row.unit}, as in {usual.k} arms of other reports"
+    size = f"a standard deviation of {sd:.2g} is {'small' if sd < low else 'large'}"
+    fits = f"; were it a standard {turned}, {other:.2g} would fit" if low <= other <= high else "; no label fits"
+    return INCONSISTENT, words, expected, size + fits
 
 
 def _median_inside(evidence: Evidence) -> Iterator[Result]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
@@ -61,7 +61,12 @@ def write_key(sheet: Sheet, y: float, meaning: Mapping[str, str]) -> None:
 
 @applied()
 def traffic_light(
-    table: pd.DataFrame, *, title: str = "", meaning: Mapping[str, str] | None = None, note: str = ""
+    table: pd.DataFrame,
+    *,
+    title: str = "",
+    meaning: Mapping[str, str] | None = None,
+    note: str = "",
+    groups: Sequence[str] = (),
 ) -> Figure:
     """A line for each study, a light for each fact.
 
@@ -75,6 +80,8 @@ def traffic_light(
         Words for the signs that occur; by default yes, no, not stated, does not apply.
     note : str
         Sentence below, for example that these are facts and no judgement.
+    groups : sequence of str, optional
+        Heading over each line, such as the question whose pool it stands in; equal ones stand together.
 
     Returns
     -------
@@ -86,7 +93,8 @@ def traffic_light(
         A sign that has no light.
     """
     check_signs(table)
-    grid = lay_grid(list(table.index), list(table.columns), top=EDGE + (0.3 if title else 0.0), tile=TILE)
+    top = EDGE + (0.3 if title else 0.0)
+    grid = lay_grid(list(table.index), list(table.columns), top=top, tile=TILE, groups=groups)
     words = {sign: text for sign, text in ((meaning or MEANING).items()) if (table == sign).to_numpy().any()}
     key = sum(2 * RADIUS + 0.3 + text_width(text, SMALL) for text in words.values())
     width = max(grid.right, EDGE + key, EDGE + text_width(title, TITLE, "bold")) + EDGE
