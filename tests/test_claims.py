@@ -130,6 +130,7 @@ def test_two_reports_can_never_contradict_or_support(standing, k):
 
 @UNHURRIED
 @given(STANDINGS)
+@example(replace(SOUND, k=4, claim=61.0))
 def test_four_reports_can_never_contradict(standing):
     assume(standing.k < RULES["enough_to_contradict"])
     assert decided(standing) != "contradicted"
@@ -137,12 +138,14 @@ def test_four_reports_can_never_contradict(standing):
 
 @UNHURRIED
 @given(STANDINGS)
+@example(replace(SOUND, claim=20.0))
 def test_without_randomised_evidence_nothing_is_better_than_compatible(standing):
     assert decided(replace(standing, randomised=False)) != "supported"
 
 
 @UNHURRIED
 @given(STANDINGS)
+@example(replace(SOUND, claim=20.0, certainty="low"))
 def test_below_moderate_certainty_nothing_is_supported(standing):
     assume(standing.certainty in ("very low", "low"))
     assert decided(standing) != "supported"
@@ -150,6 +153,9 @@ def test_below_moderate_certainty_nothing_is_supported(standing):
 
 @UNHURRIED
 @given(STANDINGS)
+@example(replace(SOUND, claim=math.nan))
+@example(replace(SOUND, ci_lb=math.nan))
+@example(replace(SOUND, ci_ub=math.nan, claim=20.0))
 def test_limits_that_do_not_exist_support_and_contradict_nothing(standing):
     """What is not a number never stands for a small or a large one."""
     assume(any(math.isnan(x) for x in (standing.claim, standing.ci_lb, standing.ci_ub)))
