@@ -115,7 +115,8 @@ def fail_safe_n(
         number, beta, aim = _orwin(pooled, target, weighted)
         p = none
     flags = stated({Caution.COUNTED_FILES: np.bool_(True), Caution.TOO_FEW: np.equal(pooled.k, 0)}, pooled.shape)
-    return FailSafeN(_whole(number), p, beta, aim, kind, alpha, pooled.k, flags)
+    number = np.where(np.greater(pooled.k, 0), _whole(number), np.nan)[()]
+    return FailSafeN(number, p, beta, aim, kind, alpha, pooled.k, flags)
 
 
 def _rosenthal(pooled: Fit, alpha: float) -> tuple[np.ndarray, np.ndarray]:

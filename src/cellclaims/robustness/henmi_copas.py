@@ -118,8 +118,8 @@ class _Moments(NamedTuple):
     def of(cls, fixed: Fit, tau2: np.ndarray) -> _Moments:
         effects = fixed.effects
         w = 1.0 / np.where(True if effects.keep is None else effects.keep, effects.vi, np.inf)
+        w = np.where(w.any(axis=-1, keepdims=True), w, 1.0)  # nothing kept: any number will do, none is shown
         w1 = np.broadcast_to(w.sum(axis=-1), fixed.shape)
-        w1 = np.where(w1 > 0.0, w1, 1.0)  # nothing kept: any number will do, none is shown
         w2, w3, w4 = ((w**power).sum(axis=-1) / w1 for power in (2, 3, 4))
         return cls(w1, w2, w3, w4, tau2, np.maximum(fixed.k - 1.0, 1.0), 1.0 + tau2 * w2)
 

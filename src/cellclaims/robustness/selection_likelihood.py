@@ -106,6 +106,11 @@ def _density(x: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
 
 
+def _row_sums(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted sum of each row; not by a matrix product, whose threads wait for each other on a busy machine."""
+    return np.einsum("kp,p->k", rows, weight)
+
+
 def _finite(x: np.ndarray) -> np.ndarray:
     """Zero in place of infinity: it stands beside a density of zero."""
     return np.where(np.isfinite(x), x, 0.0)
@@ -131,8 +136,8 @@ class SelectionLikelihood:
         p = within(p_value(y / np.sqrt(v), two_sided), family.smallest_p)
         return cls(y, v, p, family, Pieces.of(family, two_sided))
 
-    def value_and_slope(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """The log-likelihood and its derivatives."""
+    def value_and_scores(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """The log-likelihood, and each study's part of its derivatives, shape (k, parameters)."""
         mean, tau2, delta = parameters[0], parameters[1], parameters[2:]
         spread = np.sqrt(self.v + tau2)
         residual = (self.y - mean) / spread
@@ -140,11 +145,16 @@ class SelectionLikelihood:
         highest = log_weight.max()
         weight = np.exp(log_weight - highest)
         mass, by_mean, by_spread = self.pieces.masses(mean, np.sqrt(self.v), spread)
-        average = np.maximum(mass @ weight, np.finfo(float).tiny)
+        average = np.maximum(_row_sums(mass, weight), np.finfo(float).tiny)
         value = np.sum(log_seen - highest - 0.5 * residual**2 - np.log(spread) - np.log(average))
-        slope = np.empty(len(parameters))
-        slope[0] = np.sum(residual / spread - by_mean @ weight / average)
-        slope[1] = np.sum(((residual**2 - 1.0) / spread - by_spread @ weight / average) / (2.0 * spread))
+        scores = np.empty((len(self.y), len(parameters)))
+        scores[:, 0] = residual / spread - _row_sums(by_mean, weight) / average
+        scores[:, 1] = ((residual**2 - 1.0) / spread - _row_sums(by_spread, weight) / average) / (2.0 * spread)
         seen, expected = (self.family.slope(p, delta) for p in (self.p, self.pieces.p))
-        slope[2:] = seen.sum(axis=0) - ((mass * weight) @ expected / average[:, None]).sum(axis=0)
-        return value - 0.5 * len(self.y) * np.log(2.0 * np.pi), slope
+        scores[:, 2:] = seen - np.einsum("kp,pd->kd", mass, weight[:, None] * expected) / average[:, None]
+        return value - 0.5 * len(self.y) * np.log(2.0 * np.pi), scores
+
+    def value_and_slope(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """The log-likelihood and its derivatives."""
+        value, scores = self.value_and_scores(parameters)
+        return value, scores.sum(axis=0)

@@ -1,4 +1,9 @@
-"""The tops of a selection likelihood: many starts, an edge for every parameter, and Newton steps at the end."""
+"""The tops of a selection likelihood: many starts, an edge for every parameter, and Newton steps at the end.
+
+The search runs in coordinates in which steps of about one are alike everywhere: the mean in median standard errors,
+``log(tau2 + smallest variance)``, and the logarithm of weights. First steps take the curvature from the scores of the
+single studies, which is never negative and costs nothing; later ones take the curvature itself.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from cellclaims.robustness.selection_likelihood import SelectionLikelihood
 
@@ -16,19 +20,27 @@ ValueAndSlope = Callable[[np.ndarray], tuple[float, np.ndarray]]
 TAU2_STARTS = (0.0, 0.3, 3.0)
 #: How far from all effects the mean may lie, in units of their range and largest standard error.
 MEAN_BEYOND = 10.0
-#: A parameter this close to its edge, relative to its size, is held there.
+#: A coordinate this close to its edge is on it.
 AT_EDGE = 1e-9
-#: Tops of log-likelihoods this close are one.
+#: Points of log-likelihoods this close have climbed the same hill.
 SAME_HEIGHT = 1e-4
-#: Newton steps at the end; each squares the distance.
-MOST_STEPS = 30
-#: Step of the differences of the slope, relative: errors of slope over step and of step squared are alike.
+#: Points this close after the first steps have the same hill before them.
+NEXT_TO = 0.3
+#: The first steps, by the scores of the studies; Newton's steps; and how often a step is halved that leads down.
+ROUGH_STEPS, MOST_STEPS, HALVINGS = 15, 80, 40
+#: No coordinate moves farther than this in one step.
+LONGEST = 2.0
+#: Directions of less curvature than this share of the most are taken to have this one.
+LEAST_CURVED = 1e-8
+#: A Newton step this small leaves an error of about its square.
+ARRIVED = 1e-8
+#: Step of the differences of the slope: errors of slope over step and of step squared are alike.
 DIFFERENCE = 3e-6
 
 
 @dataclass(frozen=True, eq=False)
 class Summit:
-    """The highest point found.
+    """A top of the likelihood.
 
     ``parameters``: mean, tau2 and the parameters of selection; ``value``: log-likelihood there; ``held``: which of them
     lie on an edge or are fixed; ``covariance``: of all of them, zero for those held, NaN where the likelihood is flat.
@@ -46,12 +58,21 @@ def climb(likelihood: SelectionLikelihood, held: Summit | None = None) -> list[S
     The between-study variance is held at zero, unless there is a top to start from that was found with it held: what is
     found then is at least as high.
     """
-    scale = _Scale(likelihood)
-    lower, upper = scale.box(with_tau2=held is not None)
+    scale = _Scale(likelihood, with_tau2=held is not None)
     starts = _starts(likelihood, scale, TAU2_STARTS if held else (0.0,))
     if held is not None:
         starts.append(scale.inward(held.parameters))
-    return _distinct([_summit(scale, _ascend(scale, start, lower, upper), lower, upper) for start in starts])
+    slopes = _apart([_approach(scale, start) for start in starts])
+    return _distinct([_summit(scale, _refine(scale, point)) for point in slopes])
+
+
+def _apart(points: list[np.ndarray]) -> list[np.ndarray]:
+    """One of those that several starts led next to each other."""
+    kept: list[np.ndarray] = []
+    for point in points:
+        if all(np.abs(point - other).max() > NEXT_TO for other in kept):
+            kept.append(point)
+    return kept
 
 
 def _distinct(found: list[Summit]) -> list[Summit]:
@@ -65,35 +86,46 @@ def _distinct(found: list[Summit]) -> list[Summit]:
 
 
 class _Scale:
-    """Search coordinates: the parameters, with the logarithm of those that are best searched so."""
+    """Coordinates of the search, and the box that holds it."""
 
-    def __init__(self, likelihood: SelectionLikelihood) -> None:
+    def __init__(self, likelihood: SelectionLikelihood, with_tau2: bool) -> None:
         self.likelihood, self.family = likelihood, likelihood.family
+        y, v = likelihood.y, likelihood.v
+        self.least = v.min()
+        room = MEAN_BEYOND * (np.ptp(y) + np.sqrt(v.max()))
+        self.lower = self.inward(np.concatenate([[y.min() - room, 0.0], self.family.lower]))
+        self.upper = self.inward(np.concatenate([[y.max() + room, room**2 * with_tau2], self.family.upper]))
 
     def outward(self, point: np.ndarray) -> np.ndarray:
         """Parameters at a point of the search."""
-        return np.concatenate([point[:2], np.exp(point[2:])]) if self.family.logarithmic else point
+        tau2 = np.exp(point[1]) - self.least if point[1] > self.lower[1] else 0.0
+        delta = np.exp(point[2:]) if self.family.logarithmic else point[2:]
+        return np.concatenate([[point[0], tau2], delta])
 
     def inward(self, parameters: np.ndarray) -> np.ndarray:
         """The point of the search at given parameters."""
-        return np.concatenate([parameters[:2], np.log(parameters[2:])]) if self.family.logarithmic else parameters
+        delta = np.log(parameters[2:]) if self.family.logarithmic else parameters[2:]
+        return np.concatenate([[parameters[0], np.log(parameters[1] + self.least)], delta])
+
+    def value_and_scores(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log-likelihood and the scores of the studies by the coordinates of the search."""
+        parameters = self.outward(point)
+        value, scores = self.likelihood.value_and_scores(parameters)
+        stretch = np.ones(len(point))
+        stretch[1] = parameters[1] + self.least
+        if self.family.logarithmic:
+            stretch[2:] = parameters[2:]
+        return value, scores * stretch
 
     def value_and_slope(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Log-likelihood and its slope by the coordinates of the search."""
-        parameters = self.outward(point)
-        value, slope = self.likelihood.value_and_slope(parameters)
-        if self.family.logarithmic:
-            slope = np.concatenate([slope[:2], slope[2:] * parameters[2:]])
-        return value, slope
+        value, scores = self.value_and_scores(point)
+        return value, scores.sum(axis=0)
 
-    def box(self, with_tau2: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Edges of the search."""
-        y, v = self.likelihood.y, self.likelihood.v
-        room = MEAN_BEYOND * (np.ptp(y) + np.sqrt(v.max()))
-        tau2 = room**2 if with_tau2 else 0.0
-        lower = np.concatenate([[y.min() - room, 0.0], self.family.lower])
-        upper = np.concatenate([[y.max() + room, tau2], self.family.upper])
-        return self.inward(lower), self.inward(upper)
+    def held(self, point: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Which coordinates lie on an edge that the likelihood rises beyond, or have no room at all."""
+        low, high = point <= self.lower + AT_EDGE, point >= self.upper - AT_EDGE
+        return (low & (slope <= 0.0)) | (high & (slope >= 0.0)) | (low & high)
 
 
 def _starts(likelihood: SelectionLikelihood, scale: _Scale, variances: tuple[float, ...]) -> list[np.ndarray]:
@@ -105,80 +137,87 @@ def _starts(likelihood: SelectionLikelihood, scale: _Scale, variances: tuple[flo
     return starts
 
 
-def _ascend(scale: _Scale, start: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """To the top of the hill that the start stands on."""
+def _approach(scale: _Scale, point: np.ndarray) -> np.ndarray:
+    """Up the hill that the start stands on, by steps whose curvature is that of the studies' scores."""
+    for _ in range(ROUGH_STEPS):
+        value, scores = scale.value_and_scores(point)
+        slope = scores.sum(axis=0)
+        step = _uphill(np.einsum("ki,kj->ij", scores, scores), slope, ~scale.held(point, slope))
+        point = _higher(scale, point, _shortened(step, point), value)
+    return point
 
-    def descent(point: np.ndarray) -> tuple[float, np.ndarray]:
+
+def _refine(scale: _Scale, point: np.ndarray) -> np.ndarray:
+    """To the top, by Newton's steps."""
+    for _ in range(MOST_STEPS):
         value, slope = scale.value_and_slope(point)
-        return -value, -slope
-
-    bounds = list(zip(lower, upper, strict=True))
-    options = {"ftol": 1e-12, "gtol": 1e-8}
-    done = minimize(descent, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return np.clip(done.x, lower, upper)
-
-
-def _summit(scale: _Scale, point: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> Summit:
-    """Newton steps on the parameters that lie within their edges, and the covariance of those."""
-    for _ in range(MOST_STEPS):
-        held = _held(scale, point, lower, upper)
-        moved = _newton(scale, point, held, lower, upper)
-        arrived = np.max(np.abs(moved - point)) <= 1e-13 * np.max(np.abs(point))
+        step = _uphill(_information(scale.value_and_slope, point), slope, ~scale.held(point, slope))
+        moved = _higher(scale, point, _shortened(step, point), value)
+        if np.abs(moved - point).max() <= ARRIVED:
+            return moved
         point = moved
-        if arrived:
-            break
-    held = _held(scale, point, lower, upper)
-    parameters = scale.outward(point)
-    covariance = _covariance(scale.likelihood, parameters, held)
-    return Summit(parameters, scale.likelihood.value_and_slope(parameters)[0], held, covariance)
+    return point
 
 
-def _held(scale: _Scale, point: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Which coordinates lie on an edge that the likelihood rises beyond, or have no room at all."""
-    slope = scale.value_and_slope(point)[1]
-    near = AT_EDGE * (1.0 + np.abs(point))
-    return ((point <= lower + near) & (slope <= 0.0)) | ((point >= upper - near) & (slope >= 0.0)) | (lower == upper)
+def _uphill(curvature: np.ndarray, slope: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Newton's step along the free coordinates, away from valleys and saddles."""
+    step = np.zeros(len(slope))
+    if not free.any():
+        return step
+    curved, directions = np.linalg.eigh(curvature[np.ix_(free, free)])
+    size = np.abs(curved)
+    size = np.maximum(size, max(LEAST_CURVED * size.max(), np.finfo(float).tiny))
+    step[free] = directions @ ((directions.T @ slope[free]) / size)
+    return step
 
 
-def _newton(scale: _Scale, point: np.ndarray, held: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """One Newton step on the coordinates that are free, halved until the likelihood does not fall."""
-    value, slope = scale.value_and_slope(point)
-    information = _information(scale.value_and_slope, point, scale.likelihood.v)[np.ix_(~held, ~held)]
-    step = np.zeros(len(point))
-    try:
-        np.linalg.cholesky(information)
-        step[~held] = np.linalg.solve(information, slope[~held])
-    except np.linalg.LinAlgError:  # not on top of a hill: the search has done what it can
-        return point
-    for _ in range(MOST_STEPS):
-        moved = np.clip(point + step, lower, upper)
+def _shortened(step: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """The step, no longer than :data:`LONGEST`, for the mean in units of the spread of the effects."""
+    unit = np.ones(len(step))
+    unit[0] = max(1.0, np.exp(0.5 * point[1]))
+    return step / max(1.0, np.max(np.abs(step) / unit) / LONGEST)
+
+
+def _higher(scale: _Scale, point: np.ndarray, step: np.ndarray, value: float) -> np.ndarray:
+    """The end of the step, halved until it is not lower than its start."""
+    for _ in range(HALVINGS):
+        moved = np.clip(point + step, scale.lower, scale.upper)
         if scale.value_and_slope(moved)[0] >= value:
             return moved
         step = step / 2.0
     return point
 
 
-def _information(slope_at: ValueAndSlope, point: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Minus the second derivatives, by central differences of the first."""
-    narrow = v.min() + point[1]
-    sizes = np.concatenate([[np.sqrt(narrow), narrow], np.maximum(np.abs(point[2:]), 1e-3)])
-    rows = []
-    for place, step in enumerate(DIFFERENCE * sizes):
-        shift = np.zeros(len(point))
-        shift[place] = step
-        rows.append((slope_at(point - shift)[1] - slope_at(point + shift)[1]) / (2.0 * step))
-    rows = np.array(rows)
-    return 0.5 * (rows + rows.T)
+def _summit(scale: _Scale, point: np.ndarray) -> Summit:
+    """What there is to know at a top; the covariance in the parameters themselves."""
+    value, slope = scale.value_and_slope(point)
+    held, parameters = scale.held(point, slope), scale.outward(point)
+    covariance = _covariance(scale.likelihood, parameters, held)
+    return Summit(parameters, value, held, covariance)
 
 
 def _covariance(likelihood: SelectionLikelihood, parameters: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Inverse of the information of the free parameters; NaN where that is not positive definite."""
     covariance = np.zeros((len(parameters), len(parameters)))
     free = np.ix_(~held, ~held)
-    information = _information(likelihood.value_and_slope, parameters, likelihood.v)[free]
+    narrow = likelihood.v.min() + parameters[1]
+    sizes = np.concatenate([[np.sqrt(narrow), narrow], np.maximum(np.abs(parameters[2:]), 1e-3)])
+    information = _information(likelihood.value_and_slope, parameters, sizes)[free]
     try:
         np.linalg.cholesky(information)
         covariance[free] = np.linalg.inv(information)
     except np.linalg.LinAlgError:
         covariance[free] = np.nan
     return covariance
+
+
+def _information(slope_at: ValueAndSlope, point: np.ndarray, sizes: np.ndarray | float = 1.0) -> np.ndarray:
+    """Minus the second derivatives, by central differences of the first with steps relative to ``sizes``."""
+    steps = DIFFERENCE * np.broadcast_to(sizes, point.shape)
+    rows = []
+    for place, step in enumerate(steps):
+        shift = np.zeros(len(point))
+        shift[place] = step
+        rows.append((slope_at(point - shift)[1] - slope_at(point + shift)[1]) / (2.0 * step))
+    rows = np.array(rows)
+    return 0.5 * (rows + rows.T)

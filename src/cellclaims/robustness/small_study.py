@@ -143,6 +143,8 @@ def egger(
     plain = fit(yi, vi, keep=keep, method="EE", test="z", level=level)
     refuse_too_few(plain.k, FEWEST, "regression test")
     size = _size(predictor, plain, ni)
+    if plain.shape == () and np.ptp(size if keep is None else size[np.asarray(keep)]) == 0.0:
+        raise PoolingError(f"predictor {predictor}: expected sizes that differ, found the same for all studies")
     choices = {"method": "EE", "test": "knha"} if model == "lm" else {"method": method, "test": test}
     line = fit(yi, vi, keep=keep, mods=size[..., None], level=level, **choices)
     return _as_test(line, np.equal(plain.Q, 0.0), model, predictor, measure)
@@ -174,10 +176,10 @@ def _size(predictor: str, plain: Fit, ni: ArrayLike | None) -> np.ndarray:
 def _as_test(line: Fit, equal: np.ndarray, model: str, predictor: str, measure: str | None) -> RegressionTest:
     """Slope and limit of the line; what rounding leaves of the spread of ``equal`` effects is taken for none."""
     has_limit = predictor in ZERO_WITHOUT_ERROR
-    limits = (a[..., 0] if has_limit else np.full(line.shape, np.nan) for a in (line.beta, line.se))
-    bounds = (a[..., 0] if has_limit else np.full(line.shape, np.nan) for a in (line.ci_lb, line.ci_ub))
+    at_zero = (line.beta, line.se, line.ci_lb, line.ci_ub)
+    limits = ((a[..., 0] if has_limit else np.full(line.shape, np.nan))[()] for a in at_zero)
     bound = measure in BOUND_MEASURES and predictor in {"sei", "vi"}
-    flat = line.flagged(Flag.NO_SPREAD) | (equal & (line.test == "knha"))
+    flat = (line.flagged(Flag.NO_SPREAD) | (equal & (line.test == "knha"))) & np.greater_equal(line.k, FEWEST)
     cautions = {
         Caution.TOO_FEW: np.less(line.k, FEWEST),
         Caution.FEW_STUDIES: np.less(line.k, FEWEST_ADVISED),
@@ -189,7 +191,7 @@ def _as_test(line: Fit, equal: np.ndarray, model: str, predictor: str, measure: 
     stat, p = (np.where(flat, np.nan, a[..., 1])[()] for a in (line.stat, line.p))
     flags = stated(cautions, line.shape)
     numbers = (slope, slope_se, stat, p, line.df)
-    return RegressionTest(*numbers, *limits, *bounds, line.k, model, predictor, flags, line)
+    return RegressionTest(*numbers, *limits, line.k, model, predictor, flags, line)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,9 @@ from cellclaims.robustness.cautions import FEWEST_ADVISED, SUBSTANTIAL_I2, Cauti
 
 ESTIMATORS = ("L0", "R0", "Q0")
 SIDES = ("left", "right")
+#: Deviations that differ by less than this share of the largest are equal, and smaller ones are zero: otherwise a
+#: symmetric funnel would be called asymmetric by its sixteenth digit.
+TIED = 1e-10
 #: With two studies one is always as far from their mean as the other.
 FEWEST = 3
 
@@ -123,7 +126,7 @@ def trim_and_fill(
 
     Notes
     -----
-    With ranks :math:`r_i` of the absolute deviations from the trimmed mean (equal ones in the order of the effects),
+    With ranks :math:`r_i` of the absolute deviations from the trimmed mean (equal ones share their mean rank),
     :math:`T = \sum_{y_i > \hat\mu} r_i` and :math:`\gamma` the number of largest deviations that are all positive,
 
     .. math:: R_0 = \gamma - 1, \quad L_0 = \frac{4 T - k (k + 1)}{2 k - 1}, \quad
@@ -221,14 +224,30 @@ def _read_ranks(funnel: _Funnel, estimator: str, k0: np.ndarray) -> _Ranks:
     """The number of missing studies by the ranks about the mean without the ``k0`` largest effects."""
     mean = funnel.trimmed_mean(k0)
     deviation = np.where(funnel.counts, funnel.y - mean[:, None], np.inf)
-    order = np.argsort(np.abs(deviation), axis=1, kind="stable")
-    above = np.take_along_axis(deviation > 0.0, order, axis=1) & funnel.counts
-    rank = np.arange(1, above.shape[1] + 1)
+    size = np.where(funnel.counts, np.abs(deviation), 0.0)
+    equal = TIED * size.max(axis=1, keepdims=True)
+    above = funnel.counts & (deviation > equal)
     if estimator == "R0":
-        highest_below = np.where(funnel.counts & ~above, rank, 0).max(axis=1)
-        raw = funnel.n - highest_below - 1.0
+        farthest_below = np.where(above, 0.0, size).max(axis=1, keepdims=True)
+        raw = (above & (size > farthest_below + equal)).sum(axis=1) - 1.0
         return _Ranks(mean, raw, np.sqrt(2.0 * np.maximum(raw, 0.0) + 2.0), np.zeros(len(raw), dtype=bool))
-    return _by_rank_sum(estimator, funnel.n.astype(float), np.where(above, rank, 0).sum(axis=1), mean)
+    rank = _mean_ranks(np.abs(deviation), equal)
+    return _by_rank_sum(estimator, funnel.n.astype(float), np.where(above, rank, 0.0).sum(axis=1), mean)
+
+
+def _mean_ranks(size: np.ndarray, equal: np.ndarray) -> np.ndarray:
+    """Ranks along the last axis, those that differ by no more than ``equal`` sharing their mean rank."""
+    order = np.argsort(size, axis=1, kind="stable")
+    with np.errstate(invalid="ignore"):  # infinity less infinity: places that do not count
+        apart = np.diff(np.take_along_axis(size, order, axis=1), axis=1) > equal
+    edge = np.ones_like(apart[:, :1])
+    place = np.arange(size.shape[1])
+    first = np.maximum.accumulate(np.where(np.concatenate([edge, apart], axis=1), place, 0), axis=1)
+    ends = np.where(np.concatenate([apart, edge], axis=1), place, place[-1])
+    last = np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+    rank = np.empty(size.shape)
+    np.put_along_axis(rank, order, (first + last) / 2.0 + 1.0, axis=1)
+    return rank
 
 
 def _by_rank_sum(estimator: str, k: np.ndarray, total: np.ndarray, mean: np.ndarray) -> _Ranks:
