@@ -46,9 +46,10 @@ def nursery(environment: dict[str, str]) -> Iterator[bool]:
     ----------
     environment : dict of str to str
         Variables that libraries read when they are loaded, such as the number of threads; set for the parent.
+        A parent that is there already (its address is in the environment) is used as it is.
     """
-    if not can_fork():
-        yield False
+    if not can_fork() or os.environ.get(SOCKET):
+        yield can_fork()  # one parent serves all who find its address
         return
     with tempfile.TemporaryDirectory(prefix="nursery") as folder:
         address = str(Path(folder) / "s")

@@ -11,11 +11,13 @@ and random state, so that both leave the same bytes. Linux only: elsewhere a for
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
 import json
 import os
+import pkgutil
 import random
 import selectors
 import signal
@@ -24,19 +26,21 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 
+import cellclaims
+
 #: What a kernel imports at its start or in the first cells, whatever it is asked: dear to import, safe to share.
-#: matplotlib.pyplot is not among them: it takes its backend from the kernel's own environment.
+#: matplotlib.pyplot and its inline backend are not among them: they tie themselves to the kernel that imports them,
+#: and figures of a kernel that was not there yet would vanish without a word.
 STACK = """
-ipykernel.kernelapp ipykernel.ipkernel IPython.display IPython.core.completer jedi matplotlib_inline.backend_inline
+ipykernel.kernelapp ipykernel.ipkernel IPython.display IPython.core.completer jedi
 comm debugpy
 numpy pandas scipy.optimize scipy.special scipy.stats scipy.integrate statsmodels.api frictionless yaml
 matplotlib.figure matplotlib.backends.backend_svg matplotlib.backends.backend_agg matplotlib.font_manager
+PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin PIL.PngImagePlugin
 """.split()
 
-#: Modules of this package that a notebook reaches, with all that they import when they are used.
-OWN = """
-claims figures overview pools protocol reporting robustness selection tables appraisal meta notebooks.kernels_fence
-""".split()
+#: Modules of this package that no notebook reaches.
+NOT_OURS = ("cellclaims.cli", "cellclaims.notebooks", "cellclaims.meta.cluster")
 
 #: prctl(2), PR_SET_PDEATHSIG: the signal that a child gets when its parent dies.
 PARENT_DEATH_SIGNAL = 1
@@ -59,13 +63,17 @@ def end_with_parent() -> None:
 
 def warm() -> None:
     """Import what kernels will need; what is not installed is left to the kernel to miss."""
-    for name in [*STACK, *(f"cellclaims.{name}" for name in OWN)]:
-        try:
+    for name in [*STACK, *_own(), "cellclaims.notebooks.kernels_fence"]:
+        with contextlib.suppress(ImportError):
             importlib.import_module(name)
-        except ImportError:
-            continue
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, the pages that it shares
+
+
+def _own() -> list[str]:
+    """The modules of this package that a notebook may reach, and so everything that they import when used."""
+    found = pkgutil.walk_packages(cellclaims.__path__, "cellclaims.", onerror=lambda _: None)
+    return [module.name for module in found if not module.name.startswith(NOT_OURS)]
 
 
 def serve(listener: socket.socket) -> Request | None:

@@ -28,6 +28,7 @@ ALL = "all"
 
 #: A name becomes a folder on every system: its longest, and what it may be made of.
 LONGEST_NAME = 120
+RESERVED = ("index.html", "results.csv", "batch.json")
 NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -184,12 +185,17 @@ def in_name(value: object) -> str:
     return NO_NAME.sub("-", text.strip('"')).strip("-") or "none"
 
 
+def _is_a_name(name: str) -> bool:
+    is_plain = not NO_NAME.search(name) and not name.startswith((".", "-"))
+    return is_plain and len(name) <= LONGEST_NAME and name.lower() not in RESERVED
+
+
 def _check_names(reports: tuple[Wanted, ...], lines: Lines) -> None:
     """Names are folders: each once (on systems that take A for a, too), and no other folder's."""
     seen: dict[str, Wanted] = {}
     for report in reports:
         place = f"{lines.path}, line {report.line}"
-        if NO_NAME.search(report.name) or report.name.startswith((".", "-")) or len(report.name) > LONGEST_NAME:
+        if not _is_a_name(report.name):
             raise ParameterError(
                 f"{place}: expected a name of at most {LONGEST_NAME} letters, digits, '.', '_' and '-' "
                 f"inside the folder of the batch, found {report.name!r}"
