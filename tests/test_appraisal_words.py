@@ -75,7 +75,7 @@ def test_the_summary_of_findings_holds_what_a_reader_needs(controlled, uncontrol
     assert first["certainty"] == "⊕○○○ very low"
     assert "risk of bias −1 (default: randomised)" in first["what takes it down"]
     assert "indirectness −1 (poor match in time)" in first["what takes it down"]
-    assert second["without cells"] == "no control group"
+    assert second["without cells"] == "no randomised control"
     assert second["with cells"] == "28 in 100 (18 to 41); 31 of 111"
     assert second["difference"] == "none can be given"
 
@@ -99,8 +99,22 @@ def test_the_verb_carries_the_certainty_and_a_very_low_one_no_number(controlled,
 
 def test_without_a_control_group_the_words_say_so_first(uncontrolled):
     said = cells(reporting.findings_in_words([uncontrolled]))[0][1]
-    assert said.startswith("What happens without cells was not reported")
+    assert said.startswith("No randomised trial reports what happens without cells")
     assert said.endswith("(28 in 100) is very uncertain.")
+
+
+def test_randomised_and_other_reports_are_never_one_comparison():
+    """Made up: two trials of one outcome, one of them not randomised, with a control each."""
+    made = MadeUp().trial("drawn").trial("chosen", design="nonrandomised_controlled")
+    for study in ("drawn", "chosen"):
+        made.count(study, 8, 20, arm_id="cells").count(study, 2, 20, arm_id="sham")
+    question = Question("insulin_independence", ("T2D",), "msc")
+    found = reporting.finding(made.evidence(), rules(), question, "free", "Free of insulin")
+    assert list(found.effect.rows.study_id) == ["drawn"]
+    assert found.certainty.start == "high"
+    asked = replace(question, designs=("nonrandomised_controlled",))
+    other = reporting.finding(made.evidence(), rules(), asked, "free", "Free of insulin")
+    assert (list(other.effect.rows.study_id), other.certainty.start) == (["chosen"], "low")
 
 
 def test_a_question_that_no_report_answers_is_said_to_be_so():
@@ -261,4 +275,4 @@ def test_alternative_texts_say_what_the_figures_show(controlled, uncontrolled):
     lights, _ = reporting.design_lights(real(), rules(), [controlled])
     assert "randomised: 1 +" in reporting.lights_alt(lights, "Facts")
     trials = reporting.trial_groups(real(), rules(), appraisal.missing_results(real(), ["zang2022"]))
-    assert "in a pool of this review: 1" in reporting.missing_alt(trials, appraisal.STATES)
+    assert "in one of these pools: 1" in reporting.missing_alt(trials, appraisal.STATES)

@@ -15,7 +15,7 @@ from cellclaims.tables import Evidence
 
 #: How far the numbers of a registered trial have come, from a pool to nowhere.
 POOLED, FIGURES, NO_FIGURE, NO_REPORT = (
-    "in a pool of this review",
+    "in one of these pools",
     "figures, but in none of these pools",
     "published, no figure in the text that was seen",
     "no publication seen",

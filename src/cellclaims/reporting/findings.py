@@ -28,8 +28,8 @@ FULL, EMPTY = "⊕", "○"
 class Finding:
     """One line of a summary of findings: what was asked, the result with and without cells, and how sure it is.
 
-    ``effect`` is the comparison where a control group counts the outcome, else the result within the arms that got
-    cells; ``certainty`` is that of ``effect``. ``without`` is None where there is no control group.
+    ``effect`` is the comparison where a randomised control counts the outcome, else the result within the arms that got
+    cells; ``certainty`` is that of ``effect``. ``without`` is None where no randomised control counts the outcome.
     """
 
     title: str
@@ -54,7 +54,9 @@ def finding(
     title: str,
     match: Mapping[str, Any] | None = None,
 ) -> Finding:
-    """The answer to one question with its certainty: against untreated arms where they count the outcome.
+    """The answer to one question with its certainty: against untreated arms where randomised reports count the outcome.
+
+    Randomised and other reports are never one comparison unless the question names its designs.
 
     ``match`` holds the recorded grades of :class:`cellclaims.protocol.Protocol` for what the answer is held against;
     without it the question is its own and nothing is indirect.
@@ -64,10 +66,11 @@ def finding(
     measured = question.outcome == "hba1c"
     compare, within = (pools.difference, pools.change) if measured else (pools.risk_difference, pools.proportion)
     people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
-    effect = compare(evidence, protocol, question, f"{name}_difference", f"{title}: cells minus control")
+    randomised = question if question.designs else replace(question, designs=("rct",))
+    effect = compare(evidence, protocol, randomised, f"{name}_difference", f"{title}: cells minus control")
     if effect.k:
         others = set(evidence.studies.study_id) - set(effect.rows.study_id)
-        same = replace(question, exclude=tuple(sorted(others | set(question.exclude))))
+        same = replace(randomised, exclude=tuple(sorted(others | set(question.exclude))))
         with_cells, without = (
             within(evidence, protocol, replace(same, arms=arms), f"{name}_{arms}", f"{title}: {words}")
             for arms, words in (("cells", "with cells"), ("control", "without cells"))
@@ -97,7 +100,7 @@ def summary_of_findings(findings: Sequence[Finding]) -> Table:
             "population": f.population,
             "reports": float(f.effect.k),
             "patients": _patients(f.effect),
-            "without cells": "no control group" if f.without is None else _result(f.without),
+            "without cells": "no randomised control" if f.without is None else _result(f.without),
             "with cells": _result(f.with_cells),
             "difference": _difference(f),
             "certainty": certainty_words(f.certainty.level),
@@ -175,7 +178,7 @@ def _in_words(found: Finding) -> str:
     if found.without is None:
         value = "" if pool.measure == "MC" else f" ({_of_100(pool.back(float(pool.fit.beta)))})"
         sure = "very uncertain" if level == "very low" else f"of {level} certainty"
-        return f"What happens without cells was not reported; the result with cells{value} is {sure}."
+        return f"No randomised trial reports what happens without cells; the result with cells{value} is {sure}."
     if level == "very low":
         return "Whether cells make the difference is very uncertain."
     return f"Cells {VERBS[level]} it: {_difference(found)}."
