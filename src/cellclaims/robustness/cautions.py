@@ -6,7 +6,7 @@ words of either.
 
 from __future__ import annotations
 
-from enum import IntFlag
+from enum import IntFlag, auto
 
 import numpy as np
 
@@ -16,31 +16,31 @@ from cellclaims.errors import PoolingError
 class Caution(IntFlag):
     """Why a number is missing, or why it should not be leant on."""
 
-    TOO_FEW = 1
-    FEW_STUDIES = 2
-    BOUND_TO_EFFECT = 4
-    NO_SLOPE = 8
-    NO_SPREAD = 16
-    TIES = 32
-    NO_RANKING = 64
-    SIDE_UNKNOWN = 128
-    ALTERNATES = 256
-    NO_ROOT = 512
-    NO_ERROR = 1024
-    HETEROGENEOUS = 2048
-    COUNTED_FILES = 4096
-    NO_LIMIT = 1 << 13
-    NO_AFFIRMATIVE = 1 << 14
-    NO_NONAFFIRMATIVE = 1 << 15
-    NOT_EXPLAINED = 1 << 16
-    INTERVAL_HOLDS = 1 << 17
-    TAU2_ZERO = 1 << 18
-    FLAT = 1 << 19
-    EDGE = 1 << 20
-    FEW_PER_STEP = 1 << 21
-    SEVERAL_TOPS = 1 << 22
-    BEYOND_EFFECTS = 1 << 23
-    INTERVAL_NOT_EXPLAINED = 1 << 24
+    TOO_FEW = auto()
+    FEW_STUDIES = auto()
+    BOUND_TO_EFFECT = auto()
+    NO_SLOPE = auto()
+    NO_SPREAD = auto()
+    TIES = auto()
+    NO_RANKING = auto()
+    SIDE_UNKNOWN = auto()
+    ALTERNATES = auto()
+    NO_ROOT = auto()
+    NO_ERROR = auto()
+    HETEROGENEOUS = auto()
+    COUNTED_FILES = auto()
+    NO_LIMIT = auto()
+    NO_AFFIRMATIVE = auto()
+    NO_NONAFFIRMATIVE = auto()
+    NOT_EXPLAINED = auto()
+    INTERVAL_HOLDS = auto()
+    TAU2_ZERO = auto()
+    FLAT = auto()
+    EDGE = auto()
+    FEW_PER_STEP = auto()
+    SEVERAL_TOPS = auto()
+    BEYOND_EFFECTS = auto()
+    INTERVAL_NOT_EXPLAINED = auto()
 
 
 #: Below this many studies tests of small-study effects cannot tell chance from bias (Sterne and others 2011,
@@ -56,7 +56,7 @@ IN_WORDS = {
     Caution.BOUND_TO_EFFECT: "not advised: the standard error of this measure depends on the effect; 1/n does not",
     Caution.NO_SLOPE: "no slope: the predictor is the same for all studies",
     Caution.NO_SPREAD: "no spread about the line: its standard errors are zero",
-    Caution.TIES: "ties: the P value is that of a normal approximation",
+    Caution.TIES: "ties, or very many studies: the P value is that of a normal approximation",
     Caution.NO_RANKING: "no rank correlation: all variances or all deviations are the same",
     Caution.SIDE_UNKNOWN: "side not told by the data: left was taken",
     Caution.ALTERNATES: "the number of missing studies alternates: the largest was taken",
@@ -71,7 +71,7 @@ IN_WORDS = {
     Caution.INTERVAL_HOLDS: "the interval without any selection already holds q",
     Caution.TAU2_ZERO: "tau2 estimated as zero, the boundary: held there for the standard errors",
     Caution.FLAT: "no standard errors: the likelihood is flat at its maximum",
-    Caution.EDGE: "a parameter of selection lies on the edge of its range: held there for the standard errors",
+    Caution.EDGE: "a parameter lies on the edge of its range: held there for the standard errors",
     Caution.FEW_PER_STEP: "a step holds fewer than 3 studies: its weight hangs on them",
     Caution.SEVERAL_TOPS: "several tops of the likelihood: the highest was taken, the others stand in tops",
     Caution.BEYOND_EFFECTS: "the mean lies beyond every effect seen: selection explains all, the data tell little",
@@ -83,7 +83,7 @@ def in_words(flags: int) -> tuple[str, ...]:
     """The cautions of one data set in words, in a fixed order.
 
     >>> in_words(Caution.TIES)
-    ('ties: the P value is that of a normal approximation',)
+    ('ties, or very many studies: the P value is that of a normal approximation',)
     """
     return tuple(words for caution, words in IN_WORDS.items() if flags & caution)
 
@@ -92,7 +92,7 @@ def cautions_in_words(flags: tuple[str, ...] | np.ndarray) -> tuple[str, ...] | 
     """The words of the ``flags`` of a result: themselves for one data set, an object array of tuples for a batch.
 
     >>> cautions_in_words(np.array([0, Caution.TIES]))[1]
-    ('ties: the P value is that of a normal approximation',)
+    ('ties, or very many studies: the P value is that of a normal approximation',)
     """
     if isinstance(flags, tuple):
         return flags

@@ -22,6 +22,8 @@ FEWEST = 2
 FAVOURED = ("greater", "less")
 #: Weights of affirmative studies tried at once, and how often the stretch that holds the answer is cut so again.
 TRIED, CUTS = 200, 8
+#: A share of the weight that leaves no trace in a sum of doubles: the engine wants weights above zero.
+NO_SHARE = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +157,7 @@ class _Selection:
 
     def corrected(self, share: np.ndarray) -> Fit:
         """Pooled with affirmative studies weighing only ``share`` of their weight: a batch of its shape."""
+        share = np.maximum(share, NO_SHARE)
         weights = self.base * np.where(self.affirmative, np.asarray(share)[..., None], 1.0)
         p = self.pooled
         choices = {"keep": p.effects.keep, "method": p.method, "test": p.test, "level": p.level}
