@@ -5,14 +5,18 @@ from __future__ import annotations
 import functools
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
 ORACLE_PACK = REPOSITORY / "tests" / "reference" / "oracle.tar.xz"
 
 
@@ -117,3 +121,21 @@ def small_review(tmp_path: Path) -> Callable[..., Path]:
         return write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", [*start, *cells])
 
     return add
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory):
+    """A folder with every notebook as ``python -m papermill`` executes it, and the figures that they drew."""
+    folder = tmp_path_factory.mktemp("fresh")
+    # the user's start-up files are not part of the review
+    surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
+
+    def execute(path):
+        command = [sys.executable, "-m", "papermill", path, folder / path.name, "--cwd", path.parent]
+        command += ["--no-progress-bar", "-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
+        return subprocess.run(command, env=surroundings, capture_output=True, text=True)
+
+    with ThreadPoolExecutor(2) as pool:
+        done = dict(zip([path.name for path in NOTEBOOKS], pool.map(execute, NOTEBOOKS), strict=True))
+    assert {name: run.stderr for name, run in done.items() if run.returncode} == {}
+    return folder

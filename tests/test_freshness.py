@@ -8,18 +8,16 @@ processor's arithmetic does not count as a change.
 from __future__ import annotations
 
 import math
-import os
 import re
 import struct
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cellclaims.notebooks.run import as_text, read, run_notebook, without_run_traces
+from cellclaims.notebooks import kernels
+from cellclaims.notebooks.kernels_limits import Limits
+from cellclaims.notebooks.run import ONE_THREAD, as_text, read, run_notebook, without_run_traces
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -29,24 +27,6 @@ EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 TOLERANCE = 0.01
 NUMBER = re.compile(r"-?\d+\.\d+")
 PLACES = ("FIGURES", "REPORTS")
-
-
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory):
-    """A folder with every notebook as ``python -m papermill`` executes it, and the figures that they drew."""
-    folder = tmp_path_factory.mktemp("fresh")
-    # the user's start-up files are not part of the review
-    surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
-
-    def execute(path):
-        command = [sys.executable, "-m", "papermill", path, folder / path.name, "--cwd", path.parent]
-        command += ["--no-progress-bar", "-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
-        return subprocess.run(command, env=surroundings, capture_output=True, text=True)
-
-    with ThreadPoolExecutor(2) as pool:
-        done = dict(zip([path.name for path in NOTEBOOKS], pool.map(execute, NOTEBOOKS), strict=True))
-    assert {name: run.stderr for name, run in done.items() if run.returncode} == {}
-    return folder
 
 
 def stripped(path, folder):
@@ -134,6 +114,28 @@ def test_the_figures_folder_holds_what_the_notebooks_draw(fresh):
             assert difference(one.read_text(), other.read_text()) is None, name
         else:
             assert pixels(one) == pixels(other), name
+
+
+@pytest.fixture(scope="session")
+def warm():
+    """A warmed parent whose forks are the kernels of what runs meanwhile."""
+    with kernels.nursery(ONE_THREAD) as are_forked:
+        if not are_forked:
+            pytest.skip("kernels are forked on Linux only")
+        yield
+
+
+@EACH
+def test_a_forked_kernel_leaves_the_bytes_of_a_fresh_one(path, fresh, warm, tmp_path):
+    forked = run_notebook(path, tmp_path, {"FIGURES": str(tmp_path / "figures")}, limits=Limits())
+    assert without_places(read(forked), read(path)) == as_text(stripped(path, fresh))
+    for figure in (tmp_path / "figures").iterdir():
+        assert figure.read_bytes() == (fresh / "figures" / figure.name).read_bytes(), figure.name
+
+
+def without_places(book, source):
+    """The text of an executed notebook without the places that were given to it."""
+    return as_text(without_run_traces(book, source, PLACES))
 
 
 def test_the_runner_leaves_the_committed_notebook(tmp_path):

@@ -10,10 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import os
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import numpy as np
@@ -46,32 +42,14 @@ MODELS = {
 }
 
 
-def executed(folder):
-    """Run every notebook by papermill itself; what it records lies in the folder."""
-    surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
-
-    def execute(path):
-        command = [sys.executable, "-m", "papermill", path, folder / path.name, "--cwd", path.parent]
-        command += ["--no-progress-bar", "-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
-        return subprocess.run(command, env=surroundings, capture_output=True, text=True)
-
-    with ThreadPoolExecutor(2) as pool:
-        done = dict(zip(NAMES, pool.map(execute, NOTEBOOKS), strict=True))
-    assert {name: run.stderr for name, run in done.items() if run.returncode} == {}
-    return folder
-
-
 def refused(word):
     raise AssertionError(f"{word} is no JSON value")
 
 
 @pytest.fixture(scope="module")
-def recorded(request, tmp_path_factory):
-    """{notebook: its records}; the notebooks are run here unless a fixture ``fresh`` of the session has run them."""
-    try:
-        folder = request.getfixturevalue("fresh")
-    except pytest.FixtureLookupError:
-        folder = executed(tmp_path_factory.mktemp("recompute"))
+def recorded(fresh):
+    """{notebook: its records}, of the notebooks as the session has run them."""
+    folder = fresh
     return {name: json.loads((folder / f"{name}.json").read_text(), parse_constant=refused) for name in NAMES}
 
 

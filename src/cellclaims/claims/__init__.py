@@ -7,6 +7,7 @@ A *claim* is one row of ``advertised/claims.csv``; its *counterpart* the publish
 from cellclaims.claims.entry import Entry
 from cellclaims.claims.ledger import entry_of, ledger
 from cellclaims.claims.rates import advertised_rates, control_pool, counterpart_pool, own_trials
+from cellclaims.claims.stability import curve_of_claim, curves
 from cellclaims.claims.verdict import Standing, verdict
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "advertised_rates",
     "control_pool",
     "counterpart_pool",
+    "curve_of_claim",
+    "curves",
     "entry_of",
     "ledger",
     "own_trials",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,18 +12,35 @@ from cellclaims.appraisal import certainty_of_reports
 from cellclaims.claims.counts import arithmetic
 from cellclaims.claims.entry import Entry, described, rated
 from cellclaims.claims.rates import REGISTRATION, own_trials, plan_of, rate_entry
+from cellclaims.claims.stability import curves
 from cellclaims.claims.topics import KINDS, direction_of, verdict_of, with_kind
 from cellclaims.pools import label, link
 from cellclaims.protocol import Protocol
+from cellclaims.specifications import Curve
 from cellclaims.tables import Evidence
 
 #: Kinds of claims that are about an outcome in patients; the others are about how it is supposed to work.
 OUTCOME_KINDS = ("outcome", "regimen")
 
 
-def ledger(evidence: Evidence, protocol: Protocol) -> list[Entry]:
-    """An entry for every row of claims.csv, in its order; none without a verdict."""
-    return [entry_of(evidence, protocol, claim) for claim in evidence.claims.itertuples()]
+def ledger(evidence: Evidence, protocol: Protocol, known: Mapping[str, Curve] | None = None) -> list[Entry]:
+    """An entry for every row of claims.csv, in its order; none without a verdict.
+
+    ``known`` are the specification curves by claim, where they were made before.
+    """
+    found = curves(evidence, protocol) if known is None else known
+    return [
+        _with_stability(entry_of(evidence, protocol, claim), found.get(claim.claim_id))
+        for claim in evidence.claims.itertuples()
+    ]
+
+
+def _with_stability(entry: Entry, curve: Curve | None) -> Entry:
+    """The entry with the share of distinct specifications that give its verdict, where a pool answers it."""
+    if curve is None:
+        return entry
+    share, number = curve.stability
+    return replace(entry, stability=share, specifications=number)
 
 
 def entry_of(evidence: Evidence, protocol: Protocol, claim: Any) -> Entry:

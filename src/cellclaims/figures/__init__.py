@@ -15,9 +15,11 @@ from .interval_rows import Mark
 from .missing_results import missing_results
 from .sensitivity import sensitivity
 from .show import save, show
+from .specification_curve import specification_curve
 from .traffic_light import traffic_light
 
 __all__ = [
     "ClaimRow", "Mark", "Step", "advertised", "certainty_profile", "change", "durability", "evidence_map",
-    "evidence_years", "flow", "forest", "missing_results", "save", "sensitivity", "show", "traffic_light",
+    "evidence_years", "flow", "forest", "missing_results", "save", "sensitivity", "show", "specification_curve",
+    "traffic_light",
 ]  # fmt: skip

@@ -47,6 +47,12 @@ WHERE = {
     "Prior": "bayes_result",
     "multilevel": "multilevel",
     "MultilevelFit": "multilevel",
+    "p_mean_ge": "binomial_claims",
+    "p_new_setting_ge": "binomial_claims",
+    "p_series_ge": "binomial_claims",
+    "glmm_odds_ratio": "odds_ratio_glmm",
+    "StratifiedFit": "stratified",
+    "EffectSizes": "effect_sizes",
     "robust": "cluster_robust",
     "RobustFit": "cluster_robust",
 }

@@ -74,6 +74,7 @@ from cellclaims.reporting.pool_words import (
 from cellclaims.reporting.results import Results
 from cellclaims.reporting.sentences import heterogeneity, say
 from cellclaims.reporting.sentences import pooled as pooled_sentence
+from cellclaims.reporting.specification_words import influence_table, specification_alt, specification_sentence
 from cellclaims.reporting.tables import left_out, table
 from cellclaims.reporting.tables import pooled as pooled_table
 from cellclaims.reporting.tables import reasons as reasons_left_out
@@ -111,6 +112,7 @@ __all__ = [
     "heterogeneity",
     "how_sure",
     "inconsistent_table",
+    "influence_table",
     "judged_words",
     "judgement_lights",
     "known_table",
@@ -137,6 +139,8 @@ __all__ = [
     "reports_of_pool",
     "same_rates",
     "say",
+    "specification_alt",
+    "specification_sentence",
     "studies",
     "summary_of_findings",
     "table",

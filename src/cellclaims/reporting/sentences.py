@@ -67,7 +67,8 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if not hasattr(pool.fit, "pi_lb"):
         return ""
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
-        return "A new clinic's result cannot be predicted from so few reports."
+        why = "so few reports" if pool.k < 3 else "these counts"
+        return f"A new clinic's result cannot be predicted from {why}."
     return f"A new clinic's true value would lie between {_interval(pool, 'pi', unit)} (95 % prediction interval)."
 
 

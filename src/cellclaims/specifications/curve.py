@@ -191,7 +191,7 @@ def _of_types(question: Question, choices: Sequence[Choice], rows: pd.DataFrame)
     """For each report the grade of the first option that asks for its type of diabetes; empty for the review's own."""
     options = {choice.choice_id: choice for choice in choices}["population"].options
     return [
-        next(o.settings.get("grade", "") for o in options if own in o.settings.get("types", question.population))
+        next((o.settings.get("grade", "") for o in options if own in o.settings.get("types", question.population)), "")
         for own in rows.diabetes_type
     ]
 
