@@ -55,13 +55,14 @@ def _topic(evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, A
     """A claim without a figure: direction of the reports in people, by kind of evidence."""
     found = direction_of(evidence, plan["topic"], own_trials(evidence), claim.kind in OUTCOME_KINDS)
     randomised = found.best == KINDS[0]
-    certainty = certainty_of_reports(found.k, randomised, found.agree, plan["match"], protocol)
+    counted = tuple(found.counted.reference)
+    match = plan["match"]
+    certainty = certainty_of_reports(found.k, randomised, found.agree, match, protocol, counted, evidence.judgements)
     poor = [what for what in ("population", "outcome") if plan["match"][what][0] == "poor"]
     decided, reasons = verdict_of(found, protocol["verdict"]["enough_reports"], certainty.level)
     if poor and decided not in ("no evidence", "insufficient"):
         decided, reasons = "insufficient", [f"the match in {' and '.join(poor)} is poor"]
-    counted = set(found.counted.index)
-    facts = _facts(pd.concat([found.counted, found.context]).sort_index(), counted)
+    facts = _facts(pd.concat([found.counted, found.context]).sort_index(), set(found.counted.index))
     return Entry(
         **described(claim, evidence.documents, plan["match"]),
         studies=[f for f in facts if f["counted"]],

@@ -96,7 +96,7 @@ def rate_entry(evidence: Evidence, protocol: Protocol, claim_id: str) -> Entry:
     said = described(claim, evidence.documents, plan["match"])
     threshold = threshold_of(protocol, plan, said["advertised"]["value"])
     numbers = _numbers(pool, threshold, said["advertised"]["n_treated"])
-    certainty = certainty_of_pool(pool, plan["match"], protocol)
+    certainty = certainty_of_pool(pool, plan["match"], protocol, evidence.judgements)
     decided, reasons = verdict_of_pool(protocol, claim, plan, pool, threshold, certainty.level)
     return Entry(
         **said,
