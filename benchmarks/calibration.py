@@ -1,0 +1,149 @@
+"""Can the probabilities and intervals be trusted? A simulation over numbers of reports and heterogeneity.
+
+    python benchmarks/calibration.py                     the long run (minutes): docs/calibration.csv, figures, tables
+    python benchmarks/calibration.py --reviews 200       a short one
+    python benchmarks/calibration.py --written           figures of coverage and tables again, from the numbers there
+
+What is simulated stands in ``cellclaims.meta.calibration``; what follows in docs/calibration.md, whose tables this
+script writes between its marks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from cellclaims import figures, files
+from cellclaims.figures import calibration as draw
+from cellclaims.meta.calibration import MODELS, Judged, Setting, calibrate, reliability
+from cellclaims.reporting.rounding import number
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+KS, HETEROGENEITY = (3, 5, 10, 20), (0.0, 50.0, 90.0)
+REVIEWS, SEED = 10_000, 2026
+#: Heterogeneity of the reliability figure: neither none nor the most.
+SHOWN_I2 = 50.0
+KEYS = ["model", "k", "I2", "method"]
+
+
+def run(reviews: int, seed: int, ks: Sequence[int] = KS) -> tuple[pd.DataFrame, dict]:
+    """Scores of every setting and method, and the reliability curves of the figure."""
+    lines, curves = [], {}
+    for model, k, i2 in itertools.product(MODELS, ks, HETEROGENEITY):
+        for method, judged in calibrate(Setting(model, k, i2), reviews, seed).items():
+            key = dict(zip(KEYS, (model, k, i2, method), strict=True))
+            lines.append(key | {"reviews": reviews, "seed": seed} | judged.scores())
+            if i2 == SHOWN_I2:
+                curves[model, k, method] = curve_of(judged)
+    return pd.DataFrame(lines), curves
+
+
+def curve_of(judged: Judged) -> Mapping:
+    """Said against observed, for the reviews with an answer."""
+    known = judged.new_ge == judged.new_ge
+    return reliability(judged.new_ge[known], judged.new_is[known])
+
+
+def summary(table: pd.DataFrame) -> list[str]:
+    """One line a method, over all settings: lowest and mean coverage, calibration error, Brier score in excess."""
+    lines = [
+        "| model | method | mean: lowest | mean: average | new clinic: lowest | new clinic: average "
+        "| calibration error | Brier score above the best possible |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (model, method), own in table.groupby(["model", "method"], sort=False):
+        covered = [getattr(own[q], how)() for q in draw.QUANTITIES for how in ("min", "mean")]
+        cells = [*(f"{number(100 * c, 1)} %" for c in covered), number(own.new_calibration_error.mean(), 3),
+                 number(own.new_brier_excess.mean(), 4)]  # fmt: skip
+        lines.append(f"| {draw.MODELS[model]} | {draw.WORDS[model][method]} | {' | '.join(cells)} |")
+    return lines
+
+
+def by_setting(table: pd.DataFrame) -> list[str]:
+    """One line a setting: coverage of the mean's and of the new clinic's interval, a column each method."""
+    lines = []
+    for model, own in table.groupby("model", sort=False):
+        words = draw.WORDS[model]
+        methods = list(dict.fromkeys(own.method))
+        heads = [words[m] for m in methods]
+        lines += ["", f"**{draw.MODELS[model]}**, coverage in %, mean / new clinic", ""]
+        lines += [f"| reports | I², % | {' | '.join(heads)} |", f"|{'---|' * (len(heads) + 2)}"]
+        for (k, i2), cell in own.groupby(["k", "I2"], sort=False):
+            at = cell.set_index("method")
+            pairs = [f"{number(100 * at.mean_coverage[m], 1)} / {number(100 * at.new_coverage[m], 1)}" for m in methods]
+            lines.append(f"| {k} | {number(i2, 0)} | {' | '.join(pairs)} |")
+    return lines[1:]
+
+
+#: What a method is judged by, smaller is better, and the difference that the simulation cannot tell from none.
+MEASURES: dict[str, tuple[Callable[[pd.DataFrame], float], float]] = {
+    "the mean's interval falls least short of 95 % where it covers least": (lambda t: -t.mean_coverage.min(), 0.004),
+    "the mean's interval is nearest to 95 % on average": (lambda t: (t.mean_coverage - 0.95).abs().mean(), 0.002),
+    "the new clinic's interval falls least short of 95 %": (lambda t: -t.new_coverage.min(), 0.004),
+    "the new clinic's interval is nearest to 95 % on average": (lambda t: (t.new_coverage - 0.95).abs().mean(), 0.002),
+    "smallest calibration error for a new clinic": (lambda t: t.new_calibration_error.mean(), 0.002),
+}
+
+
+def best(table: pd.DataFrame) -> list[str]:
+    """Which methods are nearest to what they say, by each measure and model; ties are all named."""
+    lines = []
+    for what, (measure, tie) in MEASURES.items():
+        for model, own in table.groupby("model", sort=False):
+            scores = {method: measure(part) for method, part in own.groupby("method", sort=False)}
+            winners = [m for m, score in scores.items() if score <= min(scores.values()) + tie]
+            named = " or ".join(f"**{draw.WORDS[model][m]}**" for m in winners)
+            lines.append(f"- {draw.MODELS[model]}: {what}: {named}")
+    return lines
+
+
+#: Mark in docs/calibration.md -> what stands between it and its end.
+TABLES = {"summary": summary, "best": best, "by setting": by_setting}
+
+
+def written(text: str, table: pd.DataFrame) -> str:
+    """A page with the tables between its marks made new."""
+    for name, make in TABLES.items():
+        mark = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+        if not mark.search(text):
+            raise SystemExit(f"expected the mark <!-- {name}: ... --> with its <!-- end --> in the page, found none")
+        body = "\n".join(make(table))
+        text = mark.sub(lambda found, body=body: f"{found[1]}{body}\n{found[2]}", text)
+    return text
+
+
+def save_figures(table: pd.DataFrame, curves: Mapping, folder: Path) -> None:
+    """Coverage, and reliability where curves are at hand."""
+    figures.save(draw.coverage(table), alt=draw.alternative(table), name="calibration_coverage", folder=folder)
+    if curves:
+        alt = draw.reliability_alternative(curves)
+        figures.save(draw.reliability(curves, SHOWN_I2), alt=alt, name="calibration", folder=folder)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run, write and draw."""
+    asked = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    asked.add_argument("--reviews", type=int, default=REVIEWS, help="simulated reviews a setting")
+    asked.add_argument("--seed", type=int, default=SEED)
+    asked.add_argument("--into", type=Path, default=DOCS, help="folder with calibration.md")
+    asked.add_argument("--reports", type=int, nargs="+", default=list(KS), help="numbers of reports")
+    asked.add_argument("--written", action="store_true", help="use the numbers of calibration.csv")
+    options = asked.parse_args(arguments)
+    into, curves = options.into, {}
+    if options.written:
+        table = pd.read_csv(into / "calibration.csv")
+    else:
+        table, curves = run(options.reviews, options.seed, options.reports)
+        files.write_atomically(into / "calibration.csv", table.to_csv(index=False, lineterminator="\n"))
+    page = into / "calibration.md"
+    files.write_atomically(page, written(page.read_text(encoding="utf-8"), table))
+    save_figures(table, curves, into / "figures")
+
+
+if __name__ == "__main__":
+    main()

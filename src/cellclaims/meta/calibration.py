@@ -1,0 +1,296 @@
+"""How far a method's probabilities and intervals can be trusted: evidence whose truth is known, simulated.
+
+A *setting* is a number of reports and a heterogeneity. In each simulated *review* the reports are drawn from the
+model, a new clinic's true value is drawn from the same distribution, and somebody claims a value. A *method* says
+where the mean lies and where a new clinic's true value lies; it is *calibrated* if what it calls p happens in a
+share p of the reviews.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtr, stdtr
+
+from cellclaims import meta
+from cellclaims.errors import PoolingError
+from cellclaims.meta.calibration_grid import GridPosterior
+
+#: Patients of a report: drawn from these, about as in the published reports of cells.
+PATIENTS = np.array([8.0, 10, 12, 15, 20, 24, 30, 40, 60])
+#: HbA1c: standard deviation of patients in percentage points, two arms of that many patients each.
+SD_HBA1C = 1.2
+#: Share of patients with the outcome in the median clinic.
+SHARE = 0.3
+MODELS = ("normal", "binomial_normal")
+LEVEL = 0.95
+#: Reviews that are worked through together, so that a posterior's grid stays small.
+BLOCK = 500
+
+#: Probability of being at most a value, for one value a review.
+Cdf = Callable[[NDArray], NDArray]
+
+
+class Belief(NamedTuple):
+    """What a method believes of each review: the mean, and the true value of a new clinic."""
+
+    mean: Cdf
+    new: Cdf
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A number of reports ``k`` and a heterogeneity ``I2`` in percent, under one of MODELS."""
+
+    model: str
+    k: int
+    I2: float
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be simulated."""
+        if self.model not in MODELS or self.k < 2 or not 0 <= self.I2 < 100:
+            raise PoolingError(f"expected a model of {MODELS}, k >= 2 and 0 <= I2 < 100, found {self}")
+
+    @property
+    def variances(self) -> NDArray:
+        """Sampling variance of a report for each number of patients (of its logit for counts)."""
+        patients = 2 * SD_HBA1C**2 if self.model == "normal" else 1 / (SHARE * (1 - SHARE))
+        return patients / PATIENTS
+
+    @property
+    def typical(self) -> float:
+        """The variance of a typical report (Higgins and Thompson 2002, eq. 9, for many reports)."""
+        return float(1 / np.mean(1 / self.variances))
+
+    @property
+    def tau(self) -> float:
+        """Standard deviation between clinics that makes the heterogeneity I2."""
+        return float(np.sqrt(self.I2 / (100 - self.I2) * self.typical))
+
+    @property
+    def mu(self) -> float:
+        """The mean: no difference, or the logit of SHARE."""
+        return 0.0 if self.model == "normal" else float(logit(SHARE))
+
+
+@dataclass(frozen=True, eq=False)
+class Reviews:
+    """Simulated reviews: reports of shape (s, k); for each review a new clinic's true value and a claimed one.
+
+    ``first`` and ``second`` are effects and variances, or events and patients.
+    """
+
+    setting: Setting
+    first: NDArray
+    second: NDArray
+    new: NDArray
+    claim: NDArray
+
+
+def simulate(setting: Setting, reviews: int, rng: np.random.Generator) -> Reviews:
+    """Draw reviews from the model.
+
+    A claim is drawn about the mean with the spread of what single clinics would print,
+    :math:`N(\\mu, \\tau^2 + v)` with the typical variance v.
+
+    Examples
+    --------
+    >>> made = simulate(Setting("binomial_normal", 5, 50.0), 3, np.random.default_rng(1))
+    >>> made.first.shape, bool((made.first <= made.second).all())
+    ((3, 5), True)
+    """
+    place = rng.integers(0, PATIENTS.size, (reviews, setting.k))
+    true = rng.normal(setting.mu, setting.tau, (reviews, setting.k))
+    if setting.model == "normal":
+        second = setting.variances[place]
+        first = rng.normal(true, np.sqrt(second))
+    else:
+        second = PATIENTS[place]
+        first = rng.binomial(second.astype(int), expit(true)).astype(float)
+    new = rng.normal(setting.mu, setting.tau, reviews)
+    claim = rng.normal(setting.mu, np.sqrt(setting.tau**2 + setting.typical), reviews)
+    return Reviews(setting, first, second, new, claim)
+
+
+def student(location: NDArray, scale: NDArray, df: float) -> Cdf:
+    """The t distribution about ``location``, normal where ``df`` is infinite.
+
+    >>> float(student(np.array(0.0), np.array(1.0), np.inf)(np.array(0.0)))
+    0.5
+    """
+    return lambda values: (
+        stdtr(df, (values - location) / scale) if np.isfinite(df) else ndtr((values - location) / scale)
+    )
+
+
+def beliefs(reviews: Reviews) -> dict[str, Belief]:
+    """What every method believes: z, Hartung-Knapp with and without the floor, Bayes; two prediction intervals.
+
+    The normal model: ``z`` (both normal), ``knha`` and ``adhoc`` (mean by t with k - 1 degrees of freedom, a new
+    clinic by t with k - 2), ``adhoc k-1`` (both k - 1), ``bayes`` (half-normal prior of tau, scale 0.5). Counts:
+    ``z``, ``t`` (k - 1 and k - 2), ``t k-1`` (both k - 1) of the binomial-normal model by maximum likelihood,
+    ``logits`` (Hartung-Knapp with the floor on empirical logits), ``bayes`` (scale 1.0 on the logit).
+    """
+    return _of_effects(reviews) if reviews.setting.model == "normal" else _of_counts(reviews)
+
+
+def _of_effects(reviews: Reviews) -> dict[str, Belief]:
+    found, k = {}, reviews.setting.k
+    for test, df in (("z", np.inf), ("knha", k - 1), ("adhoc", k - 1)):
+        fit = meta.fit(reviews.first, reviews.second, test=test)
+        found[test] = _classical(fit.beta, fit.se, fit.tau2, df, np.inf if test == "z" else k - 2)
+    found["adhoc k-1"] = _classical(fit.beta, fit.se, fit.tau2, k - 1, k - 1)
+    posterior = meta.bayes(reviews.first, reviews.second, meta.Prior(0.5))
+    found["bayes"] = Belief(*(lambda v, d=d: d.evaluate(v)[1] for d in (posterior.mu, posterior.theta_new)))
+    return found
+
+
+def _of_counts(reviews: Reviews) -> dict[str, Belief]:
+    k = reviews.setting.k
+    fit = meta.glmm(reviews.first, reviews.second)
+    known = np.isfinite(fit.beta) & np.isfinite(fit.se) & np.isfinite(fit.tau2)
+    numbers = [np.where(known, part, np.nan) for part in (fit.beta, fit.se, fit.tau2)]
+    found = {
+        "z": _classical(*numbers, np.inf, np.inf),
+        "t": _classical(*numbers, k - 1, k - 2),
+        "t k-1": _classical(*numbers, k - 1, k - 1),
+    }
+    yi, vi = meta.escalc("PLO", xi=reviews.first, ni=reviews.second)
+    logits = meta.fit(yi, vi, test="adhoc")
+    found["logits"] = _classical(logits.beta, logits.se, logits.tau2, k - 1, k - 2)
+    posterior = GridPosterior.of(reviews.first, reviews.second, reviews.setting.mu)
+    found["bayes"] = Belief(posterior.mean_cdf, posterior.new_cdf)
+    return found
+
+
+def _classical(beta: NDArray, se: NDArray, tau2: NDArray, df: float, new_df: float) -> Belief:
+    """The mean about beta with se, a new clinic with tau2 added; no degrees of freedom, no belief."""
+    new = student(beta, np.sqrt(se**2 + tau2), new_df) if new_df > 0 else lambda v: np.full(np.shape(v), np.nan)
+    return Belief(student(beta, se, df), new)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What one method said in one setting, one number a review; NaN where it gave no answer.
+
+    ``mean_at`` and ``new_at`` are its distribution functions at the true mean and at the new clinic's true value
+    (uniform if calibrated); ``mean_ge`` and ``new_ge`` its probabilities that the mean, and the new clinic's true
+    value, are at least the claim, beside whether they are.
+    """
+
+    mean_at: NDArray
+    new_at: NDArray
+    mean_ge: NDArray
+    new_ge: NDArray
+    mean_is: NDArray
+    new_is: NDArray
+    oracle: NDArray
+
+    def scores(self, level: float = LEVEL) -> dict[str, float]:
+        """Coverage of both intervals, distance from uniform, Brier scores, calibration error, share of answers.
+
+        ``new_brier_excess`` is the Brier score (Brier 1950) above that of somebody who knows mu and tau;
+        ``*_ks`` the largest distance of the distribution function from the diagonal (Kolmogorov);
+        ``new_calibration_error`` the mean absolute distance of the observed share from the predicted one, over
+        tenths of the predictions.
+        """
+        mean, new = (at[np.isfinite(at)] for at in (self.mean_at, self.new_at))
+        known = np.isfinite(self.new_ge)
+        bins = reliability(self.new_ge[known], self.new_is[known])
+        missed = np.abs(bins["observed"] - bins["predicted"])
+        excess = (self.new_ge - self.new_is) ** 2 - (self.oracle - self.new_is) ** 2
+        return {
+            "answered": float(known.mean()),
+            "mean_coverage": _covered(mean, level),
+            "new_coverage": _covered(new, level),
+            "mean_ks": _from_uniform(mean),
+            "new_ks": _from_uniform(new),
+            "mean_brier": float(np.nanmean((self.mean_ge - self.mean_is) ** 2)),
+            "new_brier": float(np.mean((self.new_ge[known] - self.new_is[known]) ** 2)),
+            "new_brier_excess": float(np.mean(excess[known])),
+            "new_calibration_error": float(np.average(missed, weights=bins["reviews"])),
+        }
+
+
+def judge(reviews: Reviews, belief: Belief) -> Judged:
+    """Set what a method believes beside the truth of each review."""
+    setting = reviews.setting
+    truth = np.full(len(reviews.new), setting.mu)
+    spread = max(setting.tau, 1e-300)
+    return Judged(
+        mean_at=belief.mean(truth),
+        new_at=belief.new(reviews.new),
+        mean_ge=1.0 - belief.mean(reviews.claim),
+        new_ge=1.0 - belief.new(reviews.claim),
+        mean_is=(setting.mu >= reviews.claim).astype(float),
+        new_is=(reviews.new >= reviews.claim).astype(float),
+        oracle=ndtr((setting.mu - reviews.claim) / spread),
+    )
+
+
+def calibrate(setting: Setting, reviews: int, seed: int) -> dict[str, Judged]:
+    """Simulate a setting and judge every method on the same reviews.
+
+    Parameters
+    ----------
+    setting : Setting
+    reviews : int
+        How many reviews are simulated.
+    seed : int
+
+    Returns
+    -------
+    dict of Judged
+        By method, in the order of :func:`beliefs`.
+
+    Examples
+    --------
+    >>> found = calibrate(Setting("normal", 10, 50.0), 200, seed=1)
+    >>> list(found), found["adhoc"].mean_at.shape
+    (['z', 'knha', 'adhoc', 'adhoc k-1', 'bayes'], (200,))
+    """
+    rng = np.random.default_rng([seed, MODELS.index(setting.model), setting.k, int(setting.I2)])
+    parts: dict[str, list[Judged]] = {}
+    for start in range(0, reviews, BLOCK):
+        made = simulate(setting, min(BLOCK, reviews - start), rng)
+        for method, belief in beliefs(made).items():
+            parts.setdefault(method, []).append(judge(made, belief))
+    return {method: joined(several) for method, several in parts.items()}
+
+
+def joined(several: list[Judged]) -> Judged:
+    """Several batches of reviews, or several settings, as one."""
+    names = Judged.__dataclass_fields__
+    return Judged(**{name: np.concatenate([getattr(part, name) for part in several]) for name in names})
+
+
+def reliability(predicted: NDArray, happened: NDArray, bins: int = 10) -> Mapping[str, NDArray]:
+    """Observed share beside the mean prediction in equal bins of the predictions; empty bins left out.
+
+    Examples
+    --------
+    >>> found = reliability(np.array([0.05, 0.05, 0.95]), np.array([0.0, 1.0, 1.0]))
+    >>> found["observed"].tolist(), found["reviews"].tolist()
+    ([0.5, 1.0], [2.0, 1.0])
+    """
+    place = np.minimum((predicted * bins).astype(int), bins - 1)
+    count = np.bincount(place, minlength=bins).astype(float)
+    some = count > 0
+    means = {"predicted": predicted, "observed": happened}
+    found = {name: np.bincount(place, values, bins)[some] / count[some] for name, values in means.items()}
+    return found | {"reviews": count[some]}
+
+
+def _covered(at: NDArray, level: float) -> float:
+    """Share of the truths inside the central interval."""
+    return float(np.mean(np.abs(at - 0.5) <= level / 2))
+
+
+def _from_uniform(at: NDArray) -> float:
+    """Largest distance of the empirical distribution function from the diagonal."""
+    ordered, steps = np.sort(at), np.arange(at.size + 1) / at.size
+    return float(np.max(np.maximum(steps[1:] - ordered, ordered - steps[:-1])))
