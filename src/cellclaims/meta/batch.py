@@ -12,11 +12,12 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
+from cellclaims.meta.computed import computed
 from cellclaims.meta.design import Columns, Constant, Design
 from cellclaims.meta.inputs import Effects
 
@@ -62,23 +63,23 @@ class Batch:
     sound: np.ndarray
     design: Design
 
-    @cached_property
+    @computed
     def width(self) -> int:
         """Number of fits ``b``."""
         arrays = (self.y, self.v, self.n) if self.given is None else (self.y, self.v, self.n, self.given)
         return max(a.shape[-1] for a in arrays)
 
-    @cached_property
+    @computed
     def df(self) -> np.ndarray:
         """Residual degrees of freedom, at least 1 to divide by; fits with none are set apart by name."""
         return np.maximum(self.n - self.design.columns, 1.0)
 
-    @cached_property
+    @computed
     def spread(self) -> np.ndarray:
         """Mean square of the unweighted residuals, shape (b,)."""
         return np.add.reduce(self.y * self.y) / self.df
 
-    @cached_property
+    @computed
     def variance(self) -> np.ndarray:
         """Variance of the effects as given, about their own mean, over ``n``, shape (b,)."""
         if isinstance(self.design, Constant):
@@ -92,7 +93,7 @@ class Batch:
         """``1/(v + tau2)``, zero where not kept, shape (k, b)."""
         return 1.0 / (self.v + tau2)
 
-    @cached_property
+    @computed
     def finite_v(self) -> np.ndarray:
         """Variances with zero in place of infinity, for sums that carry no weights."""
         return np.where(np.isfinite(self.v), self.v, 0.0)
@@ -118,10 +119,10 @@ def over_chunks(work: Callable[[Batch], T], effects: Effects, scheduler: str | N
 
         parts = on_cluster(partial(_over_piece, work), cut.pieces(), scheduler)
         return [part for piece in parts for part in piece]
-    chunks, workers = cut.chunks(), _cores()
-    if workers == 1 or len(chunks) <= workers:
+    chunks = cut.chunks()
+    if len(chunks) == 1 or len(chunks) <= (cores := _cores()) or cores == 1:
         return [work(cut.batch(fits)) for fits in chunks]
-    with ThreadPoolExecutor(workers) as threads:
+    with ThreadPoolExecutor(cores) as threads:
         return list(threads.map(lambda fits: work(cut.batch(fits)), chunks))
 
 

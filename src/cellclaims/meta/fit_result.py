@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntFlag
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cellclaims.meta.computed import computed
 from cellclaims.meta.inputs import Effects
 from cellclaims.meta.prediction import Prediction, predict
 from cellclaims.meta.quantiles import chi2_upper, normal_two_sided, t_quantile, t_two_sided
@@ -129,24 +129,24 @@ class Fit:
         """With an axis for the coefficients where ``beta`` has one."""
         return a if self.effects.design is None else np.asarray(a)[..., None]
 
-    @cached_property
+    @computed
     def stat(self) -> np.ndarray:
         """``beta / se``: a z or a t value, by ``test``; NaN where both are zero."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.divide(self.beta, self.se)
 
-    @cached_property
+    @computed
     def p(self) -> np.ndarray:
         """Two-sided P value of ``stat``."""
         df = self._beside_beta(self.df)
         return np.where(np.isinf(df), normal_two_sided(self.stat), t_two_sided(self.stat, df))[()]
 
-    @cached_property
+    @computed
     def Q_p(self) -> np.ndarray:
         """P value of Q against chi-squared with ``k - p`` degrees of freedom; 1 for a single study."""
         return chi2_upper(self.Q, np.subtract(self.k, self.coefficients))
 
-    @cached_property
+    @computed
     def _half_prediction(self) -> np.ndarray:
         if not self.has_tau2 or self.effects.design is not None:
             return np.full(np.shape(self.beta), np.nan)[()]
@@ -167,7 +167,7 @@ class Fit:
         """Shape of the batch, ``()`` for one fit."""
         return self.effects.shape
 
-    @cached_property
+    @computed
     def weights(self) -> np.ndarray:
         """Share of each study in the pooled effect, percent, shape (..., k); zero where not kept."""
         effects, tau2 = self.effects, np.nan_to_num(np.asarray(self.tau2))[..., None]

@@ -136,21 +136,26 @@ def paule_mandel_median(batch: Batch, at_zero: Projection) -> Heterogeneity:
 
 def _at_target(batch: Batch, at_zero: Projection, target: np.ndarray) -> Heterogeneity:
     tau2, _ = solve(GeneralisedQ(target), batch, at_zero)
-    at = Projection.at(batch, tau2)
+    at = _at(batch, tau2, at_zero)
     return Heterogeneity(tau2, np.sqrt(2.0 / batch.df) * batch.n / at.total, at)
+
+
+def _at(batch: Batch, tau2: np.ndarray, at_zero: Projection) -> Projection:
+    """The batch at its tau2: the one at hand where that is zero in every fit."""
+    return Projection.at(batch, tau2) if np.count_nonzero(tau2) else at_zero
 
 
 def maximum_likelihood(batch: Batch, at_zero: Projection) -> Heterogeneity:
     """ML; standard error from the Fisher information ``tr WW / 2``."""
     tau2, several = solve(Likelihood(restricted=False), batch, at_zero)
-    at = Projection.at(batch, tau2)
+    at = _at(batch, tau2, at_zero)
     return Heterogeneity(tau2, np.sqrt(2.0 / at.total2), at, several)
 
 
 def restricted_maximum_likelihood(batch: Batch, at_zero: Projection) -> Heterogeneity:
     """REML; standard error from the Fisher information ``tr PP / 2``."""
     tau2, several = solve(Likelihood(restricted=True), batch, at_zero)
-    at = Projection.at(batch, tau2)
+    at = _at(batch, tau2, at_zero)
     return Heterogeneity(tau2, np.sqrt(2.0 / at.trace2), at, several)
 
 

@@ -143,6 +143,8 @@ def _check_choices(effects: Effects, method: str, test: str, level: float) -> No
 
 def _join(parts: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray:
     """Chunks with fits last as one array of the batch's shape, coefficients behind."""
+    if shape == ():
+        return parts[0][..., 0][()]
     joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
     if joined.ndim > 1:
         joined = np.moveaxis(joined, -1, 0)

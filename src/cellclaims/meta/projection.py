@@ -7,11 +7,10 @@ Each is computed when first asked for.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from cellclaims.meta.batch import Batch
+from cellclaims.meta.computed import computed
 from cellclaims.meta.design import dot, dot3
 
 
@@ -48,43 +47,43 @@ class Projection:
         """With the weights ``1/(v + tau2)``."""
         return cls(batch, batch.weights(tau2))
 
-    @cached_property
+    @computed
     def total(self) -> np.ndarray:
         """``tr W``."""
         return self.design.total(self.w, self.gram)
 
-    @cached_property
+    @computed
     def total2(self) -> np.ndarray:
         """``tr WW``."""
         return dot(self.w, self.w)
 
-    @cached_property
+    @computed
     def q(self) -> np.ndarray:
         """``y'P y``: the generalised Q statistic."""
         return dot(self.py, self.residuals)
 
-    @cached_property
+    @computed
     def q2(self) -> np.ndarray:
         """``y'PP y``."""
         return dot(self.py, self.py)
 
-    @cached_property
+    @computed
     def q3(self) -> np.ndarray:
         """``y'PPP y``."""
         moments = self.design.moments(self.w, self.py)
         return dot3(self.w, self.py, self.py) - self.design.quadratic(self.gram, moments)
 
-    @cached_property
+    @computed
     def gram2(self) -> np.ndarray:
         """``X'WWX``."""
         return self.design.gram_of_square(self.w, self.total2)
 
-    @cached_property
+    @computed
     def trace(self) -> np.ndarray:
         """``tr P``."""
         return self.total - self.design.trace(self.gram, self.gram2)
 
-    @cached_property
+    @computed
     def trace2(self) -> np.ndarray:
         """``tr PP``."""
         single = self.design.trace(self.gram, self.design.gram_of_cube(self.w))

@@ -30,7 +30,8 @@ def t_quantile(level: float, df: ArrayLike) -> np.ndarray:
     """
     df = np.asarray(df, dtype=float)
     if df.size == 1:
-        return np.full(df.shape, _t_half_width(level, df.item()))[()]
+        half = np.float64(_t_half_width(level, df.item()))
+        return half if df.ndim == 0 else half.reshape(df.shape)
     values, place = np.unique(df, return_inverse=True)  # a batch has few different df: look them up
     return np.array([_t_half_width(level, value) for value in values])[place].reshape(df.shape)
 

@@ -46,6 +46,10 @@ MOST_STEPS = 300
 WORTH_TAKING_OUT = 0.3
 
 
+#: A point of the grid, the next and the one after.
+AND_TWO_MORE = np.arange(3)[:, None]
+
+
 @np.errstate(divide="ignore", invalid="ignore", over="ignore")  # what is not a number is never taken for a root
 def solve(equation: Equation, batch: Batch, at_zero: Projection) -> tuple[np.ndarray, np.ndarray]:
     """The root of highest likelihood for each fit, zero where the likelihood falls from there on.
@@ -154,8 +158,8 @@ def _start(grid: np.ndarray, excess: np.ndarray, point: np.ndarray, fit: np.ndar
 
     Where that leaves the bracket, or two of the points are the same: by the straight line.
     """
-    beside = (point + 2) % len(grid)  # beyond the last point stands the first, zero
-    (x, a), (y, b), (z, c) = ((grid[row, fit], excess[row, fit]) for row in (point, point + 1, beside))
+    rows = (point + AND_TWO_MORE) % len(grid)  # beyond the last point stands the first, zero
+    (x, y, z), (a, b, c) = grid[rows, fit], excess[rows, fit]
     ab, bc, ca = a - b, b - c, c - a
     start = -(x * b * c * bc + y * c * a * ca + z * a * b * ab) / (ab * bc * ca)
     inside = (start > x) & (start < y)
