@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "cellclaims"
 
 #: Import order; docs/design.md gives each module's work.
 ORDER = """
-errors files units dispersion tables sources protocol handling report_rows selection effects meta robustness pools
-specifications overview appraisal claims reporting figures notebooks cli
+errors lazy files units dispersion tables sources protocol question handling report_rows selection effects meta
+robustness pools specifications overview appraisal claims reporting figures notebooks cli
 """.split()
 
 

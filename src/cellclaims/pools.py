@@ -33,12 +33,10 @@ LEFT_OUT_COLUMNS = ["study_id", "arm_id", "months", "table", "line", "reason"]
 
 
 @dataclass(frozen=True)
-class Pool:
-    """The answer to one question, with every row that it was made from and every row that it left out.
+class Described:
+    """What a pool is called, what it asks and how it is fitted, before it has rows.
 
-    ``rows`` has one line a report (:data:`ROW_COLUMNS`; yi, vi and limits on ``scale``, weight in percent);
-    ``left_out`` the study, arm and reason. ``fit`` is None when nothing was found. ``settings`` names model, method,
-    test, level and how the interval was made. ``few`` is the largest number of reports that counts as few.
+    ``settings`` names model, method, test, level and how the interval was made.
     """
 
     name: str
@@ -48,6 +46,17 @@ class Pool:
     scale: str
     settings: dict[str, Any]
     question: Question
+
+
+@dataclass(frozen=True)
+class Pool(Described):
+    """The answer to one question, with every row that it was made from and every row that it left out.
+
+    ``rows`` has one line a report (:data:`ROW_COLUMNS`; yi, vi and limits on ``scale``, weight in percent);
+    ``left_out`` the study, arm and reason. ``fit`` is None when nothing was found. ``few`` is the largest number of
+    reports that counts as few.
+    """
+
     rows: pd.DataFrame = field(repr=False)
     left_out: pd.DataFrame = field(repr=False)
     fit: Any
@@ -83,7 +92,7 @@ def proportion(evidence: Evidence, protocol: Protocol, question: Question, name:
         low, high = clopper_pearson(*counts, model["level"])
         rows = rows.assign(ci_lb=logit(low), ci_ub=logit(high), weight=_information(*counts, fit), **_logits(*counts))
     settings = {**model, "interval": _interval_of(fit), "weight": "information at the pooled proportion"}
-    described = _Described(name, title, question.estimand, "PLO", "logit", settings, question)
+    described = Described(name, title, question.estimand, "PLO", "logit", settings, question)
     return _pool(evidence, protocol, described, rows, chosen.left_out, fit)
 
 
@@ -99,7 +108,7 @@ def change(
     question, r = question.at(protocol), _correlation(protocol, correlation)
     made = mean_changes(evidence, protocol, question, r)
     settings = {**protocol["models"]["continuous"], "correlation": r}
-    described = _Described(name, title, "mean change from baseline", "MC", "identity", settings, question)
+    described = Described(name, title, "mean change from baseline", "MC", "identity", settings, question)
     return _normal(evidence, protocol, described, made)
 
 
@@ -117,7 +126,7 @@ def difference(
     question, r = question.at(protocol), _correlation(protocol, correlation)
     made = mean_differences(evidence, protocol, question, r, forms)
     settings = {**protocol["models"]["continuous"], **model}
-    described = _Described(name, title, "mean difference between arms", "MD", "identity", settings, question)
+    described = Described(name, title, "mean difference between arms", "MD", "identity", settings, question)
     return _normal(evidence, protocol, described, made)
 
 
@@ -135,7 +144,7 @@ def risk_difference(evidence: Evidence, protocol: Protocol, question: Question, 
     settings = {"model": "mantel_haenszel", "method": "MH", "test": "z", "level": level, "interval": "normal"}
     alone = [side.rows[~side.rows.study_id.isin(rows.study_id)].assign(reason=NO_PAIR) for side in sides]
     left_out = each_by_its_side(evidence, *(side.left_out for side in sides), *alone)
-    described = _Described(name, title, question.estimand, "RD", "identity", settings, question)
+    described = Described(name, title, question.estimand, "RD", "identity", settings, question)
     return _pool(evidence, protocol, described, rows, left_out, fit)
 
 
@@ -164,20 +173,7 @@ def _same_rows(one: Pool, other: Pool) -> bool:
     return one.rows[columns].equals(other.rows[columns])
 
 
-@dataclass(frozen=True)
-class _Described:
-    """What a pool is called and how it is fitted, before it has rows."""
-
-    name: str
-    title: str
-    estimand: str
-    measure: str
-    scale: str
-    settings: dict[str, Any]
-    question: Question
-
-
-def _normal(evidence: Evidence, protocol: Protocol, described: _Described, made: Selected) -> Pool:
+def _normal(evidence: Evidence, protocol: Protocol, described: Described, made: Selected) -> Pool:
     chosen = independent(evidence, protocol, described.question, made.rows)
     rows, fit = chosen.rows, None
     settings = _for_so_many(described.settings, len(rows))
@@ -278,7 +274,7 @@ def _score_limits(x: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarra
     return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
 
 
-def _pool(evidence, protocol, described: _Described, rows: pd.DataFrame, left_out: pd.DataFrame, fit: Any) -> Pool:
+def _pool(evidence, protocol, described: Described, rows: pd.DataFrame, left_out: pd.DataFrame, fit: Any) -> Pool:
     sources = rows.source_id if len(rows) else []
     rows = rows.assign(
         product=rows.get("intervention_class"),

@@ -1,7 +1,6 @@
 """Which rows of the evidence answer a question, and why the others do not.
 
-A *question* names an outcome, an estimand, a month, a population, a product and whose arms are meant (those that
-got cells, or untreated controls). Selection is a list of rules in a fixed order. Each rule is a function from rows to
+Selection is a list of rules in a fixed order. Each rule is a function from rows to
 the reason why a row leaves (empty: it stays), so the table of rows left out is complete by construction.
 
 A *report* is one study. Its arms that got cells count as one group of patients. A *cohort* is a set of patients
@@ -11,15 +10,15 @@ that several reports may share (``cohorts.csv``); only one of them is used.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cellclaims.errors import ProtocolError
 from cellclaims.handling import handled, joined
 from cellclaims.protocol import Protocol
+from cellclaims.question import ESTIMANDS, Question
 from cellclaims.report_rows import (
     FAVOURABLE,
     answer,
@@ -38,47 +37,10 @@ __all__ = [
     "series", "source_rank",
 ]  # fmt: skip
 
-ESTIMANDS = ("at_month", "ever", "last_follow_up", "most_favourable")
-
 #: What a reason may name of the row that leaves.
 NAMED_IN_REASONS = "diabetes_type intervention_class design comparator role timing months events part_of".split()
 
 Rule = Callable[[pd.DataFrame], "pd.Series[str]"]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of the evidence; every field is a parameter of the notebooks.
-
-    ``months`` and ``window`` default to the protocol's. ``alternative`` lists anomalies (a44, ...) whose
-    alternative handling is wanted instead of the primary one. ``designs`` and ``exclude`` narrow the studies;
-    ``assumed`` False leaves out rows with an assumed label or a patient number that stands in.
-    """
-
-    outcome: str
-    population: tuple[str, ...]
-    product: str
-    arms: str = "cells"
-    estimand: str = "at_month"
-    months: float | None = None
-    window: float | None = None
-    designs: tuple[str, ...] = ()
-    alternative: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    assumed: bool = True
-
-    def at(self, protocol: Protocol) -> Question:
-        """The same question with the protocol's month and window where none is given; names checked."""
-        outcome = protocol.outcome(self.outcome)
-        protocol.populations(list(self.population))
-        protocol.classes(self.product)
-        if self.estimand not in ESTIMANDS:
-            raise ProtocolError(f"expected estimand to be one of {', '.join(ESTIMANDS)}; found {self.estimand!r}")
-        if self.arms not in ("cells", "control"):
-            raise ProtocolError(f"expected arms to be cells or control; found {self.arms!r}")
-        months = outcome.months if self.months is None else self.months
-        window = outcome.window if self.window is None else self.window
-        return replace(self, months=float(months), window=float(window))
 
 
 @dataclass(frozen=True)

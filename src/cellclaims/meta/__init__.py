@@ -13,9 +13,7 @@ Names are loaded when first asked for, so that ``import cellclaims.meta`` stays 
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
-from types import ModuleType
+from cellclaims.lazy import load_lazily
 
 #: Public name -> the module of this package that holds it.
 WHERE = {
@@ -59,28 +57,4 @@ WHERE = {
 
 __all__ = sorted(WHERE)
 
-
-def __getattr__(name: str) -> object:
-    """Import the module that holds ``name`` and hand the name out."""
-    if name not in WHERE:
-        raise AttributeError(f"module {__name__!r} has no name {name!r}; it has {', '.join(sorted(WHERE))}")
-    value = getattr(import_module(f"{__name__}.{WHERE[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """The public names, loaded or not."""
-    return sorted({*globals(), *WHERE})
-
-
-class _Package(ModuleType):
-    """Some functions have the name of the module that holds them (``bayes``): the function is what is public."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Refuse what importing a submodule does on the side: to put the module in the place of the function."""
-        if not (name in WHERE and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+load_lazily(__name__)
