@@ -116,7 +116,7 @@ def test_the_figures_folder_holds_what_the_notebooks_draw(fresh):
             assert pixels(one) == pixels(other), name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def warm():
     """A warmed parent whose forks are the kernels of what runs meanwhile."""
     with kernels.nursery(ONE_THREAD) as are_forked:

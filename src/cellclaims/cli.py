@@ -148,6 +148,16 @@ def batch(
 
 
 @main.command()
+@click.argument("folder", type=FOLDER)
+def pdf(folder: Path) -> None:
+    """Print the pages in FOLDER to PDF beside them (needs Chromium)."""
+    from cellclaims.notebooks.pdf import print_pages
+
+    for target in print_pages(folder):
+        click.echo(target)
+
+
+@main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 def claims(data: Path, kind: str) -> None:

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -113,8 +114,10 @@ def run_batch(
         shutil.rmtree(into / MAKING, ignore_errors=True)
         _conclude(sets, jobs, into)
         failed = {job.name: failure for job in wanted if (failure := failure_of(job))}
-        good = [done.job.name for done in made if done.failure is None]
-        return Summary(good, [job.name for job in wanted if job.name not in {*good, *failed}], failed)
+        good = {done.job.name for done in made if done.failure is None}
+        names = [job.name for job in wanted]
+        current = [name for name in names if name not in {*good, *failed}]
+        return Summary([name for name in names if name in good], current, failed)
 
 
 def planned(path: Path, into: Path, only: str | None = None, resume: bool = False) -> list[tuple[Job, bool]]:
@@ -172,7 +175,13 @@ def _all_done(jobs: Sequence[Job], workers: int, limits: Limits, tell: Tell) -> 
 
 @contextlib.contextmanager
 def _ended_by_a_signal() -> Iterator[None]:
-    """A request to end is an interruption, as Ctrl-C is, so that everything is put in order."""
+    """A request to end is an interruption, as Ctrl-C is, so that everything is put in order.
+
+    Only the main thread of a program may ask for signals; in another, they stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
