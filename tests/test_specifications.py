@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import time
@@ -348,6 +349,41 @@ def test_rows_of_another_type_of_diabetes_bring_the_grade_of_their_option():
     assert {"T1D"} < set().union(*types)
     for own, grade in zip(types, curve.lines.population_grade, strict=True):
         assert grade == ("partial" if "T1D" in own else "")
+
+
+def large_trials(spread=0.1):
+    """Seven large blinded made-up trials of HbA1c, all far below the smallest fall that matters, and a claim."""
+    made = MadeUp().add("documents", document_id="d", title="Made up")
+    made.add("claims", claim_id="c", document_id="d", kind="outcome", outcome="hba1c", answered_by="hba1c",
+             diabetes_type="T2D", what_is_claimed="glucose control improves", definition_stated="yes")  # fmt: skip
+    for i in range(7):
+        name = f"trial{i}"
+        made.trial(name, blinding="double").level(name, 6.5 + spread * (i % 3), "cells", n=400.0)
+        made.level(name, 8.0, "sham", n=400.0)
+    return made.evidence()
+
+
+def well_matched():
+    """The review's rules, as if the advertisement had said after how long."""
+    content = copy.deepcopy(dict(rules().content))
+    content["counterparts"]["hba1c"]["match"]["time"] = ["good", "made up"]
+    return Protocol(content)
+
+
+def test_a_verdict_that_hangs_on_certainty_is_rated_line_by_line():
+    evidence, protocol = large_trials(), well_matched()
+    (curve,) = curves(evidence, protocol).values()
+    entry = entry_of(evidence, protocol, claim_of(evidence, "c"))
+    assert curve.verdict == entry.verdict == "supported" and entry.certainty == "moderate"
+    assert set(curve.verdicts.index) == {"supported", "no evidence"}
+
+
+def test_a_line_whose_reports_differ_widely_loses_the_certainty_that_supports():
+    evidence, protocol = large_trials(spread=0.6), well_matched()
+    (curve,) = curves(evidence, protocol).values()
+    entry = entry_of(evidence, protocol, claim_of(evidence, "c"))
+    assert curve.verdict == entry.verdict == "compatible" and entry.certainty in ("low", "very low")
+    assert set(curve.verdicts.index) == {"compatible", "no evidence"}  # posteriors, which have no I2, included
 
 
 # --- choices --------------------------------------------------------------------------------------------------------

@@ -8,12 +8,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from scipy.special import logit
 
+from cellclaims import meta
 from cellclaims.appraisal import LEVELS, certainty_of_pool
 from cellclaims.claims.rates import POOLED, claim_of, counterpart_pool, plan_of, question_of, threshold_of
 from cellclaims.claims.verdict import Standing, verdict
+from cellclaims.meta.quantiles import normal_quantile
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.specifications import Curve, Fitted, fitted
@@ -48,7 +51,7 @@ def curves(evidence: Evidence, protocol: Protocol, claim_ids: Iterable[str] | No
         if (question, plan["kind"]) not in known:
             known[question, plan["kind"]] = fitted(evidence, protocol, question, plan["kind"])
         pool = counterpart_pool(evidence, protocol, claim_id)
-        found[claim_id] = known[question, plan["kind"]].judged(_rule(protocol, claim, plan, pool))
+        found[claim_id] = known[question, plan["kind"]].judged(_rule(evidence, protocol, claim, plan, pool))
     return found
 
 
@@ -65,7 +68,9 @@ def stability(evidence: Evidence, protocol: Protocol, claim_id: str) -> tuple[fl
     return (None, 0) if curve is None else curve.stability
 
 
-def _rule(protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool) -> Callable[..., Sequence[str]]:
+def _rule(
+    evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool
+) -> Callable[..., Sequence[str]]:
     """The verdict rule of the protocol as a function of the lines of a curve."""
     value = None if math.isnan(claim.value) else float(claim.value)
     threshold = threshold_of(protocol, plan, value)
@@ -94,7 +99,8 @@ def _rule(protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool) -> C
             # Certainty matters to few lines: those whose verdict it can change.
             least, most = (verdict(standing(line, level), protocol["verdict"])[0] for level in (LEVELS[0], LEVELS[-1]))
             if least != most:
-                level = _certainty(protocol, plan, pool, line, rows(line.row_set))
+                known = _as_pool(pool, line, rows(line.row_set))
+                level = certainty_of_pool(known, _match(plan, line), protocol, evidence.judgements).level
                 least = verdict(standing(line, level), protocol["verdict"])[0]
             decided.append(least)
         return decided
@@ -102,12 +108,24 @@ def _rule(protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool) -> C
     return decide
 
 
-def _certainty(protocol: Protocol, plan: dict[str, Any], pool: Pool, line: Any, rows: pd.DataFrame) -> str:
-    """Certainty of one line, by the rules that hold for every pool."""
-    limits = (line.ci_lb, line.ci_ub)
+def _as_pool(pool: Pool, line: Any, rows: pd.DataFrame) -> Pool:
+    """One line with its reports in the shape that certainty is rated on.
+
+    Each report has its own normal interval, and the weight of a random-effects fit (of its patients, for counts);
+    that fit's I2 speaks for a posterior, which has none.
+    """
+    limits, i2, weight = [line.ci_lb, line.ci_ub], line.I2, 100 * rows.n / rows.n.sum()
     if pool.scale == "logit":
-        limits = tuple(float(logit(limit / 100)) for limit in limits)
-    fit = SimpleNamespace(ci_lb=limits[0], ci_ub=limits[1], I2=line.I2)
+        limits = [float(logit(limit / 100)) for limit in limits]
+    else:
+        fit = meta.fit(rows.yi.to_numpy(float), rows.vi.to_numpy(float))
+        weight, i2 = fit.weights, float(fit.I2) if math.isnan(i2) else i2
+    reach = normal_quantile(0.95) * np.sqrt(rows.vi.astype(float))
+    rows = rows.assign(weight=weight, ci_lb=rows.yi - reach, ci_ub=rows.yi + reach).reset_index(drop=True)
+    return replace(pool, rows=rows, fit=SimpleNamespace(ci_lb=limits[0], ci_ub=limits[1], I2=i2))
+
+
+def _match(plan: dict[str, Any], line: Any) -> dict[str, tuple[str, str]]:
+    """The recorded match, with the grade of the line's own rows where it brings one."""
     grades = {"population": line.population_grade, "outcome": line.outcome_grade}
-    match = {what: (grades.get(what) or grade, reason) for what, (grade, reason) in plan["match"].items()}
-    return certainty_of_pool(replace(pool, rows=rows, fit=fit), match, protocol).level
+    return {what: (grades.get(what) or grade, reason) for what, (grade, reason) in plan["match"].items()}
