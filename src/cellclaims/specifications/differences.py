@@ -65,12 +65,18 @@ def difference_tables(
 
 
 def _read_tables(read: _Read, options: Mapping[str, Sequence[Option]]) -> Iterator[tuple[int, int, list[Table]]]:
-    """For every time and choice of figures the table of each effect."""
+    """For every time and choice of figures the table of each effect; choices that keep the same rows are read once."""
     for t, timing in enumerate(options["timing"]):
         contrasts = contrasts_of(read.evidence, read.protocol, timed(read.protocol, read.asked, timing, Option("all")))
+        known: dict[tuple[Any, ...], list[Table]] = {}
         for f, figures in enumerate(options["figures"]):
-            reports = read.reports(timed(read.protocol, read.asked, timing, figures), figures, contrasts)
-            yield t, f, [read.table(reports, effect) for effect in options["effect"]]
+            at = timed(read.protocol, read.asked, timing, figures)
+            levels = [as_printed(rows, figures) for rows in read.levels]
+            key = (at, *(len(rows) for rows in levels))
+            if key not in known:
+                reports = read.reports(at, levels, contrasts)
+                known[key] = [read.table(reports, effect) for effect in options["effect"]]
+            yield t, f, known[key]
 
 
 @dataclass
@@ -91,9 +97,9 @@ class _Read:
             for arms in ("cells", "control")
         ]
 
-    def reports(self, at: Question, figures: Option, contrasts: pd.DataFrame) -> list[_Report]:
+    def reports(self, at: Question, levels: Sequence[pd.DataFrame], contrasts: pd.DataFrame) -> list[_Report]:
         """The rows of each controlled report at one time."""
-        parts = [*(passing(as_printed(rows, figures), level_rules(at)) for rows in self.levels), contrasts]
+        parts = [*(passing(rows, level_rules(at)) for rows in levels), contrasts]
         named = {study_id for rows in parts for study_id in rows.study_id} & self.controlled
         return [_Report(s, at, tuple(rows[rows.study_id == s] for rows in parts)) for s in sorted(named)]
 
