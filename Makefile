@@ -65,6 +65,9 @@ notebooks: review  ## take over executed notebooks and the answer of the README 
 	cp -p reports/claim/figures/* figures/
 	$(BIN)/cellclaims answer README.md
 
+fuzz: $(INSTALLED)  ## the long simulation behind the defaults: docs/calibration.md and its figures (minutes)
+	$(BIN)/python benchmarks/calibration.py
+
 bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, where they are installed
 	$(BIN)/python benchmarks/engine.py
 
