@@ -28,7 +28,7 @@ WORKERS ?= 2
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench help review test check lab notebooks browser cluster lock clean environment missing
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
