@@ -6,6 +6,7 @@ made are still those that were made. Both are compared by SHA-256, never by time
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -23,12 +24,15 @@ from pathlib import Path
 from cellclaims.errors import NotebookError, ReviewError
 from cellclaims.files import fingerprint, fingerprint_of, sha256, write_atomically
 from cellclaims.notebooks.parameters import TAG, Parameter, declared_in
-from cellclaims.notebooks.run import places
+from cellclaims.notebooks.run import ONE_THREAD, places
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
 #: What a report says about itself is kept here, one file a report.
 RECORDS = ".made"
+
+#: Notebooks from which on their kernels are forked from one warmed parent.
+WORTH_WARMING = 3
 
 
 @dataclass(frozen=True)
@@ -153,16 +157,26 @@ def write_record(into: Path, name: str, key: str, files: list[Path]) -> None:
 def _make_all(reports: list[Report], workers: int, say: Callable[[str], object]) -> Iterator[str]:
     """Make reports, some at the same time; tell of each; at the end raise what failed."""
     failures = []
-    for done, (report, result) in enumerate(_finished(reports, workers), start=1):
-        place = f"{done} of {len(reports)}: {report.name}"
-        try:
-            say(f"{place}, {result():.1f} s")
-            yield report.name
-        except NotebookError as error:
-            say(f"{place} failed")
-            failures.append(str(error))
+    with _kernels(len(reports)):
+        for done, (report, result) in enumerate(_finished(reports, workers), start=1):
+            place = f"{done} of {len(reports)}: {report.name}"
+            try:
+                say(f"{place}, {result():.1f} s")
+                yield report.name
+            except NotebookError as error:
+                say(f"{place} failed")
+                failures.append(str(error))
     if failures:
         raise NotebookError("\n".join(failures))
+
+
+def _kernels(count: int) -> contextlib.AbstractContextManager[object]:
+    """Forked kernels, if there are enough notebooks to win back the time of warming their parent."""
+    if count < WORTH_WARMING:
+        return contextlib.nullcontext()
+    from cellclaims.notebooks.kernels import nursery
+
+    return nursery(ONE_THREAD)
 
 
 def _finished(reports: list[Report], workers: int) -> Iterator[tuple[Report, Callable[[], float]]]:
