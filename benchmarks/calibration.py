@@ -20,7 +20,7 @@ import pandas as pd
 
 from cellclaims import figures, files
 from cellclaims.figures import calibration as draw
-from cellclaims.meta.calibration import MODELS, Judged, Setting, calibrate, reliability
+from cellclaims.meta.calibration import MODELS, Judged, Setting, reliability, study
 from cellclaims.reporting.rounding import number
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -31,15 +31,16 @@ SHOWN_I2 = 50.0
 KEYS = ["model", "k", "I2", "method"]
 
 
-def run(reviews: int, seed: int, ks: Sequence[int] = KS) -> tuple[pd.DataFrame, dict]:
+def run(reviews: int, seed: int, ks: Sequence[int] = KS, scheduler: str | None = None) -> tuple[pd.DataFrame, dict]:
     """Scores of every setting and method, and the reliability curves of the figure."""
     lines, curves = [], {}
-    for model, k, i2 in itertools.product(MODELS, ks, HETEROGENEITY):
-        for method, judged in calibrate(Setting(model, k, i2), reviews, seed).items():
-            key = dict(zip(KEYS, (model, k, i2, method), strict=True))
+    settings = [Setting(model, k, i2) for model, k, i2 in itertools.product(MODELS, ks, HETEROGENEITY)]
+    for setting, found in zip(settings, study(settings, reviews, seed, scheduler), strict=True):
+        for method, judged in found.items():
+            key = dict(zip(KEYS, (setting.model, setting.k, setting.I2, method), strict=True))
             lines.append(key | {"reviews": reviews, "seed": seed} | judged.scores())
-            if i2 == SHOWN_I2:
-                curves[model, k, method] = curve_of(judged)
+            if setting.I2 == SHOWN_I2:
+                curves[setting.model, setting.k, method] = curve_of(judged)
     return pd.DataFrame(lines), curves
 
 
@@ -132,13 +133,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     asked.add_argument("--seed", type=int, default=SEED)
     asked.add_argument("--into", type=Path, default=DOCS, help="folder with calibration.md")
     asked.add_argument("--reports", type=int, nargs="+", default=list(KS), help="numbers of reports")
+    asked.add_argument("--scheduler", help="address of a Dask scheduler whose workers do it")
     asked.add_argument("--written", action="store_true", help="use the numbers of calibration.csv")
     options = asked.parse_args(arguments)
     into, curves = options.into, {}
     if options.written:
         table = pd.read_csv(into / "calibration.csv")
     else:
-        table, curves = run(options.reviews, options.seed, options.reports)
+        table, curves = run(options.reviews, options.seed, options.reports, options.scheduler)
         files.write_atomically(into / "calibration.csv", table.to_csv(index=False, lineterminator="\n"))
     page = into / "calibration.md"
     files.write_atomically(page, written(page.read_text(encoding="utf-8"), table))

@@ -23,6 +23,7 @@ import pytest
 from cellclaims import meta, robustness
 from cellclaims.errors import ClusterError
 from cellclaims.meta import batch, cluster
+from cellclaims.meta.calibration import MODELS, Setting, study
 
 #: Seconds until a scheduler and its workers must be there, and until they must have ended.
 START, END = 60.0, 20.0
@@ -144,6 +145,15 @@ def test_a_regression_on_a_cluster_is_that_of_this_machine(dask, method):
     fitted = meta.fit(YI, VI, mods=RNG.normal(size=(STUDIES, 2)), method=method, test="knha")
     here, there = (robustness.bootstrap(fitted, iterations=20_000, scheduler=at) for at in (None, dask.address))
     same(there.fit, here.fit)
+
+
+@pytest.mark.cluster
+def test_a_simulation_on_a_cluster_is_that_of_this_machine(dask):
+    settings = [Setting(model, k, 50.0) for model in MODELS for k in (3, 10)]
+    here, there = (study(settings, 60, seed=1, scheduler=at) for at in (None, dask.address))
+    for one, other in zip(here, there, strict=True):
+        assert list(one) == list(other)
+        assert all(np.array_equal(one[m].mean_at, other[m].mean_at, equal_nan=True) for m in one)
 
 
 @pytest.mark.cluster

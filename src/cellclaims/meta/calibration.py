@@ -8,8 +8,9 @@ share p of the reviews.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -260,6 +261,21 @@ def calibrate(setting: Setting, reviews: int, seed: int) -> dict[str, Judged]:
         for method, belief in beliefs(made).items():
             parts.setdefault(method, []).append(judge(made, belief))
     return {method: joined(several) for method, several in parts.items()}
+
+
+def study(
+    settings: Iterable[Setting], reviews: int, seed: int, scheduler: str | None = None
+) -> list[dict[str, Judged]]:
+    """:func:`calibrate` for every setting, in their order; at a Dask scheduler's workers where an address is given.
+
+    Every setting draws from a stream of its own, so that the numbers do not depend on where it is done.
+    """
+    work = partial(calibrate, reviews=reviews, seed=seed)
+    if scheduler is None:
+        return [work(setting) for setting in settings]
+    from cellclaims.meta.cluster import on_cluster
+
+    return on_cluster(work, settings, scheduler)
 
 
 def joined(several: list[Judged]) -> Judged:
