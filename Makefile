@@ -46,8 +46,8 @@ test: $(INSTALLED)  ## run all tests
 
 check: $(INSTALLED)  ## check the evidence tables and the style of the code
 	$(BIN)/cellclaims check
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 batch: $(INSTALLED)  ## reports of parameter sets, with an index, into reports/batch/ (SETS="runs/by_product.yml ...")
 	for sets in $(SETS); do $(BIN)/cellclaims batch $$sets --workers $(WORKERS) || exit; done

@@ -74,10 +74,13 @@ def call(*arguments):
 
 
 def begin(*arguments):
-    """Start the command as a process that leads its own group."""
-    command = [sys.executable, "-m", "cellclaims.cli", "batch", *map(str, arguments)]
+    """Start the command as a process that leads its own group and heeds Ctrl-C.
+
+    Tests that a shell runs in the background ignore it, and what they start would inherit that.
+    """
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     return subprocess.Popen(
-        [sys.executable, "-c", "from cellclaims.cli import main; main()", *command[3:]],
+        [sys.executable, "-c", f"{heed}; from cellclaims.cli import main; main()", "batch", *map(str, arguments)],
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
