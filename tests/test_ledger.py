@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 import shutil
@@ -52,6 +53,22 @@ def test_every_statement_has_an_entry_with_one_of_eight_verdicts_and_a_reason(en
     assert [e.claim_id for e in entries] == list(evidence.claims.claim_id)
     assert {e.verdict for e in entries} <= VERDICTS
     assert all(e.reasons for e in entries)
+
+
+def test_a_card_names_the_rows_of_its_numbers_and_leads_to_their_sources(entries, evidence):
+    shown = reporting.cards(entries)._repr_html_()
+    named = [(e, study) for e in entries for study in e.studies]
+    for entry, study in named:
+        assert (
+            f'<a href="{html.escape(study["link"], quote=True)}">{html.escape(study.get("row_id", study["label"]))}'
+            in shown
+        )
+        if "row_id" in study:
+            assert evidence.beyond_evidence.loc[study["line"]].row_id == study["row_id"]
+        elif entry.unit == "percent":
+            assert evidence.binary.loc[int(study["line"])].study_id == study["study_id"]
+            assert f"(binary.csv, row {study['line']})" in shown
+    assert len(named) > len(entries)
 
 
 def test_an_entry_as_json_has_the_keys_that_others_rely_on_and_only_json_values(entries):

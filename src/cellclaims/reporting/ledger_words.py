@@ -16,7 +16,7 @@ from cellclaims.files import write_atomically
 from cellclaims.reporting.claim_words import capital, figure_words, interval_words, published_words
 from cellclaims.reporting.rounding import number, percent
 from cellclaims.reporting.sentences import Sentence, reports_of, say
-from cellclaims.reporting.tables import Link, Table, table
+from cellclaims.reporting.tables import Link, Links, Table, table
 
 #: What every match is graded on; an entry without a grade says so.
 MATCHED = ("population", "product", "outcome", "time")
@@ -164,11 +164,32 @@ def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
 
 
 def cards(entries: Sequence[Entry]) -> Table:
-    """Every claim with its verdict and its paragraph."""
+    """Every claim with its verdict, its paragraph, and the rows that these rest on, each with a link to its source."""
     lines = [
-        {"claim": capital(e.advertised["what"]), "verdict": e.verdict, "in words": str(paragraph(e))} for e in entries
+        {
+            "claim": capital(e.advertised["what"]),
+            "verdict": e.verdict,
+            "in words": str(paragraph(e)),
+            "rows and sources": rows_behind(e),
+        }
+        for e in entries
     ]
     return table(pd.DataFrame(lines), "Claim by claim")
+
+
+def rows_behind(entry: Entry) -> Links:
+    """The rows of ``data/`` that the numbers of an entry come from, by arm or id, each leading to its source."""
+    return Links(tuple(Link(_row_words(entry, study), study["link"]) for study in entry.studies))
+
+
+def _row_words(entry: Entry, study: dict[str, Any]) -> str:
+    """Which row: by its id where the table has ids, else by report, arm and line of the table."""
+    if "row_id" in study:
+        return f"{study['row_id']} {study['study_id']}"
+    if "line" not in study:
+        return study["label"]
+    which = f"{'rows' if ';' in study['line'] else 'row'} {study['line'].replace(';', ' and ')}"
+    return f"{study['label']}, {study['arm_id']} ({'binary.csv, ' if entry.unit == 'percent' else ''}{which})"
 
 
 def facts_table(entry: Entry) -> Table:

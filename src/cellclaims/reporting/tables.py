@@ -41,6 +41,20 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Links:
+    """Several links in one cell, one after the other."""
+
+    links: tuple[Link, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.links)) or "–"
+
+    def html(self) -> str:
+        """The anchors, every part escaped."""
+        return "; ".join(link.html() for link in self.links) or "–"
+
+
+@dataclass(frozen=True)
 class Table:
     """A table with its caption; Jupyter shows the HTML, a terminal and a diff the text."""
 
@@ -69,7 +83,7 @@ class Table:
         return "  ".join(padded).rstrip()
 
     def _row(self, row: Sequence[object]) -> str:
-        shown = [c.html() if isinstance(c, Link) else escape(str(c)) for c in row]
+        shown = [c.html() if isinstance(c, Link | Links) else escape(str(c)) for c in row]
         return "".join(f"<td{self._align(i)}>{cell}</td>" for i, cell in enumerate(shown))
 
     def _align(self, column: int) -> str:
@@ -97,7 +111,7 @@ def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None =
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, Link):
+    if isinstance(value, Link | Links):
         return value
     if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
         return "–"
