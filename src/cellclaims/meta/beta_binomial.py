@@ -16,7 +16,7 @@ from cellclaims.meta.binomial_likelihood import (
     log_coefficients,
 )
 from cellclaims.meta.binomial_result import BinomialFlag, in_words, plain
-from cellclaims.meta.counts import check_counts, clopper_pearson
+from cellclaims.meta.counts import check_counts, clopper_pearson, common
 from cellclaims.meta.quantiles import chi2_upper, t_quantile
 from cellclaims.meta.series import smallest_count
 
@@ -169,20 +169,13 @@ def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float) -> dict[str, 
 
 def _estimates(x: NDArray, n: NDArray, k: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Logit of the mean, its standard error, theta = 1 / (a + b), and the gain over one common proportion."""
-    events, patients = x.sum(-1), n.sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        beta = np.log(events) - np.log(patients - events)
-        se = np.sqrt(1.0 / events + 1.0 / (patients - events))
+    beta, se, solve, endless, full = common(x, n, k)
     theta, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
-    spread = (events > 0) & (events < patients) & (k >= 2) & (n.max(-1) > 1)
-    endless = spread & np.all((x == 0) | (x == n), axis=-1)
     if endless.any():
-        full = ((x == n) & (n > 0)).sum(-1)[endless]
-        reports = k[endless]
+        full, reports = full[endless], k[endless]
         beta[endless] = np.log(full) - np.log(reports - full)
         se[endless], theta[endless] = np.sqrt(1.0 / full + 1.0 / (reports - full)), np.inf
-        gain[endless] = log_binomial(full, reports) - log_binomial(events, patients)[endless]
-    solve = spread & ~endless
+        gain[endless] = log_binomial(full, reports) - log_binomial(x.sum(-1), n.sum(-1))[endless]
     if solve.any():
         beta[solve], se[solve], theta[solve], gain[solve] = _maximise(x[solve], n[solve])
     return beta, se, theta, gain

@@ -18,7 +18,7 @@ from cellclaims.meta.beta_binomial import BetaBinomialFit, beta_binomial
 from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.meta.binomial_likelihood import TAU_BOUND, levels, log_binomial, log_coefficients, maximise
 from cellclaims.meta.binomial_result import BinomialFit, BinomialFlag, in_words, mean_over_settings, plain
-from cellclaims.meta.counts import check_counts, clopper_pearson
+from cellclaims.meta.counts import check_counts, clopper_pearson, common
 from cellclaims.meta.odds_ratio_glmm import OddsRatioFit, glmm_odds_ratio
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, t_quantile
 
@@ -146,19 +146,12 @@ def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, no
 
 def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """beta, se, tau2, and the gain in log-likelihood over one common proportion."""
-    events, patients = x.sum(-1), n.sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        beta = np.log(events) - np.log(patients - events)
-        se = np.sqrt(1.0 / events + 1.0 / (patients - events))
+    beta, se, solve, endless, full = common(x, n, k)
     tau2, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
-    spread = (events > 0) & (events < patients) & (k >= 2) & (n.max(-1) > 1)
-    endless = spread & np.all((x == 0) | (x == n), axis=-1)
     if endless.any():
         # E[p^n] <= E[p]: the best distribution of p puts the share of full reports on 1 and the rest on 0.
-        full = ((x == n) & (n > 0)).sum(-1)
-        gain[endless] = (log_binomial(full, k) - log_binomial(events, patients))[endless]
+        gain[endless] = (log_binomial(full, k) - log_binomial(x.sum(-1), n.sum(-1)))[endless]
         beta[endless], se[endless], tau2[endless] = np.nan, np.nan, np.inf
-    solve = spread & ~endless
     if solve.any():
         found = maximise(x[solve], n[solve], levels(nodes))
         beta[solve], se[solve] = found.mu, np.sqrt(found.variance)

@@ -1,6 +1,8 @@
-"""Counts of events among patients: what is refused, and the exact limits of a single proportion."""
+"""Counts of events among patients: what is refused, the common proportion, and the exact limits of a single one."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,3 +51,29 @@ def clopper_pearson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray,
     lower = np.where(events > 0, betaincinv(np.maximum(events, 1), n - events + 1, tail), 0.0)
     upper = np.where(events < n, betaincinv(events + 1, np.maximum(n - events, 1), 1 - tail), 1.0)
     return np.where(n > 0, lower, np.nan), np.where(n > 0, upper, np.nan)
+
+
+class Common(NamedTuple):
+    """What the counts of ``(r, k)`` reports say before any heterogeneity is fitted; each of shape ``(r,)``.
+
+    ``beta`` and ``se`` are those of the logit of the common proportion. ``solve`` marks the rows whose heterogeneity
+    can be fitted, ``endless`` those whose likelihood rises for ever in it, as each report is all or nothing, and
+    ``full`` counts the reports in which everybody has the event.
+    """
+
+    beta: NDArray
+    se: NDArray
+    solve: NDArray
+    endless: NDArray
+    full: NDArray
+
+
+def common(x: NDArray, n: NDArray, k: NDArray) -> Common:
+    """Counts of shape ``(r, k)`` as one proportion, and what more can be fitted to them."""
+    events, patients = x.sum(-1), n.sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beta = np.log(events) - np.log(patients - events)
+        se = np.sqrt(1.0 / events + 1.0 / (patients - events))
+    spread = (events > 0) & (events < patients) & (k >= 2) & (n.max(-1) > 1)
+    endless = spread & np.all((x == 0) | (x == n), axis=-1)
+    return Common(beta, se, spread & ~endless, endless, ((x == n) & (n > 0)).sum(-1))
