@@ -50,9 +50,10 @@ def subsets(k: int) -> np.ndarray:
 def jobs() -> list[Job]:
     """The jobs in the order of the table."""
     drawn = np.random.default_rng(2).integers(20, size=(10_000, 20))
-    one, fifteen, twenty, thousand = effects(10), effects(15), effects(20), effects(1000)
+    zero, above, fifteen, twenty, thousand = effects(10), effects(10, seed=4), effects(15), effects(20), effects(1000)
     return [
-        Job("one REML fit with its full summary, k = 10", *one, None, 1, 200, 1, 1),
+        Job("one REML fit with its full summary, k = 10, tau2 = 0", *zero, None, 1, 500, 1, 1),
+        Job("one REML fit with its full summary, k = 10, tau2 > 0", *above, None, 1, 500, 1, 1),
         Job("all 32,767 subsets of k = 15", *fifteen, subsets(15), 2**15 - 1, 9, 300, 2**15 - 1),
         Job("all 1,048,575 subsets of k = 20", *twenty, subsets(20), 2**20 - 1, 3, 300, 50_000),
         Job("10,000 bootstrap fits, k = 20", twenty[0][drawn], twenty[1][drawn], None, 10_000, 9, 300, 10_000),

@@ -47,7 +47,7 @@ def pymare(job: Job) -> float | str:
 
     yi, vi = job.sample(job.in_one_call)
     if job.fits == 1:
-        return _timed(lambda: _pymare_fit(VarianceBasedLikelihoodEstimator, yi.T, vi.T), SINGLE_REPEATS)
+        return _timed(lambda: _pymare_summary(VarianceBasedLikelihoodEstimator, yi[0], vi[0]), SINGLE_REPEATS)
     sizes = np.count_nonzero(~np.isnan(yi), axis=1)
     seconds = 0.0
     for size in np.unique(sizes[sizes > 1]):
@@ -61,6 +61,16 @@ def _pymare_fit(estimator: type, yi: np.ndarray, vi: np.ndarray) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numerical trouble of the peer is not what is timed
         estimator(method="REML").fit(yi, vi, np.ones((len(yi), 1)))
+
+
+def _pymare_summary(estimator: type, yi: np.ndarray, vi: np.ndarray) -> None:
+    """One fit with the numbers of a summary: effect, limits and P value, heterogeneity; not the limits of tau2."""
+    from pymare import Dataset
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        summary = estimator(method="REML").fit_dataset(Dataset(y=yi, v=vi)).summary()
+        summary.get_fe_stats(), summary.get_heterogeneity_stats()
 
 
 def statsmodels(job: Job) -> float | str:

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from cellclaims.meta.computed import computed
-from cellclaims.meta.design import Columns, Constant, Design
+from cellclaims.meta.design import Columns, Constant, Design, total
 from cellclaims.meta.inputs import Effects
 
 T = TypeVar("T")
@@ -77,17 +77,17 @@ class Batch:
     @computed
     def spread(self) -> np.ndarray:
         """Mean square of the unweighted residuals, shape (b,)."""
-        return np.add.reduce(self.y * self.y) / self.df
+        return total(self.y * self.y) / self.df
 
     @computed
     def variance(self) -> np.ndarray:
         """Variance of the effects as given, about their own mean, over ``n``, shape (b,)."""
         if isinstance(self.design, Constant):
-            return np.add.reduce(self.y * self.y) / self.n
+            return total(self.y * self.y) / self.n
         kept = np.isfinite(self.v)
         effects = np.where(kept, self.y + self.design.fitted(self.centre), 0.0)
-        mean = np.add.reduce(effects) / self.n
-        return np.add.reduce(np.where(kept, effects - mean, 0.0) ** 2) / self.n
+        mean = total(effects) / self.n
+        return total(np.where(kept, effects - mean, 0.0) ** 2) / self.n
 
     def weights(self, tau2: np.ndarray | float) -> np.ndarray:
         """``1/(v + tau2)``, zero where not kept, shape (k, b)."""
@@ -231,9 +231,9 @@ def _centred(y: np.ndarray, keep: np.ndarray | None, n: np.ndarray) -> tuple[np.
     """
     if keep is None:
         y, anchor = y - y[0], y[0]
-        beyond = np.add.reduce(y) / n
+        beyond = total(y) / n
         return y - beyond, anchor + beyond
     anchor = np.where(n > 0.0, np.maximum.reduce(np.where(keep, y, -np.inf)), 0.0)
     y = np.where(keep, y - anchor, 0.0)
-    beyond = np.add.reduce(y) / np.maximum(n, 1.0)
+    beyond = total(y) / np.maximum(n, 1.0)
     return np.where(keep, y - beyond, 0.0), anchor + beyond

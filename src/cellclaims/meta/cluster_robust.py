@@ -66,8 +66,8 @@ def robust(fit: Fit | MultilevelFit, cluster: ArrayLike, kind: str = "CR2", leve
     Raises
     ------
     PoolingError
-        A batch or a fit with moderators, a cluster label too few or too many, a single cluster, an unknown kind,
-        clusters that cut through estimates which the fit takes as correlated.
+        A batch, a fit with moderators or weights of its own, a cluster label too few or too many, a single cluster,
+        an unknown kind, clusters that cut through estimates which the fit takes as correlated.
 
     Examples
     --------
@@ -103,6 +103,8 @@ def _ingredients(fit: Fit | MultilevelFit) -> tuple[NDArray, NDArray]:
         raise PoolingError(f"expected one fit of a common mean, found coefficients of shape {np.shape(fit.beta)}")
     if hasattr(fit, "structure"):
         return fit.yi, fit.variance
+    if fit.effects.weights is not None:
+        raise PoolingError("weights: expected a fit by inverse variances, found one with weights of its own")
     keep = slice(None) if fit.effects.keep is None else fit.effects.keep
     y, v = np.asarray(fit.effects.yi)[keep], np.asarray(fit.effects.vi)[keep]
     return y, np.diag(v + np.nan_to_num(float(fit.tau2)))

@@ -132,14 +132,17 @@ class Fit:
     @computed
     def stat(self) -> np.ndarray:
         """``beta / se``: a z or a t value, by ``test``; NaN where both are zero."""
+        if np.count_nonzero(self.se) == np.size(self.se):
+            return self.beta / self.se
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.divide(self.beta, self.se)
 
     @computed
     def p(self) -> np.ndarray:
         """Two-sided P value of ``stat``."""
-        df = self._beside_beta(self.df)
-        return np.where(np.isinf(df), normal_two_sided(self.stat), t_two_sided(self.stat, df))[()]
+        if self.test == "z":
+            return normal_two_sided(self.stat)
+        return t_two_sided(self.stat, self._beside_beta(self.df))
 
     @computed
     def Q_p(self) -> np.ndarray:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cellclaims.meta.batch import Batch
-from cellclaims.meta.design import dot
+from cellclaims.meta.design import dot, total
 from cellclaims.meta.equations import GeneralisedQ, Likelihood
 from cellclaims.meta.projection import Projection
 from cellclaims.meta.quantiles import chi2_quantile
@@ -64,7 +64,7 @@ class QuadraticForm:
         trace_vp = dot(w, wv) - 2.0 * single + design.trace_of_product(gram, at.gram2, gram_v)
         single = design.trace(gram, design.gram(w * wv * wv))
         trace_vv = dot(wv, wv) - 2.0 * single + design.trace_of_product(gram, gram_v, gram_v)
-        trace_v = np.add.reduce(wv) - design.trace(gram, gram_v)
+        trace_v = total(wv) - design.trace(gram, gram_v)
         return cls(at.q, at.trace, at.trace2, trace_v, trace_vp, trace_vv)
 
     def deviation(self, tau2: np.ndarray) -> np.ndarray:

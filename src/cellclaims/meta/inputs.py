@@ -150,6 +150,8 @@ def _as_bool(keep: ArrayLike) -> np.ndarray:
 
 def _batch_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
     shapes = {name: array.shape for name, array in arrays.items()}
+    if len(set(shapes.values())) == 1 and len(shapes["yi"]) == 1:
+        return ()
     if len({shape[-1] for shape in shapes.values()}) > 1:
         raise PoolingError(f"expected as many studies in each of {', '.join(shapes)}, found shapes {shapes}")
     try:

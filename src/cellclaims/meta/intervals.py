@@ -129,7 +129,7 @@ Limits = Callable[[Batch, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 def _limits(batch: Batch, limits: Limits, level: float) -> tuple[np.ndarray, ...]:
     """Limits of tau2, the typical variance, and whether the set is empty, each of shape (b,)."""
-    with np.errstate(divide="ignore", invalid="ignore"):  # fits without enough studies: no limits, below
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # too few studies: no limits, below
         lower, upper, empty = limits(batch, level)
         typical = batch.df / Projection.at(batch, 0.0).trace
     known = batch.sound & ~empty

@@ -170,8 +170,8 @@ class Pooled(NamedTuple):
 
 def pool(batch: Batch, method: str, test: str, level: float) -> Pooled:
     """Pool the fits of one chunk."""
-    sound = batch.sound.all()
-    with np.errstate(divide="ignore", invalid="ignore"):  # fits without enough studies: set apart below, by name
+    sound = np.count_nonzero(batch.sound) == batch.sound.size
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # too few studies: set apart below, by name
         at_zero = Projection.at(batch, 0.0)
         found = ESTIMATORS[method](batch, at_zero)
         tau2 = found.tau2 if sound else np.where(batch.sound, found.tau2, 0.0)
@@ -229,7 +229,9 @@ def _relative_heterogeneity(at_zero: Projection, tau2: np.ndarray, method: str) 
 def _flags(batch: Batch, tau2: np.ndarray, se: np.ndarray, several: np.ndarray | None, method: str) -> np.ndarray:
     n, p = batch.n, batch.design.columns
     no_spread = se == 0.0
-    flags = FEW * (n <= FEW_STUDIES) + NO_SPREAD * (no_spread if se.ndim == 1 else no_spread.any(axis=0))
+    flags = FEW * (n <= FEW_STUDIES)
+    if np.count_nonzero(no_spread):
+        flags = flags + NO_SPREAD * (no_spread if se.ndim == 1 else no_spread.any(axis=0))
     if p > 1:
         flags = flags + int(Flag.PREDICTION_NEEDS_MODERATORS)
     if method in WITHOUT_TAU2:

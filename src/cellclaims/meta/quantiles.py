@@ -47,16 +47,13 @@ def normal_two_sided(z: ArrayLike) -> np.ndarray:
 
 
 def t_two_sided(t: ArrayLike, df: ArrayLike) -> np.ndarray:
-    """P(|T| >= |t|) for T with ``df`` degrees of freedom; NaN where ``df < 1``."""
-    df = np.asarray(df, dtype=float)
-    tail = 2.0 * stdtr(np.maximum(df, 1.0), -np.abs(t))
-    return np.where(df >= 1.0, tail, np.nan)[()]
+    """P(|T| >= |t|) for T with ``df`` degrees of freedom, infinite for a standard normal; NaN where ``df < 1``."""
+    return np.where(np.greater_equal(df, 1.0), 2.0 * stdtr(df, -np.abs(t)), np.nan)[()]
 
 
 def chi2_upper(q: ArrayLike, df: ArrayLike) -> np.ndarray:
     """P(X >= q) for X chi-squared with ``df`` degrees of freedom; 1 where ``df`` is 0 (all mass at zero)."""
-    df = np.asarray(df, dtype=float)
-    return np.where(df > 0.0, chdtrc(np.maximum(df, 1.0), q), 1.0)[()]
+    return np.where(np.greater(df, 0.0), chdtrc(df, q), 1.0)[()]
 
 
 def f_upper(f: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:

@@ -50,7 +50,6 @@ WORTH_TAKING_OUT = 0.3
 AND_TWO_MORE = np.arange(3)[:, None]
 
 
-@np.errstate(divide="ignore", invalid="ignore", over="ignore")  # what is not a number is never taken for a root
 def solve(equation: Equation, batch: Batch, at_zero: Projection) -> tuple[np.ndarray, np.ndarray]:
     """The root of highest likelihood for each fit, zero where the likelihood falls from there on.
 
@@ -176,17 +175,19 @@ def _newton(equation: Equation, batch: Batch, lo: np.ndarray, hi: np.ndarray, t:
         at = Projection.at(batch, t)
         (a, e), (a_slope, e_slope) = equation.sides(at), equation.slopes(at)
         f, inverse_slope = e / a - 1.0, a * a / (e_slope * a - e * a_slope)
-        lo, hi = np.where(f < 0.0, t, lo), np.where(f < 0.0, hi, t)
         step = -f * inverse_slope if trail is None else _hermite_step(*trail, t, f, inverse_slope)
         new, size = t + step, t + batch.low
-        inside, move = (new >= lo) & (new <= hi), np.abs(step) / size
+        inside, move = (new >= lo) & (new <= hi) & (f * step <= 0.0), np.abs(step) / size
         arrived = inside & (move * reach <= STEPS)
-        if not inside.all():
-            middle = np.sqrt((lo + batch.low) * (hi + batch.low)) - batch.low
-            new, move = np.where(inside, new, middle), np.where(inside, move, 1.0)
-            arrived |= hi - lo <= NARROW * size
-        roots[active] = new
         left = len(active) - np.count_nonzero(arrived)
+        if left:
+            lo, hi = np.where(f < 0.0, t, lo), np.where(f < 0.0, hi, t)
+            if not inside.all():
+                middle = np.sqrt((lo + batch.low) * (hi + batch.low)) - batch.low
+                new, move = np.where(inside, new, middle), np.where(inside, move, 1.0)
+                arrived |= hi - lo <= NARROW * size
+                left = len(active) - np.count_nonzero(arrived)
+        roots[active] = new
         if left == 0:
             break
         trail, t, reach = (t, f, inverse_slope), new, move
