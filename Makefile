@@ -20,7 +20,7 @@ LOCKED    := $(VENV)/installed-from-the-lock
 INSTALLED := $(VENV)/installed-the-package
 PIP       := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-# What `make batch` makes: files of parameter sets, and how many reports at the same time.
+# What `make batch` makes: files of parameter sets; and how many reports, or files of tests, at the same time.
 SETS    ?= $(wildcard runs/*.yml)
 WORKERS ?= 2
 
@@ -42,7 +42,7 @@ reports/index.html: $(NOTEBOOKS) $(DATA) $(PACKAGE) $(INSTALLED) $(if $(MISSING)
 missing:
 
 test: $(INSTALLED)  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED)  ## check the evidence tables and the style of the code
 	$(BIN)/cellclaims check

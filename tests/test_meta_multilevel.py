@@ -243,3 +243,5 @@ def test_refusals_of_options_and_clusters():
         robust(model, np.arange(Y.size))
     with pytest.raises(PoolingError, match="one fit"):
         robust(pool([[0.1, 0.2], [0.3, 0.4]], [0.1, 0.1]), [1, 2])
+    with pytest.raises(PoolingError, match="weights: expected a fit by inverse variances"):
+        robust(pool([0.1, 0.2], [0.1, 0.1], weights=[1.0, 2.0]), [1, 2])
