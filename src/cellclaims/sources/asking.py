@@ -1,4 +1,4 @@
-"""Ask one source during a pull: from the journal what an earlier pull had, else from the network, then into the store."""
+"""Ask one source during a pull: what the journal has comes from there, the rest from the network into the store."""
 
 from __future__ import annotations
 

@@ -74,10 +74,13 @@ def search(asking: Asking, name: str, query: Mapping[str, str]) -> set[str]:
     """One search to its end: the DOIs that it brought; raises SourceError."""
     guard, cursor = Guard(SOURCE, f"search {name!r}"), "*"
     while cursor:
-        page = asking.ask("works", "/works", {**query, "rows": str(ROWS), "cursor": cursor}, look_works)
-        # The cursor may stay the same from page to page: a search ends with the records, not with the cursor.
-        asking.warnings += guard.turn(Page(page.ids, page.total, f"{guard.pages}"))
-        cursor = page.token if len(guard.ids) < (page.total or 0) else ""
+        page, before = (
+            asking.ask("works", "/works", {**query, "rows": str(ROWS), "cursor": cursor}, look_works),
+            len(guard.ids),
+        )
+        asking.warnings += guard.turn(page)
+        # A search ends with the records, not with the cursor: a page without a new one is the last.
+        cursor = page.token if before < len(guard.ids) < (page.total or 0) else ""
     asking.warnings += guard.end()
     return set(guard.ids)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cellclaims.sources.asking import Asking, Wanted
 from cellclaims.sources.client import Client, Fetched
-from cellclaims.sources.paging import Guard
+from cellclaims.sources.paging import Guard, grouped
 from cellclaims.sources.shapes import Page, of_type, parsed_json, record_warnings, text_at
 from cellclaims.sources.texts import json_texts, text_warnings
 
@@ -66,17 +66,6 @@ def pull(asking: Asking, wanted: Wanted) -> None:
     for number, group in enumerate(grouped(wanted.registrations, NUMBERS), start=1):
         names = " OR ".join(f'"{one}"' for one in group)
         search(asking, f"registrations {number}", {"query": f"({names})"})
-
-
-def grouped(numbers: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
-    """Numbers in groups of at most ``size``, in their order.
-
-    Examples
-    --------
-    >>> grouped(("a", "b", "c"), 2)
-    [('a', 'b'), ('c',)]
-    """
-    return [numbers[start : start + size] for start in range(0, len(numbers), size)]
 
 
 def search(asking: Asking, name: str, query: Mapping[str, str]) -> set[str]:

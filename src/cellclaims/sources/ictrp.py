@@ -26,7 +26,8 @@ def look_export(body: bytes, where: str) -> Page:
 
     Examples
     --------
-    >>> export = b"<Trials_downloaded_from_ICTRP><Trial><TrialID>ChiCTR1 </TrialID></Trial></Trials_downloaded_from_ICTRP>"
+    >>> trial = b"<Trial><TrialID>ChiCTR1 </TrialID></Trial>"
+    >>> export = b"<Trials_downloaded_from_ICTRP>" + trial + b"</Trials_downloaded_from_ICTRP>"
     >>> look_export(export, "export.xml").ids
     ('ChiCTR1',)
     """

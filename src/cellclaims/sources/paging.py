@@ -78,3 +78,14 @@ class Guard:
             return []
         detail = f"{self.where}: announced {self.total:,} records, found {count:,}"
         return [oddity(self.source, "total differs", detail)]
+
+
+def grouped(numbers: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
+    """Numbers in groups of at most ``size``, in their order.
+
+    Examples
+    --------
+    >>> grouped(("a", "b", "c"), 2)
+    [('a', 'b'), ('c',)]
+    """
+    return [numbers[start : start + size] for start in range(0, len(numbers), size)]

@@ -13,9 +13,8 @@ from xml.etree.ElementTree import Element
 from cellclaims.errors import RefusedAnswer
 from cellclaims.sources.addresses import shown
 from cellclaims.sources.asking import Asking, Wanted
-from cellclaims.sources.europepmc import grouped
 from cellclaims.sources.oddities import oddity
-from cellclaims.sources.paging import Guard
+from cellclaims.sources.paging import Guard, grouped
 from cellclaims.sources.shapes import Page, of_type, parsed_json, parsed_xml
 from cellclaims.sources.texts import json_texts, text_warnings, xml_texts
 
