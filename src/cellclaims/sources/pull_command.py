@@ -98,9 +98,8 @@ def say(done: Pulled, store: Store, order: Order) -> None:
         return
     if done.snapshot:
         print("\n".join(lines(done.snapshot)))
-    print(
-        "\n".join(f"not taken: {name}: {why}" for name, why in done.refused.items()), end="\n" if done.refused else ""
-    )
+    for name, why in done.refused.items():
+        print(f"not taken: {shown(name)}: {why}")
     if done.failed:
         for source, why in done.failed.items():
             print(f"{source}: {why}", file=sys.stderr)

@@ -21,9 +21,10 @@ _LOOKS = {
     # NUL and other controls but tab and line ends; halves of characters, which no file can hold
     "control characters": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"),
     "text direction": re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"),
-    # an element that a page would obey, or a cell that a spreadsheet would compute; a signed number is neither
+    # an element that a page would obey, or a cell that a spreadsheet would compute; a number with a sign before it is neither
     "markup": re.compile(
-        r"<\s*/?\s*(?:script|iframe|img|svg|object|style|link)\b|\A\s*[=@]\s*\w|\A\s*[+\-]\s*[A-Za-z]+\s*[(|]", re.I
+        r"<\s*/?\s*(?:script|iframe|img|svg|object|style|link)\b|\A\s*[=@]\s*[A-Za-z]|\A\s*[+\-]\s*[A-Za-z]+\s*[(|]",
+        re.I,
     ),
 }
 _ANY = re.compile("|".join(f"(?:{look.pattern})" for look in _LOOKS.values()), re.I)
