@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ from cellclaims.sources.settings import Settings
 if TYPE_CHECKING:
     import httpx
     import pyrate_limiter
+
+# stamina reports every retry at a level that reaches the terminal; a pull counts them among its warnings instead.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 #: How often one answer may send elsewhere on the same host.
 REDIRECTS = 3
@@ -248,7 +252,7 @@ def _target(response: httpx.Response, address: str) -> str:
     with contextlib.suppress(ValueError):
         if origin(target) == origin(address):
             return target
-        if is_private(urlsplit(target).hostname or "") and not is_loopback(address):
+        if is_private(urlsplit(target).hostname or ""):
             raise RefusedAnswer(
                 f"{shown(address)}: expected an answer, found a redirect to the private {shown(target)}"
             )
