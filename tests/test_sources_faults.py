@@ -10,8 +10,10 @@ import pytest
 
 from cellclaims.sources import Store
 
+from . import registry_server
 from .registry_faults import BEFORE, CASES, LIMIT, cell, cell_text, run, stored
-from .registry_server import made, only_loopback  # noqa: F401  fixtures
+
+made, only_loopback = registry_server.made, registry_server.only_loopback
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "pull.md").read_text(encoding="utf-8")
 
@@ -32,7 +34,7 @@ def whole(store: Store, name: str) -> bool:
     return all(len(store.body(answer)) == answer.bytes for answer in store.snapshot(name).answers)
 
 
-def test_a_fault_is_told_and_the_store_stays_valid(case, tmp_path, made):  # noqa: F811
+def test_a_fault_is_told_and_the_store_stays_valid(case, tmp_path, made):
     store = stored(tmp_path)
     outcome = run(case, store, made)
     if case.outcome == "error":
