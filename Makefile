@@ -70,6 +70,7 @@ notebooks: review  ## take over executed notebooks and the answer of the README 
 
 fuzz: $(INSTALLED)  ## the long simulation behind the defaults: docs/calibration.md and its figures (minutes)
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/fuzz_answers.py
 
 bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, where they are installed
 	$(BIN)/python benchmarks/engine.py

@@ -198,12 +198,18 @@ Wire = Iterable[bytes | float]
 
 
 @contextmanager
-def broken_wire(wire: Callable[[int], Wire]) -> Iterator[tuple[str, list[int]]]:
-    """A server that sends ``wire(n)`` to the nth request and hangs up: its address, and how many bytes it sent."""
+def broken_wire(wire: Callable[[int], Wire], heard: list[bytes] | None = None) -> Iterator[tuple[str, list[int]]]:
+    """A server that sends ``wire(n)`` to the nth request and hangs up: its address, and how many bytes it sent.
+
+    The first lines of the requests are appended to ``heard``.
+    """
     sent: list[int] = []
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
+            first = self.rfile.readline().strip()
+            if heard is not None:
+                heard.append(first)
             while self.rfile.readline().strip():
                 pass
             sent.append(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from cellclaims.sources.services import SERVICES
 from cellclaims.sources.settings import from_environment
 
 from . import registry_server
-from .registry_server import quick, reply
+from .registry_server import broken_wire, quick, reply
 
 made, only_loopback = registry_server.made, registry_server.only_loopback
 
@@ -273,23 +274,50 @@ def test_a_redirect_to_the_study_of_an_alias_is_followed(made):
     assert b'"NCT00000001"' in found.body
 
 
+def test_public_sources_are_reached_through_the_proxy_of_the_environment(monkeypatch):
+    first_lines = []
+    with broken_wire(lambda n: [b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"], first_lines) as (address, _):
+        monkeypatch.setenv("https_proxy", address)
+        with Client(from_environment(attempts=1)) as client, pytest.raises(NetworkError, match=r"found .*403"):
+            client.get("ctgov", "/studies", {})
+    assert first_lines == [b"CONNECT clinicaltrials.gov:443 HTTP/1.1"]
+
+
+@pytest.mark.parametrize("proxy", ["ftp://user:secret@host", "secret:99999999"])
+def test_a_proxy_that_is_none_is_refused_without_being_shown(proxy):
+    with Client(Settings(proxy=proxy)) as client, pytest.raises(SourceError, match="HTTPS_PROXY: expected") as caught:
+        client.get("ctgov", "/studies", {})
+    assert "secret" not in str(caught.value)
+    assert "secret" not in repr(Settings(proxy=proxy))
+
+
 # --- the cache -----------------------------------------------------------------------------------------------------
 
 
-def etag(request: Request) -> Response:
+def etag(request: Request, encoding: str = "") -> Response:
     """An answer that may be kept and asked about: unchanged if its tag is sent."""
     if request.headers.get("If-None-Match") == '"one"':
         return Response("", 304, {"ETag": '"one"'})
-    return reply('{"studies": []}', etag='"one"', cache_control="max-age=3600")
+    body = gzip.compress(b'{"studies": []}') if encoding else '{"studies": []}'
+    return reply(body, etag='"one"', cache_control="max-age=3600", content_encoding=encoding or "identity")
 
 
-def test_an_unchanged_answer_is_not_sent_again(made, heard, tmp_path):
-    heard.answer = etag
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_an_unchanged_answer_is_not_sent_again(made, heard, tmp_path, encoding):
+    heard.answer = lambda request: etag(request, encoding)
     cache = tmp_path / "cache.sqlite"
     bodies = [got(made, cache=cache).body for _ in range(3)]
     assert bodies == [b'{"studies": []}'] * 3
     tags = [request.headers.get("If-None-Match") for request in heard]
     assert tags == [None, '"one"', '"one"'], "asked every time, sent once"
+
+
+def test_an_answer_that_is_too_large_does_not_reach_the_cache(made, heard, tmp_path):
+    heard.answer = lambda request: reply("a" * 1000, etag='"one"', cache_control="max-age=3600")
+    for _ in range(2):
+        with pytest.raises(RefusedAnswer, match="expected at most 999 bytes, found 1,000"):
+            got(made, cache=tmp_path / "cache.sqlite", most_bytes=999)
+    assert [request.headers.get("If-None-Match") for request in heard] == [None, None]
 
 
 def test_no_key_reaches_the_cache(made, heard, tmp_path):

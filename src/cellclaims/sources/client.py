@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
-from cellclaims.errors import NetworkError, RefusedAnswer
+from cellclaims.errors import NetworkError, RefusedAnswer, SourceError
 from cellclaims.sources.addresses import WHO, is_loopback, is_private, origin, shown
 from cellclaims.sources.receiving import received
 from cellclaims.sources.retrying import PASSING_STATUSES, PassingFault, http_date, next_wait, retry_after
@@ -28,6 +28,8 @@ for _name in ("stamina", "hishel"):
 
 #: How often one answer may send elsewhere on the same host.
 REDIRECTS = 3
+#: How much may be kept for revalidation; the oldest goes first.
+CACHE_BYTES = 300_000_000
 #: How far a source's clock may stand from ours before it is told.
 SKEW = timedelta(minutes=5)
 
@@ -153,7 +155,8 @@ class Client:
             raise PassingFault(f"a broken answer ({fault})") from None
 
     def _taken(self, response: httpx.Response, address: str, asked: Mapping[str, str]) -> Fetched | str:
-        _check_peer(response, address)
+        if not self.settings.proxy:  # else the other end is the proxy, which may well be of one's own network
+            _check_peer(response, address)
         if response.is_redirect:
             return _target(response, address)
         if (length := response.headers.get("content-length", "")).isdigit() and int(length) > self.settings.most_bytes:
@@ -226,14 +229,18 @@ class Client:
     def _transport(self, caches: bool) -> httpx.BaseTransport:
         import httpx
 
-        plain = httpx.HTTPTransport(retries=0)
+        try:
+            plain = httpx.HTTPTransport(proxy=self.settings.proxy or None)
+        except (ValueError, httpx.InvalidURL, ImportError):
+            raise SourceError("HTTPS_PROXY: expected the address of an HTTP proxy, found another (not shown)") from None
         if not caches:
             return plain
         from hishel import CacheOptions, SqliteStorage
         from hishel.httpx import CacheTransport
 
         self.settings.cache.parent.mkdir(parents=True, exist_ok=True)
-        storage = SqliteStorage(database_path=self.settings.cache, max_stream_size=self.settings.most_bytes)
+        most = self.settings.most_bytes
+        storage = SqliteStorage(database_path=self.settings.cache, max_stream_size=most, max_size=CACHE_BYTES)
         return CacheTransport(plain, storage=storage, rfc=CacheOptions(shared=False))
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import getproxies
 
 import cellclaims
 from cellclaims.errors import SourceError
@@ -41,6 +42,8 @@ class Settings:
         Another limit than each source's own (tests).
     cache : Path or None
         Where answers are kept for revalidation; None keeps none.
+    proxy : str
+        The address of a proxy that public sources are reached through; "" for none. It may hold a password: not shown.
     """
 
     contact: str = ""
@@ -55,6 +58,7 @@ class Settings:
     most_bytes: int = 100_000_000
     per_second: float | None = None
     cache: Path | None = None
+    proxy: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         # A line end in a header would start another header.
@@ -77,12 +81,13 @@ class Settings:
 
 
 def from_environment(**others: object) -> Settings:
-    """Settings with the contact and the key of the environment: CELLCLAIMS_CONTACT, NCBI_API_KEY.
+    """Settings with contact, key and proxy of the environment: CELLCLAIMS_CONTACT, NCBI_API_KEY, HTTPS_PROXY.
 
     Raises
     ------
     SourceError
         If one of them cannot be part of a request.
     """
-    contact = os.environ.get("CELLCLAIMS_CONTACT", "").strip()
-    return Settings(contact=contact, api_key=os.environ.get("NCBI_API_KEY", "").strip(), **others)
+    names = {"contact": "CELLCLAIMS_CONTACT", "api_key": "NCBI_API_KEY"}
+    found = {field: os.environ.get(name, "").strip() for field, name in names.items()}
+    return Settings(proxy=getproxies().get("https", ""), **found, **others)
