@@ -216,6 +216,17 @@ def test_no_network_is_a_clear_error():
         client.get("ctgov", "/studies", {})
 
 
+def test_without_a_network_only_the_first_source_is_waited_for(made):
+    nowhere = dict.fromkeys(("ctgov", "pubmed"), "http://127.0.0.1:9")
+    with Client(quick(bases={**made.settings().bases, **nowhere})) as client:
+        for source, times in (("ctgov", ", 2 times"), ("pubmed", ""), ("europepmc", None), ("ctgov", ", 2 times")):
+            if times is None:
+                client.get(source, "/search", {"cursorMark": "*"})
+                continue
+            with pytest.raises(NetworkError, match=rf"no connection \(.*\){times}\Z"):
+                client.get(source, "/x", {})
+
+
 def test_retries_say_nothing_on_the_terminal(made, heard, capfd):
     heard.answer = lambda request: reply("busy", 503) if len(heard) == 1 else None
     found = got(made)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 for _name in ("stamina", "hishel"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
+NO_CONNECTION = "no connection"
 #: How often one answer may send elsewhere on the same host.
 REDIRECTS = 3
 #: How much may be kept for revalidation; the oldest goes first.
@@ -69,6 +70,7 @@ class Client:
         self.settings = settings or Settings()
         self._clients: dict[bool, httpx.Client] = {}
         self._limiters: dict[str, pyrate_limiter.Limiter] = {}
+        self._has_network = True
 
     def __enter__(self) -> Client:
         return self
@@ -111,12 +113,15 @@ class Client:
         waits = {"wait_initial": settings.first_wait, "wait_max": settings.longest_wait, "timeout": None}
         waits["wait_jitter"] = min(1.0, settings.first_wait)
         tried: list[str] = []
+        # Where one source could not be connected to at all, the next is tried once: there may be no network.
+        attempts = settings.attempts if self._has_network else 1
         try:
-            for attempt in stamina.retry_context(next_wait, attempts=settings.attempts, **waits):
+            for attempt in stamina.retry_context(next_wait, attempts=attempts, **waits):
                 with attempt:
                     return self._once(source, address, parameters, tried)
         except PassingFault as fault:
-            times = f", {settings.attempts} times" if settings.attempts > 1 else ""
+            self._has_network = not all(reason.startswith(NO_CONNECTION) for reason in tried)
+            times = f", {attempts} times" if attempts > 1 else ""
             raise NetworkError(f"{shown(address)}: expected an answer, found {shown(fault)}{times}") from None
         raise AssertionError("stamina ends with an answer or with the last fault")
 
@@ -126,6 +131,7 @@ class Client:
         except PassingFault as fault:
             tried.append(str(fault))
             raise
+        self._has_network = True
         retries = (f"answered after retries: {shown(address)}: {shown('; '.join(tried))}",) if tried else ()
         return replace(fetched, warnings=fetched.warnings + retries)
 
@@ -150,7 +156,7 @@ class Client:
         except httpx.TimeoutException:
             raise PassingFault(f"no byte for {self.settings.silence:g} s") from None
         except httpx.ConnectError as fault:
-            raise PassingFault(f"no connection ({fault})") from None
+            raise PassingFault(f"{NO_CONNECTION} ({fault})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise PassingFault(f"a broken answer ({fault})") from None
 

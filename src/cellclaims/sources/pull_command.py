@@ -63,7 +63,7 @@ def _from_network(store: Store, order: Order, settings: Settings | None) -> Pull
     settings = settings or from_environment()
     if not settings.contact:
         print("cellclaims: no contact is sent: set CELLCLAIMS_CONTACT to an e-mail address", file=sys.stderr)
-    settings = replace(settings, cache=settings.cache or order.into / "cache.sqlite")
+    settings = replace(settings, cache=settings.cache or order.into / "cache" / "answers.sqlite")
     with Client(settings) as client, _progress() as told:
         return pull(store, questions, client, order.only, told)
 
