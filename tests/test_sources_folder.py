@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellclaims.errors import RefusedAnswer, SourceError
-from cellclaims.sources import SOURCES, Store, pull_folder
+from cellclaims.sources import SOURCES, Snapshot, Store, pull_folder
 from cellclaims.sources.cassettes import interactions, is_cassette
 from cellclaims.sources.recognise import recognised
 
@@ -197,6 +197,20 @@ def test_a_name_that_a_terminal_would_obey_is_shown_harmless(store, folder):
     saved(folder, {"study": study(1), "\x1b[31mred.txt": "no"})
     (name,) = pull_folder(store, folder).refused
     assert name == "\x1b[31mred.txt"
+
+
+def test_a_name_that_is_no_text_is_taken_and_can_be_written(store, folder):
+    (folder / os.fsdecode(b"\xff.json")).write_text(json.dumps(study(1)))
+    (folder / os.fsdecode(b"\xfe.txt")).write_text("no")
+    done = pull_folder(store, folder)
+    assert [answer.address for answer in store.snapshot().answers] == ["\\xff.json"]
+    assert list(done.refused) == ["\\xfe.txt"]
+
+
+def test_half_a_character_in_an_address_can_be_stored(store):
+    answer = store.keep(b"{}", source="ctgov", kind="study", address="a\ud800", parameters={}, time="t", status=200)
+    store.add(Snapshot("20261120T101500Z", "t", "t", "folder", (answer,)))
+    assert store.snapshot().answers == (answer,)
 
 
 def test_odd_records_are_counted_with_their_file(store, folder):

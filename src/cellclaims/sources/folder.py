@@ -6,6 +6,7 @@ Each file is told by its content; what is none of a pull's answers is listed wit
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -88,25 +89,25 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if not path.is_dir() and not any(part.startswith(".") for part in name.parts):
-            yield name.as_posix(), path
+            yield os.fsencode(name.as_posix()).decode("utf-8", "backslashreplace"), path
 
 
 def _take(name: str, path: Path, store: Store, done: Replayed) -> None:
     body = _body(name, path)
-    if is_cassette(body):
-        _take_cassette(name, body, store, done)
-        return
     time = f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if is_cassette(body):
+        _take_cassette(name, body, time, store, done)
+        return
     _keep(store, done, body, name, time, name, {})
 
 
-def _take_cassette(name: str, body: bytes, store: Store, done: Replayed) -> None:
+def _take_cassette(name: str, body: bytes, time: str, store: Store, done: Replayed) -> None:
     for number, one in enumerate(interactions(body, name), start=1):
         where = f"{name}#{number}"
         try:
             if one.status != 200:
                 raise RefusedAnswer(f"{where}: expected an answer, found status {one.status}")
-            _keep(store, done, one.body, where, one.time, one.address, one.parameters)
+            _keep(store, done, one.body, where, one.time or time, one.address, one.parameters)
         except RefusedAnswer as fault:
             done.refused[where] = str(fault).removeprefix(f"{shown(where)}: ")
 

@@ -94,7 +94,7 @@ def _offline(store: Store, order: Order) -> int:
 def say(done: Pulled, store: Store, order: Order) -> None:
     """Print what came: as lines, or as one JSON object."""
     if order.as_json:
-        print(json.dumps(as_json(done, store), ensure_ascii=False))
+        print(json.dumps(as_json(done, store)))
         return
     if done.snapshot:
         print("\n".join(lines(done.snapshot)))

@@ -188,7 +188,8 @@ class Store:
                     f"{self.place(answer.sha256)}: expected the answer of {answer.address}, found no file"
                 )
         content = {"format": FORMAT, **asdict(snapshot)}
-        write_atomically(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        # as ASCII: an address of others may hold half a character, which no file in UTF-8 can hold
+        write_atomically(path, json.dumps(content, ensure_ascii=True, indent=1) + "\n")
 
     def _list(self, name: str) -> Path:
         if not NAME.fullmatch(name):
