@@ -28,7 +28,14 @@ class NetworkError(SourceError):
 
 
 class RefusedAnswer(SourceError):
-    """An answer that is not taken: too large, of another host, of another shape, or a refusal of the source."""
+    """An answer that is not taken: too large, of another host, of another shape, or a refusal of the source.
+
+    ``status`` is its HTTP status, 0 where the answer itself is the reason.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class PoolingError(ReviewError):

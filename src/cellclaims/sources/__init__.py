@@ -12,8 +12,14 @@ from cellclaims.lazy import load_lazily
 #: Public name -> the module of this package that holds it.
 WHERE = {
     "Answer": "store",
+    "Client": "client",
+    "Fetched": "client",
+    "Pulled": "pulling",
+    "Settings": "settings",
     "Snapshot": "store",
     "Store": "store",
+    "pull": "pulling",
+    "pull_folder": "pulling",
 }
 __all__ = sorted(WHERE)
 
