@@ -288,6 +288,15 @@ def test_csv_starts_no_formula_and_gives_every_text_back(store):
     assert HOSTILE in titles
 
 
+def test_half_a_character_is_shown_and_written_as_its_code_point(tmp_path):
+    half = study()
+    half["protocolSection"]["identificationModule"]["briefTitle"] = "half \ud83d of one"
+    store = two_snapshots(tmp_path, [], [("ctgov", half)])
+    for kind in ("table", "csv", "html"):
+        status, output = run(store, "--format", kind)
+        assert status == 0 and "U+D83D" in output, kind
+
+
 def test_json_holds_the_texts_as_they_stand(store):
     status, output = run(store, "--format", "json")
     content = json.loads(output)

@@ -62,11 +62,17 @@ def unguarded(cell: str) -> str:
 def as_csv(rows: Iterable[Sequence[object]]) -> str:
     """Rows as CSV, every cell guarded; the first row holds the headings.
 
+    Half a character (an unpaired surrogate), which no file can hold, is written as its code point.
+
     Examples
     --------
     >>> as_csv([("title", "k"), ("=1+1, two", 3)])
     'title,k\\n"\\'=1+1, two",3\\n'
     """
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows([[guarded(str(cell)) for cell in row] for row in rows])
+    csv.writer(buffer, lineterminator="\n").writerows([[_cell(str(cell)) for cell in row] for row in rows])
     return buffer.getvalue()
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"[\ud800-\udfff]", lambda found: _shown(found[0]), guarded(text))
