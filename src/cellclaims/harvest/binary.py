@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from cellclaims.harvest.continuous import _with_comment
+from cellclaims.harvest.continuous import part_of_arm, with_comment
 from cellclaims.harvest.numerals import events_of, numeral, whole
 from cellclaims.harvest.outcome import Measurement
 from cellclaims.harvest.rows import BINARY, Row
@@ -24,11 +24,17 @@ _REVERSED = re.compile(
     r"\b(?:loss|lost|losing|fail\w*|not|never|no longer|unable|return\w*|resum\w*|relaps\w*|dependen\w*|elimination"
     r"|absence|absent|lack|without(?! insulin)|non-?\w*|undetectable|time to|negative|discontinu\w*|withdr\w*)\b"
 )
-_CONDITION = re.compile(r"\b(?:without|with no|with|and no|and|or|nor|weight|rescue|hypoglyc\w*)\b")
+_CONDITION = re.compile(r"\b(?:without|no|not|or|nor|weight|rescue|insulin|c-peptide|hypoglyc\w*)\b")
+_SAFE = re.compile(r"\b(?:without|no)\s+severe\s+hypoglyc(?:a)?emi\w*")
+_BETWEEN_THRESHOLDS = re.compile(rf"({THRESHOLD.pattern})\s*(?:and|or|,)+\s*(?=[<>])")
 _CHANGE = re.compile(r"\bchange (?:from|in)\b")
 _MODELLED = re.compile(r"\badjusted\b|kaplan|estimated|cumulative|probability|odds|model")
 _HALVED = re.compile(r"(?:>=|>)\s*50\s*%\s*(?:reduc|decreas)|(?:reduc|decreas)\w*\s+(?:\w+\s+){0,4}(?:by\s+)?(?:>=|>)\s*50\s*%")
 _DETECTABLE = re.compile(r"(?<!un)\bdetectable|\bpositiv|\bpersist|graft function")
+_ANY_KIND = re.compile(
+    r"\b(?:incidence|count|experienc\w*|occurrences?|treatment-?emergent|emergent|te-?|s|safety|reported|during|event"
+    r"|events|each|arm|group|frequency|who|had|have|having|total|through(?:out)?|entire|period|up)(?![\w-])"
+)
 _MORE = re.compile(r"(?<!serious )(?<!serious, )\badverse events?\b|\baes?\b|\bdeaths?\b|discontinu|related|fatal")
 
 
@@ -45,22 +51,33 @@ def binary_row(registration: str, one: Measurement, topic: str) -> Row:
     if _CHANGE.search(f"{title} {own}"):
         raise Unread("a change of a share, not a share")
     name = DEFINITIONS[topic](own, title)
-    months, said = months_of("status", one.own, outcome.title, outcome.frame)
+    timing, months, said = _timing(one, topic)
     n, n_pointer = one.patients()
     modelled = bool(_MODELLED.search(f"{title} {own} {simple(outcome.unit)}"))
     counted = _count(one, n) if how == "count" else _percent(one, n, modelled)
-    notes = (counted[-1], doubt_of(one.own, outcome.frame, months), f"time as posted: {said}")
+    notes = (counted[-1], part_of_arm(title, own), doubt_of(one.own, outcome.frame, months), f"time as posted: {said}")
     definition = plain("; ".join(part for part in (outcome.title, one.own) if part))
     origin = origin_of(one.own, outcome.title, outcome.frame)
-    head = (name, name, definition, "at_month", months, origin)
+    head = (name, name, definition, timing, months, origin)
     tail = (one.locator, counted[3], "; ".join(part for part in notes if part))
     values = dict(zip(BINARY, (*head, counted[0], n, counted[1], counted[2], *tail), strict=True))
     return Row(registration, "binary", one.pointer, one.arm_title, values, n_pointer)
 
 
+def _timing(one: Measurement, topic: str) -> tuple[str, str, str]:
+    """Timing, months and the words that say so; adverse events may go on for a time that is not one number."""
+    words = (one.own, one.outcome.title, one.outcome.frame)
+    if topic != "serious_adverse_event":
+        return "at_month", *months_of("status", *words)
+    try:
+        return "at_month", *months_of("change", *words)
+    except Unread:
+        return "not_stated", "", plain(one.outcome.frame) or "nothing"
+
+
 def _count(one: Measurement, n: str) -> tuple[str, str, str, str, str]:
     """Events, percent, percent as printed, status and note of a posted count."""
-    events = whole(one.posted.get("value"), _with_comment("value", one.posted))
+    events = whole(one.posted.get("value"), with_comment("value", one.posted))
     if int(events) > int(n):
         raise Unread(f"doubted: {events} participants of {n}")
     return events, "", "", "printed", ""
@@ -68,7 +85,7 @@ def _count(one: Measurement, n: str) -> tuple[str, str, str, str, str]:
 
 def _percent(one: Measurement, n: str, modelled: bool) -> tuple[str, str, str, str, str]:
     """The same of a posted percentage: events only where one whole number rounds to it and no model made it."""
-    percent = numeral(one.posted.get("value"), _with_comment("value", one.posted))
+    percent = numeral(one.posted.get("value"), with_comment("value", one.posted))
     if not 0 <= Decimal(percent) <= 100:
         raise Unread(f"percentage: expected 0 to 100, found {percent}")
     percent = percent.lstrip("+").rstrip(".")
@@ -101,13 +118,11 @@ def _hba1c(own: str, title: str) -> str:
 
 def _condition(words: str) -> str:
     """A condition beside the threshold; "severe hypoglycemia" for its absence alone."""
-    behind = re.sub(rf"(?:{THRESHOLD.pattern}|[\s,;]|\b(?:and|or)\b(?=\s*(?:<|>)))+", " ", words)
-    found = _CONDITION.search(re.sub(r"\bparticipants with\b|\bpatients with\b|\bsubjects with\b", " ", behind.split("hba1c", 1)[-1]))
-    if not found:
+    said = residue(_BETWEEN_THRESHOLDS.sub(r"\1, ", words), "hba1c")
+    alone = _SAFE.sub(" ", said)
+    if not _CONDITION.search(said):
         return ""
-    safe = re.search(r"\b(?:without|and no|with no)\s+severe\s+hypoglyc(?:a)?emi\w*", behind)
-    others = _CONDITION.search(behind.replace(safe[0], " ").split("hba1c", 1)[-1]) if safe else True
-    return "severe hypoglycemia" if safe and not others else "other"
+    return "severe hypoglycemia" if alone != said and not _CONDITION.search(alone) else "other"
 
 
 def _independence(own: str, title: str) -> str:
@@ -143,6 +158,8 @@ def _serious(own: str, title: str) -> str:
     if more := _MORE.search(left):
         raise Unread(f"serious adverse events and something besides: {quoted(more[0])}")
     _not_reversed(words)
+    if kind := _ANY_KIND.sub(" ", residue(words, "serious_adverse_event")).strip():
+        raise Unread(f"serious adverse events of some kind only: {quoted(kind)}")
     return "serious_adverse_event"
 
 

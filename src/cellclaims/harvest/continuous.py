@@ -46,6 +46,7 @@ _CHANGE = re.compile(r"\bchang|\bdifference|\bdelta\b|from baseline|\bfrom bl\b"
 _DIRECTION = re.compile(r"reduc|decreas|declin|\bfalls?\b|\bfell\b|lowering|\bdrop|improv|increas|\bloss\b|\bgain|\brise\b")
 _SUBGROUP = re.compile(r"\b(?:whose|among|subgroup|stratum|in (?:participants|patients|subjects) (?:with|who))\b")
 _PART = re.compile(r"\b(?:lispro|glargine|aspart|detemir|degludec|glulisine|nph|basal|bolus|prandial|short|rapid|long)\b")
+_TOTAL = re.compile(r"\b(?:total|tdi|tdd)\b")
 _AUC = re.compile(r"\bauc\b|area under")
 _STIMULATED = re.compile(r"stimulat|\bpeak\b|\bmmtt|mixed[\s-]meal|meal tolerance|post-?prandial|\b\d+[\s-]*(?:min|h(?:ou)?r)|glucagon")
 _FASTING = re.compile(r"\bfasting\b|\bbasal\b")
@@ -65,17 +66,17 @@ def continuous_row(registration: str, one: Measurement, topic: str) -> Row:
     unit_text = simple(outcome.unit)
     unit = curve_unit(unit_text) if name == "c_peptide_auc" else measured_in(topic, unit_text, title)
     _only_this(topic, own, title)
-    center = numeral(one.posted.get("value"), _with_comment("value", one.posted))
+    center = numeral(one.posted.get("value"), with_comment("value", one.posted))
     kind, kind_note = _kind(outcome, own, title, unit, name, center)
     _possible(name, unit, kind, center)
     months, said = months_of(kind, one.own, outcome.title, outcome.frame)
     dispersion, low, high, spread_note = _dispersion(outcome.dispersion, one.posted, center)
     n, n_pointer = one.patients()
     notes = (
-        "least squares mean" if outcome.param == "LEAST_SQUARES_MEAN" else "",
+        "least squares mean" if outcome.param == "LEAST_SQUARES_MEAN" else "adjusted" if "adjusted" in title else "",
         kind_note,
         spread_note,
-        "of a part of the arm, by its title" if _SUBGROUP.search(f"{title} {own}") else "",
+        part_of_arm(title, own),
         doubt_of(one.own, outcome.frame, months),
         f"time as posted: {said}",
     )
@@ -91,7 +92,13 @@ def _center_type(outcome: Outcome) -> str:
     return CENTERS[outcome.param]
 
 
-def _with_comment(what: str, posted: dict) -> str:
+def part_of_arm(title: str, own: str) -> str:
+    """A note where the titles speak of a part of the arm."""
+    return "of a part of the arm, by its title" if _SUBGROUP.search(f"{title} {own}") else ""
+
+
+def with_comment(what: str, posted: dict) -> str:
+    """What is read, with the comment that stands beside it."""
     comment = posted.get("comment")
     return f"{what} (posted with the comment {quoted(comment)})" if isinstance(comment, str) and comment else what
 
@@ -115,7 +122,7 @@ def _only_this(topic: str, own: str, title: str) -> None:
     """Refuse what names other measured outcomes in the same title, or a part of the insulin dose."""
     if not TOPICS[topic].search(own) and (other := OTHERS.search(title)):
         raise Unread(f"the title names another outcome, too: {quoted(other[0])}")
-    if topic == "insulin_dose" and (part := _PART.search(f"{own} {title}")):
+    if topic == "insulin_dose" and (part := _PART.search(own if _TOTAL.search(own) else f"{own} {title}")):
         raise Unread(f"a part of the insulin dose: {quoted(part[0])}")
 
 
