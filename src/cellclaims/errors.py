@@ -27,6 +27,10 @@ class ClusterError(ReviewError):
     """A Dask cluster that cannot be used: not installed, no answer, no workers, other versions."""
 
 
+class HarvestError(ReviewError):
+    """Registry records that cannot be harvested, or a place that rows cannot be written to."""
+
+
 class ParameterError(ReviewError):
     """A notebook was given a parameter that it does not declare, or a value of another type."""
 
