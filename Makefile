@@ -28,7 +28,7 @@ WORKERS ?= 2
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ batch: $(INSTALLED)  ## reports of parameter sets, with an index, into reports/b
 
 batch-pdf: batch  ## the pages of make batch as PDF, too (needs Chromium)
 	for sets in $(SETS); do $(BIN)/cellclaims pdf reports/batch/$$(basename $$sets .yml) || exit; done
+
+pull: $(INSTALLED)  ## fetch what registries and literature hold today, into data/registry/ (docs/pull.md)
+	$(BIN)/cellclaims pull
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

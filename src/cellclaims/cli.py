@@ -148,6 +148,20 @@ def batch(
 
 
 @main.command()
+@click.option("--only", multiple=True, metavar="SOURCE", help="Ask this source alone (may be given again).")
+@click.option("--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Replay recorded answers.")
+@click.option("--offline", is_flag=True, help="Ask nobody: look the last snapshot through and say its date.")
+@click.option("--into", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--json", "as_json", is_flag=True, help="Say what came as one line of JSON.")
+def pull(only: tuple[str, ...], folder: Path | None, offline: bool, into: Path, data: Path, as_json: bool) -> None:
+    """Fetch what registries and literature hold today; exit status 1 if a source failed (the last snapshot stays)."""
+    from cellclaims.sources import pull_command
+
+    raise SystemExit(pull_command.run(pull_command.Order(into, data, only, folder, offline, as_json)))
+
+
+@main.command()
 @click.argument("folder", type=FOLDER)
 def pdf(folder: Path) -> None:
     """Print the pages in FOLDER to PDF beside them (needs Chromium)."""

@@ -19,6 +19,25 @@ class ProtocolError(ReviewError):
     """``data/protocol.yml`` or a parameter asks for something that the review does not know."""
 
 
+class SourceError(ReviewError):
+    """A public source or its stored answers cannot be used: names the address or file, expected and found."""
+
+
+class NetworkError(SourceError):
+    """A source could not be reached, or gave no whole answer after every retry."""
+
+
+class RefusedAnswer(SourceError):
+    """An answer that is not taken: too large, of another host, of another shape, or a refusal of the source.
+
+    ``status`` is its HTTP status, 0 where the answer itself is the reason.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class PoolingError(ReviewError):
     """Effects and variances that cannot be pooled: wrong shape, missing, zero or negative variance, too few."""
 

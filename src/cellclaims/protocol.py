@@ -67,6 +67,17 @@ class Protocol:
         """An estimand of insulin independence in words; raises ProtocolError with the known names."""
         return _lookup(self.content["outcomes"]["insulin_independence"]["estimands"], name, "estimand")
 
+    def queries(self, source: str) -> dict[str, dict[str, str]]:
+        """What a pull asks one public source: name of a query -> its parameters; ProtocolError for another shape."""
+        section = self.content.get("pull") or {}
+        found = section.get(source) or {} if isinstance(section, dict) else section
+        queries = found.values() if isinstance(found, dict) else [found]
+        if not all(isinstance(one, dict) and all(isinstance(text, str) for text in one.values()) for one in queries):
+            raise ProtocolError(
+                f"pull.{source}: expected names of queries with parameters as text, found {found!r:.200}"
+            )
+        return {str(name): dict(parameters) for name, parameters in found.items()}
+
 
 def load(folder: str | Path = "data") -> Protocol:
     """Read ``protocol.yml`` of a data folder.
