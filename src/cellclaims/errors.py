@@ -38,6 +38,10 @@ class RefusedAnswer(SourceError):
         self.status = status
 
 
+class ProposalError(ReviewError):
+    """A file of proposals, or a decision in it, that cannot be taken over: names file, row, column."""
+
+
 class PoolingError(ReviewError):
     """Effects and variances that cannot be pooled: wrong shape, missing, zero or negative variance, too few."""
 

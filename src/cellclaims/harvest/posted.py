@@ -125,7 +125,9 @@ def _readable(outcome: dict, head: Outcome, classes: list) -> None:
     """Refuse an outcome as a whole: not posted, without values, not about participants, or named by its description only."""
     status = text(outcome, "reportingStatus")
     if status not in ("", "POSTED"):
-        raise Unread(f"not posted yet (expected {plain(text(outcome, 'anticipatedPostingDate')) or 'at no stated date'})")
+        raise Unread(
+            f"not posted yet (expected {plain(text(outcome, 'anticipatedPostingDate')) or 'at no stated date'})"
+        )
     analysed = text(outcome, "typeUnitsAnalyzed")
     if analysed.strip().lower() not in ("", "participants"):
         raise Unread(f"what is analysed are not participants: {quoted(analysed)}")

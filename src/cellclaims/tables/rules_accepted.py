@@ -58,7 +58,8 @@ def accepted_identifier_stands(evidence: Evidence) -> Iterator[Finding]:
     rows, studies = evidence.accepted, evidence.studies.set_index("study_id")
     for line, row in rows[(rows.table == "studies") & (rows.column != "")].iterrows():
         if row.value != (held := studies.at[row.study_id, row.column]):
-            yield Finding("accepted", line, "value", f"the {row.column} of {row.study_id}, {held or 'nothing'}", row.value)
+            expected = f"the {row.column} of {row.study_id}, {held or 'nothing'}"
+            yield Finding("accepted", line, "value", expected, row.value)
 
 
 def accepted_once(evidence: Evidence) -> Iterator[Finding]:
