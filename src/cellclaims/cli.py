@@ -243,6 +243,30 @@ def answer(page: Path, data: Path) -> None:
     click.echo(f"{page}: answer up to date")
 
 
+@main.command()
+@click.option("--since", metavar="SNAPSHOT", default="", help="The earlier snapshot; by default the one before.")
+@click.option("--until", metavar="SNAPSHOT", default="", help="The later snapshot; by default the last.")
+@click.option(
+    "--format", "kind", type=click.Choice(["table", "html", "csv", "json"]), default="table", show_default=True
+)
+@click.option("--registry", type=FOLDER, help="Folder of the snapshots; DATA/registry by default.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+def changes(since: str, until: str, kind: str, registry: Path | None, data: Path) -> None:
+    """Tell what changed between two snapshots; of a single one, what it says beside what the review knows."""
+    from cellclaims import tables
+    from cellclaims.reporting.registry_news import registry_news
+
+    news = registry_news(tables.load(data), since, until, registry)
+    if kind == "html":
+        from cellclaims.notebooks import changes_page, render
+
+        click.echo(changes_page.news_page(news, render.provenance(data)), nl=False)
+    else:
+        # left to itself, click would cut codes of a terminal out of a file, and send them to a terminal
+        text = {"table": news.text, "csv": news.csv, "json": news.json}[kind]()
+        click.echo(text.rstrip("\n"), color=not sys.stdout.isatty())
+
+
 def as_markdown(rows: Sequence[Sequence[object]]) -> str:
     """Rows as a Markdown table; the first holds the headings.
 
