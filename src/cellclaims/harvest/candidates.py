@@ -47,7 +47,9 @@ class Candidate:
         """Where a reader finds it."""
         if self.doi:
             return f"https://doi.org/{self.doi}"
-        return f"https://pubmed.ncbi.nlm.nih.gov/{self.pmid}/" if self.pmid else ""
+        if self.pmid:
+            return f"https://pubmed.ncbi.nlm.nih.gov/{self.pmid}/"
+        return f"https://europepmc.org/article/PMC/{self.pmcid}"
 
 
 def found_in(answer: Answer, body: bytes) -> Iterator[Candidate]:
@@ -86,7 +88,7 @@ def crossref(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
     journals = [*texts(record, "container-title"), *texts(record, "short-container-title")]
     title = " ".join(texts(record, "title")[:1])
     facts = Facts(without_markup(title), *first_of(authors), year_of(record), tuple(journals))
-    return sorted_facts(facts, authors), text(record, "type"), identifiers(doi=text(record, "DOI"))
+    return with_authors(facts, authors), text(record, "type"), identifiers(doi=text(record, "DOI"))
 
 
 def europepmc(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
@@ -100,7 +102,7 @@ def europepmc(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
     facts = Facts(title, *first_of(authors), text(record, "pubYear"), tuple(filter(None, names)))
     kinds = texts(mapping(record, "pubTypeList"), "pubType")
     found = identifiers(text(record, "doi"), text(record, "pmid"), text(record, "pmcid"))
-    return sorted_facts(facts, authors), "; ".join(kinds[:3]) or text(record, "pubType"), found
+    return with_authors(facts, authors), "; ".join(kinds[:3]) or text(record, "pubType"), found
 
 
 #: Source -> the way to its list of records, and what reads one.
@@ -110,8 +112,8 @@ READERS = {
 }
 
 
-def sorted_facts(facts: Facts, authors: list[str]) -> Facts:
-    """The facts with every author's surname."""
+def with_authors(facts: Facts, authors: list[str]) -> Facts:
+    """The facts with the surnames of all authors."""
     return replace(facts, others=tuple(name for name in authors if name))
 
 

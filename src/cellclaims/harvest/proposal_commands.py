@@ -61,7 +61,9 @@ def propose(into: Path, data: Path, registry: Path, harvest: Path | None = None,
     without = sum(not row["sha256"] for row in rows)
     lines = [f"{into}: {summary(rows)}"]
     if without:
-        lines.append(f"{without} rows have no answer of a snapshot behind them and cannot be accepted")
+        lines.append(
+            f"{without} of them {'has' if without == 1 else 'have'} no answer of a snapshot and cannot be accepted"
+        )
     lines.append(f"fill in decision and reviewer, then: cellclaims accept {into}")
     return "\n".join(lines)
 

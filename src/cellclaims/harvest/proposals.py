@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cellclaims.errors import ProposalError
+from cellclaims.errors import DataError, ProposalError
 from cellclaims.files import write_atomically
 from cellclaims.harvest.compare import Grade, grade
 from cellclaims.harvest.held import Cells, Held
 from cellclaims.harvest.matching import arm_of, report_of
 from cellclaims.harvest.sheet import one_line, sheet_bytes
 from cellclaims.tables.cells import cell_faults
+from cellclaims.units import tidy
 
 #: What the person fills in.
 PERSON = ("decision", "reviewer", "reason")
@@ -98,7 +99,7 @@ def of_record(found: list[Found], held: Held) -> Iterator[Cells]:
 
 def proposal(found: Found, held: Held, whose: Cells) -> Cells:
     """One proposal, graded beside the rows of the suggested arm."""
-    values = {name: one_line(text) for name, text in found.values.items()}
+    values = with_known_unit({name: one_line(text) for name, text in found.values.items()})
     read = dict.fromkeys(VALUES, "") | values | {"place": values.get("locator", "")}
     answer = found.provenance
     return {
@@ -113,6 +114,24 @@ def proposal(found: Found, held: Held, whose: Cells) -> Cells:
         "pointer": answer.pointer + found.pointer,
         "as_read": as_read(read),
     }
+
+
+def with_known_unit(values: Cells) -> Cells:
+    """The values with a spelling of the unit that the tables take; any other one is quoted in the note.
+
+    Examples
+    --------
+    >>> with_known_unit({"unit": "U/day", "unit_printed": "units", "note": "day 28"})
+    {'unit': 'U/day', 'unit_printed': 'U/day', 'note': "day 28; unit as posted: 'units'"}
+    """
+    unit, printed = values.get("unit", ""), values.get("unit_printed", "")
+    try:
+        if tidy(printed) == unit:
+            return values
+    except DataError:
+        pass  # a spelling that nobody has added to units.py: how it was read is said on the row
+    note = "; ".join(filter(None, (values.get("note", ""), f"unit as posted: {printed!r}")))
+    return values | {"unit_printed": unit, "note": note}
 
 
 def judged(table: str, read: Cells, held: Held, whose: Cells) -> Cells:
