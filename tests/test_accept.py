@@ -22,7 +22,7 @@ from cellclaims.harvest.held import read_held
 from cellclaims.harvest.proposal_commands import propose
 from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
-from cellclaims.harvest.sheet import sheet_bytes
+from cellclaims.harvest.sheet import read_sheet, sheet_bytes
 from cellclaims.question import Question
 from cellclaims.sources.store import Snapshot, Store
 
@@ -364,6 +364,13 @@ def test_an_identifier_that_cannot_be_filled_in_is_refused(data, cells, words):
     message = refused(data, candidate(data, **cells))
     assert words in message
     assert "candidates.csv row 2" in message
+
+
+def test_of_two_candidates_of_a_report_one_can_be_accepted(data):
+    path = candidate(data)
+    first, *_ = read_sheet(path, CANDIDATES)
+    path.write_bytes(sheet_bytes(CANDIDATES, [first, first | {"doi": "10.9999/other", "pmid": ""}]))
+    assert "candidates.csv row 3, column doi: expected 10.9999/ga,mma" in refused(data, path)
 
 
 # From a record to a pool ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -349,3 +350,12 @@ def test_the_command_writes_a_file_that_opens_without_a_formula(folder, tmp_path
     again = CliRunner().invoke(main, [*map(str, command[:-1]), str(harvest)])
     assert again.exit_code == 2
     assert "found one that may hold decisions" in again.output
+
+
+def test_every_command_and_option_that_the_guide_names_exists():
+    guide = (REPOSITORY / "docs" / "proposals.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^    cellclaims (\w+)(.*)$", guide, re.MULTILINE)
+    assert {name for name, _ in lines} >= {"propose", "accept", "resolve", "check", "pull"}
+    for name, rest in lines:
+        known = {option for parameter in main.commands[name].params for option in parameter.opts}
+        assert {word for word in rest.split() if word.startswith("--")} <= known

@@ -164,8 +164,8 @@ def value_faults(held: Held, table: str, values: Cells) -> list[str]:
 
 
 def as_read(values: Cells) -> str:
-    """The harvested values that are not empty, as JSON."""
-    return json.dumps({name: values[name] for name in VALUES if values[name]}, ensure_ascii=False)
+    """The harvested values that are not empty, as JSON; where they stand is told by the pointer."""
+    return json.dumps({name: values[name] for name in VALUES if values[name] and name != "place"}, ensure_ascii=False)
 
 
 def write_proposals(path: Path, rows: list[Cells], columns: Iterable[str] = COLUMNS) -> None:
