@@ -29,7 +29,9 @@ _SAFE = re.compile(r"\b(?:without|no)\s+severe\s+hypoglyc(?:a)?emi\w*")
 _BETWEEN_THRESHOLDS = re.compile(rf"({THRESHOLD.pattern})\s*(?:and|or|,)+\s*(?=[<>])")
 _CHANGE = re.compile(r"\bchange (?:from|in)\b")
 _MODELLED = re.compile(r"\badjusted\b|kaplan|estimated|cumulative|probability|odds|model")
-_HALVED = re.compile(r"(?:>=|>)\s*50\s*%\s*(?:reduc|decreas)|(?:reduc|decreas)\w*\s+(?:\w+\s+){0,4}(?:by\s+)?(?:>=|>)\s*50\s*%")
+_HALVED = re.compile(
+    r"(?:>=|>)\s*50\s*%\s*(?:reduc|decreas)|(?:reduc|decreas)\w*\s+(?:\w+\s+){0,4}(?:by\s+)?(?:>=|>)\s*50\s*%"
+)
 _DETECTABLE = re.compile(r"(?<!un)\bdetectable|\bpositiv|\bpersist|graft function")
 _ANY_KIND = re.compile(
     r"\b(?:incidence|count|experienc\w*|occurrences?|treatment-?emergent|emergent|te-?|s|safety|reported|during|event"
@@ -91,7 +93,9 @@ def _percent(one: Measurement, n: str, modelled: bool) -> tuple[str, str, str, s
     percent = percent.lstrip("+").rstrip(".")
     printed = f"0{percent}" if percent.startswith(".") else percent
     limits = [one.posted.get(key) for key in ("lowerLimit", "upperLimit")]
-    note = f"{plain(one.outcome.dispersion)} {quoted(str(limits[0]))} to {quoted(str(limits[1]))}" if any(limits) else ""
+    note = (
+        f"{plain(one.outcome.dispersion)} {quoted(str(limits[0]))} to {quoted(str(limits[1]))}" if any(limits) else ""
+    )
     if modelled or one.outcome.dispersion:
         return "", printed, printed, "printed", note or "percentage out of a model"
     events = events_of(percent, int(n))
@@ -104,7 +108,7 @@ def _hba1c(own: str, title: str) -> str:
     found = {(sign, float(number)) for sign, number, _ in THRESHOLD.findall(words)}
     if len(found) != 1:
         raise Unread(f"HbA1c: expected one threshold, found {len(found)} in {quoted(words)}")
-    (sign, number), = found
+    ((sign, number),) = found
     if (sign, number) not in THRESHOLDS:
         raise Unread(f"HbA1c: no outcome of the tables for the threshold {sign} {number:g}")
     name = THRESHOLDS[sign, number]
@@ -196,7 +200,19 @@ def serious_row(registration: str, group: dict, pointer: str, frame: str) -> Row
     definition = "participants with any serious adverse event, as the adverse events module counts them"
     timing = ("at_month", months) if months else ("not_stated", "")
     note = f"time frame as posted: {plain(frame)}" if frame else "no time frame posted"
-    cells = (*head, definition, *timing, "", str(events), str(n), "", "", "posted results, adverse events", "printed", note)
+    cells = (
+        *head,
+        definition,
+        *timing,
+        "",
+        str(events),
+        str(n),
+        "",
+        "",
+        "posted results, adverse events",
+        "printed",
+        note,
+    )
     values = dict(zip(BINARY, cells, strict=True))
     return Row(registration, "binary", pointer, text(group, "title"), values, f"{pointer}/seriousNumAtRisk")
 

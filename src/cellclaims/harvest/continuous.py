@@ -43,12 +43,18 @@ POSSIBLE = {
 }
 
 _CHANGE = re.compile(r"\bchang|\bdifference|\bdelta\b|from baseline|\bfrom bl\b")
-_DIRECTION = re.compile(r"reduc|decreas|declin|\bfalls?\b|\bfell\b|lowering|\bdrop|improv|increas|\bloss\b|\bgain|\brise\b")
+_DIRECTION = re.compile(
+    r"reduc|decreas|declin|\bfalls?\b|\bfell\b|lowering|\bdrop|improv|increas|\bloss\b|\bgain|\brise\b"
+)
 _SUBGROUP = re.compile(r"\b(?:whose|among|subgroup|stratum|in (?:participants|patients|subjects) (?:with|who))\b")
-_PART = re.compile(r"\b(?:lispro|glargine|aspart|detemir|degludec|glulisine|nph|basal|bolus|prandial|short|rapid|long)\b")
+_PART = re.compile(
+    r"\b(?:lispro|glargine|aspart|detemir|degludec|glulisine|nph|basal|bolus|prandial|short|rapid|long)\b"
+)
 _TOTAL = re.compile(r"\b(?:total|tdi|tdd)\b")
 _AUC = re.compile(r"\bauc\b|area under")
-_STIMULATED = re.compile(r"stimulat|\bpeak\b|\bmmtt|mixed[\s-]meal|meal tolerance|post-?prandial|\b\d+[\s-]*(?:min|h(?:ou)?r)|glucagon")
+_STIMULATED = re.compile(
+    r"stimulat|\bpeak\b|\bmmtt|mixed[\s-]meal|meal tolerance|post-?prandial|\b\d+[\s-]*(?:min|h(?:ou)?r)|glucagon"
+)
 _FASTING = re.compile(r"\bfasting\b|\bbasal\b")
 
 
@@ -153,7 +159,9 @@ def _fits(name: str, unit: str, kind: str, center: str) -> bool:
 def _possible(name: str, unit: str, kind: str, center: str) -> None:
     if not _fits(name, unit, kind, center):
         low, high = POSSIBLE[name, unit, kind]
-        raise Unread(f"doubted, not corrected: a {kind} of {name} between {low} and {high} {unit} is possible, found {center}")
+        raise Unread(
+            f"doubted, not corrected: a {kind} of {name} between {low} and {high} {unit} is possible, found {center}"
+        )
 
 
 def _dispersion(declared: str, posted: dict, center: str) -> tuple[str, str, str, str]:

@@ -72,5 +72,7 @@ def events_of(percent: str, n: int) -> str:
     share = Decimal(percent)
     half = Decimal(5).scaleb(share.as_tuple().exponent - 1)
     near = int(share * n / 100)
-    fitting = [one for one in range(max(near - 2, 0), min(near + 3, n) + 1) if abs(Decimal(100 * one) / n - share) <= half]
+    fitting = [
+        one for one in range(max(near - 2, 0), min(near + 3, n) + 1) if abs(Decimal(100 * one) / n - share) <= half
+    ]
     return str(fitting[0]) if len(fitting) == 1 else ""

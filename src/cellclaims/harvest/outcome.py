@@ -69,7 +69,9 @@ class Measurement:
     @property
     def locator(self) -> str:
         """Where it stands, for a reader."""
-        parts = [f"posted results, outcome measure {int(self.outcome.pointer.rpartition('/')[2]) + 1}: {self.outcome.title}"]
+        parts = [
+            f"posted results, outcome measure {int(self.outcome.pointer.rpartition('/')[2]) + 1}: {self.outcome.title}"
+        ]
         return plain("; ".join([*parts, *([self.own] if self.own else [])]))
 
     def patients(self) -> tuple[str, str]:
@@ -96,7 +98,9 @@ class Measurement:
             return
         numbers, groups = re.findall(r"\d+", printed[1]), list(self.outcome.groups)
         if len(numbers) != len(groups):
-            raise Unread(f"n: the class title prints {quoted(printed[0])}, which cannot be assigned to {len(groups)} groups")
+            raise Unread(
+                f"n: the class title prints {quoted(printed[0])}, which cannot be assigned to {len(groups)} groups"
+            )
         if numbers[groups.index(self.group)] != n:
             raise Unread(f"n: the denominator says {n}, the class title {quoted(printed[0])}")
 

@@ -18,7 +18,10 @@ _PERCENT = r"(?:percent(?:age)?|%)"
 #: Outcome -> (pattern of a whole simplified unit, tidy unit).
 _SPELLINGS = {
     "hba1c": (
-        (rf"(?:{_HAEMOGLOBIN})?[\s,(]*{_PERCENT}(?:\s*\(%\))?[)]?(?:\s+(?:of\s+)?(?:{_HAEMOGLOBIN}))?(?:\s*\(hba1c\))?", "%"),
+        (
+            rf"(?:{_HAEMOGLOBIN})?[\s,(]*{_PERCENT}(?:\s*\(%\))?[)]?(?:\s+(?:of\s+)?(?:{_HAEMOGLOBIN}))?(?:\s*\(hba1c\))?",
+            "%",
+        ),
         (rf"{_PERCENT}[\s-]*points?(?:\s+of\s+hba1c)?", "%"),
         (r"mmol\s*(?:/|per)\s*mol|millimoles?\s*(?:/|per)\s*mole?", "mmol/mol"),
     ),
@@ -42,7 +45,9 @@ _WHOLE = {
 #: Participants by any of their names, and their share.
 PEOPLE = r"(?:participants?|subjects?|patients?|recipients?|individuals?|people|persons?|adults|children)"
 _COUNT = re.compile(rf"(?:number\s+of\s+|count\s+of\s+)?(?:study\s+|treated\s+)?{PEOPLE}")
-_SHARE = re.compile(rf"{_PERCENT}\s*(?:\(%\)\s*)?(?:of\s+)?(?:the\s+|study\s+|treated\s+)*{PEOPLE}|{PEOPLE}\s*\(?{_PERCENT}\)?")
+_SHARE = re.compile(
+    rf"{_PERCENT}\s*(?:\(%\)\s*)?(?:of\s+)?(?:the\s+|study\s+|treated\s+)*{PEOPLE}|{PEOPLE}\s*\(?{_PERCENT}\)?"
+)
 _SHARE_TITLE = re.compile(rf"{_PERCENT}\s+of\s+(?:\w+\s+)?{PEOPLE}|proportion\s+of\s+(?:\w+\s+)?{PEOPLE}")
 _BARE = re.compile(rf"{_PERCENT}(?:\s*\(%\))?")
 
@@ -69,7 +74,9 @@ def measured_in(topic: str, unit: str, title: str) -> str:
     if topic == "insulin_dose" and re.fullmatch(r"(?:international\s+)?units?|iu|u", unit) and "daily" in title:
         return "U/day"
     if topic == "c_peptide" and unit == "pg/ml":
-        raise Unread("unit: C-peptide in 'pg/ml' is doubted (a thousandth of what is found in people) and not corrected")
+        raise Unread(
+            "unit: C-peptide in 'pg/ml' is doubted (a thousandth of what is found in people) and not corrected"
+        )
     raise Unread(f"unit: expected one of {', '.join(dict.fromkeys(u for _, u in allowed))}, found {quoted(unit)}")
 
 

@@ -66,7 +66,11 @@ def _in_folder(folder: Path) -> Iterator[Path]:
     found = 0
     for path in sorted(folder.rglob("*")):
         name = path.name.removesuffix(".gz")
-        if name.endswith(SUFFIXES) and path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts):
+        if (
+            name.endswith(SUFFIXES)
+            and path.is_file()
+            and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+        ):
             found += 1
             yield path
     if not found:
