@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 OUTCOMES = "/resultsSection/outcomeMeasuresModule/outcomeMeasures"
 GROUPS = ("Islets", "Placebo")
 

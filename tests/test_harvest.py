@@ -148,13 +148,20 @@ def test_a_full_range_in_a_unit_that_cannot_be_is_refused_by_name(studies):
 CELLS = {
     "string": lambda text, column: not column.enum or text in column.enum,
     "integer": lambda text, column: text.isdecimal() and int(text) >= (column.minimum or 0),
-    "number": lambda text, column: (column.minimum or -1e9) <= float(text) <= (column.maximum or 1e9),
+    "number": lambda text, column: (
+        (-1e9 if column.minimum is None else column.minimum)
+        <= float(text)
+        <= (1e9 if column.maximum is None else column.maximum)
+    ),
 }
+
+
+TABLES = tables.read_schema(DATA).tables
 
 
 def misfits(row):
     """Cells of a row that its table would not take."""
-    columns = {one.name: one for one in tables.read_schema(DATA).tables[row.table].columns}
+    columns = {one.name: one for one in TABLES[row.table].columns}
     given_later = {"study_id", "arm_id", "source_id"}  # a person's to give
     missing = [
         name for name, one in columns.items() if one.required and name not in given_later and not row.values[name]
@@ -343,7 +350,7 @@ def test_groups_that_are_unknown_or_stand_twice_are_refused():
     found = posted(study(outcome(classes=[twice])))
     assert found.rows == []
     assert [r.reason for r in found.refused] == ["the group 'OG000' stands twice in one category"] * 2 + [
-        "the outcome has no group 'OG009'"
+        "the outcome has no group 'OG009' with a title"
     ]
 
 
@@ -421,6 +428,7 @@ def test_the_origin_of_the_months_is_taken_from_the_words():
 @pytest.mark.parametrize(
     ("group", "reason"),
     [
+        ({"title": "", "seriousNumAffected": 2, "seriousNumAtRisk": 8}, "the event group has no title"),
         ({"seriousNumAffected": 2}, "seriousNumAtRisk: expected a number of participants, found nothing"),
         ({"seriousNumAffected": 2, "seriousNumAtRisk": 0}, "seriousNumAtRisk: nobody was at risk"),
         ({"seriousNumAffected": 9, "seriousNumAtRisk": 8}, "doubted: 9 participants of 8"),
@@ -433,7 +441,8 @@ def test_the_origin_of_the_months_is_taken_from_the_words():
     ],
 )
 def test_event_groups_without_sound_numbers_are_refused(group, reason):
-    found = posted(study(events={"eventGroups": [group]}))
+    named = {"title": "Islets", **group} if isinstance(group, dict) else group
+    found = posted(study(events={"eventGroups": [named]}))
     assert found.rows == [] and reason in found.refused[0].reason
 
 
