@@ -86,7 +86,9 @@ def bodies(file: BinaryIO, name: str) -> Iterator[Body]:
 
 
 def _unzipped(file: BinaryIO) -> BinaryIO:
-    return gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+    head = file.read(2)
+    whole = io.BufferedReader(_Rest(head, file), CHUNK)
+    return gzip.open(whole) if head == b"\x1f\x8b" else whole
 
 
 def _bodies(file: BinaryIO, name: str) -> Iterator[Body]:

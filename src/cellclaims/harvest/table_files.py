@@ -127,9 +127,9 @@ def written(into: Path) -> Iterator[tuple[CsvRows | ParquetRows, CsvRows | Parqu
             refused = stack.enter_context(_aside(refused_beside(into)))  # leaves last, takes its name last
             rows = stack.enter_context(_aside(into))
             writers = FORMATS[into.suffix](rows, ROW_COLUMNS), FORMATS[into.suffix](refused, REFUSED_COLUMNS)
-            yield writers
             for writer in writers:
-                writer.close()
+                stack.callback(writer.close)
+            yield writers
     except OSError as error:
         raise HarvestError(f"{into}: cannot be written: {error}") from error
 
