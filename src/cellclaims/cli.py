@@ -231,6 +231,27 @@ def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
 
 
 @main.command()
+@click.argument("records", nargs=-1, required=True, metavar="FOLDER|FILE|-...")
+@click.option("--into", type=NOTEBOOK, help="File of the rows, .parquet or .csv; refusals go beside it.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
+@click.option("--scheduler", metavar="ADDRESS", help="Do the work at a Dask scheduler's workers.")
+def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler: str | None) -> None:
+    """Read posted results out of registry RECORDS: rows for the published tables, and what was refused."""
+    from functools import partial
+
+    from cellclaims.harvest import command
+
+    spread = None
+    if scheduler is not None:
+        from cellclaims.meta.cluster import on_cluster
+
+        spread = partial(on_cluster, address=scheduler)
+    tell = partial(click.echo, err=True)
+    unreadable = command.harvest(list(records), into, workers=workers, spread=spread, say=click.echo, tell=tell)
+    raise SystemExit(FAULTS if unreadable else 0)
+
+
+@main.command()
 @click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default="README.md")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def answer(page: Path, data: Path) -> None:

@@ -191,6 +191,9 @@ def serious_row(registration: str, group: dict, pointer: str, frame: str) -> Row
         If the numbers are missing, none, or more than those at risk.
     """
     events, n = (_given(group.get(key), key) for key in ("seriousNumAffected", "seriousNumAtRisk"))
+    title = text(group, "title")
+    if not title.strip():
+        raise Unread("the event group has no title")
     if n == 0:
         raise Unread("seriousNumAtRisk: nobody was at risk")
     if events > n:
@@ -214,7 +217,7 @@ def serious_row(registration: str, group: dict, pointer: str, frame: str) -> Row
         note,
     )
     values = dict(zip(BINARY, cells, strict=True))
-    return Row(registration, "binary", pointer, text(group, "title"), values, f"{pointer}/seriousNumAtRisk")
+    return Row(registration, "binary", pointer, title, values, f"{pointer}/seriousNumAtRisk")
 
 
 def _given(value: object, what: str) -> int:

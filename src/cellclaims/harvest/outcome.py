@@ -150,8 +150,8 @@ def _of_category(
             group = text(entry(value), "groupId")
             if times[group] > 1:
                 raise Unread(f"the group {quoted(group)} stands twice in one category")
-            if group not in outcome.groups:
-                raise Unread(f"the outcome has no group {quoted(group)}")
+            if not group or not outcome.groups.get(group, "").strip():
+                raise Unread(f"the outcome has no group {quoted(group)} with a title")
         except Unread as why:
             yield place, str(why)
             continue

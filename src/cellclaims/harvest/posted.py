@@ -14,6 +14,7 @@ from cellclaims.harvest.shapes import Unread, entries, entry, kind_of, plain, qu
 
 OUTCOMES = "/resultsSection/outcomeMeasuresModule/outcomeMeasures"
 EVENTS = "/resultsSection/adverseEventsModule/eventGroups"
+NEXT = " | "  # between texts that are looked through together: no pattern of a topic reaches over it
 _NUMBER = re.compile(r"NCT[0-9]{8}", re.ASCII)
 
 
@@ -87,18 +88,23 @@ def _outcomes(registration: str, listed: list, _: object) -> Iterator[Row | Refu
 
 def relevant(outcome: dict) -> bool:
     """Whether an outcome names a topic anywhere: in a title, its unit or its description."""
-    if any(topics.ANY.search(one) for one in words(outcome, "title", "unitOfMeasure")):
-        return True
-    if any(topics.IN_DESCRIPTION.search(one) for one in words(outcome, "description")):
-        return True
-    return any(topics.ANY.search(one) for one in _class_titles(outcome))
+    return _titled(outcome) or topics.speaks(next(words(outcome, "description"), ""), description=True)
 
 
-def _class_titles(outcome: dict) -> Iterator[str]:
+def _titled(outcome: dict) -> bool:
+    """Whether it does so in a title or its unit."""
+    return topics.speaks(NEXT.join((*words(outcome, "title", "unitOfMeasure"), *_class_titles(outcome))))
+
+
+def _class_titles(outcome: dict) -> list[str]:
+    titles = []
     for one in some(outcome.get("classes")):
-        yield from words(one, "title")
-        for category in some(one.get("categories")) if isinstance(one, dict) else ():
-            yield from words(category, "title")
+        if isinstance(one, dict):
+            titles.append(one.get("title"))
+            for category in some(one.get("categories")):
+                if isinstance(category, dict) and "title" in category:
+                    titles.append(category["title"])
+    return [title for title in titles if isinstance(title, str)]
 
 
 def _outcome(registration: str, outcome: dict, pointer: str) -> Iterator[Row | Refusal]:
@@ -133,7 +139,7 @@ def _readable(outcome: dict, head: Outcome, classes: list) -> None:
         raise Unread(f"what is analysed are not participants: {quoted(analysed)}")
     if not any(isinstance(c, dict) and c.get("categories") for c in classes):
         raise Unread("posted without a measurement")
-    if not any(topics.ANY.search(one) for one in (head.title, head.unit, *_class_titles(outcome))):
+    if not _titled(outcome):
         raise Unread("only the description names the outcome")
 
 

@@ -66,7 +66,11 @@ def _in_folder(folder: Path) -> Iterator[Path]:
     found = 0
     for path in sorted(folder.rglob("*")):
         name = path.name.removesuffix(".gz")
-        if name.endswith(SUFFIXES) and path.is_file() and not any(p.startswith(".") for p in path.relative_to(folder).parts):
+        if (
+            name.endswith(SUFFIXES)
+            and path.is_file()
+            and not any(p.startswith(".") for p in path.relative_to(folder).parts)
+        ):
             found += 1
             yield path
     if not found:
@@ -82,7 +86,9 @@ def bodies(file: BinaryIO, name: str) -> Iterator[Body]:
 
 
 def _unzipped(file: BinaryIO) -> BinaryIO:
-    return gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+    head = file.read(2)
+    whole = io.BufferedReader(_Rest(head, file), CHUNK)
+    return gzip.open(whole) if head == b"\x1f\x8b" else whole
 
 
 def _bodies(file: BinaryIO, name: str) -> Iterator[Body]:

@@ -81,7 +81,7 @@ class Times:
         return sorted({mark.months for mark in self.marks})
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def times(text: str) -> Times:
     """Every time that a title or a time frame names.
 

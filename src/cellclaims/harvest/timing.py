@@ -9,8 +9,8 @@ from cellclaims.harvest.times import Mark, Times, agree, times
 
 #: The event from which months are counted, where the words say it.
 _ORIGIN = (
-    (re.compile(r"\b(?:first|initial|1st)\s+(?:islet\s+|cell\s+)?(?:infusion|transplant)", re.I), "first_infusion"),
-    (re.compile(r"\b(?:last|final)\s+(?:islet\s+|cell\s+)?(?:infusion|transplant)", re.I), "last_infusion"),
+    (re.compile(r"\b(?:first|initial|1st)\s+(?:islet\s+|cell\s+)?(?:infusion|transplant)"), "first_infusion"),
+    (re.compile(r"\b(?:last|final)\s+(?:islet\s+|cell\s+)?(?:infusion|transplant)"), "last_infusion"),
 )
 
 
@@ -83,5 +83,8 @@ def origin_of(*words: str) -> str:
     >>> origin_of("Insulin independence", "1 year after final islet transplant"), origin_of("Week 52")
     ('last_infusion', '')
     """
-    found = {name for pattern, name in _ORIGIN if any(pattern.search(one) for one in words)}
+    said = " | ".join(words).lower()
+    if "infusion" not in said and "transplant" not in said:
+        return ""
+    found = {name for pattern, name in _ORIGIN if pattern.search(said)}
     return found.pop() if len(found) == 1 else ""

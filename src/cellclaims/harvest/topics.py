@@ -18,16 +18,15 @@ _PATTERNS = {
     r"|without\s+(?:exogenous\s+)?insulin\b",
     "serious_adverse_event": r"serious\s+adverse|\bsaes?\b",
     "hba1c": r"\bhb\s?-?a\s?-?1\s?-?c|h(?:a)?emoglobin,?\s+(?:a1c|a\(1c\)|a1\b)|\ba1c\b"
-    r"|gly(?:cos(?:yl)?|c|k)(?:yl)?ated\s+(?:h(?:a)?emoglobin|hb\b)|glycoh(?:a)?emoglobin",
+    r"|gly(?:cosyl|c|k)(?:yl)?ated\s+(?:h(?:a)?emoglobin|hb\b)|glycoh(?:a)?emoglobin",
     "c_peptide": r"\bc[\s-]?peptide",
     "insulin_dose": r"insulin\s+(?:dos\w+|requirement\w*|us(?:e|age)\b|consumption|needs?\b|units?\b)"
     r"|(?:dos\w+|amount|units?|requirement\w*|use)\s+of\s+(?:\w+\s+)?insulin\b|\b(?:daily|exogenous)\s+insulin\b",
 }
 TOPICS = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
 
-#: Any topic, for a first look at a whole outcome; in a description serious adverse events are only explained.
-ANY = re.compile("|".join(_PATTERNS.values()), re.IGNORECASE)
-IN_DESCRIPTION = re.compile("|".join(one for name, one in _PATTERNS.items() if name != "serious_adverse_event"), re.I)
+#: One of these stands in whatever the pattern of HbA1c finds.
+_HBA1C = ("a1", "glyco", "glyca", "glyka", "hb", "a(1")
 
 #: Measured in their own right beside a topic: a figure under such a title is not surely that of the topic.
 OTHERS = re.compile(
@@ -69,7 +68,7 @@ _SPELT_OUT = (
 THRESHOLD = re.compile(r"(<=|>=|<|>)\s*(?:of\s+)?(\d{1,4}(?:\.\d{1,3})?)\s*(%|percent\b|ng/ml|nmol/l|pmol/l|mmol/mol)?")
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=256)
 def simple(text: str) -> str:
     """Lower case, on one line, comparisons as signs, without the registry's escapes.
 
@@ -82,9 +81,44 @@ def simple(text: str) -> str:
     return lower
 
 
+def speaks(text: str, *, description: bool = False) -> bool:
+    """Whether a text names any topic; in a description serious adverse events are only explained.
+
+    >>> speaks("HbA₁c at Week 12"), speaks("N-terminal pro-B-type natriuretic peptide")
+    (True, False)
+    """
+    lower = text.lower()
+    found = named(lower.replace("₁", "1") if "₁" in lower else lower)
+    return any(not description or topic != "serious_adverse_event" for topic in found)
+
+
 def named(text: str) -> list[str]:
-    """The topics that a simplified text names."""
-    return [name for name, pattern in TOPICS.items() if pattern.search(text)]
+    """The topics that a text in lower case names.
+
+    Most texts hold nothing that a pattern could find, and that is told much faster than by the pattern.
+    """
+    found = []
+    insulin = "insulin" in text
+    if insulin and TOPICS["insulin_independence"].search(text):
+        found.append("insulin_independence")
+    if ("serious" in text or "sae" in text) and TOPICS["serious_adverse_event"].search(text):
+        found.append("serious_adverse_event")
+    if "hba1c" in text or (any(hint in text for hint in _HBA1C) and TOPICS["hba1c"].search(text)):
+        found.append("hba1c")
+    if "peptide" in text and TOPICS["c_peptide"].search(text):
+        found.append("c_peptide")
+    if insulin and TOPICS["insulin_dose"].search(text):
+        found.append("insulin_dose")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _something_else(text: str) -> str:
+    other = NOT_IT.search(text)
+    return other[0] if other else ""
+
+
+_named = lru_cache(maxsize=256)(named)
 
 
 def topic_of(own: str, title: str, unit: str) -> str:
@@ -100,20 +134,20 @@ def topic_of(own: str, title: str, unit: str) -> str:
     Unread
         If several topics are named, something else is measured, or class and category name something besides.
     """
-    found = named(own) or named(title) or named(unit)
+    found = _named(own) or _named(title) or _named(unit)
     if not found:
         raise Unread(f"the class names another outcome: {quoted(own)}")
     topic = found[0]
     if len(found) > 1 and topic != "insulin_independence":
         raise Unread(f"several outcomes are named together: {', '.join(found)}")
-    if topic != "serious_adverse_event" and (other := NOT_IT.search(f"{title} {own}")):
-        raise Unread(f"something else than the outcome itself is measured: {quoted(other[0])}")
+    if topic != "serious_adverse_event" and (other := _something_else(title) or _something_else(own)):
+        raise Unread(f"something else than the outcome itself is measured: {quoted(other)}")
     if rest := residue(own, topic):
         raise Unread(f"the class or category names something besides the outcome and its time: {quoted(rest)}")
     return topic
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=256)
 def residue(own: str, topic: str) -> str:
     """What is left of a class and category without topic, time, threshold and neutral words.
 
