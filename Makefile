@@ -10,7 +10,7 @@ BIN    := $(VENV)/bin
 
 # What a report is made from, and what a review makes: `make review` starts nothing while the second is younger.
 NOTEBOOKS := $(wildcard notebooks/[0-9][0-9]_*.ipynb)
-DATA      := $(wildcard data/*.json data/*.yml data/*/*.csv)
+DATA      := $(wildcard data/*.json data/*.yml data/*/*.csv data/registry/snapshots/*.json)
 PACKAGE   := $(shell find src/cellclaims -type f ! -path '*/__pycache__/*')
 PAGES     := $(NOTEBOOKS:notebooks/%.ipynb=reports/%.html)
 MISSING   := $(filter-out $(wildcard reports/*),$(PAGES) reports/index.html reports/results.json)

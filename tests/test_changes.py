@@ -20,12 +20,13 @@ from cellclaims.cli import main
 from cellclaims.errors import SourceError
 from cellclaims.reporting.changes_words import COLUMNS, MOST_REFUSED
 from cellclaims.reporting.registry_news import registry_news
-from cellclaims.reporting.snapshot_words import NONE, snapshot_words
+from cellclaims.reporting.snapshot_words import snapshot_words
 from cellclaims.sources import Store
 from cellclaims.sources.changes import KINDS, compare
 from cellclaims.sources.changes_known import first_sight, known_registrations
 from cellclaims.sources.changes_state import PaperState, State, TrialState, parts_of, state_of
 from cellclaims.sources.changes_values import difference, leaves
+from cellclaims.sources.last_snapshot import NONE
 from cellclaims.sources.plain_text import guarded, unguarded, visible
 from cellclaims.sources.records_trials import registry_trials
 
@@ -272,7 +273,7 @@ def run(store, *arguments):
 def test_the_command_tells_of_the_last_two_snapshots(store):
     status, output = run(store)
     assert status == 0
-    assert f"From snapshot {EARLY} to {LATE}: new trial: 1; results posted: 1; status changed: 1." in output
+    assert f"From snapshot {EARLY} to {LATE}: new trials: 1; trials with newly posted results: 1;" in output
     assert "1 answer or record could not be read." in output
     assert "\x1b" not in output and "\u202e" not in output
     assert "<U+202E>" in output

@@ -74,7 +74,8 @@ def test_what_came_with_a_refusal_holds_no_trials(pulled):
     ("content", "found"),
     [
         ({"error": "no"}, "neither a study nor a page of studies: error"),
-        (b"<html></html>", "no study of ClinicalTrials.gov: <html>"),
+        (b"<html></html>", "expected ctgov records, found"),
+        ([study()], "neither a study nor a page of studies: list"),
         (b"not json", "expected ctgov records, found"),
         (b"\xff\xfe\x00", "expected ctgov records, found"),
         ({"studies": [{"protocolSection": {}}]}, "/studies/0: expected an nctId, found none"),
@@ -98,7 +99,7 @@ OUTSIDE = b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><T><Trial><T
 
 
 @pytest.mark.parametrize("body", [BOMB, OUTSIDE])
-@pytest.mark.parametrize("source", ["ctgov", "ictrp", "pubmed"])
+@pytest.mark.parametrize("source", ["ictrp", "pubmed"])
 def test_xml_with_entities_is_refused(pulled, source, body):
     refused = []
     store, snapshot = pulled((source, body))
@@ -144,20 +145,6 @@ def test_an_export_that_is_cut_off_says_so(pulled):
     (one,) = trials(*pulled(("ictrp", EXPORT.encode()[: EXPORT.index("  <Trial><Public")])), refused)
     assert one.number == "ChiCTR2600122961"
     assert len(refused) == 1
-
-
-LEGACY = b"""<clinical_study><id_info><nct_id>NCT01234567</nct_id></id_info><brief_title>Old</brief_title>
-<overall_status>Active, not recruiting</overall_status><start_date>August 2015</start_date>
-<results_first_posted type="Actual">March 9, 2020</results_first_posted><enrollment type="Anticipated">46</enrollment>
-<primary_outcome><measure>HbA1c</measure></primary_outcome><clinical_results/></clinical_study>"""
-
-
-def test_the_retired_xml_has_the_modules_of_a_v2_study(pulled):
-    (one,) = trials(*pulled(("ctgov", LEGACY)))
-    assert (one.number, one.title, one.status) == ("NCT01234567", "Old", "ACTIVE_NOT_RECRUITING")
-    assert (one.start, one.results_posted, one.record["hasResults"]) == ("2015-08", "2020-03-09", True)
-    design = one.record["protocolSection"]["designModule"]
-    assert design == {"enrollmentInfo": {"count": 46, "type": "ESTIMATED"}}
 
 
 # --- papers ---------------------------------------------------------------------------------------------------------
@@ -356,14 +343,6 @@ def test_every_page_of_the_registry_is_read(shared):
     for path in sorted((shared / "registry" / "ctgov-v2-pages").glob("*.json")):
         content = json.loads(path.read_bytes())
         assert len(list(registry_trials(answer_of(path), path.read_bytes()))) == len(list(studies_in(content))) > 0
-
-
-def test_the_retired_xml_and_v2_of_one_trial_agree(shared):
-    (path,) = (shared / "registry" / "ctgov-v2").glob("NCT02513394*")
-    old = shared / "registry" / "ctgov-legacy-xml" / "NCT02513394.xml"
-    (one,), (other,) = (list(registry_trials(answer_of(p), p.read_bytes())) for p in (path, old))
-    assert (one.number, one.title, one.registered) == (other.number, other.title, other.registered)
-    assert one.start.startswith(other.start)
 
 
 def test_the_recorded_export_is_read(shared):

@@ -63,7 +63,8 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bo
         from cellclaims.notebooks import render
 
         page = executed.with_suffix(".html")
-        render.write_page(executed, page, render.provenance(data_of(notebook, values)))
+        snapshot = str(values.get("SNAPSHOT", ""))
+        render.write_page(executed, page, render.provenance(data_of(notebook, values), snapshot))
         click.echo(page)
 
 

@@ -6,7 +6,7 @@ escaped by the tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cellclaims.reporting.sentences import Sentence, say
@@ -18,7 +18,7 @@ from cellclaims.sources.plain_text import as_csv, visible
 if TYPE_CHECKING:
     from cellclaims.sources.changes_state import PaperState, TrialState
 
-#: The heading of each table of changes, by kind; a placeholder takes the number of lines.
+#: The heading of each table of changes, by kind.
 HEADINGS = {
     "new trial": "New trials",
     "trial gone": "Trials that the later snapshot does not hold",
@@ -29,6 +29,21 @@ HEADINGS = {
     "facts changed": "Changed dates, enrolment and primary outcomes",
     "new paper": "New papers that cite a known registration",
     "paper gone": "Papers that the later snapshot does not hold",
+}
+#: Of these a trial or paper is told in one line with its state; of these with a before and an after.
+SINGLE = ("new trial", "trial gone", "new paper", "paper gone")
+PAIRS = ("results posted", "results withdrawn", "status changed")
+#: Each kind in the sentence, before how many.
+COUNTED = {
+    "new trial": "new trials",
+    "trial gone": "trials no longer there",
+    "results posted": "trials with newly posted results",
+    "results withdrawn": "trials whose results are no longer posted",
+    "results changed": "trials with changed results",
+    "status changed": "trials with another status",
+    "facts changed": "trials with other dates, enrolment or primary outcome",
+    "new paper": "new papers that cite a known registration",
+    "paper gone": "papers no longer there",
 }
 #: Columns of changes as CSV and JSON.
 COLUMNS = ("kind", "number", "what", "before", "after", "title", "address")
@@ -41,7 +56,7 @@ def changes_sentence(changes: Changes) -> Sentence:
     between = f"From snapshot {changes.since} to {changes.until}"
     if not changes.lines:
         return say(f"{between} nothing changed.", refused_words(changes.refused))
-    told = [f"{kind}: {count}" for kind, count in changes.counts.items()]
+    told = [f"{COUNTED[kind]}: {count}" for kind, count in changes.counts.items()]
     return say(f"{between}: {'; '.join(told)}.", refused_words(changes.refused))
 
 
@@ -58,16 +73,23 @@ def changes_tables(changes: Changes) -> list[Table]:
 
 
 def _kind_table(kind: str, lines: Sequence[Change]) -> Table:
-    is_single = kind in ("new trial", "trial gone", "new paper", "paper gone")
-    said = "published" if "paper" in kind else "state"
-    header = ("trial", "title", said) if is_single else ("trial", "title", "what", "before", "after")
-    cells = tuple(
-        (shown_link(line.number, line.address), visible(line.title), visible(line.after or line.before))
-        if is_single
-        else (shown_link(line.number, line.address), *map(visible, (line.title, line.what, line.before, line.after)))
-        for line in lines
-    )
-    return Table(header, cells, HEADINGS[kind])
+    first = "cites" if "paper" in kind else "trial"
+    columns = ("published" if "paper" in kind else "state",) if kind in SINGLE else ("before", "after")
+    header = (first, "title", *(() if kind in (*SINGLE, *PAIRS) else ("what",)), *columns)
+    return Table(header, tuple(tuple(_cells(line)) for line in lines), HEADINGS[kind])
+
+
+def _cells(line: Change) -> Iterator[object]:
+    """Where the line leads, the title, what changed where that is not the kind itself, and before and after."""
+    yield shown_link(line.number, line.address)
+    yield visible(line.title)
+    if line.kind in SINGLE:
+        yield visible(line.after or line.before)
+        return
+    if line.kind not in PAIRS:
+        yield visible(line.what)
+    yield visible(line.before)
+    yield visible(line.after)
 
 
 def shown_link(words: str, address: str) -> Link:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellclaims.errors import SourceError
+from cellclaims.files import write_atomically
 from cellclaims.reporting import changes_words as words
-from cellclaims.reporting.sentences import Sentence
-from cellclaims.reporting.snapshot_words import registry_of
+from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Table
 from cellclaims.sources.changes import compare
 from cellclaims.sources.changes_known import first_sight, known_registrations
 from cellclaims.sources.changes_state import state_of
+from cellclaims.sources.last_snapshot import registry_of
 from cellclaims.sources.store import Store
 from cellclaims.tables import Evidence
 
@@ -34,9 +35,31 @@ class News:
         """The lines as CSV that no spreadsheet takes for formulas."""
         return words.lines_csv(self.lines)
 
+    def write(self, folder: str | Path, name: str = "07_whats_new_changes") -> str:
+        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none."""
+        if not self.lines:
+            return ""
+        write_atomically(Path(folder) / f"{name}.csv", self.csv())
+        return f"What stands in the tables of changes, line by line: {name}.csv ({len(self.lines)})."
+
     def json(self) -> str:
         """The paragraph and the lines as JSON; text as it stands, escaped as JSON does."""
         return json.dumps({"summary": str(self.sentence), "lines": self.lines}, indent=1)
+
+
+def news_beside(evidence: Evidence, since: str = "", until: str = "") -> News:
+    """What is new in the store beside the evidence; where nothing was ever pulled, that it was not.
+
+    Parameters and errors are those of :func:`registry_news`.
+    """
+    if since or until or Store(registry_of(evidence.folder)).names():
+        return registry_news(evidence, since, until)
+    known = len(known_registrations(evidence))
+    told = say(
+        "Nothing can be said of what is new: there is no snapshot of the registries yet.",
+        f"The review knows {known} registrations; the command cellclaims pull asks the registries and the literature.",
+    )
+    return News(told, (), ())
 
 
 def registry_news(evidence: Evidence, since: str = "", until: str = "", registry: str | Path | None = None) -> News:

@@ -4,41 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cellclaims.reporting.sentences import Sentence
-from cellclaims.sources.store import Snapshot, Store
-
-#: What is said where nothing was pulled.
-NONE = "no snapshot of the registries"
-
-
-def registry_of(data: str | Path) -> Path:
-    """Where the answers of the registries lie in a folder of evidence."""
-    return Path(data) / "registry"
-
-
-def snapshot_of(data: str | Path, name: str = "") -> Snapshot | None:
-    """The snapshot of that name beside the evidence, without a name the last; None if there is none at all.
-
-    Raises
-    ------
-    SourceError
-        If a name is given that no snapshot has; lists the names.
-    """
-    store = Store(registry_of(data))
-    return store.snapshot(name) if name or store.names() else None
-
-
-def dated(snapshot: Snapshot | None) -> str:
-    """A snapshot by its name and day, or that there is none.
-
-    Examples
-    --------
-    >>> dated(None)
-    'no snapshot of the registries'
-    >>> dated(Snapshot("20261120T101500Z", "2026-11-20T10:15:00Z", "2026-11-20T10:20:00Z", "pull", ()))
-    'snapshot 20261120T101500Z of 2026-11-20'
-    """
-    return f"snapshot {snapshot.name} of {snapshot.started[:10]}" if snapshot else NONE
+from cellclaims.reporting.sentences import Sentence, say
+from cellclaims.sources.last_snapshot import dated, snapshot_of
 
 
 def snapshot_words(data: str | Path, name: str = "") -> Sentence:
@@ -49,5 +16,4 @@ def snapshot_words(data: str | Path, name: str = "") -> Sentence:
     SourceError
         If a name is given that no snapshot has; lists the names.
     """
-    words = dated(snapshot_of(data, name))
-    return Sentence(f"Registries: {words}.")
+    return say(f"Registries: {dated(snapshot_of(data, name))}.")

@@ -27,8 +27,7 @@ class Trial:
     start, results_posted, registered : str
         ISO dates (a month where no day is known), empty where the record has none.
     record : dict
-        The study as it stands; of the retired XML of ClinicalTrials.gov what it has of the same modules; of an ICTRP
-        export the text of each element.
+        The study as it stands; of an ICTRP export the text of each element.
     answer, pointer : Answer, str
         Where it stands.
     address : str

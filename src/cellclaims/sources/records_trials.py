@@ -1,4 +1,4 @@
-"""Trials out of one answer: ClinicalTrials.gov as JSON and as the XML it retired, and exports of WHO ICTRP.
+"""Trials out of one answer: ClinicalTrials.gov as JSON of version 2, and exports of WHO ICTRP as XML.
 
 A reader yields a :class:`Trial` for each record and a sentence for each that it cannot read; it raises ValueError where
 the body as a whole is something else.
@@ -11,35 +11,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from cellclaims.sources.bodies import at, clean, is_xml, json_of, text_at, xml_of
+from cellclaims.sources.bodies import at, clean, json_of, text_at
 from cellclaims.sources.dates import iso
 from cellclaims.sources.records import Trial
 from cellclaims.sources.store import Answer
 
 PAGE = "https://clinicaltrials.gov/study/"
 
-#: Where the retired XML holds what these parts of a v2 study hold: path of the element -> module and key.
-LEGACY_TEXT = {
-    "id_info/nct_id": ("identificationModule", "nctId"),
-    "brief_title": ("identificationModule", "briefTitle"),
-    "official_title": ("identificationModule", "officialTitle"),
-    "why_stopped": ("statusModule", "whyStopped"),
-}
-LEGACY_DATES = {
-    "start_date": "startDateStruct",
-    "primary_completion_date": "primaryCompletionDateStruct",
-    "completion_date": "completionDateStruct",
-    "study_first_posted": "studyFirstPostDateStruct",
-    "results_first_posted": "resultsFirstPostDateStruct",
-    "last_update_posted": "lastUpdatePostDateStruct",
-}
-
 
 def registry_trials(answer: Answer, body: bytes) -> Iterator[Trial | str]:
-    """Trials of ClinicalTrials.gov: a page of a search, one study, a list of studies, or the retired XML."""
-    if is_xml(body):
-        yield _registered(legacy_study(xml_of(body)), answer, "")
-        return
+    """Trials of ClinicalTrials.gov: those of a page of a search, or one study."""
     for pointer, study in studies_in(json_of(body)):
         number = text_at(study, "protocolSection", "identificationModule", "nctId")
         yield _registered(study, answer, pointer) if number else f"{pointer or 'study'}: expected an nctId, found none"
@@ -51,7 +32,7 @@ def studies_in(content: Any) -> Iterator[tuple[str, Any]]:
     Raises
     ------
     ValueError
-        If it is neither a study nor a list or a page of studies.
+        If it is neither a study nor a page of studies.
 
     Examples
     --------
@@ -63,9 +44,8 @@ def studies_in(content: Any) -> Iterator[tuple[str, Any]]:
     """
     if isinstance(content, Mapping) and "protocolSection" in content:
         yield "", content
-    elif isinstance(studies := content if isinstance(content, list) else at(content, "studies"), list):
-        start = "" if isinstance(content, list) else "/studies"
-        yield from ((f"{start}/{place}", study) for place, study in enumerate(studies))
+    elif isinstance(studies := at(content, "studies"), list):
+        yield from ((f"/studies/{place}", study) for place, study in enumerate(studies))
     else:
         keys = ", ".join(map(str, [*content][:5])) if isinstance(content, Mapping) else type(content).__name__
         raise ValueError(f"neither a study nor a page of studies: {keys[:120]}")
@@ -83,39 +63,6 @@ def _registered(study: Mapping[str, Any], answer: Answer, pointer: str) -> Trial
     status = text_at(protocol, "statusModule", "overallStatus")
     start, posted, registered = dates
     return Trial("ctgov", number, title, status, start, posted, study, answer, pointer, registered, f"{PAGE}{number}")
-
-
-def legacy_study(root: Element) -> dict[str, Any]:
-    """The retired XML of one study as the modules of a v2 study that this project compares; results are not read.
-
-    Raises
-    ------
-    ValueError
-        If it is no study of ClinicalTrials.gov.
-    """
-    if root.tag != "clinical_study" or not clean(root.findtext("id_info/nct_id")):
-        raise ValueError(f"no study of ClinicalTrials.gov: <{root.tag}>")
-    modules: dict[str, dict[str, Any]] = {"identificationModule": {}, "statusModule": {}, "designModule": {}}
-    for path, (module, key) in LEGACY_TEXT.items():
-        if text := clean(root.findtext(path)):
-            modules[module][key] = text
-    status = clean(root.findtext("overall_status"))
-    modules["statusModule"]["overallStatus"] = status.upper().replace(",", "").replace(" ", "_")
-    for path, key in LEGACY_DATES.items():
-        if date := clean(root.findtext(path)):
-            modules["statusModule"][key] = {"date": iso(date)}
-    modules["designModule"] |= _legacy_enrolment(root)
-    primary = [{"measure": clean(one.findtext("measure"))} for one in root.findall("primary_outcome")]
-    modules["outcomesModule"] = {"primaryOutcomes": primary}
-    return {"protocolSection": modules, "hasResults": root.find("clinical_results") is not None}
-
-
-def _legacy_enrolment(root: Element) -> dict[str, Any]:
-    found = root.find("enrollment")
-    if found is None or not clean(found.text).isdecimal():
-        return {}
-    kind = {"Anticipated": "ESTIMATED", "Actual": "ACTUAL"}.get(found.get("type", ""))
-    return {"enrollmentInfo": {"count": int(clean(found.text))} | ({"type": kind} if kind else {})}
 
 
 def export_trials(answer: Answer, body: bytes) -> Iterator[Trial | str]:
