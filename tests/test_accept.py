@@ -472,6 +472,20 @@ def test_from_a_record_to_the_pool_it_belongs_to(tmp_path, monkeypatch):
     assert "4 proposals: 0 new, 0 differs, 4 same" in said
 
 
+def test_a_harvest_of_the_same_record_gives_the_same_proposals(tmp_path, data):
+    add_report(data, "NCT09999991")
+    body = json.dumps(made_record("NCT09999991", {"Baseline": [("8.8", "1.2"), ("8.7", "1.1")]})).encode()
+    store_of(tmp_path / "registry", body)
+    (tmp_path / "record.json").write_bytes(body)
+    rows = tmp_path / "rows.parquet"
+    done = CliRunner().invoke(main, ["harvest", str(tmp_path / "record.json"), "--into", str(rows)])
+    assert done.exit_code == 0, done.output
+    propose(tmp_path / "of_snapshot.csv", data, tmp_path / "registry")
+    propose(tmp_path / "of_file.csv", data, tmp_path / "registry", rows)
+    assert (tmp_path / "of_file.csv").read_bytes() == (tmp_path / "of_snapshot.csv").read_bytes()
+    assert len(read_sheet(tmp_path / "of_file.csv", COLUMNS)) == 2
+
+
 def test_a_recorded_study_goes_from_the_record_into_a_copy_of_the_tables(shared, tmp_path, data):
     """NCT01790594 (pancreas and kidney) is no trial of cells: it stands in for one in the made-up tables only."""
     add_report(data, "NCT01790594")

@@ -21,7 +21,10 @@ from cellclaims.harvest.harvested import from_file, with_answers
 from cellclaims.harvest.held import read_held
 from cellclaims.harvest.matching import arm_of, report_of
 from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, write_proposals
+from cellclaims.harvest.rows import Row
 from cellclaims.harvest.sheet import guard, is_number, one_line, read_sheet, sheet_bytes, unguard
+from cellclaims.harvest.stream import Portion
+from cellclaims.harvest.table_files import write
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY, TIME = "20260101T000000Z", "2026-01-01T00:00:00Z"
@@ -293,19 +296,15 @@ def test_a_file_of_proposals_is_never_written_over(held, tmp_path):
 
 
 def as_harvested(path, rows):
-    """Rows as a harvest writes them, without answers: CSV or Parquet."""
-    import pandas as pd
-
-    cells = [{"registration": one.registration, "table": one.table, "pointer": one.pointer, "arm_title": one.arm_title}
-             | dict(one.values) for one in rows]  # fmt: skip
-    frame = pd.DataFrame(cells).fillna("")
-    frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
+    """Rows as ``cellclaims harvest`` writes them: CSV or Parquet, without answers."""
+    made = [Row(one.registration, one.table, one.pointer, one.arm_title, dict(one.values)) for one in rows]
+    list(write(iter([Portion(rows=made)]), path))
     return path
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
 def test_harvested_rows_are_read_from_a_file(tmp_path, name):
-    rows = [found(measure()), found(count(), pointer="/resultsSection/2")]
+    rows = [found(measure(note="=1+1")), found(count(definition="'tis"), pointer="/resultsSection/2")]
     read = list(from_file(as_harvested(tmp_path / name, rows)))
     assert [(one.registration, one.table, one.pointer, one.values) for one in read] == [
         (one.registration, one.table, one.pointer, one.values) for one in rows
