@@ -73,9 +73,7 @@ class Protocol:
         found = section.get(source) or {} if isinstance(section, dict) else section
         queries = found.values() if isinstance(found, dict) else [found]
         if not all(isinstance(one, dict) and all(isinstance(text, str) for text in one.values()) for one in queries):
-            raise ProtocolError(
-                f"pull.{source}: expected names of queries with parameters as text, found {found!r:.200}"
-            )
+            raise ProtocolError(f"pull.{source}: expected queries by name, parameters as text; found {found!r:.200}")
         return {str(name): dict(parameters) for name, parameters in found.items()}
 
 

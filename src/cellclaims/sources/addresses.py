@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 #: Parameters that say who asks: never stored and never shown.
 WHO = frozenset({"api_key", "api-key", "apikey", "email", "mailto", "tool"})
-_WHO_IN_TEXT = re.compile(rf"(?i)\b({'|'.join(sorted(WHO))})(=|\"?\s*:\s*\"?)[^&\s\"']+")
+_WHO_IN_TEXT = re.compile(rf"(?i)\b({'|'.join(sorted(WHO))})([\"']?\s*[:=]\s*[\"']?)[^&\s\"']+")
 
 
 def origin(address: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,10 @@ from cellclaims.sources.settings import Settings
 if TYPE_CHECKING:
     import httpx
     import pyrate_limiter
+
+# Both write to the terminal: of retries (a pull counts them) and of a damaged cache (it does without).
+for _name in ("stamina", "hishel"):
+    logging.getLogger(_name).addHandler(logging.NullHandler())
 
 #: How often one answer may send elsewhere on the same host.
 REDIRECTS = 3
@@ -147,8 +151,6 @@ class Client:
             raise PassingFault(f"no connection ({fault})") from None
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             raise PassingFault(f"a broken answer ({fault})") from None
-        except sqlite3.Error as fault:
-            raise NetworkError(f"{self.settings.cache}: expected a cache of answers, found {fault}") from None
 
     def _taken(self, response: httpx.Response, address: str, asked: Mapping[str, str]) -> Fetched | str:
         _check_peer(response, address)
@@ -179,7 +181,8 @@ class Client:
         status = response.status_code
         if status == 200:
             return
-        said = shown(body.decode("utf-8", "replace").strip(), 160) or "no word"
+        text = body.decode("utf-8", "replace").strip()
+        said = shown(text.replace(self.settings.api_key or "\0", "..."), 160) or "no word"
         if status not in PASSING_STATUSES:
             raise RefusedAnswer(f"{shown(address)}: expected an answer, found status {status}: {said}", status=status)
         wait = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
@@ -248,7 +251,7 @@ def _target(response: httpx.Response, address: str) -> str:
     with contextlib.suppress(ValueError):
         if origin(target) == origin(address):
             return target
-        if is_private(urlsplit(target).hostname or "") and not is_loopback(address):
+        if is_private(urlsplit(target).hostname or ""):
             raise RefusedAnswer(
                 f"{shown(address)}: expected an answer, found a redirect to the private {shown(target)}"
             )

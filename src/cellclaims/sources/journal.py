@@ -64,10 +64,20 @@ class Journal:
         self._file.truncate(sum(len(line) + 1 for line in lines[: len(kept)]))
         self.started = begun
         for line in kept[1:]:
-            answer = answer_from(line["answer"])
-            if self.store.place(answer.sha256).is_file():
-                self._known[line["asked"]] = (answer, tuple(line["warnings"]))
+            self._take(line)
         self.resumed = len(self._known)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        """What one line of an earlier pull says."""
+        if "forget" in line:
+            self._drop(line["forget"])
+            return
+        answer = answer_from(line["answer"])
+        if self.store.place(answer.sha256).is_file():
+            self._known[line["asked"]] = (answer, tuple(line["warnings"]))
+
+    def _drop(self, source: str) -> None:
+        self._known = {asked: found for asked, found in self._known.items() if found[0].source != source}
 
     def find(self, source: str, address: str, parameters: Mapping[str, str]) -> tuple[Answer, tuple[str, ...]] | None:
         """The answer that was written down for a request, with the warnings that came with it."""
@@ -84,6 +94,11 @@ class Journal:
         asked = _asked(answer.source, address, parameters)
         self._write({"asked": asked, "answer": asdict(answer), "warnings": list(warnings)})
         self._known[asked] = (answer, warnings)
+
+    def forget(self, source: str) -> None:
+        """Ask a source for everything again next time: its answers do not fit together (pages in a circle)."""
+        self._write({"forget": source})
+        self._drop(source)
 
     def finish(self) -> None:
         """Forget the pull: its snapshot is complete."""
@@ -121,15 +136,20 @@ def _whole(lines: list[bytes]) -> list[dict[str, Any]]:
     for line in lines:
         try:
             content = json.loads(line)
-            if kept:
-                answer_from(content["answer"])
-                _ = content["asked"] + "", [warning + "" for warning in content["warnings"]]
-            elif content["format"] != FORMAT:
+            if not (_is_line(content) if kept else content["format"] == FORMAT):
                 break
         except (ValueError, KeyError, TypeError, RecursionError):
             break
         kept.append(content)
     return kept
+
+
+def _is_line(content: dict[str, Any]) -> bool:
+    """Whether a line is one of a journal; raises KeyError, TypeError or ValueError where it is another."""
+    if "forget" in content:
+        return isinstance(content["forget"], str)
+    answer_from(content["answer"])
+    return isinstance(content["asked"], str) and all(isinstance(one, str) for one in content["warnings"])
 
 
 def _is_recent(started: object, now: datetime) -> bool:

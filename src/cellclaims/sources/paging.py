@@ -50,7 +50,7 @@ class Guard:
             raise RefusedAnswer(f"{self.where}: expected at most {MOST_PAGES:,} pages, found more")
         if page.token and page.token in self.tokens:
             raise RefusedAnswer(
-                f"{self.where}: expected a new token on page {self.pages}, found {shown(page.token, 60)} again: "
+                f"{self.where}: expected a new token on page {self.pages}, found {shown(repr(page.token), 60)} again: "
                 "the pages run in a circle"
             )
         self.tokens.add(page.token)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cellclaims.errors import SourceError
+from cellclaims.errors import RefusedAnswer, SourceError
 from cellclaims.sources import SOURCES, crossref, ctgov, europepmc, pubmed
 from cellclaims.sources.asking import Asking, Wanted
 from cellclaims.sources.client import Client
@@ -111,10 +111,15 @@ def asked_sources(only: Iterable[str]) -> tuple[str, ...]:
 
 
 def _fault(asking: Asking, wanted: Wanted) -> str:
-    """Ask one source; why it failed, "" if it did not. The other sources are asked in any case."""
+    """Ask one source; why it failed, "" if it did not. The other sources are asked in any case.
+
+    After a refusal its answers are asked for again next time: a page token may have grown old, pages run in a circle.
+    """
     try:
         PULLS[asking.source](asking, wanted)
     except SourceError as fault:
+        if isinstance(fault, RefusedAnswer):
+            asking.journal.forget(asking.source)
         return str(fault)
     return ""
 

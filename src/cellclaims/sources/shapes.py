@@ -90,12 +90,16 @@ def parsed_xml(body: bytes, where: str, *roots: str) -> Element:
     try:
         root = fromstring(body, forbid_entities=True, forbid_external=True)
     except DefusedXmlException as fault:
-        raise RefusedAnswer(f"{expected} {type(fault).__name__}: {shown(fault)}") from None
+        raise RefusedAnswer(f"{expected} what is not allowed in it: {shown(fault)}") from None
     except (ParseError, ValueError, LookupError) as fault:
         raise RefusedAnswer(f"{expected} {shown(fault)}: {shown(body[:80].decode('utf-8', 'replace'))}") from None
     if root.tag not in roots:
         raise RefusedAnswer(f"{expected} {shown(root.tag)}")
     return root
+
+
+#: The types of JSON in words.
+WORDS = {dict: "an object", list: "a list", str: "a text", int: "a whole number", bool: "true or false"}
 
 
 def of_type(content: Any, wanted: type, where: str, what: str) -> Any:
@@ -105,11 +109,11 @@ def of_type(content: Any, wanted: type, where: str, what: str) -> Any:
     --------
     >>> of_type({"studies": "none"}["studies"], list, "https://host", "studies")
     Traceback (most recent call last):
-    cellclaims.errors.RefusedAnswer: https://host: expected studies to be list, found str: 'none'
+    cellclaims.errors.RefusedAnswer: https://host: expected studies to be a list, found 'none'
     """
     if type(content) is not wanted:
-        found = f"{type(content).__name__}: {shown(repr(content), 80)}" if content is not None else "nothing"
-        raise RefusedAnswer(f"{shown(where)}: expected {what} to be {wanted.__name__}, found {found}")
+        found = shown(repr(content), 80) if content is not None else "nothing"
+        raise RefusedAnswer(f"{shown(where)}: expected {what} to be {WORDS[wanted]}, found {found}")
     return content
 
 

@@ -21,7 +21,7 @@ _LOOKS = {
     # NUL and other controls but tab and line ends; halves of characters, which no file can hold
     "control characters": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"),
     "text direction": re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"),
-    # an element that a page would obey, or a cell that a spreadsheet would compute; a number with a sign before it is neither
+    # an element that a page would obey, or a cell that a spreadsheet would compute; = 0.05 is neither
     "markup": re.compile(
         r"<\s*/?\s*(?:script|iframe|img|svg|object|style|link)\b|\A\s*[=@]\s*[A-Za-z]|\A\s*[+\-]\s*[A-Za-z]+\s*[(|]",
         re.I,
@@ -47,9 +47,7 @@ def json_texts(content: Any, where: str) -> Iterator[tuple[str, str]]:
     while waiting:
         pointer, value, level = waiting.pop()
         if level > DEEPEST:
-            raise RefusedAnswer(
-                f"{shown(where)}: expected at most {DEEPEST} levels, found more at {shown(pointer, 60)}"
-            )
+            raise RefusedAnswer(f"{shown(where)}: expected at most {DEEPEST} levels of nesting, found more")
         if isinstance(value, str):
             yield pointer, value
         elif isinstance(value, dict):
@@ -65,9 +63,7 @@ def xml_texts(root: Element, where: str) -> Iterator[tuple[str, str]]:
     while waiting:
         element, level = waiting.pop()
         if level > DEEPEST:
-            raise RefusedAnswer(
-                f"{shown(where)}: expected at most {DEEPEST} levels, found more at {shown(element.tag, 60)}"
-            )
+            raise RefusedAnswer(f"{shown(where)}: expected at most {DEEPEST} levels of nesting, found more")
         texts = [element.text, element.tail, *element.attrib.values()]
         yield from ((str(element.tag), text) for text in texts if text and not text.isspace())
         waiting += [(child, level + 1) for child in reversed(element)]
