@@ -137,7 +137,7 @@ def test_the_notebook_tells_of_two_snapshots(tmp_path):
     assert "trials with newly posted results: 1; trials with another status: 1." in said
     assert "Newly posted results" in said and "https://clinicaltrials.gov/study/NCT00690066" in said
     assert f"Registries: snapshot {LATE} of 2026-11-20." in said
-    assert (tmp_path / "into" / "07_whats_new_changes.csv").read_text().startswith("kind,number,what,before,after")
+    assert (tmp_path / "into" / "07_whats_new_changes.csv").read_text().startswith('"kind","number","what"')
 
 
 # --- what the review knows ------------------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ def test_a_pointer_leads_to_the_study(pulled):
 
 
 def test_a_trial_of_the_registry_is_fuller_than_its_line_in_an_export(pulled):
-    export = b"<T><Trial><TrialID>NCT01234567</TrialID><Public_title>Long</Public_title></Trial></T>"
+    long = "".join(f"<Part{number}>text</Part{number}>" for number in range(20))
+    export = f"<T><Trial><TrialID>NCT01234567</TrialID>{long}</Trial></T>".encode()
     found = list(trials(*pulled(("ictrp", export), ("ctgov", study()))))
     assert [one.source for one in found] == ["ctgov"]
 

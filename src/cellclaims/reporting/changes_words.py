@@ -6,14 +6,18 @@ escaped by the tables.
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from cellclaims.harvest.sheet import guard
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Link, Table
 from cellclaims.sources.changes import Change, Changes
 from cellclaims.sources.changes_known import FirstSight, Known, news_of
-from cellclaims.sources.plain_text import as_csv, visible
+from cellclaims.sources.plain_text import visible
 
 if TYPE_CHECKING:
     from cellclaims.sources.changes_state import PaperState, TrialState
@@ -47,6 +51,8 @@ COUNTED = {
 }
 #: Columns of changes as CSV and JSON.
 COLUMNS = ("kind", "number", "what", "before", "after", "title", "address")
+#: Half a character.
+HALF = re.compile(r"[\ud800-\udfff]")
 #: Of what cannot be read, so many sentences are shown; the others are counted.
 MOST_REFUSED = 20
 
@@ -184,5 +190,14 @@ def sight_lines(sight: FirstSight) -> list[dict[str, str]]:
 
 
 def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
-    """Lines as CSV that no spreadsheet takes for formulas (``plain_text.unguarded`` gives the text back)."""
-    return as_csv([COLUMNS, *([line[name] for name in COLUMNS] for line in lines)])
+    """Lines as CSV that no spreadsheet takes for formulas (``harvest.sheet.unguard`` gives a text back).
+
+    Half a character (an unpaired surrogate), which no file can hold, is written as its code point.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else a bare carriage return ends a row
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        [HALF.sub(lambda found: visible(found[0]), guard(line[name])) for name in COLUMNS] for line in lines
+    )
+    return buffer.getvalue()
