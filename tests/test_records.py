@@ -53,6 +53,13 @@ def test_a_trial_of_a_page_and_of_its_own_answer_counts_once_the_fullest_first(p
     ]
 
 
+def test_a_record_with_results_is_fuller_than_one_with_more_of_everything_else(pulled):
+    wide = study(**{f"section{number}": {"a": 1} for number in range(9)})
+    for order in ([wide, study(resultsSection={})], [study(resultsSection={}), wide]):
+        (one,) = trials(*pulled(*(("ctgov", content) for content in order)))
+        assert "resultsSection" in one.record
+
+
 def test_a_pointer_leads_to_the_study(pulled):
     page = {"studies": [study(f"NCT0000000{number}") for number in range(3)]}
     store, snapshot = pulled(("ctgov", page))
