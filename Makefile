@@ -10,7 +10,8 @@ BIN    := $(VENV)/bin
 
 # What a report is made from, and what a review makes: `make review` starts nothing while the second is younger.
 NOTEBOOKS := $(wildcard notebooks/[0-9][0-9]_*.ipynb)
-DATA      := $(wildcard data/*.json data/*.yml data/*/*.csv)
+SNAPSHOTS := $(wildcard data/registry/snapshots/*.json)
+DATA      := $(wildcard data/*.json data/*.yml data/*/*.csv) $(SNAPSHOTS)
 PACKAGE   := $(shell find src/cellclaims -type f ! -path '*/__pycache__/*')
 PAGES     := $(NOTEBOOKS:notebooks/%.ipynb=reports/%.html)
 MISSING   := $(filter-out $(wildcard reports/*),$(PAGES) reports/index.html reports/results.json)
@@ -62,6 +63,8 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 notebooks: review  ## take over executed notebooks and the answer of the README (what is committed)
+	@test -z "$(SNAPSHOTS)" || ! git check-ignore -q data/registry/snapshots/x || \
+	  { echo "make notebooks: data/registry holds snapshots that are not committed, and the reports show the last: move it away first" >&2; exit 1; }
 	cp -p $(NOTEBOOKS:notebooks/%=reports/%) notebooks/
 	$(BIN)/cellclaims run notebooks/claim.ipynb --into reports/claim
 	cp -p reports/claim/claim.ipynb notebooks/

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -133,12 +134,15 @@ def small_review(tmp_path: Path) -> Callable[..., Path]:
 def fresh(tmp_path_factory):
     """A folder with every notebook as ``python -m papermill`` executes it, and the figures that they drew."""
     folder = tmp_path_factory.mktemp("fresh")
+    # the committed notebooks are those of a clone without snapshots, whatever this clone has pulled
+    shutil.copytree(REPOSITORY / "data", folder / "data", ignore=shutil.ignore_patterns("registry"))
     # the user's start-up files are not part of the review
     surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
 
     def execute(path):
         command = [sys.executable, "-m", "papermill", path, folder / path.name, "--cwd", path.parent]
-        command += ["--no-progress-bar", "-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
+        command += ["--no-progress-bar", "-p", "DATA", folder / "data"]
+        command += ["-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
         return subprocess.run(command, env=surroundings, capture_output=True, text=True)
 
     with ThreadPoolExecutor(2) as pool:

@@ -120,6 +120,10 @@ CAUGHT: dict[str, tuple[Edit, tuple[str, int, str]]] = {
     "step_can_be_set": (put("handling", 3, value="twenty"), ("handling", 3, "value")),
     "step_fits_anomaly": (put("handling", 3, study_id="beta2021"), ("handling", 3, "study_id")),
     "step_finds_rows": (put("handling", 3, months=11), ("handling", 3, "table")),
+    "acceptance_fits_table": (put("accepted", 3, source_id="alpha_abs"), ("accepted", 3, "source_id")),
+    "accepted_figure_stands": (put("continuous", 8, locator="abstract"), ("accepted", 2, "pointer")),
+    "accepted_identifier_stands": (put("studies", 2, pmid="11111112"), ("accepted", 3, "value")),
+    "accepted_once": (again("accepted", 2), ("accepted", 4, "pointer")),
 }
 
 #: rule -> what it must let pass although it is close to what it catches.
@@ -169,6 +173,10 @@ PASSED: dict[str, Edit] = {
     "step_can_be_set": put("handling", 3, value=""),  # sets to missing
     "step_fits_anomaly": put("handling", 3, study_id="beta2021", reason="holds patients of alpha2020"),
     "step_finds_rows": put("handling", 3, months=None),
+    "acceptance_fits_table": put("accepted", 3, snapshot=""),  # no pull holds what a search for one report answered
+    "accepted_figure_stands": put("continuous", 8, note="looked at again"),
+    "accepted_identifier_stands": put("studies", 2, doi=""),  # another identifier of the same report
+    "accepted_once": both(again("accepted", 2), put("accepted", 4, pointer="/resultsSection/1")),
 }
 
 

@@ -26,7 +26,7 @@ EACH = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 #: Points of a drawing (1/72 inch): less than anybody sees, more than rounding moves a line.
 TOLERANCE = 0.01
 NUMBER = re.compile(r"-?\d+\.\d+")
-PLACES = ("FIGURES", "REPORTS")
+PLACES = ("DATA", "FIGURES", "REPORTS")
 
 
 def stripped(path, folder):
@@ -127,7 +127,8 @@ def warm():
 
 @EACH
 def test_a_forked_kernel_leaves_the_bytes_of_a_fresh_one(path, fresh, warm, tmp_path):
-    forked = run_notebook(path, tmp_path, {"FIGURES": str(tmp_path / "figures")}, limits=Limits())
+    places = {"DATA": str(fresh / "data"), "FIGURES": str(tmp_path / "figures")}
+    forked = run_notebook(path, tmp_path, places, limits=Limits())
     assert without_places(read(forked), read(path)) == as_text(stripped(path, fresh))
     for figure in (tmp_path / "figures").iterdir():
         assert figure.read_bytes() == (fresh / "figures" / figure.name).read_bytes(), figure.name
@@ -138,10 +139,11 @@ def without_places(book, source):
     return as_text(without_run_traces(book, source, PLACES))
 
 
-def test_the_runner_leaves_the_committed_notebook(tmp_path):
+def test_the_runner_leaves_the_committed_notebook(tmp_path, fresh):
     """The shortest notebook, through the project's own runner: the bytes of the file, but for drawings."""
     path = min(NOTEBOOKS, key=lambda path: len(read(path).cells))
-    made, committed = read(run_notebook(path, tmp_path)), read(path)
+    made, committed = read(run_notebook(path, tmp_path, {"DATA": str(fresh / "data")})), read(path)
+    made = without_run_traces(made, committed, PLACES)
     assert list(texts(made)) == list(texts(committed))
     for book in (made, committed):
         for cell in book.cells:

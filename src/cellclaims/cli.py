@@ -63,7 +63,8 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bo
         from cellclaims.notebooks import render
 
         page = executed.with_suffix(".html")
-        render.write_page(executed, page, render.provenance(data_of(notebook, values)))
+        snapshot = str(values.get("SNAPSHOT", ""))
+        render.write_page(executed, page, render.provenance(data_of(notebook, values), snapshot))
         click.echo(page)
 
 
@@ -191,6 +192,67 @@ def claims(data: Path, kind: str) -> None:
 
 
 @main.command()
+@click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
+@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.parquet, .csv).")
+@click.option("--snapshot", default="", metavar="NAME", help="Snapshot of the store; the last by default.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option(
+    "--into", type=NOTEBOOK, required=True, metavar="PROPOSALS", help="The CSV file to write; never over one."
+)
+def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path) -> None:
+    """Set harvested rows beside what the tables hold, for a person to decide on (docs/proposals.md)."""
+    from cellclaims.harvest import proposal_commands
+
+    click.echo(proposal_commands.propose(into, data, registry, harvest, snapshot))
+
+
+@main.command()
+@click.argument("proposals", type=NOTEBOOK)
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
+def accept(proposals: Path, data: Path, dry_run: bool) -> None:
+    """Take over the accepted rows of PROPOSALS into the tables, all or none, with where they came from."""
+    from cellclaims.harvest import proposal_commands
+
+    click.echo(proposal_commands.accept(proposals, data, dry_run=dry_run))
+
+
+@main.command()
+@click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--offline", is_flag=True, help="Ask nobody: use the answers that were kept.")
+@click.option(
+    "--into", type=NOTEBOOK, required=True, metavar="CANDIDATES", help="The CSV file to write; never over one."
+)
+def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
+    """Find candidates for reports without DOI, PubMed or registry number, for a person to accept."""
+    from cellclaims.harvest import proposal_commands
+
+    click.echo(proposal_commands.find(into, data, registry, offline=offline))
+
+
+@main.command()
+@click.argument("records", nargs=-1, required=True, metavar="FOLDER|FILE|-...")
+@click.option("--into", type=NOTEBOOK, help="File of the rows, .parquet or .csv; refusals go beside it.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
+@click.option("--scheduler", metavar="ADDRESS", help="Do the work at a Dask scheduler's workers.")
+def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler: str | None) -> None:
+    """Read posted results out of registry RECORDS: rows for the published tables, and what was refused."""
+    from functools import partial
+
+    from cellclaims.harvest import command
+
+    spread = None
+    if scheduler is not None:
+        from cellclaims.meta.cluster import on_cluster
+
+        spread = partial(on_cluster, address=scheduler)
+    tell = partial(click.echo, err=True)
+    unreadable = command.harvest(list(records), into, workers=workers, spread=spread, say=click.echo, tell=tell)
+    raise SystemExit(FAULTS if unreadable else 0)
+
+
+@main.command()
 @click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default="README.md")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def answer(page: Path, data: Path) -> None:
@@ -201,6 +263,30 @@ def answer(page: Path, data: Path) -> None:
 
     put_answer(page, answer_of(tables.load(data), protocol.load(data)))
     click.echo(f"{page}: answer up to date")
+
+
+@main.command()
+@click.option("--since", metavar="SNAPSHOT", default="", help="The earlier snapshot; by default the one before.")
+@click.option("--until", metavar="SNAPSHOT", default="", help="The later snapshot; by default the last.")
+@click.option(
+    "--format", "kind", type=click.Choice(["table", "html", "csv", "json"]), default="table", show_default=True
+)
+@click.option("--registry", type=FOLDER, help="Folder of the snapshots; DATA/registry by default.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+def changes(since: str, until: str, kind: str, registry: Path | None, data: Path) -> None:
+    """Tell what changed between two snapshots; of a single one, what it says beside what the review knows."""
+    from cellclaims import tables
+    from cellclaims.reporting.registry_news import registry_news
+
+    news = registry_news(tables.load(data), since, until, registry)
+    if kind == "html":
+        from cellclaims.notebooks import changes_page, render
+
+        click.echo(changes_page.news_page(news, render.provenance(data)), nl=False)
+    else:
+        # left to itself, click would cut codes of a terminal out of a file, and send them to a terminal
+        text = {"table": news.text, "csv": news.csv, "json": news.json}[kind]()
+        click.echo(text.rstrip("\n"), color=not sys.stdout.isatty())
 
 
 def as_markdown(rows: Sequence[Sequence[object]]) -> str:

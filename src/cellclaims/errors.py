@@ -38,12 +38,20 @@ class RefusedAnswer(SourceError):
         self.status = status
 
 
+class ProposalError(ReviewError):
+    """A file of proposals, or a decision in it, that cannot be taken over: names file, row, column."""
+
+
 class PoolingError(ReviewError):
     """Effects and variances that cannot be pooled: wrong shape, missing, zero or negative variance, too few."""
 
 
 class ClusterError(ReviewError):
     """A Dask cluster that cannot be used: not installed, no answer, no workers, other versions."""
+
+
+class HarvestError(ReviewError):
+    """Registry records that cannot be harvested, or a place that rows cannot be written to."""
 
 
 class ParameterError(ReviewError):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 #: What counts as data in a data folder; notes for people (``README.md``) do not change a result.
 DATA_SUFFIXES = frozenset({".csv", ".json", ".yml"})
+#: The folder of what the registries answered: no evidence before a person has accepted it.
+REGISTRY = "registry"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -78,7 +80,7 @@ def fingerprint(folder: Path) -> str:
     """One SHA-256 over the names and contents of the data files of a folder and its subfolders.
 
     Names are relative with ``/``, taken in sorted order, so that two copies of one folder agree wherever they
-    lie. Data files end in ``.csv``, ``.json`` or ``.yml``; hidden files are not data.
+    lie. Data files end in ``.csv``, ``.json`` or ``.yml``; hidden files are not data, nor are those of ``registry/``.
 
     Raises
     ------
@@ -103,7 +105,29 @@ def fingerprint(folder: Path) -> str:
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"expected a folder of data files, found nothing at {folder}")
-    return fingerprint_of(folder, (path for path in folder.rglob("*") if path.suffix in DATA_SUFFIXES))
+    inside = (path for path in folder.rglob("*") if path.relative_to(folder).parts[0] != REGISTRY)
+    return fingerprint_of(folder, (path for path in inside if path.suffix in DATA_SUFFIXES))
+
+
+def fingerprint_with_snapshots(folder: Path) -> str:
+    """One SHA-256 over the data files of a folder and the lists of the snapshots beside them.
+
+    The lists name every answer by its own SHA-256. A report shows the evidence and the last snapshot, so it is out of
+    date when either changed. Errors are those of :func:`fingerprint`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_atomically(folder / "arms.csv", "arm_id,n\\n")
+    >>> before = fingerprint(folder), fingerprint_with_snapshots(folder)
+    >>> write_atomically(folder / REGISTRY / "snapshots" / "20261120T101500Z.json", "{}")
+    >>> fingerprint(folder) == before[0], fingerprint_with_snapshots(folder) == before[1]
+    (True, False)
+    """
+    snapshots = Path(folder) / REGISTRY / "snapshots"
+    both = fingerprint(folder) + fingerprint_of(snapshots, snapshots.glob("*.json"))
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def fingerprint_of(folder: Path, paths: Iterable[Path]) -> str:

@@ -15,7 +15,18 @@ Number = TypeVar("Number")  # a float or anything that multiplies and adds like 
 
 #: Tidy unit -> the other spellings that sources print for it.
 SPELLINGS: dict[str, tuple[str, ...]] = {
-    "%": ("% (printed g/dL)",),
+    "%": (
+        "% (printed g/dL)",
+        "percent",  # from here on as registries post HbA1c
+        "percentage",
+        "Percentage (%)",
+        "percentage of HbA1c",
+        "percentage of glycosylated hemoglobin",
+        "percentage of total hemoglobin",
+        "Percent Hemoglobin",
+        "Percent of hemoglobin",
+        "Percent of Hemoglobin",
+    ),
     "mmol/mol": (),
     "percentage points": (),
     "proportion": (),

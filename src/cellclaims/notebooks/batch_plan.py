@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from cellclaims.errors import ReviewError
-from cellclaims.files import fingerprint, write_atomically
+from cellclaims.files import fingerprint_with_snapshots, write_atomically
 from cellclaims.notebooks.parameter_sets import ParameterSets, Wanted
 from cellclaims.notebooks.parameters import changed
 from cellclaims.notebooks.review import RECORDS, cells_of, is_current, parameters_of, surroundings
@@ -82,7 +82,7 @@ def _job(wanted: Wanted, into: Path, around: list[str], data: dict[Path, str]) -
     if evidence not in data:
         if not evidence.is_dir():
             raise ReviewError(f"line {wanted.line}: {wanted.name}: expected a folder of evidence, found no {evidence}")
-        data[evidence] = fingerprint(evidence)
+        data[evidence] = fingerprint_with_snapshots(evidence)
     made_from = json.dumps([around, data[evidence], cells, wanted.notebook.stem, changed(own, wanted.values)])
     key = hashlib.sha256(made_from.encode()).hexdigest()
     return Job(wanted.name, wanted.notebook, wanted.values, evidence, into, key)

@@ -30,7 +30,8 @@ def make(job: Job, limits: Limits) -> None:
     try:
         executed = run_notebook(job.notebook, job.work, job.values, limits=limits)
         page = executed.with_suffix(".html")
-        render.write_page(executed, page, render.provenance(job.data), index="../index.html")
+        origin = render.provenance(job.data, str(job.values.get("SNAPSHOT", "")))
+        render.write_page(executed, page, origin, index="../index.html")
         _write_numbers(executed)
     except ReviewError as error:
         write_failure(job, as_failure(job, str(error)))

@@ -23,6 +23,7 @@ from cellclaims.files import fingerprint, write_atomically
 from cellclaims.notebooks import drawings, markup
 from cellclaims.notebooks.parameters import PLACES, declared
 from cellclaims.notebooks.run import INJECTED, read
+from cellclaims.sources.last_snapshot import NONE, dated, snapshot_of
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,11 +39,12 @@ QUESTION = re.compile(r"\*\*Question[.:]?\*\*[.:]?\s*(.+?)\s*(?:\n\s*\n|\Z)", re
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a page was made from: the day of the evidence, the package's version, the data's fingerprint."""
+    """What a page was made from: the day of the evidence, version, the data's fingerprint, the registries' snapshot."""
 
     evidence_date: str
     version: str
     fingerprint: str
+    snapshot: str = NONE
 
 
 @dataclass(frozen=True)
@@ -78,15 +80,18 @@ def exporter() -> PageExporter:
     return PageExporter(template_paths=[str(TEMPLATES)], template_file=str(TEMPLATES / "page.html.j2"))
 
 
-def provenance(data: Path) -> Provenance:
-    """What pages made from the folder ``data`` say about their origin.
+def provenance(data: Path, snapshot: str = "") -> Provenance:
+    """What pages made from the folder ``data`` say about their origin; ``snapshot`` is a name, by default the last.
 
     Raises
     ------
     ProtocolError
         If the folder has no protocol.
+    SourceError
+        If no snapshot of the registries has the name.
     """
-    return Provenance(protocol.load(data).evidence_date, cellclaims.__version__, fingerprint(data))
+    beside = dated(snapshot_of(data, snapshot))
+    return Provenance(protocol.load(data).evidence_date, cellclaims.__version__, fingerprint(data), beside)
 
 
 def write_page(executed: Path, target: Path, origin: Provenance, *, index: str = "") -> None:

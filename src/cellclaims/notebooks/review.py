@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellclaims.errors import NotebookError, ReviewError
-from cellclaims.files import fingerprint, fingerprint_of, sha256, write_atomically
+from cellclaims.files import fingerprint_of, fingerprint_with_snapshots, sha256, write_atomically
 from cellclaims.notebooks.parameters import TAG, Parameter, declared_in
 from cellclaims.notebooks.run import ONE_THREAD, places
 
@@ -109,7 +109,7 @@ def found(notebooks: Path, into: Path) -> Iterator[Report]:
         where = places(parameters_of(cells), {}, source, into)
         data = where.get("DATA", notebooks.resolve().parent / "data")
         if data not in fingerprints:
-            fingerprints[data] = fingerprint(data)
+            fingerprints[data] = fingerprint_with_snapshots(data)
         made_from = json.dumps([around, fingerprints[data], cells])
         key = hashlib.sha256(made_from.encode()).hexdigest()
         yield Report(source, into, key, data, where.get("FIGURES", into / "figures"))

@@ -71,9 +71,19 @@ from cellclaims.reporting.pool_words import (
     matters_marks,
     question_title,
 )
+from cellclaims.reporting.registry_news import news_beside
+from cellclaims.reporting.registry_words import (
+    asked_table,
+    registered_alt,
+    registered_by_year,
+    registered_table,
+    registered_words,
+    registrations_table,
+)
 from cellclaims.reporting.results import Results
 from cellclaims.reporting.sentences import heterogeneity, say
 from cellclaims.reporting.sentences import pooled as pooled_sentence
+from cellclaims.reporting.snapshot_words import snapshot_words
 from cellclaims.reporting.specification_words import influence_table, specification_alt, specification_sentence
 from cellclaims.reporting.tables import left_out, table
 from cellclaims.reporting.tables import pooled as pooled_table
@@ -84,6 +94,7 @@ __all__ = [
     "Finding",
     "Results",
     "anomalies",
+    "asked_table",
     "cards",
     "certainty_alt",
     "certainty_table",
@@ -127,6 +138,7 @@ __all__ = [
     "missing_table",
     "missing_words",
     "named_reports",
+    "news_beside",
     "paragraph",
     "pooled_elsewhere",
     "pooled_sentence",
@@ -136,9 +148,15 @@ __all__ = [
     "question_title",
     "reasons_left_out",
     "registered",
+    "registered_alt",
+    "registered_by_year",
+    "registered_table",
+    "registered_words",
+    "registrations_table",
     "reports_of_pool",
     "same_rates",
     "say",
+    "snapshot_words",
     "specification_alt",
     "specification_sentence",
     "studies",

@@ -36,6 +36,7 @@ class Evidence:
     anomalies: pd.DataFrame
     handling: pd.DataFrame
     pooled_elsewhere: pd.DataFrame
+    accepted: pd.DataFrame
     judgements: pd.DataFrame
     registrations: pd.DataFrame
     beyond_evidence: pd.DataFrame

@@ -1,8 +1,8 @@
 """Rules that a schema cannot say, applied: each finding gets its file, its rule's name and, if recorded, its anomaly.
 
 A rule is a function from :class:`~cellclaims.tables.read.Evidence` to findings; its name is the rule's name and its
-docstring what it says. To add one, write it into ``rules_counts``, ``rules_measures``, ``rules_reports`` or
-``rules_handling`` and name it in the tuple there.
+docstring what it says. To add one, write it into ``rules_counts``, ``rules_measures``, ``rules_reports``,
+``rules_handling`` or ``rules_accepted`` and name it in the tuple there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from cellclaims.tables import rules_counts, rules_handling, rules_measures, rules_reports
+from cellclaims.tables import rules_accepted, rules_counts, rules_handling, rules_measures, rules_reports
 from cellclaims.tables.faults import Fault, Finding
 from cellclaims.tables.schema import Schema
 
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 Rule = Callable[["Evidence"], Iterator[Finding]]
 
 #: Applied whenever tables are read.
-RULES: tuple[Rule, ...] = (*rules_counts.RULES, *rules_measures.RULES, *rules_reports.RULES, *rules_handling.RULES)
+RULES: tuple[Rule, ...] = (
+    *rules_counts.RULES,
+    *rules_measures.RULES,
+    *rules_reports.RULES,
+    *rules_handling.RULES,
+    *rules_accepted.RULES,
+)
 #: Applied by ``cellclaims check`` only: they find what is of no effect, not what is wrong with a figure.
 CHECKED_ONLY: tuple[Rule, ...] = rules_handling.CHECKED_ONLY
 

@@ -1,0 +1,20 @@
+"""Posted registry results -> tidy rows in the shape of the published tables, and what could not be read, with the reason.
+
+A *measurement* is one value of one group in one category of one class of a posted outcome. It becomes one *row*, or
+one *refusal* that says why not: never both, never neither. A row is no evidence until a person accepts it.
+"""
+
+from cellclaims.lazy import load_lazily
+
+#: Public name -> the module that holds it.
+WHERE = {
+    "BINARY": "rows",
+    "CONTINUOUS": "rows",
+    "Harvest": "rows",
+    "Refusal": "rows",
+    "Row": "rows",
+    "posted": "posted",
+    "stream": "stream",
+}
+
+load_lazily(__name__)

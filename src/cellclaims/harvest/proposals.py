@@ -1,0 +1,196 @@
+"""Harvested rows beside what ``data/published`` holds: a file of proposals that a person decides on, row by row.
+
+A *proposal* is a harvested row with its grade, a suggested report and arm, and the answer that it was read from. It is
+no evidence: ``cellclaims accept`` takes over what a person, by name, has accepted. A file of proposals is written once:
+where one stands already, with decisions or without, it is never written over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cellclaims.errors import DataError, ProposalError
+from cellclaims.files import write_atomically
+from cellclaims.harvest.compare import Grade, grade
+from cellclaims.harvest.held import Cells, Held
+from cellclaims.harvest.matching import arm_of, report_of
+from cellclaims.harvest.sheet import one_line, sheet_bytes
+from cellclaims.tables.cells import cell_faults
+from cellclaims.units import tidy
+
+#: What the person fills in.
+PERSON = ("decision", "reviewer", "reason")
+#: What the comparison says, and whose row it is; study_id and arm_id are the person's to fill or to correct.
+JUDGED = "grade differences held table registration arm_title study_id study_why arm_id arm_why".split()
+#: The columns of continuous.csv and binary.csv that a record can answer, once each.
+VALUES = (
+    "outcome definition_id definition timing months time_origin kind unit unit_printed n events percent "
+    "percent_printed center_type center dispersion_type dispersion_low dispersion_high status note place"
+).split()
+#: The answer of the registry; ``as_read`` holds the harvested values as JSON, so that a changed cell is noticed.
+PROVENANCE = "source page snapshot address time sha256 pointer as_read".split()
+COLUMNS = (*PERSON, *JUDGED, *VALUES, *PROVENANCE)
+GRADES = ("new", "differs", "same")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The answer that a record was read from.
+
+    Attributes
+    ----------
+    source, page : str
+        Source name as in ``cellclaims.sources``, and the registry's page of the record for a reader.
+    snapshot, address, time, sha256 : str
+        Snapshot name (empty outside a store); of the answer: address, ISO 8601 time in UTC, SHA-256 of its bytes.
+    pointer : str
+        JSON pointer of the record within the answer; empty where the answer is the record.
+    """
+
+    source: str
+    page: str
+    snapshot: str
+    address: str
+    time: str
+    sha256: str
+    pointer: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A harvested row (``cellclaims.harvest.Row``) with the answer that it was read from."""
+
+    registration: str
+    table: str
+    pointer: str
+    arm_title: str
+    values: Mapping[str, str]
+    provenance: Provenance
+
+
+def proposals(found: Iterable[Found], held: Held) -> list[Cells]:
+    """One proposal for each harvested row: trials that the review knows first, then by number, in the record's order.
+
+    Returns
+    -------
+    list of dict
+        Every column of :data:`COLUMNS` as text.
+    """
+    by_record: dict[str, list[Found]] = {}
+    for one in found:
+        by_record.setdefault(one.registration, []).append(one)
+    ordered = sorted(by_record, key=lambda number: (not held.reports(number), number))
+    return [row for number in ordered for row in of_record(by_record[number], held)]
+
+
+def of_record(found: list[Found], held: Held) -> Iterator[Cells]:
+    """The proposals of one registration."""
+    report = report_of(held, found[0].registration)
+    titles = {one.arm_title for one in found}
+    for one in found:
+        arm = arm_of(held, report.name, one.arm_title, titles)
+        whose = {"study_id": report.name, "study_why": report.reason, "arm_id": arm.name, "arm_why": arm.reason}
+        yield proposal(one, held, whose)
+
+
+def proposal(found: Found, held: Held, whose: Cells) -> Cells:
+    """One proposal, graded beside the rows of the suggested arm."""
+    values = with_known_unit({name: one_line(text) for name, text in found.values.items()})
+    read = dict.fromkeys(VALUES, "") | values | {"place": values.get("locator", "")}
+    answer = found.provenance
+    return {
+        **dict.fromkeys(PERSON, ""),
+        **judged(found.table, read, held, whose),
+        "table": found.table,
+        "registration": found.registration,
+        "arm_title": one_line(found.arm_title),
+        **whose,
+        **{name: read[name] for name in VALUES},
+        **{name: getattr(answer, name) for name in ("source", "page", "snapshot", "address", "time", "sha256")},
+        "pointer": answer.pointer + found.pointer,
+        "as_read": as_read(read),
+    }
+
+
+def with_known_unit(values: Cells) -> Cells:
+    """The values with a spelling of the unit that the tables take; any other one is quoted in the note.
+
+    Examples
+    --------
+    >>> with_known_unit({"unit": "U/day", "unit_printed": "units", "note": "day 28"})
+    {'unit': 'U/day', 'unit_printed': 'U/day', 'note': "day 28; unit as posted: 'units'"}
+    """
+    unit, printed = values.get("unit", ""), values.get("unit_printed", "")
+    try:
+        if tidy(printed) == unit:
+            return values
+    except DataError:
+        pass  # a spelling that nobody has added to units.py: how it was read is said on the row
+    note = "; ".join(filter(None, (values.get("note", ""), f"unit as posted: {printed!r}")))
+    return values | {"unit_printed": unit, "note": note}
+
+
+def judged(table: str, read: Cells, held: Held, whose: Cells) -> Cells:
+    """Grade, differences and the held rows in words."""
+    if faults := value_faults(held, table, read):
+        return {"grade": "new", "differences": f"cannot be entered as it is: {'; '.join(faults)}", "held": ""}
+    result = grade(table, read, held.of_arm(table, whose["study_id"], whose["arm_id"]))
+    return {
+        "grade": result.name,
+        "differences": "; ".join(map(str, result.differences)),
+        "held": places(table, result),
+    }
+
+
+def places(table: str, result: Grade) -> str:
+    """Where the alike rows stand."""
+    return "; ".join(f"published/{table}.csv row {row['line']} from {row['source_id']}" for row in result.held)
+
+
+def value_faults(held: Held, table: str, values: Cells) -> list[str]:
+    """What the schema says against the values of a row, apart from the columns that a person fills in."""
+    declared = held.schema.tables[table]
+    faults = (
+        fault
+        for column in declared.columns
+        if column.name in VALUES
+        for fault in cell_faults(declared, column, [values[column.name]])
+    )
+    return [f"{fault.column}: expected {fault.expected}, found {fault.found}" for fault in faults]
+
+
+def as_read(values: Cells) -> str:
+    """The harvested values that are not empty, as JSON; where they stand is told by the pointer."""
+    return json.dumps({name: values[name] for name in VALUES if values[name] and name != "place"}, ensure_ascii=False)
+
+
+def write_proposals(path: Path, rows: list[Cells], columns: Iterable[str] = COLUMNS) -> None:
+    """Write a file of proposals; an existing one stays, unless it holds exactly this.
+
+    Raises
+    ------
+    ProposalError
+        If another file stands there: it may hold decisions.
+    """
+    content = sheet_bytes(tuple(columns), rows)
+    if path.exists() and path.read_bytes() != content:
+        raise ProposalError(f"{path}: expected no file, found one that may hold decisions: write to another name")
+    write_atomically(path, content)
+
+
+def summary(rows: list[Cells]) -> str:
+    """How many proposals there are of each grade, in words.
+
+    Examples
+    --------
+    >>> summary([{"grade": "new", "study_id": "", "arm_id": ""}, {"grade": "same", "study_id": "a", "arm_id": "b"}])
+    '2 proposals: 1 new, 0 differs, 1 same; 1 to be given a report or an arm'
+    """
+    count = Counter(row["grade"] for row in rows)
+    open_ones = sum(not (row["study_id"] and row["arm_id"]) for row in rows)
+    grades = ", ".join(f"{count[name]} {name}" for name in GRADES)
+    return f"{len(rows)} proposal{'' if len(rows) == 1 else 's'}: {grades}; {open_ones} to be given a report or an arm"

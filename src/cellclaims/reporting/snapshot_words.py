@@ -1,0 +1,19 @@
+"""Which snapshot of the registries a report stands beside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cellclaims.reporting.sentences import Sentence, say
+from cellclaims.sources.last_snapshot import dated, snapshot_of
+
+
+def snapshot_words(data: str | Path, name: str = "") -> Sentence:
+    """Which snapshot of the registries stands beside the evidence, as a sentence.
+
+    Raises
+    ------
+    SourceError
+        If a name is given that no snapshot has; lists the names.
+    """
+    return say(f"Registries: {dated(snapshot_of(data, name))}.")
