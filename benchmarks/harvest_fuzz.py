@@ -27,14 +27,10 @@ def one_input(data: bytes) -> None:
     given = atheris.FuzzedDataProvider(data)
     seed = SEEDS[given.ConsumeIntInRange(0, len(SEEDS) - 1)]
     steps = [
-        (
-            given.ConsumeIntInRange(0, 10_000),
-            HOW[given.ConsumeIntInRange(0, 5)],
-            given.ConsumeIntInRange(0, len(VALUES) - 1),
-        )
+        tuple(given.ConsumeIntInRange(0, most) for most in (10_000, len(HOW) - 1, len(VALUES) - 1))
         for _ in range(given.ConsumeIntInRange(1, 4))
     ]
-    check(mutated(seed, steps))
+    check(mutated(seed, [(place, HOW[how], what) for place, how, what in steps]))
 
 
 if __name__ == "__main__":
