@@ -29,7 +29,7 @@ WORKERS ?= 2
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull fuzz-atheris
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,9 +71,13 @@ notebooks: review  ## take over executed notebooks and the answer of the README 
 	cp -p reports/claim/figures/* figures/
 	$(BIN)/cellclaims answer README.md
 
-fuzz: $(INSTALLED)  ## the long simulation behind the defaults: docs/calibration.md and its figures (minutes)
+fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers (hours)
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/fuzz_answers.py
+	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/test_harvest_fuzz.py
+
+fuzz-atheris: $(VENV)/installed-fuzz  ## mutate registry records led by coverage (atheris)
+	$(BIN)/python -m benchmarks.harvest_fuzz -runs=100000
 
 bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, where they are installed
 	$(BIN)/python benchmarks/engine.py
@@ -102,7 +106,7 @@ $(VENV)/installed-%: requirements-%.lock $(INSTALLED)
 
 lock:  ## renew requirements*.lock from pyproject.toml (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) pyproject.toml --extra test --group build -o requirements.lock
-	for extra in browser cluster; do \
+	for extra in browser cluster fuzz; do \
 	  $(PYTHON) -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
 	  | $(COMPILE) - -c requirements.lock -o requirements-$$extra.lock || exit 1; done
 

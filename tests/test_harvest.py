@@ -464,6 +464,48 @@ def test_what_is_no_study_is_refused_and_raises_nothing(record):
     assert found.rows == [] and len(found.refused) == 1
 
 
+def test_classes_of_levels_under_the_title_of_a_change_are_refused():
+    classes = [
+        {"title": title, **measured("0.5")} for title in ("Baseline", "Week 52", "Change from Baseline at Week 52")
+    ]
+    dose = outcome("Change in Daily Insulin Dose", classes, unitOfMeasure="U/kg/day", timeFrame="Baseline, Week 52")
+    found = posted(study(dose))
+    assert cells(found, "kind", "months") == [("change", "12")]
+    assert [one.reason for one in found.refused] == ["the title speaks of a change, a class of the baseline itself"] * 2
+
+
+def test_a_further_condition_of_independence_is_flagged():
+    (row,) = posted(study(counted("HbA1c <7% and insulin independence at Week 52", "5"))).rows
+    assert row.values["outcome"] == "insulin_independence"
+    assert row.values["note"].startswith("with a further condition, by its title; ")
+
+
+@pytest.mark.parametrize(
+    ("title", "own", "name"),
+    [
+        ("C-peptide, fasting", "", "c_peptide_fasting"),
+        ("C-peptide during a mixed-meal test", "0 min", "c_peptide_fasting"),
+        ("C-peptide during a mixed-meal test", "90 min", "c_peptide_stimulated"),
+        ("C-peptide during a mixed-meal test", "AUC", "c_peptide_auc"),
+        ("Stimulated C-peptide", "", "c_peptide_stimulated"),
+    ],
+)
+def test_c_peptide_is_what_the_words_nearest_to_the_value_say(title, own, name):
+    made = outcome(title, [{"title": own, **measured("0.5", spread="0.1")}], unitOfMeasure="ng/mL")
+    assert cells(posted(study(made)), "outcome") == [(name,)]
+
+
+@pytest.mark.parametrize(
+    ("title", "reason"),
+    [
+        ("C-peptide at Week 52", "neither fasting nor stimulated nor an area under the curve is said"),
+        ("Fasting and stimulated C-peptide", "fasting and stimulated are named together"),
+    ],
+)
+def test_c_peptide_that_is_not_told_apart_is_refused(title, reason):
+    assert reason in only_reason(outcome(title, unitOfMeasure="ng/mL"))
+
+
 def test_a_level_under_the_title_of_a_change_is_doubted():
     doubted = outcome("Change in HbA1c at Week 52", [measured("7.1")])
     assert (

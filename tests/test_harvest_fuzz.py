@@ -162,6 +162,8 @@ def mutated(seed, steps):
     record = json.loads(seed)
     for place, how, what in steps:
         found = list(nodes(record))
+        if not found:
+            break
         above, key = found[place % len(found)]
         if how == "drop":
             above.pop(key)

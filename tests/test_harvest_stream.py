@@ -1,4 +1,4 @@
-"""Files of any shape and size give the same rows, here, in processes and on a cluster; tables are whole or not there."""
+"""Files of any shape and size give the same rows, here, in processes and on a cluster; tables are whole or absent."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.lists(st.dictionaries(TEXT, JSON, max_size=4), min_size=1, max_size=6),
     st.integers(16, 64),
@@ -174,21 +174,22 @@ def test_a_path_without_records_is_an_error(tmp_path, monkeypatch, paths):
         harvested(*paths)
 
 
-def test_memory_does_not_grow_with_the_number_of_records(tmp_path):
+def test_memory_does_not_grow_with_the_number_of_records(tmp_path, monkeypatch):
+    monkeypatch.setattr(STREAM, "PIECE_BYTES", 50_000)
     peaks = []
-    for times in (10, 60):
+    for times in (2, 10):
         path = tmp_path / f"{times}.jsonl"
-        path.write_bytes(lines(some_studies(50)) * times)
+        path.write_bytes(lines(some_studies(100)) * times)
         tracemalloc.start()
-        assert sum(one.records for one in stream([path])) == 50 * times
+        assert sum(one.records for one in stream([path])) == 100 * times
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.3 * peaks[0]
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 def test_processes_give_the_same_portions(tmp_path, monkeypatch):
     path = tmp_path / "studies.jsonl"
-    path.write_bytes(lines(some_studies(1200)))
+    path.write_bytes(lines(some_studies(600)))
     assert list(stream([path], workers=2)) == list(stream([path]))
 
 

@@ -243,6 +243,11 @@ def test_what_can_be_two_numbers_or_none_is_no_number(text):
         numeral(text, "value")
 
 
+@pytest.mark.parametrize(("text", "read"), [("1,234.5", "1234.5"), ("1,234,567", "1234567"), ("-12,5", "-12.5")])
+def test_a_comma_that_can_only_be_one_thing_is_turned(text, read):
+    assert numeral(text, "value") == read
+
+
 def test_a_count_is_whole_and_not_negative():
     assert whole("19.0", "value") == "19"
     with pytest.raises(Unread, match="whole number of participants"):

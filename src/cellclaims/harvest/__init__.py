@@ -1,4 +1,4 @@
-"""Posted registry results -> tidy rows in the shape of the published tables, and what could not be read, with the reason.
+"""Posted registry results -> rows in the shape of the published tables, and what could not be read, with the reason.
 
 A *measurement* is one value of one group in one category of one class of a posted outcome. It becomes one *row*, or
 one *refusal* that says why not: never both, never neither. A row is no evidence until a person accepts it.

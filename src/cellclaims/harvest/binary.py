@@ -13,7 +13,7 @@ from cellclaims.harvest.shapes import Unread, kind_of, plain, quoted, text
 from cellclaims.harvest.spellings import counted_in
 from cellclaims.harvest.times import times
 from cellclaims.harvest.timing import doubt_of, months_of, origin_of
-from cellclaims.harvest.topics import THRESHOLD, TOPICS, residue, simple
+from cellclaims.harvest.topics import THRESHOLD, TOPICS, named, residue, simple
 
 #: (comparison, number) -> outcome and definition of a threshold of HbA1c that the tables know.
 THRESHOLDS = {("<", 7): "hba1c_lt_7", ("<", 6.5): "hba1c_lt_6_5", ("<=", 6.5): "hba1c_le_6_5"}
@@ -57,7 +57,14 @@ def binary_row(registration: str, one: Measurement, topic: str) -> Row:
     n, n_pointer = one.patients()
     modelled = bool(_MODELLED.search(f"{title} {own} {simple(outcome.unit)}"))
     counted = _count(one, n) if how == "count" else _percent(one, n, modelled)
-    notes = (counted[-1], part_of_arm(title, own), doubt_of(one.own, outcome.frame, months), f"time as posted: {said}")
+    more = "with a further condition, by its title" if len(named(f"{title} {own}")) > 1 else ""
+    notes = (
+        counted[-1],
+        more,
+        part_of_arm(title, own),
+        doubt_of(one.own, outcome.frame, months),
+        f"time as posted: {said}",
+    )
     definition = plain("; ".join(part for part in (outcome.title, one.own) if part))
     origin = origin_of(one.own, outcome.title, outcome.frame)
     head = (name, name, definition, timing, months, origin)

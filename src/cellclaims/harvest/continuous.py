@@ -11,7 +11,7 @@ from cellclaims.harvest.rows import CONTINUOUS, Row
 from cellclaims.harvest.shapes import Unread, plain, quoted
 from cellclaims.harvest.spellings import curve_unit, measured_in
 from cellclaims.harvest.timing import doubt_of, months_of
-from cellclaims.harvest.topics import OTHERS, TOPICS, simple
+from cellclaims.harvest.topics import CHANGE, OTHERS, TOPICS, simple
 
 #: The registry's measure -> what the table calls it.
 CENTERS = {"MEAN": "mean", "LEAST_SQUARES_MEAN": "mean", "MEDIAN": "median"}
@@ -42,7 +42,6 @@ POSSIBLE = {
     ("insulin_dose", "U/kg", "level"): (0, 6),
 }
 
-_CHANGE = re.compile(r"\bchang|\bdifference|\bdelta\b|from baseline|\bfrom bl\b")
 _DIRECTION = re.compile(
     r"reduc|decreas|declin|\bfalls?\b|\bfell\b|lowering|\bdrop|improv|increas|\bloss\b|\bgain|\brise\b"
 )
@@ -53,9 +52,10 @@ _PART = re.compile(
 _TOTAL = re.compile(r"\b(?:total|tdi|tdd)\b")
 _AUC = re.compile(r"\bauc\b|area under")
 _STIMULATED = re.compile(
-    r"stimulat|\bpeak\b|\bmmtt|mixed[\s-]meal|meal tolerance|post-?prandial|\b\d+[\s-]*(?:min|h(?:ou)?r)|glucagon"
+    r"stimulat|\bpeak\b|\bmmtt|mixed[\s-]meal|meal tolerance|post-?prandial|glucagon"
+    r"|(?<![\d.])[1-9]\d*[\s-]*(?:min|h(?:ou)?r)"
 )
-_FASTING = re.compile(r"\bfasting\b|\bbasal\b")
+_FASTING = re.compile(r"\bfasting\b|\bbasal\b|(?<![\d.])0[\s-]*min|\btime 0\b|\bpre-?meal\b")
 
 
 def continuous_row(registration: str, one: Measurement, topic: str) -> Row:
@@ -139,9 +139,11 @@ def _kind(outcome: Outcome, own: str, title: str, unit: str, name: str, center: 
         return "change", ""
     if direction := _DIRECTION.search(words):
         raise Unread(f"the title turns the sign or may turn it: {quoted(direction[0])}")
-    if _CHANGE.search(words):
+    if CHANGE.search(own) or (CHANGE.search(title) and not outcome.levels):
         return "change", ""
-    if not _CHANGE.search(simple(outcome.description)) or "baseline" in own:
+    if CHANGE.search(title):
+        raise Unread("the title speaks of a change, a class of the baseline itself")
+    if not CHANGE.search(simple(outcome.description)) or "baseline" in own:
         return "level", ""
     fitting = [kind for kind in ("level", "change") if _fits(name, unit, kind, center)]
     if name != "hba1c" or len(fitting) != 1:

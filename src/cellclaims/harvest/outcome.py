@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cellclaims.harvest.numerals import whole
-from cellclaims.harvest.shapes import Unread, entries, entry, plain, quoted, text
-from cellclaims.harvest.topics import simple
+from cellclaims.harvest.shapes import Unread, entries, entry, plain, quoted, text, words
+from cellclaims.harvest.times import times
+from cellclaims.harvest.topics import CHANGE, simple
 
 #: Numbers of patients that a class title prints, one a group.
 PRINTED_N = re.compile(r"\bn\s*=\s*(\d[\d,;\s]*\d|\d)", re.IGNORECASE | re.ASCII)
@@ -24,7 +25,10 @@ YES, NO = frozenset({"yes", "achieved", "responder", "responders"}), frozenset({
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is said once for all measurements of an outcome; ``pointer`` leads to it."""
+    """What is said once for all measurements of an outcome; ``pointer`` leads to it.
+
+    ``levels`` is true where a class is the baseline itself: then the other classes may be levels under any title.
+    """
 
     pointer: str
     title: str
@@ -35,6 +39,7 @@ class Outcome:
     unit: str
     groups: dict[str, str]
     denoms: object
+    levels: bool
 
     @classmethod
     def of(cls, posted: dict, pointer: str) -> Outcome:
@@ -45,7 +50,12 @@ class Outcome:
         titles = {text(group, "id"): text(group, "title") for group in groups}
         if len(titles) < len(groups):
             raise Unread("two groups of the outcome have the same id")
-        return cls(pointer, *said, titles, posted.get("denoms"))
+        return cls(pointer, *said, titles, posted.get("denoms"), _has_baseline(entries(posted, "classes")))
+
+
+def _has_baseline(classes: list) -> bool:
+    titles = [simple(title) for one in classes for title in words(one, "title")]
+    return any(times(title).baseline and not CHANGE.search(title) for title in titles)
 
 
 @dataclass(frozen=True)

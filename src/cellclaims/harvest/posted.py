@@ -101,9 +101,7 @@ def _class_titles(outcome: dict) -> list[str]:
     for one in some(outcome.get("classes")):
         if isinstance(one, dict):
             titles.append(one.get("title"))
-            for category in some(one.get("categories")):
-                if isinstance(category, dict) and "title" in category:
-                    titles.append(category["title"])
+            titles.extend(c["title"] for c in some(one.get("categories")) if isinstance(c, dict) and "title" in c)
     return [title for title in titles if isinstance(title, str)]
 
 
@@ -128,7 +126,7 @@ def _outcome(registration: str, outcome: dict, pointer: str) -> Iterator[Row | R
 
 
 def _readable(outcome: dict, head: Outcome, classes: list) -> None:
-    """Refuse an outcome as a whole: not posted, without values, not about participants, or named by its description only."""
+    """Refuse a whole outcome: not posted, without values, not about participants, named by its description only."""
     status = text(outcome, "reportingStatus")
     if status not in ("", "POSTED"):
         raise Unread(

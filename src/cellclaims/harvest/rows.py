@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What could not be read: a measurement, or everything below ``pointer``, with the outcome's title and the reason."""
+    """What could not be read: a measurement, or everything below ``pointer``, with its title and the reason."""
 
     registration: str
     pointer: str

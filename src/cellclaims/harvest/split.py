@@ -144,7 +144,7 @@ def _lines(file: io.BufferedReader, name: str) -> Iterator[Body]:
 
 
 class _Splitter:
-    """Finds the values of a large file by its brackets: those of an array, of the studies of a page, or side by side."""
+    """Finds the values of a large file by its brackets: those of an array, of the studies of a page, or in a row."""
 
     def __init__(self, name: str) -> None:
         self.name, self.number = name, 0

@@ -38,7 +38,8 @@ NO_TIME = re.compile(
 
 #: Baseline, also where the day is added: "Baseline (Day 1)", "Day 1 (baseline)".
 BASELINE = re.compile(
-    r"(?:(?:day|week|month)\s*-?[01]\s*)?\(?(?<!post)(?<!post[ -])\b(?:baseline|bl|pre-?transplant(?:ation)?|screening)\b\)?"
+    r"(?:(?:day|week|month)\s*-?[01]\s*)?"
+    r"\(?(?<!post)(?<!post[ -])\b(?:baseline|bl|pre-?transplant(?:ation)?|screening)\b\)?"
     r"(?:\s*\((?:visit\s*\d+\s*,?\s*)?(?:day|week|month)\s*-?[01]\)|\s*\(pre-?transplant(?:ation)?\))?"
 )
 _VAGUE = re.compile(

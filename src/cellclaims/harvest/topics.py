@@ -40,6 +40,9 @@ NOT_IT = re.compile(
     r"|number of (?:tests|measurements|episodes|events)|autoantibod"
 )
 
+#: Words that make a figure a change.
+CHANGE = re.compile(r"\bchang|\bdifference|\bdelta\b|from baseline|\bfrom bl\b")
+
 #: What may stand in a class or category beside topic, time and threshold without making it another measurement.
 _NEUTRAL = re.compile(
     r"\b(?:an?|the|at|in|of|on|to|from|and|by|with|post|pre|after|since|following|changes?|changed|difference|visit"
