@@ -20,6 +20,7 @@ from cellclaims.harvest.compare import grade, same_time
 from cellclaims.harvest.harvested import from_file, with_answers
 from cellclaims.harvest.held import read_held
 from cellclaims.harvest.matching import arm_of, report_of
+from cellclaims.harvest.posted import posted
 from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.rows import Row
 from cellclaims.harvest.sheet import guard, is_number, one_line, read_sheet, sheet_bytes, unguard
@@ -232,6 +233,7 @@ def test_of_several_reports_the_one_read_from_the_registry_is_suggested_or_none(
         ("Saline placebo", {"Cells", "Saline placebo"}, "placebo", "the only placebo arm"),
         ("Saline placebo", {"Placebo low", "Saline placebo"}, "", "fill in one of cells, cells_high, placebo"),
         ("Group A", {"Group A", "Group B"}, "", "fill in one of"),
+        ("Group A", {"Group A"}, "", "fill in one of"),  # the only group, and two arms
         ("made up", {"made up", "x"}, "cells", "the title is the arm's description"),
     ],
 )
@@ -291,6 +293,43 @@ def test_a_file_of_proposals_is_never_written_over(held, tmp_path):
     with pytest.raises(ProposalError, match="expected no file, found one that may hold decisions"):
         write_proposals(path, rows)
     assert path.read_bytes() == decided
+
+
+def test_what_people_read_from_a_registry_is_the_same_when_it_is_harvested():
+    """NCT00133809 as its posted results stand in binary.csv, put back into the shape of the registry's API."""
+    independent = dict(zip((1, 3, 6, 9, 12, 18, 24, 36, 48, 60), (6, 6, 6, 6, 5, 5, 5, 3, 2, 2), strict=True))
+    group = {"id": "OG000", "title": "Islet Transplant"}
+    eight = [{"units": "Participants", "counts": [{"groupId": "OG000", "value": "8"}]}]
+    classes = [
+        {
+            "title": f"{month} months",
+            "categories": [{"measurements": [{"groupId": "OG000", "value": str(number)}]}],
+        }
+        for month, number in independent.items()
+    ]
+    outcome = {
+        **{"type": "SECONDARY", "title": "Insulin Independence", "reportingStatus": "POSTED"},
+        **{"timeFrame": "1, 3, 6, 9, 12, 18, 24, 36, 48, 60 months", "paramType": "COUNT_OF_PARTICIPANTS"},
+        **{"unitOfMeasure": "Participants", "groups": [group], "denoms": eight, "classes": classes},
+    }
+    serious = {"id": "EG000", "title": "Islet Transplant", "seriousNumAffected": 2, "seriousNumAtRisk": 8}
+    record = {
+        "protocolSection": {"identificationModule": {"nctId": "NCT00133809"}},
+        "resultsSection": {
+            "outcomeMeasuresModule": {"outcomeMeasures": [outcome]},
+            "adverseEventsModule": {"timeFrame": "3 years to 5 years 9 months", "eventGroups": [serious]},
+        },
+    }
+    rows = [
+        Found(one.registration, one.table, one.pointer, one.arm_title, one.values, ANSWER)
+        for one in posted(record).rows
+    ]
+    made = proposals(rows, read_held(REPOSITORY / "data"))
+    assert {(row["study_id"], row["arm_id"]) for row in made} == {("emory_nct00133809", "all")}
+    assert [(row["outcome"], row["months"], row["grade"]) for row in made] == [
+        *(("insulin_independence", str(month), "same") for month in independent),
+        ("serious_adverse_event", "", "same"),
+    ]
 
 
 # Where they come from ------------------------------------------------------------------------------------------------
