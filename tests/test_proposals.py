@@ -266,6 +266,13 @@ def test_a_proposal_has_every_column_its_grade_and_its_answer(held):
     assert json.loads(row["as_read"])["center"] == "7.6"
 
 
+def test_where_the_arm_is_open_the_rows_that_may_be_meant_are_named(held):
+    (row,) = proposals([found(count(events="7"), title="Group A")], held)
+    assert (row["grade"], row["arm_id"]) == ("new", "")
+    assert row["differences"] == "the arm is open: compared with these rows when it is accepted"
+    assert row["held"] == "published/binary.csv row 2 from alpha_abs; published/binary.csv row 4 from alpha_abs"
+
+
 def test_trials_that_the_review_knows_come_first(held):
     rows = proposals([found(count(), "NCT00000000"), found(count())], held)
     assert [(row["registration"], row["grade"]) for row in rows] == [("NCT00000001", "same"), ("NCT00000000", "new")]
