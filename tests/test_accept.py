@@ -215,6 +215,18 @@ def test_a_label_is_corrected_with_a_reason(data):
     assert tables.load(data).accepted.iloc[-1].reason == "follow-up varies"
 
 
+def test_words_that_a_spreadsheet_would_run_do_not_reach_the_tables(data):
+    path = decided(data, [found(COUNT | {"definition": "=cmd|' /C calc'!A0"})])
+    assert "column definition: expected words, found the formula" in refused(data, path)
+    reviewer = decided(data, [found(COUNT)], reviewer="@SUM(A1)")
+    assert "column reviewer: expected words, found the formula '@SUM(A1)'" in refused(data, reviewer)
+
+
+def test_line_ends_and_hidden_signs_in_what_a_person_wrote_are_left_out(data):
+    accept(decided(data, [found(COUNT)], reviewer="A\n Reader\u200b", reason="seen\r\ntwice"), data, today=DAY)
+    assert list(tables.load(data).accepted.iloc[-1][["reviewer", "reason"]]) == ["A Reader", "seen twice"]
+
+
 def test_one_refused_row_keeps_all_out_and_each_fault_is_named(data):
     rows = [found(MEASURE), found(COUNT, "/2", "nobody"), found(COUNT | {"months": "9"}, "/3", "nobody")]
     message = refused(data, decided(data, rows))

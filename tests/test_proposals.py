@@ -20,6 +20,7 @@ from cellclaims.harvest.compare import grade, same_time
 from cellclaims.harvest.harvested import from_file, with_answers
 from cellclaims.harvest.held import read_held
 from cellclaims.harvest.matching import arm_of, report_of
+from cellclaims.harvest.posted import posted
 from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.rows import Row
 from cellclaims.harvest.sheet import guard, is_number, one_line, read_sheet, sheet_bytes, unguard
@@ -145,6 +146,7 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_place(tmp_path, content, w
         (measure(center="7.6"), "differs", ["center: held 7.51 %, read 7.6 %"]),
         (measure(center="7.6", n="17"), "differs", ["center: held 7.51 %, read 7.6 %", "n: held 18, read 17"]),
         (measure(unit="mmol/mol", center="58.6", dispersion_low="12.0"), "same", []),
+        (measure(unit="mmol/mol", center="58.53", dispersion_low="12.0"), "same", []),  # 7.506 %, held as 7.51
         (measure(unit="mmol/mol", center="60"), "differs", None),
         (measure(months="11.97"), "same", []),
         (measure(months="6"), "new", []),
@@ -231,6 +233,7 @@ def test_of_several_reports_the_one_read_from_the_registry_is_suggested_or_none(
         ("Saline placebo", {"Cells", "Saline placebo"}, "placebo", "the only placebo arm"),
         ("Saline placebo", {"Placebo low", "Saline placebo"}, "", "fill in one of cells, cells_high, placebo"),
         ("Group A", {"Group A", "Group B"}, "", "fill in one of"),
+        ("Group A", {"Group A"}, "", "fill in one of"),  # the only group, and two arms
         ("made up", {"made up", "x"}, "cells", "the title is the arm's description"),
     ],
 )
@@ -263,6 +266,13 @@ def test_a_proposal_has_every_column_its_grade_and_its_answer(held):
     assert json.loads(row["as_read"])["center"] == "7.6"
 
 
+def test_where_the_arm_is_open_the_rows_that_may_be_meant_are_named(held):
+    (row,) = proposals([found(count(events="7"), title="Group A")], held)
+    assert (row["grade"], row["arm_id"]) == ("new", "")
+    assert row["differences"] == "the arm is open: compared with these rows when it is accepted"
+    assert row["held"] == "published/binary.csv row 2 from alpha_abs; published/binary.csv row 4 from alpha_abs"
+
+
 def test_trials_that_the_review_knows_come_first(held):
     rows = proposals([found(count(), "NCT00000000"), found(count())], held)
     assert [(row["registration"], row["grade"]) for row in rows] == [("NCT00000001", "same"), ("NCT00000000", "new")]
@@ -290,6 +300,43 @@ def test_a_file_of_proposals_is_never_written_over(held, tmp_path):
     with pytest.raises(ProposalError, match="expected no file, found one that may hold decisions"):
         write_proposals(path, rows)
     assert path.read_bytes() == decided
+
+
+def test_what_people_read_from_a_registry_is_the_same_when_it_is_harvested():
+    """NCT00133809 as its posted results stand in binary.csv, put back into the shape of the registry's API."""
+    independent = dict(zip((1, 3, 6, 9, 12, 18, 24, 36, 48, 60), (6, 6, 6, 6, 5, 5, 5, 3, 2, 2), strict=True))
+    group = {"id": "OG000", "title": "Islet Transplant"}
+    eight = [{"units": "Participants", "counts": [{"groupId": "OG000", "value": "8"}]}]
+    classes = [
+        {
+            "title": f"{month} months",
+            "categories": [{"measurements": [{"groupId": "OG000", "value": str(number)}]}],
+        }
+        for month, number in independent.items()
+    ]
+    outcome = {
+        **{"type": "SECONDARY", "title": "Insulin Independence", "reportingStatus": "POSTED"},
+        **{"timeFrame": "1, 3, 6, 9, 12, 18, 24, 36, 48, 60 months", "paramType": "COUNT_OF_PARTICIPANTS"},
+        **{"unitOfMeasure": "Participants", "groups": [group], "denoms": eight, "classes": classes},
+    }
+    serious = {"id": "EG000", "title": "Islet Transplant", "seriousNumAffected": 2, "seriousNumAtRisk": 8}
+    record = {
+        "protocolSection": {"identificationModule": {"nctId": "NCT00133809"}},
+        "resultsSection": {
+            "outcomeMeasuresModule": {"outcomeMeasures": [outcome]},
+            "adverseEventsModule": {"timeFrame": "3 years to 5 years 9 months", "eventGroups": [serious]},
+        },
+    }
+    rows = [
+        Found(one.registration, one.table, one.pointer, one.arm_title, one.values, ANSWER)
+        for one in posted(record).rows
+    ]
+    made = proposals(rows, read_held(REPOSITORY / "data"))
+    assert {(row["study_id"], row["arm_id"]) for row in made} == {("emory_nct00133809", "all")}
+    assert [(row["outcome"], row["months"], row["grade"]) for row in made] == [
+        *(("insulin_independence", str(month), "same") for month in independent),
+        ("serious_adverse_event", "", "same"),
+    ]
 
 
 # Where they come from ------------------------------------------------------------------------------------------------

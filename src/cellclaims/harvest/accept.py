@@ -16,7 +16,7 @@ from cellclaims.errors import ProposalError
 from cellclaims.harvest import accept_figures, accept_identifiers
 from cellclaims.harvest.held import Cells, read_held
 from cellclaims.harvest.plan import Plan, try_out, write_all
-from cellclaims.harvest.sheet import read_sheet, refuse_header
+from cellclaims.harvest.sheet import one_line, read_sheet, refuse_header
 
 DECISIONS = ("", "accept", "reject")
 #: Kind of file -> the columns by which it is known and what takes a row of it over.
@@ -113,7 +113,8 @@ def decided(path: Path) -> tuple[list[Cells], Callable[[Plan, Cells, str, str], 
     if rows:
         refuse_header(path, list(rows[0]), list(needed))
     for row in rows:
-        row["decision"] = row["decision"].strip().lower()
+        row.update({name: one_line(cell) for name, cell in row.items() if name != "as_read"})
+        row["decision"] = row["decision"].lower()
         if (decision := row["decision"]) not in DECISIONS:
             place = f"{path}: row {row['row']}, column decision"
             raise ProposalError(f"{place}: expected accept, reject or nothing, found {decision!r}")
@@ -122,7 +123,6 @@ def decided(path: Path) -> tuple[list[Cells], Callable[[Plan, Cells, str, str], 
 
 def reviewer_faults(path: Path, row: Cells) -> Iterable[str]:
     """A decision without a name is nobody's."""
-    row["reviewer"] = row["reviewer"].strip()
     if not row["reviewer"]:
         yield f"{path.name} row {row['row']}, column reviewer: expected the name of who accepts, found nothing"
 

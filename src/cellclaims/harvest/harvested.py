@@ -31,24 +31,29 @@ PAGE = "https://clinicaltrials.gov/study/{}"
 Told = Callable[[int], None]
 
 
-def from_registry(store: Store, snapshot: Snapshot, told: Told = lambda rows: None) -> Iterator[Found]:
+def from_registry(
+    store: Store, snapshot: Snapshot, unread: list[str], told: Told = lambda rows: None
+) -> Iterator[Found]:
     """The rows of every record with posted results in a snapshot.
 
     Parameters
     ----------
     store, snapshot : Store, Snapshot
-        What was pulled. Answers that cannot be read are passed over: ``cellclaims changes`` names them.
+        What was pulled.
+    unread : list of str
+        Takes a sentence for every answer, record or measurement that cannot be read.
     told : callable
         Is given the number of rows of each record.
     """
     from cellclaims.sources.records import trials
 
-    for trial in trials(store, snapshot, []):
+    for trial in trials(store, snapshot, unread):
         if trial.source == "ctgov" and "resultsSection" in trial.record:
-            rows = posted(dict(trial.record)).rows
+            harvest = posted(dict(trial.record))
             answer = provenance(trial, snapshot)
-            told(len(rows))
-            for row in rows:
+            unread += [f"{trial.number}: {one.title}: {one.reason}" for one in harvest.refused]
+            told(len(harvest.rows))
+            for row in harvest.rows:
                 yield Found(row.registration, row.table, row.pointer, row.arm_title, row.values, answer)
 
 

@@ -13,6 +13,7 @@ from cellclaims.errors import ProposalError
 from cellclaims.files import write_atomically
 from cellclaims.harvest.csv_lines import with_cell, with_rows
 from cellclaims.harvest.held import Cells, Held
+from cellclaims.harvest.sheet import runs
 from cellclaims.tables import check
 from cellclaims.tables.faults import Fault
 from cellclaims.tables.schema import FILE
@@ -35,7 +36,16 @@ class Plan:
     origins: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def add(self, table: str, cells: Cells, origin: str) -> None:
-        """Plan a row; columns that are not named stay empty."""
+        """Plan a row; columns that are not named stay empty.
+
+        Raises
+        ------
+        ProposalError
+            If a spreadsheet would run a cell as a formula: the tables are opened in one, too.
+        """
+        for column, cell in cells.items():
+            if runs(cell):
+                raise ProposalError(f"{origin}, column {column}: expected words, found the formula {cell[:80]!r}")
         line = len(self.held.rows[table]) + 2
         row = dict.fromkeys(self.held.schema.tables[table].names, "") | cells
         self.rows[table].append(row)

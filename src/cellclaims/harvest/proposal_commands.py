@@ -54,9 +54,9 @@ def propose(into: Path, data: Path, registry: Path, harvest: Path | None = None,
         If a file, a snapshot or a table cannot be used; nothing is written then.
     """
     held = read_held(data)
+    unread: list[str] = []
     with progress("records") as told:
-        found = list(rows_of(harvest, Store(registry), snapshot, told))
-        rows = proposals(found, held)
+        rows = proposals(rows_of(harvest, Store(registry), snapshot, unread, told), held)
     write_proposals(into, rows)
     without = sum(not row["sha256"] for row in rows)
     lines = [f"{into}: {summary(rows)}"]
@@ -64,20 +64,24 @@ def propose(into: Path, data: Path, registry: Path, harvest: Path | None = None,
         lines.append(
             f"{without} of them {'has' if without == 1 else 'have'} no answer of a snapshot and cannot be accepted"
         )
+    if unread:
+        lines.append(f"{len(unread)} other places could not be read: `cellclaims harvest` lists each with the reason")
     lines.append(f"fill in decision and reviewer, then: cellclaims accept {into}")
     return "\n".join(lines)
 
 
-def rows_of(harvest: Path | None, store: Store, name: str, told: Callable[[object], None]) -> Iterator[Found]:
-    """The rows of a file with the answers of a snapshot, or of the snapshot itself."""
+def rows_of(
+    harvest: Path | None, store: Store, name: str, unread: list[str], told: Callable[[object], None]
+) -> Iterator[Found]:
+    """The rows of a file with the answers of a snapshot, or of the snapshot itself; ``unread`` takes what was not."""
     if harvest is None:
-        yield from harvested.from_registry(store, store.snapshot(name), told)
+        yield from harvested.from_registry(store, store.snapshot(name), unread, told)
         return
     rows = list(harvested.from_file(harvest))
     if all(row.provenance.sha256 for row in rows) or not (name or store.names()):
         yield from rows
         return
-    yield from harvested.with_answers(rows, harvested.from_registry(store, store.snapshot(name), told))
+    yield from harvested.with_answers(rows, harvested.from_registry(store, store.snapshot(name), unread, told))
 
 
 def accept(path: Path, data: Path, *, dry_run: bool = False) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cellclaims.errors import DataError, ProposalError
 from cellclaims.files import write_atomically
-from cellclaims.harvest.compare import Grade, grade
+from cellclaims.harvest.compare import alike, grade
 from cellclaims.harvest.held import Cells, Held
 from cellclaims.harvest.matching import arm_of, report_of
 from cellclaims.harvest.sheet import one_line, sheet_bytes
@@ -104,7 +104,7 @@ def proposal(found: Found, held: Held, whose: Cells) -> Cells:
     answer = found.provenance
     return {
         **dict.fromkeys(PERSON, ""),
-        **judged(found.table, read, held, whose),
+        **judged(found, read, held, whose),
         "table": found.table,
         "registration": found.registration,
         "arm_title": one_line(found.arm_title),
@@ -134,21 +134,32 @@ def with_known_unit(values: Cells) -> Cells:
     return values | {"unit_printed": unit, "note": note}
 
 
-def judged(table: str, read: Cells, held: Held, whose: Cells) -> Cells:
+def judged(found: Found, read: Cells, held: Held, whose: Cells) -> Cells:
     """Grade, differences and the held rows in words."""
+    table = found.table
     if faults := value_faults(held, table, read):
         return {"grade": "new", "differences": f"cannot be entered as it is: {'; '.join(faults)}", "held": ""}
+    if not whose["arm_id"]:
+        reports = {whose["study_id"]} - {""} or {row["study_id"] for row in held.reports(found.registration)}
+        return without_arm(table, read, held, reports)
     result = grade(table, read, held.of_arm(table, whose["study_id"], whose["arm_id"]))
     return {
         "grade": result.name,
         "differences": "; ".join(map(str, result.differences)),
-        "held": places(table, result),
+        "held": places(table, result.held),
     }
 
 
-def places(table: str, result: Grade) -> str:
-    """Where the alike rows stand."""
-    return "; ".join(f"published/{table}.csv row {row['line']} from {row['source_id']}" for row in result.held)
+def without_arm(table: str, read: Cells, held: Held, reports: set[str]) -> Cells:
+    """New as far as is known: the rows of any arm that may be meant are named, and compared once an arm is filled in."""
+    likes = [row for row in held.rows[table] if row["study_id"] in reports and alike(table, read, row)]
+    words = "the arm is open: compared with these rows when it is accepted" if likes else ""
+    return {"grade": "new", "differences": words, "held": places(table, likes)}
+
+
+def places(table: str, rows: Iterable[Cells]) -> str:
+    """Where rows stand."""
+    return "; ".join(f"published/{table}.csv row {row['line']} from {row['source_id']}" for row in rows)
 
 
 def value_faults(held: Held, table: str, values: Cells) -> list[str]:

@@ -30,8 +30,18 @@ def guard(cell: str) -> str:
     >>> guard("=cmd|' /C calc'!A0"), guard("-0.67"), guard("- none"), guard("'tis")
     ("'=cmd|' /C calc'!A0", '-0.67', "'- none", "''tis")
     """
-    runs = cell[:1] in DROPPED or cell.lstrip()[:1] in STARTS
-    return GUARD + cell if cell.startswith(GUARD) or (runs and not is_number(cell)) else cell
+    return GUARD + cell if cell.startswith(GUARD) or runs(cell) else cell
+
+
+def runs(cell: str) -> bool:
+    """Whether a spreadsheet may run a cell as a formula.
+
+    Examples
+    --------
+    >>> runs("=1+1"), runs("-0.67"), runs("HbA1c")
+    (True, False, False)
+    """
+    return (cell[:1] in DROPPED or cell.lstrip()[:1] in STARTS) and not is_number(cell)
 
 
 def unguard(cell: str) -> str:
