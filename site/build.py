@@ -1,0 +1,93 @@
+"""Make the site from the repository and the reports of a finished review: ``python site/build.py`` (or ``make site``)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "site"))
+
+from cellclaims.errors import ReviewError  # noqa: E402
+from cellclaims.files import write_atomically  # noqa: E402
+from sitepages import SiteError, check_links  # noqa: E402
+from sitepages.stage import gathered, write_stage  # noqa: E402
+
+#: What Sphinx leaves for itself and no reader needs.
+TRACES = (".buildinfo", ".doctrees", "objects.inv")
+
+
+def make_site(root: Path, reports: Path, into: Path) -> str:
+    """Make the site aside, look at all its links, and put it in its place when it is whole.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    reports : Path
+        Folder of the review's reports.
+    into : Path
+        The site; one that is there is replaced.
+
+    Returns
+    -------
+    str
+        What was made, in a line.
+
+    Raises
+    ------
+    SiteError
+        If Sphinx complains, or a link, an anchor or a picture's words are missing; the old site stays.
+    """
+    material = gathered(root, reports)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix=".site-") as scratch:
+        source, extra, made = (Path(scratch, name) for name in ("source", "extra", "made"))
+        write_stage(material, source, extra)
+        run_sphinx(source, extra, made)
+        said = checked(made)
+        replace(made, into)
+    return f"{into / 'index.html'}: {said}"
+
+
+def run_sphinx(source: Path, extra: Path, made: Path) -> None:
+    """Let Sphinx make the pages; a warning is an error."""
+    from sphinx.cmd.build import build_main
+
+    os.environ["CELLCLAIMS_SITE_EXTRA"] = str(extra)
+    command = ["-b", "html", "-W", "--keep-going", "-q", "-c", str(ROOT / "site"), "-d", str(made.with_name("doctrees"))]
+    if build_main([*command, str(source), str(made)]):
+        raise SiteError("Sphinx: expected pages without a warning, found those above")
+    for name in TRACES:
+        path = made / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def checked(made: Path) -> str:
+    """Refuse a site with a fault; else list the addresses outside and say what was looked at."""
+    pages = check_links.read_pages(made)
+    if found := check_links.faults(made, pages):
+        raise SiteError("\n".join([f"{len(found)} faults:", *found[:50]]))
+    addresses = list(check_links.outside(pages))
+    listing = "".join(f"{address}\t{', '.join(names)}\n" for address, names in addresses)
+    write_atomically(made / "links_outside.txt", listing)
+    links = sum(len(page.links) for page in pages.values())
+    return f"{len(pages)} pages, {links} links; {len(addresses)} addresses outside, looked at for their form only"
+
+
+def replace(made: Path, into: Path) -> None:
+    """Put the new site in the place of the old one."""
+    old = made.with_name("old")
+    if into.exists():
+        into.rename(old)
+    made.rename(into)
+
+
+if __name__ == "__main__":
+    try:
+        print(make_site(ROOT, ROOT / "reports", ROOT / "reports" / "site"))
+    except ReviewError as error:
+        sys.exit(f"site: {error}")
