@@ -1,4 +1,4 @@
-"""How Sphinx makes the site from the folder that ``site/build.py`` writes; docs/site.md says more."""
+"""How Sphinx makes the site from the folder that ``sitepages.stage`` writes; docs/site.md says more."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ version = release = cellclaims.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sitepages.html_writer"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["LICENSE*"]
-smartquotes = False  # what is quoted in code and data is shown as it is typed
+smartquotes_action = "D"  # two hyphens are a dash; quotes are shown as they are typed
 
 myst_enable_extensions = ["dollarmath"]
 myst_dmath_allow_digits = False
@@ -31,6 +31,7 @@ autodoc_typehints = "none"  # the docstrings name types with shapes and units
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]  # names in a list, not targets that would be taken twice
+napoleon_use_param = False  # a type such as "shape (k,)" is words, not a name to link to
 napoleon_use_rtype = False
 add_module_names = False
 

@@ -76,7 +76,7 @@ def test_every_requirement_is_locked_in_a_version_that_fits_for_every_python():
             assert pins[name] in wanted.specifier, f"{name} {pins[name]} is not {wanted.specifier}: make lock"
 
 
-@pytest.mark.parametrize("extra", ["browser", "cluster"])
+@pytest.mark.parametrize("extra", ["browser", "cluster", "site"])
 def test_the_lock_of_an_extra_fits_the_first_lock(extra):
     first = {one.name: str(one.specifier) for one, _ in locked("requirements.lock")}
     second = {one.name: str(one.specifier) for one, _ in locked(f"requirements-{extra}.lock")}
@@ -84,7 +84,9 @@ def test_the_lock_of_an_extra_fits_the_first_lock(extra):
     assert {name: pin for name, pin in second.items() if name in first and first[name] != pin} == {}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-browser.lock", "requirements-cluster.lock"])
+@pytest.mark.parametrize(
+    "name", ["requirements.lock", "requirements-browser.lock", "requirements-cluster.lock", "requirements-site.lock"]
+)
 def test_a_lock_has_a_hash_for_everything_and_names_no_place(name):
     text = (ROOT / name).read_text()
     assert all(hashes > 0 and str(one.specifier).startswith("==") for one, hashes in locked(name))

@@ -1,4 +1,4 @@
-"""Look at every page as it was made: each link and anchor leads somewhere, nothing is asked of the network, pictures have words.
+"""Look at the pages as they were made: links and anchors lead somewhere, nothing asks the network, pictures have words.
 
 Addresses outside are looked at for their form only: whether they answer is not asked, as a build needs no network.
 """
@@ -14,8 +14,17 @@ from urllib.parse import unquote, urlsplit
 
 #: Attributes that make a browser ask for something, by tag; links that a reader follows are in ``a`` alone.
 FETCHED = {
-    "img": "src", "script": "src", "link": "href", "iframe": "src", "source": "src", "object": "data",
-    "embed": "src", "video": "src", "audio": "src", "image": "href", "use": "href",
+    "img": "src",
+    "script": "src",
+    "link": "href",
+    "iframe": "src",
+    "source": "src",
+    "object": "data",
+    "embed": "src",
+    "video": "src",
+    "audio": "src",
+    "image": "href",
+    "use": "href",
 }
 
 
@@ -114,8 +123,8 @@ def is_well_formed(address: str) -> bool:
 
     Examples
     --------
-    >>> is_well_formed("https://doi.org/10.1002/jrsm.1429"), is_well_formed("https://doi"), is_well_formed("javascript:x")
-    (True, False, False)
+    >>> [is_well_formed(one) for one in ("https://doi.org/10.1002/jrsm.1429", "https://doi", "javascript:x")]
+    [True, False, False]
     """
     parts = urlsplit(address)
     if parts.scheme == "mailto":

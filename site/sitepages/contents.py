@@ -28,7 +28,9 @@ MADE = {ENGINE: ("api/meta", "api/robustness"), PROJECT: ("tests/RULES", "change
 def notebooks(root: Path) -> list[Path]:
     """The notebooks: numbered ones in their order, then the others by name."""
     found = (root / "notebooks").glob("*.ipynb")
-    return sorted((path for path in found if ".running" not in path.name), key=lambda p: (not p.name[0].isdigit(), p.name))
+    return sorted(
+        (path for path in found if ".running" not in path.name), key=lambda p: (not p.name[0].isdigit(), p.name)
+    )
 
 
 def moved(root: Path) -> dict[str, str]:
@@ -50,4 +52,4 @@ def menu(root: Path) -> dict[str, list[str]]:
     below[GUIDES] += [f"docs/{name}" for name in others]
     guides = {title: [*pages, *MADE.get(title, ())] for title, pages in below.items()}
     books = [f"notebooks/{path.stem}" for path in notebooks(root)]
-    return {"The review": [*books, "ledger"], "The data": ["data/dictionary", "download"], **guides}
+    return {"The review": [*books, "ledger"], "The evidence": ["data/dictionary", "download"], **guides}

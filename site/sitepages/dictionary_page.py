@@ -48,7 +48,9 @@ def anchor_of(table: str, column: str = "") -> str:
 
 def _overview(schema: Schema, folder: Path) -> Markup:
     """All tables with their files, which can be downloaded, and how many rows these hold."""
-    head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in ("table", "file", "rows", "a row is"))
+    head = Markup().join(
+        Markup('<th scope="col">{}</th>').format(name) for name in ("table", "file", "rows", "a row is")
+    )
     rows = [_file_row(table, folder) for table in schema.tables.values()]
     return scrolled("Tables of the data package", head, Markup("\n").join(rows))
 
@@ -100,13 +102,20 @@ def _names(table: str, columns: Iterable[str]) -> Markup:
 
 def _row(table: Table, column: Column) -> Markup:
     row = Markup(
-        '<tr id="{}"><th scope="row"><code>{}</code><br>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>'
+        '<tr id="{}"><th scope="row"><code>{}</code><br>{}</th>'
+        "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"
     )
     example = Markup("<code>{}</code>").format(column.example) if column.example else ""
     kind = column.type + (", must be filled" if column.required else "") + (", unique" if column.unique else "")
     return row.format(
-        anchor_of(table.name, column.name), column.name, column.title, column.description, kind, column.unit,
-        _allowed(column), example,
+        anchor_of(table.name, column.name),
+        column.name,
+        column.title,
+        column.description,
+        kind,
+        column.unit,
+        _allowed(column),
+        example,
     )
 
 

@@ -15,22 +15,24 @@ from sitepages.raw import raw
 OPENING = """\
 # Data and citation
 
-The evidence is a [data package](https://specs.frictionlessdata.io/data-package/): CSV tables, and one file that says what every column
-means, which values are allowed and which keys lead where. The [dictionary](data/dictionary.md) shows the same for people.
+The evidence is a [data package](https://specs.frictionlessdata.io/data-package/): CSV tables, and one file that says
+what every column means, which values are allowed and which keys lead where. The [dictionary](data/dictionary.md) shows
+the same for people.
 
 ## Download
 """
 
 LICENCE = """\
-Tables are under [CC BY 4.0](LICENSE-DATA), code under the [MIT licence](LICENSE). What the licence of the tables covers, and what it
-does not, stands in the file. Every table can be had alone: the dictionary leads to each.
+Tables are under [CC BY 4.0](LICENSE-DATA), code under the [MIT licence](LICENSE). What the licence of the tables
+covers, and what it does not, stands in the file. Every table can be had alone: the dictionary leads to each.
 
 ## Cite this version
 """
 
 CHECK = """\
-The evidence date is the day up to which sources were read; it is what tells two versions of a living review apart. The fingerprint
-is one SHA-256 over the names and contents of all data files: two people with the same one used the same data.
+The evidence date is the day up to which sources were read; it is what tells two versions of a living review apart. The
+fingerprint is one SHA-256 over the names and contents of all data files: two people with the same one used the same
+data.
 
 To check a download against the number beside it:
 
@@ -66,9 +68,12 @@ def citation_line(citation: str, origin: Provenance) -> str:
 
 
 def _table(offered: Iterable[Download]) -> Markup:
-    head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in ("file", "what it is", "size", "SHA-256"))
+    head = Markup().join(
+        Markup('<th scope="col">{}</th>').format(name) for name in ("file", "what it is", "size", "SHA-256")
+    )
     row = Markup(
-        '<tr><td><a href="downloads/{0}" download>{0}</a></td><td>{1}</td><td>{2}</td><td><code class="hash">{3}</code></td></tr>'
+        '<tr><td><a href="downloads/{0}" download>{0}</a></td><td>{1}</td><td>{2}</td>'
+        '<td><code class="hash">{3}</code></td></tr>'
     )
     rows = [row.format(one.path, one.about, size_words(len(one.content)), one.sha256) for one in offered]
     return scrolled("Downloads", head, Markup("\n").join(rows))

@@ -98,4 +98,6 @@ def size_words(count: int) -> str:
     >>> size_words(950), size_words(563200)
     ('950 bytes', '563 kB')
     """
-    return f"{count} bytes" if count < 1000 else f"{count / 1000:.0f} kB" if count < 10**6 else f"{count / 10**6:.1f} MB"
+    return (
+        f"{count} bytes" if count < 1000 else f"{count / 1000:.0f} kB" if count < 10**6 else f"{count / 10**6:.1f} MB"
+    )

@@ -19,7 +19,11 @@ REPEATED = ("What this is not", "What is not known")
 
 
 def front_page(
-    readme: str, figure: Mapping[str, str], cards: Sequence[Card], origin: Provenance, contents: Mapping[str, Sequence[str]]
+    readme: str,
+    figure: Mapping[str, str],
+    cards: Sequence[Card],
+    origin: Provenance,
+    contents: Mapping[str, Sequence[str]],
 ) -> str:
     """The front page as Markdown.
 
@@ -87,7 +91,8 @@ def origin_line(origin: Provenance) -> Markup:
     """Evidence date, version and fingerprint, as every report shows them."""
     frame = Markup(
         '<dl class="origin"><div><dt>Evidence of</dt><dd><time datetime="{0}">{0}</time></dd></div>'
-        '<div><dt>Data</dt><dd><span title="SHA-256 {1}">{2}</span></dd></div><div><dt>cellclaims</dt><dd>{3}</dd></div>'
+        '<div><dt>Data</dt><dd><span title="SHA-256 {1}">{2}</span></dd></div>'
+        "<div><dt>cellclaims</dt><dd>{3}</dd></div>"
         '<div><dt>Cite</dt><dd><a href="download.html#cite-this-version">this version</a></dd></div></dl>'
     )
     return frame.format(origin.evidence_date, origin.fingerprint, origin.fingerprint[:12], origin.version)
@@ -110,7 +115,8 @@ def _ways() -> Markup:
 def _tile(card: Card) -> Markup:
     picture = Markup('<a class="picture" href="{}" tabindex="-1" aria-hidden="true"><img src="{}" alt=""></a>')
     frame = Markup(
-        '<article class="tile">{}<div class="words"><h3><a href="{}">{}</a></h3>{}{}</div></article>'
+        '<article class="tile">{}<div class="words"><h3><a href="{}">{}</a></h3>{}'
+        '<div class="found">{}</div></div></article>'
     )
     shown = picture.format(card.address, card.picture) if card.picture else Markup()
     return frame.format(shown, card.address, card.title, card.question, card.headline)

@@ -1,4 +1,4 @@
-"""A Sphinx extension: formulas as MathML, wide tables and code in boxes that a keyboard can scroll, pictures that open large."""
+"""A Sphinx extension: formulas as MathML, boxes that a keyboard can scroll, pictures that open large."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class Translator(HTML5Translator):
         """Put the table into a box that scrolls, named by its headings."""
         headings = [entry.astext() for row in list(node.findall(nodes.thead))[:1] for entry in row.findall(nodes.entry)]
         label = "Table: " + ", ".join(filter(None, headings)) if any(headings) else "Table"
-        self.body.append(self.starttag(node, "div", CLASS="scroll", role="region", tabindex="0", **{"aria-label": label}))
+        self.body.append(
+            self.starttag(node, "div", CLASS="scroll", role="region", tabindex="0", **{"aria-label": label})
+        )
         node["ids"] = []  # they stand at the box
         super().visit_table(node)
 
@@ -63,7 +65,7 @@ def shown(formula: str, display: str) -> str:
 
 def visit_math(translator: HTML5Translator, node: nodes.math) -> None:
     """A formula in a line."""
-    translator.body.append(shown(node.astext(), "inline"))
+    translator.body.append(f'<span class="math">{shown(node.astext(), "inline")}</span>')
     raise nodes.SkipNode
 
 

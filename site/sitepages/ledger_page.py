@@ -1,6 +1,6 @@
 """The ledger of claims as a page: every advertised statement with its verdict, the reasons, and the rows behind it.
 
-The entries are those of ``reports/claims.json``, as a review records them; words and rounding are those of the notebooks.
+The entries are those of ``reports/claims.json``, as a review records them; words and rounding are the notebooks'.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from markupsafe import Markup
 
 from cellclaims.claims import Entry
 from cellclaims.notebooks import markup
-from cellclaims.reporting.claim_words import capital, figure_words, interval_words, published_words
+from cellclaims.reporting.claim_words import capital, figure_words, published_words
 from cellclaims.reporting.ledger_words import facts_table, rows_behind
-from cellclaims.reporting.rounding import percent
 from sitepages import SiteError
 from sitepages.raw import escaped, raw
 
 INTRODUCTION = """\
 # The ledger of claims
 
-Every statement of the advertisements, figure or not, gets one entry and one verdict: the first rule of the protocol that holds. An entry
-says what is advertised, what was published beside it, why the verdict is what it is, and which rows of the data it rests on. How
-the rules run is told in [the method](docs/method.md), how certainty is rated in [the appraisal](docs/appraisal.md).
+Every statement of the advertisements, figure or not, gets one entry and one verdict: the first rule of the protocol
+that holds. An entry says what is advertised, what was published beside it, why the verdict is what it is, and which rows of
+the data it rests on. How the rules run is told in [the method](docs/method.md), how certainty is rated in
+[the appraisal](docs/appraisal.md).
 """
 
 #: Headings of the page and the kinds of claims below each, in this order.
@@ -110,9 +110,7 @@ def _line(entry: Entry) -> Markup:
     row = Markup('<tr><td><a href="#{}">{}</a></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>')
     found = published_words(entry) if entry.unit else f"{entry.k} in people" if entry.k else "–"
     said = figure_words(entry) if entry.unit or entry.advertised["value"] is not None else "–"
-    return row.format(
-        anchor_of(entry), title_of(entry), said, found, badge(entry.verdict), entry.certainty or "–"
-    )
+    return row.format(anchor_of(entry), title_of(entry), said, found, badge(entry.verdict), entry.certainty or "–")
 
 
 def scrolled(label: str, head: Markup, rows: Markup) -> Markup:
@@ -131,7 +129,8 @@ def _card(one: Recorded) -> str:
 def _body(one: Recorded) -> Markup:
     entry = one.entry
     terms = Markup().join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*pair) for pair in _facts(entry))
-    parts = [Markup("<p>{}</p>").format(one.text), Markup('<dl class="facts">{}</dl>').format(terms)]
+    words = one.text.replace(" %", "\u00a0%")  # a figure and its sign stay on one line
+    parts = [Markup("<p>{}</p>").format(words), Markup('<dl class="facts">{}</dl>').format(terms)]
     parts += [shown for part in (_match, _certainty, _sources) if (shown := part(entry))]
     return Markup('<div class="claim">\n{}\n</div>').format(Markup("\n").join(parts))
 
@@ -139,16 +138,8 @@ def _body(one: Recorded) -> Markup:
 def _facts(entry: Entry) -> Iterable[tuple[str, object]]:
     yield "Verdict", badge(entry.verdict)
     yield "Because", "; ".join(entry.reasons)
-    if entry.unit or entry.advertised["value"] is not None:
-        yield "Advertised", figure_words(entry)
-    if entry.pooled is not None:
-        yield "Published", f"{published_words(entry)}, 95 % interval {interval_words(entry)}"
-    if entry.unsaid:
-        yield "Not said", ", ".join(entry.unsaid)
     if entry.certainty:
         yield "Certainty", entry.certainty
-    if entry.stability is not None:
-        yield "Stability", f"{percent(entry.stability, 0)} of {entry.specifications} distinct specifications agree"
     yield "Stands in", f"{entry.advertised['title']}, {entry.advertised['locator']}"
     if entry.studies:
         yield "Rests on", Markup(rows_behind(entry).html())
@@ -161,8 +152,10 @@ def _match(entry: Entry) -> Markup:
 
 
 def _certainty(entry: Entry) -> Markup:
-    rows = [(step["domain"], f"{step['step']:+d}" if step["step"] else "0", step["reason"], step["judged_by"])
-            for step in entry.certainty_steps]
+    rows = [
+        (step["domain"], f"{step['step']:+d}" if step["step"] else "0", step["reason"], step["judged_by"])
+        for step in entry.certainty_steps
+    ]
     return _folded("How the certainty was rated", ("domain", "step", "reason", "judged by"), rows)
 
 
@@ -173,7 +166,9 @@ def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in names)
     cells = [Markup().join(Markup("<td>{}</td>").format(cell) for cell in row) for row in rows]
     body = Markup("\n").join(Markup("<tr>{}</tr>").format(row) for row in cells)
-    return Markup('<details class="more"><summary>{}</summary>\n{}\n</details>').format(title, scrolled(title, head, body))
+    return Markup('<details class="more"><summary>{}</summary>\n{}\n</details>').format(
+        title, scrolled(title, head, body)
+    )
 
 
 def _sources(entry: Entry) -> Markup:

@@ -1,8 +1,8 @@
 """An executed notebook as a page of the site: its text as Markdown, its outputs as the reports show them.
 
 What comes out of a cell may hold text from a registry or an advertisement, so it takes the same way as in the reports
-(``cellclaims.notebooks``): cut down to the tags of text and tables. Drawings become files of their own, which a reader can
-open large; the text of a notebook is its authors' and stays Markdown, so that search and contents see its headings.
+(``cellclaims.notebooks``): cut down to the tags of text and tables. Drawings become files of their own, which a reader
+can open large; the text of a notebook is its authors' and stays Markdown, so that search and contents see its headings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 from nbformat import NotebookNode
 
-from cellclaims.notebooks import drawings, render
+from cellclaims.notebooks import render
 from cellclaims.notebooks.parameters import PLACES
 from sitepages import SiteError
 from sitepages.raw import raw
@@ -136,8 +136,3 @@ def parameter_table(rows: list[Markup]) -> Markup:
         'aria-label="Parameters"><table><thead>{}</thead><tbody>{}</tbody></table></div></details>'
     )
     return frame.format(head, Markup("\n").join(rows))
-
-
-def words_of_first_drawing(svg: str) -> str:
-    """What a drawing says about itself."""
-    return drawings.words(svg)

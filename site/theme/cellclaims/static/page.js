@@ -19,6 +19,13 @@
     scheme.closest("[hidden]").hidden = false;
     scheme.addEventListener("change", () => { store(scheme.value); paint(scheme.value); });
 
+    // Contents beside the text stay open; above the text they are one line until somebody asks.
+    const here = document.querySelector(".here details");
+    if (here && !matchMedia("(min-width: 86rem)").matches) here.open = false;
+
+    // A formula that is wider than the window scrolls: a keyboard must reach it.
+    document.querySelectorAll("main .math").forEach((one) => { if (one.scrollWidth > one.clientWidth) one.tabIndex = 0; });
+
     const opener = document.querySelector(".opener");
     const menu = document.getElementById("menu");
     opener.hidden = false;

@@ -1,23 +1,21 @@
-"""Make the site from the repository and the reports of a finished review: ``python site/build.py`` (or ``make site``)."""
+"""Make the site from the repository and the reports of a finished review; ``make site`` asks for both."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "site"))
+from cellclaims.files import write_atomically
+from sitepages import SiteError, check_links
+from sitepages.stage import gathered, write_stage
 
-from cellclaims.errors import ReviewError  # noqa: E402
-from cellclaims.files import write_atomically  # noqa: E402
-from sitepages import SiteError, check_links  # noqa: E402
-from sitepages.stage import gathered, write_stage  # noqa: E402
+#: Folder of Sphinx's configuration and of the theme.
+CONFIGURATION = Path(__file__).resolve().parent.parent
 
 #: What Sphinx leaves for itself and no reader needs.
-TRACES = (".buildinfo", ".doctrees", "objects.inv")
+TRACES = (".buildinfo", "_sources", "objects.inv")
 
 
 def make_site(root: Path, reports: Path, into: Path) -> str:
@@ -58,7 +56,17 @@ def run_sphinx(source: Path, extra: Path, made: Path) -> None:
     from sphinx.cmd.build import build_main
 
     os.environ["CELLCLAIMS_SITE_EXTRA"] = str(extra)
-    command = ["-b", "html", "-W", "--keep-going", "-q", "-c", str(ROOT / "site"), "-d", str(made.with_name("doctrees"))]
+    command = [
+        "-b",
+        "html",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-c",
+        str(CONFIGURATION),
+        "-d",
+        str(made.with_name("doctrees")),
+    ]
     if build_main([*command, str(source), str(made)]):
         raise SiteError("Sphinx: expected pages without a warning, found those above")
     for name in TRACES:
@@ -84,10 +92,3 @@ def replace(made: Path, into: Path) -> None:
     if into.exists():
         into.rename(old)
     made.rename(into)
-
-
-if __name__ == "__main__":
-    try:
-        print(make_site(ROOT, ROOT / "reports", ROOT / "reports" / "site"))
-    except ReviewError as error:
-        sys.exit(f"site: {error}")
