@@ -25,8 +25,8 @@ INTRODUCTION = """\
 # The ledger of claims
 
 Every statement of the advertisements, figure or not, gets one entry and one verdict: the first rule of the protocol
-that holds. An entry says what is advertised, what was published beside it, why the verdict is what it is, and which rows of
-the data it rests on. How the rules run is told in [the method](docs/method.md), how certainty is rated in
+that holds. An entry says what is advertised, what was published beside it, why the verdict is what it is, and which
+rows of the data it rests on. How the rules run is told in [the method](docs/method.md), how certainty is rated in
 [the appraisal](docs/appraisal.md).
 """
 

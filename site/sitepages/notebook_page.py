@@ -108,7 +108,7 @@ def _shown(section: dict | str) -> str:
 def code_box(code: Markup) -> Markup:
     """Code folded away; nothing for no code."""
     frame = Markup('<details class="code"><summary>Code</summary>\n{}\n</details>')
-    return frame.format(Markup(code.replace("<pre>", '<pre tabindex="0">'))) if code else Markup()
+    return frame.format(code.replace("<pre>", Markup('<pre tabindex="0">'))) if code else Markup()
 
 
 def _box(shown: Markup, tags: list[str]) -> Markup:
