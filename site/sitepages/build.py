@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -52,22 +54,10 @@ def make_site(root: Path, reports: Path, into: Path) -> str:
 
 
 def run_sphinx(source: Path, extra: Path, made: Path) -> None:
-    """Let Sphinx make the pages; a warning is an error."""
-    from sphinx.cmd.build import build_main
-
-    os.environ["CELLCLAIMS_SITE_EXTRA"] = str(extra)
-    command = [
-        "-b",
-        "html",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-c",
-        str(CONFIGURATION),
-        "-d",
-        str(made.with_name("doctrees")),
-    ]
-    if build_main([*command, str(source), str(made)]):
+    """Let Sphinx make the pages, in a process of its own; a warning is an error."""
+    options = ["-b", "html", "-W", "--keep-going", "-q", "-c", CONFIGURATION, "-d", made.with_name("doctrees")]
+    surroundings = {**os.environ, "CELLCLAIMS_SITE_EXTRA": str(extra)}
+    if subprocess.run([sys.executable, "-m", "sphinx", *options, source, made], env=surroundings).returncode:
         raise SiteError("Sphinx: expected pages without a warning, found those above")
     for name in TRACES:
         path = made / name
