@@ -81,7 +81,7 @@ site: review $(VENV)/installed-site  ## the review as linked pages: reports/site
 	PYTHONPATH=site $(BIN)/python -m sitepages
 
 site-test: site $(VENV)/installed-browser  ## make the site twice, and open every page in Chromium
-	$(BIN)/python -m pytest -m site
+	$(BIN)/python -m pytest -m site tests/test_site_pages.py
 
 environment: $(INSTALLED)  ## make .venv from requirements.lock
 
