@@ -29,7 +29,7 @@ WORKERS ?= 2
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull fuzz-atheris
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull fuzz-atheris site site-test
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -88,6 +88,12 @@ browser: review $(VENV)/installed-browser  ## open every report in Chromium: no 
 cluster: $(VENV)/installed-cluster  ## fit batches on a Dask scheduler with two workers, one of them killed
 	$(BIN)/python -m pytest -m cluster
 
+site: review $(VENV)/installed-site  ## the review as linked pages: reports/site/index.html (docs/site.md)
+	PYTHONPATH=site $(BIN)/python -m sitepages
+
+site-test: site $(VENV)/installed-browser  ## make the site twice, and open every page in Chromium
+	$(BIN)/python -m pytest -m site tests/test_site_pages.py
+
 environment: $(INSTALLED)  ## make .venv from requirements.lock
 
 $(LOCKED): requirements.lock
@@ -106,7 +112,7 @@ $(VENV)/installed-%: requirements-%.lock $(INSTALLED)
 
 lock:  ## renew requirements*.lock from pyproject.toml (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) pyproject.toml --extra test --group build -o requirements.lock
-	for extra in browser cluster fuzz; do \
+	for extra in browser cluster fuzz site; do \
 	  $(PYTHON) -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
 	  | $(COMPILE) - -c requirements.lock -o requirements-$$extra.lock || exit 1; done
 

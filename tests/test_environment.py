@@ -27,7 +27,7 @@ CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 CONDA_NAMES = {"matplotlib-base": "matplotlib", "bleach-with-css": "bleach"}
 
 #: Extras with a lock of their own.
-EXTRAS = ("browser", "cluster", "fuzz")
+EXTRAS = ["browser", "cluster", "fuzz", "site"]
 
 PYTHONS = ("3.11", "3.12", "3.13")
 

@@ -1,0 +1,55 @@
+"""Which files of the repository become which pages, and below which heading of the menu each stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Files at the top that move, as every notebook does.
+MOVED = {
+    "README.md": "index.md",
+    "data/README.md": "data/dictionary.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
+
+#: Heading of the menu -> pages of ``docs/`` below it; those that none names come below GUIDES.
+METHOD, ENGINE, GUIDES, PROJECT = "How it is done", "The engine", "Doing it yourself", "The project"
+NAMED = {
+    METHOD: ("method", "appraisal", "calibration"),
+    ENGINE: ("engine",),
+    GUIDES: ("add_a_study", "batch", "environment", "journal_club"),
+    PROJECT: ("design", "decisions", "site"),
+}
+
+#: Pages of the menu that are not made from a file of ``docs/``.
+MADE = {ENGINE: ("api/meta", "api/robustness"), PROJECT: ("tests/RULES", "changelog", "contributing")}
+
+
+def notebooks(root: Path) -> list[Path]:
+    """The notebooks: numbered ones in their order, then the others by name."""
+    found = (root / "notebooks").glob("*.ipynb")
+    return sorted(
+        (path for path in found if ".running" not in path.name), key=lambda p: (not p.name[0].isdigit(), p.name)
+    )
+
+
+def moved(root: Path) -> dict[str, str]:
+    """Path in the repository -> path in the site, for every page that does not keep its own."""
+    return {**MOVED, **{f"notebooks/{path.name}": f"notebooks/{path.stem}.md" for path in notebooks(root)}}
+
+
+def written(root: Path) -> list[Path]:
+    """The pages that people wrote: all of ``docs/``, and some of other folders that are taken over as they are."""
+    others = ("CHANGELOG.md", "CONTRIBUTING.md", "tests/RULES.md")
+    return [*sorted((root / "docs").glob("*.md")), *(root / name for name in others)]
+
+
+def menu(root: Path) -> dict[str, list[str]]:
+    """Heading of the menu -> names of the pages below it."""
+    there = {path.stem for path in (root / "docs").glob("*.md")}
+    others = sorted(there.difference(*NAMED.values()))
+    below = {title: [f"docs/{name}" for name in names if name in there] for title, names in NAMED.items()}
+    below[GUIDES] += [f"docs/{name}" for name in others]
+    guides = {title: [*pages, *MADE.get(title, ())] for title, pages in below.items()}
+    books = [f"notebooks/{path.stem}" for path in notebooks(root)]
+    return {"The review": [*books, "ledger"], "The evidence": ["data/dictionary", "download"], **guides}

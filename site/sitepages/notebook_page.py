@@ -1,0 +1,138 @@
+"""An executed notebook as a page of the site: its text as Markdown, its outputs as the reports show them.
+
+What comes out of a cell may hold text from a registry or an advertisement, so it takes the same way as in the reports
+(``cellclaims.notebooks``): cut down to the tags of text and tables. Drawings become files of their own, which a reader
+can open large; the text of a notebook is its authors' and stays Markdown, so that search and contents see its headings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+from nbformat import NotebookNode
+
+from cellclaims.notebooks import render
+from cellclaims.notebooks.parameters import PLACES
+from sitepages import SiteError
+from sitepages.raw import raw
+
+#: Parts of an SVG that could act or ask for something: the package draws none of them.
+ACTIVE = re.compile(r"<(script|foreignObject|iframe|a)\b|\son\w+\s*=|href\s*=\s*[\"'](?!#|data:image/)", re.IGNORECASE)
+
+NAME = re.compile(r"aria-labelledby=\"([\w-]+)-title\b")
+
+
+@dataclass
+class Outputs(render.Contents):
+    """The outputs of one notebook; its drawings are kept by name, to be written beside the page."""
+
+    notebook: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+
+    def drawing(self, data: Mapping[str, str]) -> Markup:
+        """A drawing as a picture that leads to the drawing alone."""
+        self.drawings += 1
+        svg = data["image/svg+xml"]
+        name = self._kept(svg)
+        address = f"../figures/{self.notebook}/{name}.svg"
+        return enlargeable(address, render.alternative(data))
+
+    def _kept(self, svg: str) -> str:
+        if found := ACTIVE.search(svg):
+            raise SiteError(
+                f"{self.notebook}.ipynb, drawing {self.drawings}: expected lines and text, found {found[0].strip()!r}"
+            )
+        named = NAME.search(svg[:2000])
+        name = named[1] if named else f"drawing{self.drawings}"
+        if self.files.get(name, svg) != svg:
+            name = f"{name}-{self.drawings}"
+        self.files[name] = svg
+        return name
+
+
+def enlargeable(address: str, words: str) -> Markup:
+    """A picture with its words; a click or the enter key opens the drawing itself, as large as the window."""
+    frame = Markup(
+        '<figure class="drawing"><a class="enlarge" href="{}"><img src="{}" alt="{}">'
+        '<span class="cue">Open large</span></a></figure>'
+    )
+    return frame.format(address, address, words)
+
+
+@dataclass(frozen=True)
+class NotebookPage:
+    """The Markdown of a notebook's page, and its drawings by file name without ending."""
+
+    markdown: str
+    drawings: dict[str, str]
+
+
+def notebook_page(notebook: NotebookNode, name: str) -> NotebookPage:
+    """The page of an executed notebook.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Executed; its first cell holds title and question.
+    name : str
+        Name of the notebook without its ending.
+
+    Raises
+    ------
+    SiteError
+        If a drawing holds anything but a drawing.
+    """
+    outputs = Outputs(notebook=name)
+    first, *cells = notebook.cells
+    sections = [outputs.section(cell) if cell.cell_type == "code" else cell.source for cell in cells]
+    parts = [first.source, raw(provenance(notebook, name)), *map(_shown, _joined(sections))]
+    return NotebookPage("\n\n".join(parts) + "\n", outputs.files)
+
+
+def _joined(sections: list[dict | str]) -> Iterator[dict | str]:
+    """The sections, with the code of a cell that shows nothing joined to that of the next."""
+    as_sections = [one if isinstance(one, dict) else {"kind": "text", "source": one} for one in sections]
+    return (one if one["kind"] == "code" else one.get("source", "") for one in render.joined(as_sections))
+
+
+def _shown(section: dict | str) -> str:
+    if isinstance(section, str):
+        return section
+    boxes = [_box(shown, section["tags"]) for shown in section["outputs"]]
+    return raw(Markup("\n").join([code_box(section["code"]), *boxes]))
+
+
+def code_box(code: Markup) -> Markup:
+    """Code folded away; nothing for no code."""
+    frame = Markup('<details class="code"><summary>Code</summary>\n{}\n</details>')
+    return frame.format(code.replace("<pre>", Markup('<pre tabindex="0">'))) if code else Markup()
+
+
+def _box(shown: Markup, tags: list[str]) -> Markup:
+    return Markup('<div class="output{}">\n{}\n</div>').format(" headline" if "headline" in tags else "", shown)
+
+
+def provenance(notebook: NotebookNode, name: str) -> Markup:
+    """The link to the notebook's file, and its parameters with their meaning."""
+    rows = [
+        Markup('<tr><th scope="row"><code>{}</code></th><td><code>{!r}</code></td><td>{}</td></tr>').format(
+            one.name, one.value, one.help
+        )
+        for one in render.used(notebook)
+        if one.name not in PLACES
+    ]
+    link = Markup('<p class="file">Executed notebook: <a href="{0}.ipynb" download>{0}.ipynb</a></p>').format(name)
+    return link + (parameter_table(rows) if rows else Markup())
+
+
+def parameter_table(rows: list[Markup]) -> Markup:
+    """Parameters folded away, a row each."""
+    head = Markup('<tr><th scope="col">Parameter</th><th scope="col">Value</th><th scope="col">Meaning</th></tr>')
+    frame = Markup(
+        '<details class="used"><summary>Parameters</summary><div class="scroll" role="region" tabindex="0" '
+        'aria-label="Parameters"><table><thead>{}</thead><tbody>{}</tbody></table></div></details>'
+    )
+    return frame.format(head, Markup("\n").join(rows))

@@ -1,0 +1,30 @@
+"""The colours and type of the reports for the site, with what a switch between light and dark needs."""
+
+from __future__ import annotations
+
+import re
+
+from cellclaims.notebooks import render
+from sitepages import SiteError
+
+#: The two blocks of variables of the reports' style: light, and dark where the system asks for it.
+LIGHT = re.compile(r"^:root \{\n(.*?)\n\}", re.MULTILINE | re.DOTALL)
+DARK = re.compile(r"prefers-color-scheme: dark\) \{\n  :root \{\n(.*?)\n  \}\n\}", re.DOTALL)
+
+
+def stylesheet() -> str:
+    """The reports' style sheet, and its colours once more for a reader who has chosen light or dark.
+
+    Raises
+    ------
+    SiteError
+        If the style sheet does not hold the two blocks of colours.
+    """
+    reports = str(render.style())
+    light, dark = LIGHT.search(reports), DARK.search(reports)
+    if not (light and dark):
+        raise SiteError("style.css: expected colours for light and for dark, found only one of them or none")
+    chosen = {"light": light[1].replace("color-scheme: light dark", "color-scheme: light"), "dark": dark[1]}
+    chosen["dark"] = f"  color-scheme: dark;\n{chosen['dark']}"
+    blocks = "".join(f":root[data-scheme={name}] {{\n{block}\n}}\n" for name, block in chosen.items())
+    return f"{reports}\n@media screen {{\n{blocks}}}\n"  # paper is always light
