@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -86,8 +88,15 @@ def paged(book, **more):
 # --- a page is whole in itself -------------------------------------------------------------------------------
 
 
+def parsed(text):
+    """A page without the package's own script, which it must hold once."""
+    own = f"<script>{(render.TEMPLATES / 'script.js').read_text()}</script>"
+    assert text.count(own) == 1
+    return Page(text.replace(own, ""))
+
+
 def requests(page):
-    """Everything in a page that a browser would fetch."""
+    """Everything in a page that a browser would fetch or run."""
     found = [tag for tag, _ in page.tags if tag in ("script", "iframe", "object", "embed", "base", "form")]
     for tag, attributes in page.tags:
         addresses = [attributes.get("src"), attributes.get("srcset")]
@@ -97,14 +106,18 @@ def requests(page):
 
 
 def test_a_page_fetches_nothing_and_forbids_it(executed):
-    page = Page(
+    page = parsed(
         paged(
             executed("Formula $x^2$", shows(image__svg_xml=SVG, text__plain="A line."), shows(image__png="iVBO\nRw=="))
         )
     )
     assert requests(page) == []
     policy = next(one["content"] for one in page.named("meta") if one.get("http-equiv") == "Content-Security-Policy")
-    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
+    digest = base64.b64encode(hashlib.sha256((render.TEMPLATES / "script.js").read_bytes()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,8 +215,7 @@ def test_hostile_text_reaches_the_reader_as_text_and_no_more(executed, part):
         (("headline",), part) if not isinstance(part, str) else part, opening=f"# T {HOSTILE}\n\n**Question** {HOSTILE}"
     )
     card = index.card(book, "01.html", 0)
-    for text in (paged(book), f"{card.question}{card.headline}"):
-        page = Page(text)
+    for page in (parsed(paged(book)), Page(f"{card.question}{card.headline}")):
         assert page.named("script") == []
         assert [one for one in page.named("img") if not one["src"].startswith("data:")] == []
         assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
@@ -279,7 +291,7 @@ def test_a_card_has_question_answer_main_drawing_and_counts(executed, tmp_path):
     assert card.headline == "<p>It <strong>does</strong>.</p>\n"
     assert card.counts == "2 figures, 1 table, 3 pools"
     index.write_index(tmp_path / "index.html", [card], ORIGIN, 3)
-    page = Page((tmp_path / "index.html").read_text())
+    page = parsed((tmp_path / "index.html").read_text())
     assert requests(page) == []
     assert {"results.json", "01_double.html"} <= {one["href"] for one in page.named("a")}
     assert page.named("img")[0]["alt"] == "The main one."
