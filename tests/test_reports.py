@@ -18,7 +18,6 @@ from cellclaims.notebooks import drawings, index, markup, render
 from cellclaims.notebooks import review as reviews
 from cellclaims.notebooks.render import Provenance
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="72pt" height="36pt">
@@ -377,52 +376,3 @@ def test_a_failing_notebook_is_told_and_the_others_are_finished(review, small_re
 def test_a_folder_without_notebooks_is_refused(tmp_path):
     with pytest.raises(ReviewError, match=r"such as 02_hba1c\.ipynb, found none"):
         reviews.review(tmp_path, tmp_path / "reports")
-
-
-# --- the reports in a browser --------------------------------------------------------------------------------
-
-PAGES = sorted((REPOSITORY / "reports").glob("*.html"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A running Chromium; without one the tests are skipped, on CI too (a browser cannot be had everywhere)."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: make browser installs it")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not program:
-        pytest.skip("no Chromium on this machine: apt install chromium")
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.mark.browser
-def test_there_are_pages_to_open():
-    assert len(PAGES) > 1, "no reports: make review"
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_a_report_opens_without_a_request_or_an_error(chromium, path, scheme):
-    page = chromium.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 900})
-    requested, complaints = [], []
-    page.on("request", lambda request: requested.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(path.as_uri(), wait_until="networkidle")
-    assert [url for url in requested if not url.startswith("data:")] == [path.as_uri()]
-    assert complaints == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page is too wide"
-    page.close()
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_a_report_can_be_read_on_a_telephone(chromium, path):
-    page = chromium.new_page(viewport={"width": 390, "height": 844})
-    page.goto(path.as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
-    page.close()

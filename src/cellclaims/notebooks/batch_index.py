@@ -32,19 +32,10 @@ class Facet:
 
 
 @dataclass(frozen=True)
-class First:
-    """A pool in the table of all reports: its title, how many reports it has, and its numbers as a reader sees them."""
-
-    title: str
-    k: object
-    shown: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Entry:
     """One report in the index: whole, failed, or not made yet (neither card nor failure).
 
-    ``numbers`` says which value of each filter is its own; ``first`` is the first pool that it recorded.
+    ``numbers`` says which value of each filter is its own; ``pools`` are those that it recorded.
     """
 
     job: Job
@@ -52,7 +43,7 @@ class Entry:
     numbers: Mapping[str, int]
     card: Card | None
     failure: Failure | None
-    first: First | None
+    pools: Sequence[Mapping[str, Any]]
 
     @property
     def files(self) -> list[str]:
@@ -74,7 +65,14 @@ def conclude(sets: ParameterSets, jobs: Sequence[Job], into: Path) -> None:
     write_atomically(into / NUMBERS, as_csv(line for job in whole for line in _lines(job, shown[job.name])))
     write_atomically(into / MACHINE, json.dumps(_machine(sets, entries), indent=1, ensure_ascii=False) + "\n")
     template = exporter().environment.get_template("batch.html.j2")
-    page = template.render(sets=sets, facets=facets, entries=entries, origin=provenance(jobs[0].data), shell=shell())
+    page = template.render(
+        sets=sets,
+        facets=facets,
+        entries=entries,
+        telling=telling(entries),
+        origin=provenance(jobs[0].data),
+        shell=shell(),
+    )
     write_atomically(into / INDEX, page)
 
 
@@ -111,15 +109,23 @@ def _entry(job: Job, values: Mapping[str, str], facets: Sequence[Facet]) -> Entr
     }
     failure = failure_of(job)
     shown = _card(job) if failure is None and is_current(job.into, job.name, job.key) else None
-    return Entry(job, values, numbers, shown, failure, _first(job) if shown else None)
+    return Entry(job, values, numbers, shown, failure, pools_of(job.folder / job.notebook.name) if shown else [])
 
 
-def _first(job: Job) -> First | None:
-    """The first pool that a report recorded, if it recorded any."""
-    pools = pools_of(job.folder / job.notebook.name)
-    if not pools:
-        return None
-    return First(pools[0].get("title", ""), pools[0]["result"].get("k", "–"), pools[0].get("shown", {}))
+def telling(entries: Sequence[Entry]) -> list[tuple[Entry, Mapping[str, Any]]]:
+    """Each report with the pool that says most of it: of those that reports of its notebook have, the first whose
+    result is not the same in all; the first of all where none differs. Reports without a pool are left out.
+    """
+    results: dict[tuple[str, str], set[str]] = {}
+    for entry in entries:
+        for pool in entry.pools:
+            own = results.setdefault((entry.job.notebook.stem, pool["pool"]), set())
+            own.add(json.dumps(pool["result"], sort_keys=True))
+    chosen = []
+    for entry in [entry for entry in entries if entry.pools]:
+        differing = (pool for pool in entry.pools if len(results[entry.job.notebook.stem, pool["pool"]]) > 1)
+        chosen.append((entry, next(differing, entry.pools[0])))
+    return chosen
 
 
 def _card(job: Job) -> Card:
