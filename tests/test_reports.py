@@ -8,14 +8,15 @@ import json
 import re
 import shutil
 from html.parser import HTMLParser
-from pathlib import Path
 
 import nbformat
 import pytest
 
 from cellclaims.errors import NotebookError, ReviewError
-from cellclaims.notebooks import drawings, index, markup, render
+from cellclaims.notebooks import batch_index, drawings, index, markup, render
 from cellclaims.notebooks import review as reviews
+from cellclaims.notebooks.batch_plan import Failure, Job, write_failure
+from cellclaims.notebooks.parameter_sets import ParameterSets
 from cellclaims.notebooks.render import Provenance
 
 ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
@@ -294,6 +295,90 @@ def test_a_card_has_question_answer_main_drawing_and_counts(executed, tmp_path):
     assert requests(page) == []
     assert {"results.json", "01_double.html"} <= {one["href"] for one in page.named("a")}
     assert page.named("img")[0]["alt"] == "The main one."
+
+
+SETS = ParameterSets(f"Some {HOSTILE}", HOSTILE, ())
+
+
+@pytest.fixture
+def batch(executed, tmp_path):
+    """Write the index of a batch of reports that are as they are given: ``values`` each, pools, or a failure."""
+
+    def write(*reports):
+        jobs = []
+        for number, (values, pools, failure) in enumerate(reports):
+            name = f"report{number}"
+            job = Job(
+                name, tmp_path / "notebooks" / "01_double.ipynb", values, tmp_path / "data", tmp_path / "into", "k"
+            )
+            jobs.append(job)
+            if failure:
+                write_failure(job, failure)
+                continue
+            job.folder.mkdir(parents=True)
+            nbformat.write(executed(opening=f"# T {HOSTILE}\n\n**Question** {HOSTILE}"), job.folder / "01_double.ipynb")
+            (job.folder / "01_double.json").write_text(json.dumps(pools))
+            reviews.write_record(job.into, name, job.key, [job.folder / "01_double.ipynb"])
+        batch_index.conclude(SETS, jobs, tmp_path / "into")
+        return (tmp_path / "into" / "index.html").read_text()
+
+    return write
+
+
+def pool(name, k=2, title="A pool", **shown):
+    return {"pool": name, "title": title, "result": {"k": k}, "shown": {"value": "1 %", "patients": "9", **shown}}
+
+
+def test_hostile_text_reaches_the_reader_of_an_index_as_text_and_no_more(batch):
+    text = batch(
+        ({"CLAIM": HOSTILE}, [pool("a", title=HOSTILE, value=HOSTILE)], None),
+        ({"CLAIM": "b"}, [pool("a", k=HOSTILE)], None),
+        ({"CLAIM": "b"}, [], Failure(HOSTILE, HOSTILE)),
+    )
+    page = parsed(text)
+    assert requests(page) == []
+    assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
+    assert text.count("&lt;script&gt;alert(1)") >= 9
+    policy = next(one["content"] for one in page.named("meta") if one.get("http-equiv") == "Content-Security-Policy")
+    assert "script-src 'sha256-" in policy and "unsafe-eval" not in policy
+
+
+def test_an_index_lists_of_each_notebook_the_first_pool_that_differs(batch):
+    text = batch(
+        ({"DOSE": 1}, [pool("same"), pool("other", k=3, title="Of three")], None),
+        ({"DOSE": 2}, [pool("same"), pool("other", k=4, title="Of four", patients="12")], None),
+        ({"DOSE": 2}, [], None),
+    )
+    lines = re.findall(r'<tr class="line([^"]*)" data-report="(\w+)">(.*?)</tr>', text, re.DOTALL)
+    assert [(name, "Of three" in cells, "Of four" in cells) for _, name, cells in lines] == [
+        ("report0", True, False),
+        ("report1", False, True),
+    ]
+    assert [facets for facets, _, _ in lines] == [" f0-0", " f0-1"]
+    assert Page(text).text("output") == "3 reports"
+
+
+# --- numbers beside a page ---------------------------------------------------------------------------------------
+
+
+def test_numbers_stand_as_csv_beside_a_page_that_leads_to_them(executed, tmp_path):
+    place = tmp_path / "01_double.ipynb"
+    nbformat.write(executed(), place)
+    render.write_page(place, place.with_suffix(".html"), ORIGIN)
+    assert not place.with_suffix(".csv").exists()
+    place.with_suffix(".json").write_text(json.dumps([{"pool": "a", "title": "A", "result": {"k": 2, "beta": 0.5}}]))
+    render.write_page(place, place.with_suffix(".html"), ORIGIN)
+    assert place.with_suffix(".csv").read_text().splitlines()[1] == "a,A,,,,2,0.5,,,,,,,,,"
+    links = {one.get("href") for one in Page(place.with_suffix(".html").read_text()).named("a")}
+    assert {"01_double.csv", "01_double.json"} <= links
+
+
+def test_a_page_names_the_versions_that_computed_it(tmp_path, small_review):
+    small_review()
+    origin = render.provenance(tmp_path / "data")
+    names = [library.split()[0] for library in origin.libraries]
+    assert names == ["Python", *render.COMPUTING]
+    assert all(re.fullmatch(r"\w+ \d+(\.\w+)+", library) for library in origin.libraries)
 
 
 # --- a review ------------------------------------------------------------------------------------------------
