@@ -149,3 +149,43 @@ def fresh(tmp_path_factory):
         done = dict(zip([path.name for path in NOTEBOOKS], pool.map(execute, NOTEBOOKS), strict=True))
     assert {name: run.stderr for name, run in done.items() if run.returncode} == {}
     return folder
+
+
+# --- reports in a browser ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    """A running Chromium; without one the tests are skipped, on CI too (a browser cannot be had everywhere)."""
+    from cellclaims.errors import ReviewError
+    from cellclaims.notebooks import pdf
+
+    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: make browser installs it")
+    try:
+        program = pdf.chromium()
+    except ReviewError as error:
+        pytest.skip(str(error))
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=program, args=["--no-sandbox", *pdf.QUIET])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def batch_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of ``runs/sensitivity.yml``, its reports put together from those of the review: no kernel starts."""
+    from cellclaims.notebooks import batch_index as index
+    from cellclaims.notebooks.batch_plan import jobs_of
+    from cellclaims.notebooks.parameter_sets import read_sets
+    from cellclaims.notebooks.review import write_record
+
+    into = tmp_path_factory.mktemp("batch") / "sensitivity"
+    sets = read_sets(REPOSITORY / "runs" / "sensitivity.yml")
+    jobs = jobs_of(sets, into)
+    for job in jobs:
+        shutil.copytree(REPOSITORY / "figures", job.folder / "figures", ignore=shutil.ignore_patterns("*.png"))
+        for made in (REPOSITORY / "reports").glob(f"{job.notebook.stem}.*"):
+            shutil.copy(made, job.folder)
+        write_record(into, job.name, job.key, [job.folder / job.notebook.name])
+    index.conclude(sets, jobs, into)
+    return into / index.INDEX

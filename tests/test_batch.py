@@ -133,7 +133,7 @@ def test_reports_are_made_once_and_listed_with_values_numbers_and_headline(small
     assert "Some &lt;b&gt;&amp;" in page
     assert "twice is 5.0" in page
     assert 'src="01_double_dose-2.5/figures/line.svg"' in page
-    assert "<script" not in page
+    assert page.count("<script") == 1
     machine = json.loads((into / "batch.json").read_text())
     assert [(one["state"], one["headline"]) for one in machine["reports"]] == [
         ("made", "twice is 2.0"),

@@ -57,17 +57,23 @@ def test_every_statement_has_an_entry_with_one_of_eight_verdicts_and_a_reason(en
 
 def test_a_card_names_the_rows_of_its_numbers_and_leads_to_their_sources(entries, evidence):
     shown = reporting.cards(entries)._repr_html_()
-    named = [(e, study) for e in entries for study in e.studies]
-    for entry, study in named:
+    named = [study for e in entries for study in e.studies]
+    tables = set()
+    for study in named:
         assert (
             f'<a href="{html.escape(study["link"], quote=True)}">{html.escape(study.get("row_id", study["label"]))}'
             in shown
         )
         if "row_id" in study:
             assert evidence.beyond_evidence.loc[study["line"]].row_id == study["row_id"]
-        elif entry.unit == "percent":
-            assert evidence.binary.loc[int(study["line"])].study_id == study["study_id"]
-            assert f"(binary.csv, row {study['line']})" in shown
+        elif "line" in study:
+            first, *others = study["line"].split(";")
+            rows = getattr(evidence, study["table"])
+            assert {rows.loc[int(line)].study_id for line in (first, *others)} == {study["study_id"]}
+            word = f"rows {' and '.join((first, *others))}" if others else f"row {first}"
+            assert f"({study['table']}.csv, {word})" in shown
+            tables.add(study["table"])
+    assert {"binary", "continuous"} <= tables
     assert len(named) > len(entries)
 
 

@@ -480,6 +480,14 @@ def test_the_misprints_of_other_reviews_are_set_right_and_flagged():
     assert "−1.18 (−1.40 to −0.95)" in shown and "−0.51 (−0.70 to −0.32)" in shown
 
 
+def test_a_review_whose_id_names_no_author_is_called_by_its_title():
+    shown = reporting.pooled_elsewhere(real(), "hba1c")
+    names = [*(str(row[0]) for row in shown.table.cells), *shown.benchmarks.label]
+    assert any(name.startswith("Sun 2020") for name in names)
+    assert any(name.startswith("Autologous Bone Marrow Mononuclear Cell ..., 2019") for name in names)
+    assert not [name for name in names if re.match(r"(?i)diabther|ahsctcn|pmc\d|cytotherapy|betacell", name)]
+
+
 def test_advertised_figures_are_told_apart_from_published_ones():
     entries = [e for e in claims.advertised_rates(real(), rules()) if e.claim_id.endswith("2016")]
     headline = str(reporting.claims_headline(entries))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shutil
 from html.parser import HTMLParser
-from pathlib import Path
 
 import nbformat
 import pytest
 
 from cellclaims.errors import NotebookError, ReviewError
-from cellclaims.notebooks import drawings, index, markup, render
+from cellclaims.notebooks import batch_index, drawings, index, markup, render
 from cellclaims.notebooks import review as reviews
+from cellclaims.notebooks.batch_plan import Failure, Job, write_failure
+from cellclaims.notebooks.parameter_sets import ParameterSets
 from cellclaims.notebooks.render import Provenance
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="72pt" height="36pt">
@@ -86,8 +88,15 @@ def paged(book, **more):
 # --- a page is whole in itself -------------------------------------------------------------------------------
 
 
+def parsed(text):
+    """A page without the package's own script, which it must hold once."""
+    own = f"<script>{(render.TEMPLATES / 'script.js').read_text()}</script>"
+    assert text.count(own) == 1
+    return Page(text.replace(own, ""))
+
+
 def requests(page):
-    """Everything in a page that a browser would fetch."""
+    """Everything in a page that a browser would fetch or run."""
     found = [tag for tag, _ in page.tags if tag in ("script", "iframe", "object", "embed", "base", "form")]
     for tag, attributes in page.tags:
         addresses = [attributes.get("src"), attributes.get("srcset")]
@@ -97,14 +106,18 @@ def requests(page):
 
 
 def test_a_page_fetches_nothing_and_forbids_it(executed):
-    page = Page(
+    page = parsed(
         paged(
             executed("Formula $x^2$", shows(image__svg_xml=SVG, text__plain="A line."), shows(image__png="iVBO\nRw=="))
         )
     )
     assert requests(page) == []
     policy = next(one["content"] for one in page.named("meta") if one.get("http-equiv") == "Content-Security-Policy")
-    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
+    digest = base64.b64encode(hashlib.sha256((render.TEMPLATES / "script.js").read_bytes()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,8 +215,7 @@ def test_hostile_text_reaches_the_reader_as_text_and_no_more(executed, part):
         (("headline",), part) if not isinstance(part, str) else part, opening=f"# T {HOSTILE}\n\n**Question** {HOSTILE}"
     )
     card = index.card(book, "01.html", 0)
-    for text in (paged(book), f"{card.question}{card.headline}"):
-        page = Page(text)
+    for page in (parsed(paged(book)), Page(f"{card.question}{card.headline}")):
         assert page.named("script") == []
         assert [one for one in page.named("img") if not one["src"].startswith("data:")] == []
         assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
@@ -279,10 +291,94 @@ def test_a_card_has_question_answer_main_drawing_and_counts(executed, tmp_path):
     assert card.headline == "<p>It <strong>does</strong>.</p>\n"
     assert card.counts == "2 figures, 1 table, 3 pools"
     index.write_index(tmp_path / "index.html", [card], ORIGIN, 3)
-    page = Page((tmp_path / "index.html").read_text())
+    page = parsed((tmp_path / "index.html").read_text())
     assert requests(page) == []
     assert {"results.json", "01_double.html"} <= {one["href"] for one in page.named("a")}
     assert page.named("img")[0]["alt"] == "The main one."
+
+
+SETS = ParameterSets(f"Some {HOSTILE}", HOSTILE, ())
+
+
+@pytest.fixture
+def batch(executed, tmp_path):
+    """Write the index of a batch of reports that are as they are given: ``values`` each, pools, or a failure."""
+
+    def write(*reports):
+        jobs = []
+        for number, (values, pools, failure) in enumerate(reports):
+            name = f"report{number}"
+            job = Job(
+                name, tmp_path / "notebooks" / "01_double.ipynb", values, tmp_path / "data", tmp_path / "into", "k"
+            )
+            jobs.append(job)
+            if failure:
+                write_failure(job, failure)
+                continue
+            job.folder.mkdir(parents=True)
+            nbformat.write(executed(opening=f"# T {HOSTILE}\n\n**Question** {HOSTILE}"), job.folder / "01_double.ipynb")
+            (job.folder / "01_double.json").write_text(json.dumps(pools))
+            reviews.write_record(job.into, name, job.key, [job.folder / "01_double.ipynb"])
+        batch_index.conclude(SETS, jobs, tmp_path / "into")
+        return (tmp_path / "into" / "index.html").read_text()
+
+    return write
+
+
+def pool(name, k=2, title="A pool", **shown):
+    return {"pool": name, "title": title, "result": {"k": k}, "shown": {"value": "1 %", "patients": "9", **shown}}
+
+
+def test_hostile_text_reaches_the_reader_of_an_index_as_text_and_no_more(batch):
+    text = batch(
+        ({"CLAIM": HOSTILE}, [pool("a", title=HOSTILE, value=HOSTILE)], None),
+        ({"CLAIM": "b"}, [pool("a", k=HOSTILE)], None),
+        ({"CLAIM": "b"}, [], Failure(HOSTILE, HOSTILE)),
+    )
+    page = parsed(text)
+    assert requests(page) == []
+    assert [name for _, attributes in page.tags for name in attributes if name.startswith("on")] == []
+    assert text.count("&lt;script&gt;alert(1)") >= 9
+    policy = next(one["content"] for one in page.named("meta") if one.get("http-equiv") == "Content-Security-Policy")
+    assert "script-src 'sha256-" in policy and "unsafe-eval" not in policy
+
+
+def test_an_index_lists_of_each_notebook_the_first_pool_that_differs(batch):
+    text = batch(
+        ({"DOSE": 1}, [pool("same"), pool("other", k=3, title="Of three")], None),
+        ({"DOSE": 2}, [pool("same"), pool("other", k=4, title="Of four", patients="12")], None),
+        ({"DOSE": 2}, [], None),
+    )
+    lines = re.findall(r'<tr class="line([^"]*)" data-report="(\w+)">(.*?)</tr>', text, re.DOTALL)
+    assert [(name, "Of three" in cells, "Of four" in cells) for _, name, cells in lines] == [
+        ("report0", True, False),
+        ("report1", False, True),
+    ]
+    assert [facets for facets, _, _ in lines] == [" f0-0", " f0-1"]
+    assert Page(text).text("output") == "3 reports"
+
+
+# --- numbers beside a page ---------------------------------------------------------------------------------------
+
+
+def test_numbers_stand_as_csv_beside_a_page_that_leads_to_them(executed, tmp_path):
+    place = tmp_path / "01_double.ipynb"
+    nbformat.write(executed(), place)
+    render.write_page(place, place.with_suffix(".html"), ORIGIN)
+    assert not place.with_suffix(".csv").exists()
+    place.with_suffix(".json").write_text(json.dumps([{"pool": "a", "title": "A", "result": {"k": 2, "beta": 0.5}}]))
+    render.write_page(place, place.with_suffix(".html"), ORIGIN)
+    assert place.with_suffix(".csv").read_text().splitlines()[1] == "a,A,,,,2,0.5,,,,,,,,,"
+    links = {one.get("href") for one in Page(place.with_suffix(".html").read_text()).named("a")}
+    assert {"01_double.csv", "01_double.json"} <= links
+
+
+def test_a_page_names_the_versions_that_computed_it(tmp_path, small_review):
+    small_review()
+    origin = render.provenance(tmp_path / "data")
+    names = [library.split()[0] for library in origin.libraries]
+    assert names == ["Python", *render.COMPUTING]
+    assert all(re.fullmatch(r"\w+ \d+(\.\w+)+", library) for library in origin.libraries)
 
 
 # --- a review ------------------------------------------------------------------------------------------------
@@ -365,52 +461,3 @@ def test_a_failing_notebook_is_told_and_the_others_are_finished(review, small_re
 def test_a_folder_without_notebooks_is_refused(tmp_path):
     with pytest.raises(ReviewError, match=r"such as 02_hba1c\.ipynb, found none"):
         reviews.review(tmp_path, tmp_path / "reports")
-
-
-# --- the reports in a browser --------------------------------------------------------------------------------
-
-PAGES = sorted((REPOSITORY / "reports").glob("*.html"))
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A running Chromium; without one the tests are skipped, on CI too (a browser cannot be had everywhere)."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: make browser installs it")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not program:
-        pytest.skip("no Chromium on this machine: apt install chromium")
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.mark.browser
-def test_there_are_pages_to_open():
-    assert len(PAGES) > 1, "no reports: make review"
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_a_report_opens_without_a_request_or_an_error(chromium, path, scheme):
-    page = chromium.new_page(color_scheme=scheme, viewport={"width": 1280, "height": 900})
-    requested, complaints = [], []
-    page.on("request", lambda request: requested.append(request.url))
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(path.as_uri(), wait_until="networkidle")
-    assert [url for url in requested if not url.startswith("data:")] == [path.as_uri()]
-    assert complaints == []
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "the page is too wide"
-    page.close()
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_a_report_can_be_read_on_a_telephone(chromium, path):
-    page = chromium.new_page(viewport={"width": 390, "height": 844})
-    page.goto(path.as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 16
-    page.close()

@@ -25,7 +25,7 @@ from cellclaims.tables import Evidence
 FORMS = ("adjusted", "change", "final")
 COLUMNS = (
     "study_id arm_id source_id year diabetes_type intervention_class design randomised blinding months n n_control "
-    "yi vi form detail flag line source_rank"
+    "yi vi form detail flag table line source_rank"
 ).split()
 #: 97.5th centile of the normal distribution, for an interval of a reported difference.
 Z975 = 1.959963984540054

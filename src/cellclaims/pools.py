@@ -25,7 +25,7 @@ from cellclaims.tables import Evidence
 
 ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
-    "events_control n_control yi vi ci_lb ci_ub weight link detail note line"
+    "events_control n_control yi vi ci_lb ci_ub weight link detail note table line"
 ).split()
 #: Why a report with only one of two sides is in no difference.
 NO_PAIR = "no count for both an arm with cells and an untreated one"

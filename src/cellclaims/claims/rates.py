@@ -110,7 +110,7 @@ def rate_entry(evidence: Evidence, protocol: Protocol, claim_id: str) -> Entry:
 
 
 def _studies(pool: Pool) -> list[dict[str, Any]]:
-    columns = ["study_id", "label", "link", "arm_id", "source_id", "line"]
+    columns = ["study_id", "label", "link", "arm_id", "source_id", "table", "line"]
     return [{key: str(value) for key, value in row.items()} for row in pool.rows[columns].to_dict("records")]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from cellclaims.files import write_atomically
 from cellclaims.notebooks.batch_plan import Failure, Job, failure_of
-from cellclaims.notebooks.batch_report import as_csv, pool_lines, pools_of
 from cellclaims.notebooks.index import Card, card, main_drawing
+from cellclaims.notebooks.numbers import as_csv, pool_lines, pools_of
 from cellclaims.notebooks.parameter_sets import ParameterSets
-from cellclaims.notebooks.render import exporter, provenance, style
+from cellclaims.notebooks.render import exporter, provenance, shell
 from cellclaims.notebooks.review import is_current
 from cellclaims.notebooks.run import read
 
@@ -33,18 +33,27 @@ class Facet:
 
 @dataclass(frozen=True)
 class Entry:
-    """One report in the index: whole, failed, or not made yet (neither card nor failure)."""
+    """One report in the index: whole, failed, or not made yet (neither card nor failure).
+
+    ``numbers`` says which value of each filter is its own; ``pools`` are those that it recorded.
+    """
 
     job: Job
     values: Mapping[str, str]
     numbers: Mapping[str, int]
     card: Card | None
     failure: Failure | None
+    pools: Sequence[Mapping[str, Any]]
 
     @property
     def files(self) -> list[str]:
         """Names of the report's files of numbers."""
         return sorted(path.name for path in self.job.folder.iterdir() if path.suffix in (".csv", ".json"))
+
+    @property
+    def which(self) -> str:
+        """What sets the report apart from others of its notebook: the values that it was given."""
+        return ", ".join(f"{name} {value}" for name, value in self.values.items() if name != "notebook")
 
 
 def conclude(sets: ParameterSets, jobs: Sequence[Job], into: Path) -> None:
@@ -56,7 +65,14 @@ def conclude(sets: ParameterSets, jobs: Sequence[Job], into: Path) -> None:
     write_atomically(into / NUMBERS, as_csv(line for job in whole for line in _lines(job, shown[job.name])))
     write_atomically(into / MACHINE, json.dumps(_machine(sets, entries), indent=1, ensure_ascii=False) + "\n")
     template = exporter().environment.get_template("batch.html.j2")
-    page = template.render(sets=sets, facets=facets, entries=entries, origin=provenance(jobs[0].data), style=style())
+    page = template.render(
+        sets=sets,
+        facets=facets,
+        entries=entries,
+        telling=telling(entries),
+        origin=provenance(jobs[0].data),
+        shell=shell(),
+    )
     write_atomically(into / INDEX, page)
 
 
@@ -93,7 +109,23 @@ def _entry(job: Job, values: Mapping[str, str], facets: Sequence[Facet]) -> Entr
     }
     failure = failure_of(job)
     shown = _card(job) if failure is None and is_current(job.into, job.name, job.key) else None
-    return Entry(job, values, numbers, shown, failure)
+    return Entry(job, values, numbers, shown, failure, pools_of(job.folder / job.notebook.name) if shown else [])
+
+
+def telling(entries: Sequence[Entry]) -> list[tuple[Entry, Mapping[str, Any]]]:
+    """Each report with the pool that says most of it: of those that reports of its notebook have, the first whose
+    result is not the same in all; the first of all where none differs. Reports without a pool are left out.
+    """
+    results: dict[tuple[str, str], set[str]] = {}
+    for entry in entries:
+        for pool in entry.pools:
+            own = results.setdefault((entry.job.notebook.stem, pool["pool"]), set())
+            own.add(json.dumps(pool["result"], sort_keys=True))
+    chosen = []
+    for entry in [entry for entry in entries if entry.pools]:
+        differing = (pool for pool in entry.pools if len(results[entry.job.notebook.stem, pool["pool"]]) > 1)
+        chosen.append((entry, next(differing, entry.pools[0])))
+    return chosen
 
 
 def _card(job: Job) -> Card:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from cellclaims.files import write_atomically
 from cellclaims.notebooks import drawings, markup
-from cellclaims.notebooks.render import Contents, Provenance, alternative, exporter, question, style, tagged, title
+from cellclaims.notebooks.render import Contents, Provenance, alternative, exporter, question, shell, tagged, title
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -80,5 +80,5 @@ def card(notebook: NotebookNode, address: str, pools: int, picture: str | None =
 def write_index(target: Path, cards: list[Card], origin: Provenance, pools: int) -> None:
     """Write the page that leads to all pages and to the numbers of every pool."""
     template = exporter().environment.get_template("index.html.j2")
-    text = template.render(cards=cards, origin=origin, pools=pools, style=style())
+    text = template.render(cards=cards, origin=origin, pools=pools, shell=shell())
     write_atomically(target, text)

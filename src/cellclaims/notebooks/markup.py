@@ -129,8 +129,11 @@ def safe_html(text: str) -> Markup:
 
 
 def code(source: str) -> Markup:
-    """Python source with its words marked for colour; the page's own style says which."""
-    return Markup(Highlight2HTML(pygments_lexer="ipython3")(source))
+    """Python source with its words marked for colour; the page's own style says which. Long lines scroll in a box
+    that the keyboard reaches.
+    """
+    marked = Highlight2HTML(pygments_lexer="ipython3")(source)
+    return Markup(marked.replace("<div ", '<div tabindex="0" ', 1))
 
 
 def plain(text: str) -> str:

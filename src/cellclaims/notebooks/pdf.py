@@ -17,6 +17,12 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 #: Seconds for one page.
 LONGEST = 120
 
+#: A browser of its own accord asks for updates and more; to print a page it need not.
+QUIET = (
+    *("--disable-gpu", "--disable-quic", "--disable-sync", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+
 
 def print_pages(folder: Path) -> Iterator[Path]:
     """Print the pages of a folder and of the folders in it, as ``<page>.pdf`` beside each; one that is younger stays.
@@ -51,7 +57,7 @@ def print_page(program: str, page: Path, target: Path) -> None:
         printed = Path(own, "page.pdf")
         # a sandbox of its own cannot be made by root, as in a container
         rights = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        options = ["--headless", "--disable-gpu", "--no-pdf-header-footer", f"--user-data-dir={own}/profile", *rights]
+        options = ["--headless", *QUIET, "--no-pdf-header-footer", f"--user-data-dir={own}/profile", *rights]
         command = [program, *options, f"--print-to-pdf={printed}", page.resolve().as_uri()]
         try:
             said = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False).stderr

@@ -1,15 +1,19 @@
 """One executed notebook as one page: a single HTML file that asks the network for nothing.
 
-The page carries its own style, its drawings as SVG and its formulas as MathML; a content policy in its head lets
-a browser load nothing else, so that text from a registry cannot either.
+The page carries its own style and script, its drawings as SVG and its formulas as MathML; a content policy in its
+head lets a browser load nothing else and run that one script only, so that text from a registry cannot either.
 """
 
 from __future__ import annotations
 
 import ast
+import base64
 import functools
+import hashlib
+import importlib.metadata
+import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +25,7 @@ import cellclaims
 from cellclaims import protocol
 from cellclaims.files import fingerprint, write_atomically
 from cellclaims.notebooks import drawings, markup
+from cellclaims.notebooks.numbers import write_numbers
 from cellclaims.notebooks.parameters import PLACES, declared
 from cellclaims.notebooks.run import INJECTED, read
 from cellclaims.sources.last_snapshot import NONE, dated, snapshot_of
@@ -34,17 +39,23 @@ TEMPLATES = Path(__file__).with_name("templates")
 #: Tags of cells whose code a page leaves out; the parameters stand in the head of the page.
 HIDDEN = frozenset({"hide-input", "parameters", INJECTED})
 
+#: Libraries that compute or draw what a page shows; it names their versions.
+COMPUTING = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib")
+
 QUESTION = re.compile(r"\*\*Question[.:]?\*\*[.:]?\s*(.+?)\s*(?:\n\s*\n|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a page was made from: the day of the evidence, version, the data's fingerprint, the registries' snapshot."""
+    """What a page was made from: the day of the evidence, the package's version, the data's fingerprint, the registries'
+    snapshot, and the versions of Python and of the libraries that computed its numbers.
+    """
 
     evidence_date: str
     version: str
     fingerprint: str
     snapshot: str = NONE
+    libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,15 +102,35 @@ def provenance(data: Path, snapshot: str = "") -> Provenance:
         If no snapshot of the registries has the name.
     """
     beside = dated(snapshot_of(data, snapshot))
-    return Provenance(protocol.load(data).evidence_date, cellclaims.__version__, fingerprint(data), beside)
+    libraries = (f"{name} {importlib.metadata.version(name)}" for name in COMPUTING)
+    used = (f"Python {platform.python_version()}", *libraries)
+    return Provenance(protocol.load(data).evidence_date, cellclaims.__version__, fingerprint(data), beside, used)
 
 
 def write_page(executed: Path, target: Path, origin: Provenance, *, index: str = "") -> None:
-    """Write the page of an executed notebook; ``index`` is the address of a page to go back to."""
-    write_atomically(target, page(read(executed), origin, name=executed.stem, index=index))
+    """Write the page of an executed notebook, and its numbers as CSV beside their JSON.
+
+    Parameters
+    ----------
+    executed : Path
+        The notebook; its numbers, if it recorded any, lie beside it.
+    target : Path
+        The page, in the same folder.
+    origin : Provenance
+        What the numbers were made from.
+    index : str
+        Address of a page to go back to; none by default.
+
+    Raises
+    ------
+    NotebookError
+        If the recorded numbers cannot be read.
+    """
+    numbers = write_numbers(executed)
+    write_atomically(target, page(read(executed), origin, name=executed.stem, index=index, numbers=numbers))
 
 
-def page(notebook: NotebookNode, origin: Provenance, *, name: str, index: str = "") -> str:
+def page(notebook: NotebookNode, origin: Provenance, *, name: str, index: str = "", numbers: Sequence[str] = ()) -> str:
     """An executed notebook as HTML.
 
     Parameters
@@ -112,6 +143,8 @@ def page(notebook: NotebookNode, origin: Provenance, *, name: str, index: str = 
         Name of the notebook without its ending, for the link to the file.
     index : str
         Address of a page to go back to; none by default.
+    numbers : sequence of str
+        Names of the files of numbers beside the page.
     """
     contents = Contents()
     first, *cells = notebook.cells
@@ -125,15 +158,27 @@ def page(notebook: NotebookNode, origin: Provenance, *, name: str, index: str = 
         "used": [one for one in used(notebook) if one.name not in PLACES or one.is_changed],
         "origin": origin,
         "index": index,
-        "style": style(),
+        "numbers": numbers,
+        "shell": shell(),
     }
     return exporter().from_notebook_node(notebook, {"page": resources})[0]
 
 
+@dataclass(frozen=True)
+class Shell:
+    """What every page and index carries: the style sheet, the script, and the hash that lets this script run."""
+
+    style: Markup
+    script: Markup
+    script_hash: str
+
+
 @functools.cache
-def style() -> Markup:
-    """The style sheet of pages and index."""
-    return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+def shell() -> Shell:
+    """The style sheet and the script of pages and indexes."""
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return Shell(Markup(style), Markup(script), f"sha256-{digest}")
 
 
 @dataclass
@@ -189,7 +234,7 @@ class Contents:
         """A drawing with its words, its ids apart from those of the page's other drawings."""
         self.drawings += 1
         svg = drawings.inline(data["image/svg+xml"], f"drawing{self.drawings}")
-        frame = Markup('<figure class="drawing" role="img" aria-label="{}">{}</figure>')
+        frame = Markup('<figure class="drawing" role="img" aria-label="{}" tabindex="0">{}</figure>')
         return frame.format(alternative(data), Markup(svg))
 
 

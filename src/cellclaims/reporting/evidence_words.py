@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from textwrap import shorten
 
 import pandas as pd
 
@@ -16,6 +17,12 @@ from cellclaims.reporting.rounding import interval, number
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Link, Table, table
 from cellclaims.tables import Evidence
+
+#: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
+NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})
+
+#: Characters of a title that stands for an author.
+LONGEST_TITLE = 44
 
 
 def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
@@ -128,10 +135,21 @@ def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
 
 
 def _review(row: object) -> str:
-    """A review by its first author and year; one without a year by its name alone."""
-    name = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
-    name = name.upper() if name.startswith("pmc") else name.capitalize()
-    return name if row.year != row.year else f"{name} {row.year:.0f}"
+    """A review by its first author and year; by the start of its title where the id names no author."""
+    stem = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
+    has_author = stem != row.review_id and stem not in NOT_AUTHORS
+    name = stem.capitalize() if has_author else _short_title(row.title)
+    return name if row.year != row.year else f"{name}{' ' if has_author else ', '}{row.year:.0f}"
+
+
+def _short_title(title: str) -> str:
+    """The start of a title, from where it says what was given.
+
+    >>> _short_title("Efficacy and safety of islet autotransplantation after total pancreatectomy")
+    'Islet autotransplantation after total ...'
+    """
+    words = re.sub(r"^(clinical )?effica\w+( and safety)? of ", "", title, flags=re.IGNORECASE)
+    return shorten(words[:1].upper() + words[1:], LONGEST_TITLE, placeholder=" ...")
 
 
 def _address(row: object) -> str:

@@ -179,17 +179,17 @@ def cards(entries: Sequence[Entry]) -> Table:
 
 def rows_behind(entry: Entry) -> Links:
     """The rows of ``data/`` that the numbers of an entry come from, by arm or id, each leading to its source."""
-    return Links(tuple(Link(_row_words(entry, study), study["link"]) for study in entry.studies))
+    return Links(tuple(Link(_row_words(study), study["link"]) for study in entry.studies))
 
 
-def _row_words(entry: Entry, study: dict[str, Any]) -> str:
+def _row_words(study: dict[str, Any]) -> str:
     """Which row: by its id where the table has ids, else by report, arm and line of the table."""
     if "row_id" in study:
         return f"{study['row_id']} {study['study_id']}"
     if "line" not in study:
         return study["label"]
     which = f"{'rows' if ';' in study['line'] else 'row'} {study['line'].replace(';', ' and ')}"
-    return f"{study['label']}, {study['arm_id']} ({'binary.csv, ' if entry.unit == 'percent' else ''}{which})"
+    return f"{study['label']}, {study['arm_id']} ({study['table']}.csv, {which})"
 
 
 def facts_table(entry: Entry) -> Table:

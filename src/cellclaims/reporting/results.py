@@ -12,6 +12,7 @@ import numpy as np
 
 from cellclaims.files import write_atomically
 from cellclaims.pools import Pool
+from cellclaims.reporting.tables import patients, shown_numbers
 
 ROW_KEYS = (
     "study_id",
@@ -53,7 +54,10 @@ class Results:
 
 
 def record(notebook: str, pool: Pool) -> dict[str, Any]:
-    """One pool as ``results.json`` holds it: JSON values only, null where a number does not exist."""
+    """One pool as ``results.json`` holds it: JSON values only, null where a number does not exist.
+
+    ``result`` is what to compute with; ``shown`` is what a reader sees of it, rounded and on the reader's scale.
+    """
     rows = pool.rows.reindex(columns=list(ROW_KEYS)).to_dict("records")
     return {
         "notebook": notebook,
@@ -69,6 +73,7 @@ def record(notebook: str, pool: Pool) -> dict[str, Any]:
         "left_out": pool.left_out[["study_id", "arm_id", "reason"]].to_dict("records"),
         "result": {key: plain(getattr(pool.fit, key, None)) for key in RESULT_KEYS}
         | {"k": pool.k, "flags": _flags(pool)},
+        "shown": {"patients": f"{patients(pool):g}", **shown_numbers(pool)},
     }
 
 

@@ -151,16 +151,28 @@ def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
         {
             "pool": p.title,
             "k": p.k,
-            "patients": float(p.rows.n.sum() + p.rows.n_control.fillna(0).sum()) if p.k else 0.0,
-            "value": "–" if p.fit is None else value_words(p, p.fit.beta, decimals),
-            "95 % interval": _limits(p, "ci", decimals),
-            "95 % prediction": _limits(p, "pi", decimals),
+            "patients": patients(p),
+            **shown_numbers(p, decimals),
             "I²": "–" if p.k < 2 or np.isnan(p.fit.I2) else percent(p.fit.I2 / 100, 0),
             "note": p.label,
         }
         for p in pools
     ]
     return table(pd.DataFrame(lines), caption)
+
+
+def patients(pool: Pool) -> float:
+    """How many patients the reports of a pool have together, those without cells too."""
+    return float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum()) if pool.k else 0.0
+
+
+def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
+    """The pooled value and its two intervals as a reader sees them, on the reader's scale."""
+    return {
+        "value": "–" if pool.fit is None else value_words(pool, pool.fit.beta, decimals),
+        "95 % interval": _limits(pool, "ci", decimals),
+        "95 % prediction": _limits(pool, "pi", decimals),
+    }
 
 
 def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
