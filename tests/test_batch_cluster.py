@@ -11,9 +11,9 @@ import os
 import pickle
 import signal
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,7 +26,7 @@ from cellclaims.notebooks.review import surroundings
 
 from .conftest import OPENING, PARAMETERS, write_notebook
 from .test_batch import FIGURE, POOLS, begin, call, snapshot, until
-from .test_meta_cluster import END, two_workers
+from .test_meta_cluster import two_workers
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -83,6 +83,16 @@ def stations_of(dask):
     return found
 
 
+def kernels_at_stations():
+    """Kernels of reports that are made for a worker: they work in the temporary folder of a station."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if b"kernels_nursery" in (path / "cmdline").read_bytes() and "/station" in str((path / "cwd").resolve()):
+                found.append(int(path.name))
+    return found
+
+
 @pytest.mark.cluster
 def test_a_cluster_leaves_the_folder_of_this_machine(dask, here, tmp_path):
     path, expected = here
@@ -113,10 +123,10 @@ def test_a_worker_killed_half_way_loses_nothing_and_leaves_no_process(here, tmp_
         until(lambda: len(list((tmp_path / "there" / ".made").glob("*.json"))) >= 1)
         stations = stations_of(dask)
         dask.processes["first"].kill()
-        said, _ = process.communicate(timeout=60)
+        said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
         assert dask.processes["second"].poll() is None
-        until(lambda: len(set(stations) & set(stations_of(dask))) == 1, 5)
+        until(lambda: len(set(stations) & set(stations_of(dask))) == 1)
     batch.run_batch(slow(path, 2), tmp_path / "here")
     assert snapshot(tmp_path / "there") == snapshot(tmp_path / "here")
 
@@ -124,14 +134,13 @@ def test_a_worker_killed_half_way_loses_nothing_and_leaves_no_process(here, tmp_
 @pytest.mark.cluster
 def test_an_interrupted_batch_is_cancelled_at_the_workers(dask, here, tmp_path):
     path, _ = here
-    process = begin(slow(path, 60), "--into", tmp_path / "there", "--scheduler", dask.address)
-    until(lambda: len(stations_of(dask)) == 2)
-    time.sleep(1)
+    process = begin(slow(path, 600), "--into", tmp_path / "there", "--scheduler", dask.address)
+    until(kernels_at_stations)
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=END)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    until(lambda: stations_of(dask) == [], 10)
+    until(lambda: kernels_at_stations() == [])
 
 
 @pytest.mark.cluster
@@ -188,13 +197,17 @@ def test_evidence_at_a_place_that_a_worker_cannot_have_is_refused(here, tmp_path
         batch_cluster.request_of(job, Limits(), batch_cluster.evidence_of, ())
 
 
-def test_a_station_that_ends_is_a_failure_of_its_report_and_nobody_waits_for_what_is_not_wanted(
-    monkeypatch, request_for
-):
-    monkeypatch.setattr(batch_cluster, "_own", type("Own", (), {})())
+def test_a_station_that_ends_is_a_failure_of_its_report(monkeypatch, request_for):
+    monkeypatch.setattr(batch_cluster, "_own", SimpleNamespace())
     monkeypatch.setattr(sys, "executable", "/bin/false")
     answer = batch_cluster.asked(request_for, lambda: True)
     assert answer.failure.reason == "01_double.ipynb failed: the process that makes reports ended with 1"
+
+
+def test_a_report_that_nobody_wants_any_more_is_not_waited_for(monkeypatch, request_for):
+    monkeypatch.setattr(batch_cluster, "_own", SimpleNamespace())
+    assert batch_cluster.asked(request_for, lambda: False).refusal == "cancelled"
+    assert batch_cluster._own.station.returncode == -signal.SIGKILL
 
 
 def test_without_dask_it_says_what_to_install(here, tmp_path, monkeypatch):

@@ -169,18 +169,23 @@ def pdf(folder: Path) -> None:
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 def claims(data: Path, kind: str) -> None:
     """Print the ledger: a verdict for every advertised statement; json holds it at full precision."""
+    from cellclaims.notebooks.stored import stored
+
+    click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
+
+
+def ledger_texts(data: Path) -> dict[str, str]:
+    """The ledger in every format that it is printed in."""
     import json
 
     from cellclaims import protocol, reporting, tables
     from cellclaims.claims import ledger
 
     entries = ledger(tables.load(data), protocol.load(data))
-    if kind == "json":
-        text = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
-    else:
-        table = reporting.ledger_table(entries)
-        text = (as_markdown if kind == "md" else as_csv)([table.header, *table.cells])
-    click.echo(text)
+    table = reporting.ledger_table(entries)
+    values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
+    rows = [table.header, *table.cells]
+    return {"md": as_markdown(rows), "csv": as_csv(rows), "json": values}
 
 
 @main.command()

@@ -8,6 +8,7 @@ with this machine. Dask is an extra, imported when an address is given and not b
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pickle
 import selectors
@@ -20,7 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cellclaims.errors import ClusterError
 from cellclaims.files import fingerprint
@@ -180,11 +181,17 @@ def _station() -> subprocess.Popen:
     """The process beside this thread, started if there is none."""
     station = getattr(_own, "station", None)
     if station is None or station.poll() is not None:
+        if station:
+            _end(station)
         command = [sys.executable, "-P", "-m", "cellclaims.notebooks.batch_station"]
         station = _own.station = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     return station
 
 
-def _end(station: Any) -> int:
+def _end(station: subprocess.Popen) -> int:
+    """End a station and close its pipes; its exit status."""
     station.kill()
+    for pipe in (station.stdin, station.stdout):
+        with contextlib.suppress(BrokenPipeError):  # a request that it did not read
+            pipe.close()
     return station.wait()
