@@ -1,6 +1,7 @@
 """Twenty reports with HTML: one batch of forked kernels beside papermill and nbconvert, one after the other.
 
     python benchmarks/batch.py [--reports 20] [--peers 20] [--rounds 3] [--workers 2]
+    python benchmarks/batch.py --scaling    how time grows with the number of reports, as docs/figures/batch_scaling.*
 
 Both make the same reports (one advertised claim each) in the same run, in turns, so that whatever else the machine
 does falls on both. ``--peers`` may be fewer than ``--reports``: their time is then scaled up, and the table says so.
@@ -87,7 +88,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("reports", 20), ("peers", 20), ("rounds", 3), ("workers", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--scaling", action="store_true", help="how time grows with the number of reports")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200, 400])
     asked = parser.parse_args()
+    if asked.scaling:
+        from batch_scaling import scaling
+
+        print(scaling(claims(30), asked.sizes, ROOT / "docs" / "figures").to_string(index=False))
+        return
     batches, singles = measured(asked.reports, asked.peers, asked.rounds, asked.workers)
     print(f"Batches, seconds: {', '.join(f'{one:.1f}' for one in batches)}; load {os.getloadavg()[0]:.1f}")
     print(table(asked.reports, asked.workers, batches, singles))

@@ -19,6 +19,7 @@ from cellclaims import cli
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
 from cellclaims.notebooks import parameters, run
 from cellclaims.notebooks.parameters import Parameter, checked, declared, declared_in, fits, parsed
+from cellclaims.notebooks.stored import stored
 
 DOUBLE = ("print(f'{DOSE} doubled is {2 * DOSE}, of {PARTS}, at most {LIMIT}')",)
 FILES = (
@@ -328,6 +329,25 @@ def test_claims_are_printed_alike_in_every_format():
     lines = done["md"].stdout.splitlines()
     assert len(lines) == len(rows) + 2 > 2
     assert {line.count(" | ") for line in lines[:1]} == {len(rows[0]) - 1}
+
+
+def test_what_was_stored_is_printed_until_the_evidence_changes(tmp_path):
+    data, into, made = tmp_path / "data", tmp_path / "reports", []
+
+    def make():
+        made.append(1)
+        return {"md": f"text {len(made)}"}
+
+    data.mkdir()
+    (data / "a.csv").write_text("x\n")
+    assert stored("ledger", data, make, into)["md"] == "text 1"
+    assert not into.exists(), "nothing is kept where no report is"
+    into.mkdir()
+    assert [stored("ledger", data, make, into)["md"] for _ in range(2)] == ["text 2", "text 2"]
+    (data / "a.csv").write_text("y\n")
+    assert stored("ledger", data, make, into)["md"] == "text 3"
+    (into / ".made" / "ledger.texts.json").write_text('{"key": ')
+    assert stored("ledger", data, make, into)["md"] == "text 4"
 
 
 def test_claims_without_evidence_are_refused_in_one_message(tmp_path):

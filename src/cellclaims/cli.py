@@ -114,7 +114,8 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 @main.command()
 @click.argument("sets", type=NOTEBOOK)
 @click.option("--into", type=FOLDER, help="Folder of the reports; reports/batch/NAME by default.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Reports at the same time.")
+@click.option("--workers", default=2, show_default=True, help="Reports at the same time; -1: as many as cores.")
+@click.option("--scheduler", metavar="ADDRESS", help="Make them at the workers of this Dask scheduler.")
 @click.option("--only", metavar="PATTERN", help="Make the reports whose names fit, such as '02_*'.")
 @click.option("--resume", is_flag=True, help="Carry on where a batch broke off: do not try again what failed.")
 @click.option("--dry-run", is_flag=True, help="List what would be made, and make nothing.")
@@ -126,26 +127,32 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
     show_default=True,
     help="Longest time of one cell, seconds.",
 )
+@click.option(
+    "--memory", type=click.IntRange(1), default=4000, show_default=True, help="Most memory of a report, MB (Linux)."
+)
 def batch(
     sets: Path,
     into: Path | None,
     workers: int,
+    scheduler: str | None,
     only: str | None,
     resume: bool,
     dry_run: bool,
     as_json: bool,
     timeout: float,
+    memory: int,
 ) -> None:
     """Make the reports of a file of parameter SETS; the exit status is the number that failed (101: more than 100)."""
     from cellclaims.notebooks import batch_command
+    from cellclaims.notebooks.kernels_limits import Limits
 
     into = into or Path("reports", "batch", sets.stem)
     if dry_run:
         batch_command.list_planned(sets, into, only, resume=resume, as_json=as_json)
         return
-    raise SystemExit(
-        batch_command.make(sets, into, only, workers=workers, resume=resume, as_json=as_json, timeout=timeout)
-    )
+    limits = Limits(seconds=timeout, memory_bytes=memory * 1_000_000)
+    how = {"workers": workers, "scheduler": scheduler, "resume": resume, "as_json": as_json}
+    raise SystemExit(batch_command.make(sets, into, only, limits=limits, **how))
 
 
 @main.command()
@@ -177,18 +184,23 @@ def pdf(folder: Path) -> None:
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 def claims(data: Path, kind: str) -> None:
     """Print the ledger: a verdict for every advertised statement; json holds it at full precision."""
+    from cellclaims.notebooks.stored import stored
+
+    click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
+
+
+def ledger_texts(data: Path) -> dict[str, str]:
+    """The ledger in every format that it is printed in."""
     import json
 
     from cellclaims import protocol, reporting, tables
     from cellclaims.claims import ledger
 
     entries = ledger(tables.load(data), protocol.load(data))
-    if kind == "json":
-        text = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
-    else:
-        table = reporting.ledger_table(entries)
-        text = (as_markdown if kind == "md" else as_csv)([table.header, *table.cells])
-    click.echo(text)
+    table = reporting.ledger_table(entries)
+    values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
+    rows = [table.header, *table.cells]
+    return {"md": as_markdown(rows), "csv": as_csv(rows), "json": values}
 
 
 @main.command()

@@ -58,7 +58,7 @@ def on_cluster(work: Callable[[P], T], pieces: Iterable[P], address: str) -> lis
         has another version of cellclaims or NumPy: last digits could then differ.
     """
     done, running = [], deque()
-    with _connected(address) as client:
+    with connected(address) as client:
         ahead = AHEAD * sum(client.nthreads().values())
         for piece in pieces:
             if len(running) >= ahead:
@@ -79,8 +79,14 @@ def _on_worker(work: Callable[[P], T], piece: P, expected: dict[str, str]) -> T:
 
 
 @contextmanager
-def _connected(address: str) -> Iterator[Client]:
-    """A client of the scheduler, closed at the end."""
+def connected(address: str) -> Iterator[Client]:
+    """A client of the scheduler at ``address``, closed at the end.
+
+    Raises
+    ------
+    ClusterError
+        If Dask is not installed, nothing answers at the address or it is none, or there are no workers.
+    """
     if not ADDRESS.fullmatch(address):
         raise ClusterError(f"scheduler: expected an address such as tcp://127.0.0.1:8786, found {address!r}")
     try:

@@ -8,3 +8,11 @@ run and tell a reader nothing; they are stripped, so that equal results are equa
 Modules: ``parameters`` (what a notebook declares, what it was given), ``run`` (one notebook), ``render`` (one
 page), ``review`` (all notebooks, what is out of date, the index).
 """
+
+from __future__ import annotations
+
+import sys
+
+# jsonschema would compile a grammar of internationalised addresses when it is imported, which takes a second; neither
+# notebooks nor parameter sets hold any
+sys.modules.setdefault("rfc3987_syntax", None)

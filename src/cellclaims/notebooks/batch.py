@@ -1,26 +1,20 @@
 """Many reports from one file of parameter sets: what is out of date is made, some at the same time, then listed.
 
-Each report is made by a process of its own, so that one that fails, hangs or dies takes nothing with it. On
-Linux these processes and their kernels are forks of two warmed parents; elsewhere they start from nothing.
+Reports are made by processes of this machine (:mod:`cellclaims.notebooks.batch_processes`) or at the workers of a Dask
+scheduler (:mod:`cellclaims.notebooks.batch_cluster`); the folder is the same.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import multiprocessing
-import os
+import functools
 import shutil
 import signal
 import sys
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
 from cellclaims.errors import ReviewError
 from cellclaims.notebooks.batch_plan import (
@@ -34,17 +28,12 @@ from cellclaims.notebooks.batch_plan import (
     jobs_of,
     write_failure,
 )
+from cellclaims.notebooks.batch_processes import Ended, each_ended, warmed
 from cellclaims.notebooks.kernels_limits import Limits
 from cellclaims.notebooks.parameter_sets import ParameterSets, read_sets
 
 #: Held while a batch works in its folder; also the mark of such a folder.
 LOCK = ".batch.lock"
-
-#: Seconds that a process may take to end a report after its kernel's own limit has passed.
-GRACE = 30.0
-
-#: Imported before the processes of reports are forked.
-WARM = "papermill cellclaims.notebooks.render cellclaims.notebooks.batch_report nbconvert.filters.highlight".split()
 
 
 @dataclass(frozen=True)
@@ -76,6 +65,7 @@ def run_batch(
     only: str | None = None,
     resume: bool = False,
     limits: Limits | None = None,
+    scheduler: str | None = None,
     tell: Tell = lambda *_: None,
 ) -> Summary:
     """Bring the reports of a file of parameter sets up to date.
@@ -93,7 +83,10 @@ def run_batch(
     resume : bool
         Carry on where a batch was broken off: reports that failed are not tried again.
     limits : Limits, optional
-        How long a cell may take, and how much a report may print.
+        How long a cell may take, how much a report may print and take of memory.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://127.0.0.1:8786``: its workers make the reports, as many at the
+        same time as they have threads.
     tell : callable
         Is told each report that has ended, how many have, and how many there are.
 
@@ -103,6 +96,8 @@ def run_batch(
         If the file is not as it should be: nothing is started.
     ReviewError
         If another batch works in the folder, or it is the folder of something else.
+    ClusterError
+        If the scheduler or its workers cannot make these reports.
     """
     sets = read_sets(path)
     jobs = jobs_of(sets, into)
@@ -110,7 +105,7 @@ def run_batch(
     with locked(into):
         clear_leftovers(into, jobs)
         stale = [job for job in wanted if not is_done(job, failures_too=resume)]
-        made = list(_all_done(stale, workers, limits or Limits(), tell))
+        made = list(_all_done(stale, workers, limits or Limits(), scheduler, tell))
         shutil.rmtree(into / MAKING, ignore_errors=True)
         _conclude(sets, jobs, into)
         failed = {job.name: failure for job in wanted if (failure := failure_of(job))}
@@ -157,20 +152,42 @@ def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _all_done(jobs: Sequence[Job], workers: int, limits: Limits, tell: Tell) -> Iterator[Done]:
+def _all_done(jobs: Sequence[Job], workers: int, limits: Limits, scheduler: str | None, tell: Tell) -> Iterator[Done]:
     """Make all jobs; ends with no process left, however it ends."""
-    from cellclaims.notebooks.kernels import nursery
-    from cellclaims.notebooks.run import ONE_THREAD
-
     if not jobs:
         return
-    with _ended_by_a_signal(), nursery(ONE_THREAD) as forked:
-        if forked:
-            _warm()
-        context: Any = multiprocessing.get_context("fork" if forked else "spawn")
-        for number, done in enumerate(_each_done(jobs, workers, limits, context), start=1):
-            tell(done, number, len(jobs))
-            yield done
+    with _ended_by_a_signal():
+        each = _done_here(jobs, workers, limits) if scheduler is None else _done_there(jobs, limits, scheduler)
+        with contextlib.closing(each):
+            for number, done in enumerate(each, start=1):
+                tell(done, number, len(jobs))
+                yield done
+
+
+def _done_here(jobs: Sequence[Job], workers: int, limits: Limits) -> Iterator[Done]:
+    """Make jobs by processes of this machine."""
+    from cellclaims.notebooks import batch_report
+
+    work = functools.partial(batch_report.make, limits=limits)
+    with warmed(sorted({job.data for job in jobs})) as context:
+        for ended in each_ended(work, jobs, workers, limits.total_seconds, context):
+            yield _as_done(ended)
+
+
+def _done_there(jobs: Sequence[Job], limits: Limits, scheduler: str) -> Iterator[Done]:
+    """Make jobs at the workers of a Dask scheduler."""
+    from cellclaims.notebooks import batch_cluster
+
+    with contextlib.closing(batch_cluster.each_ended(jobs, limits, scheduler)) as each:
+        for ended in each:
+            yield _as_done(ended)
+
+
+def _as_done(ended: Ended[Job]) -> Done:
+    """What became of a job, from what became of its process."""
+    if ended.reason:
+        write_failure(ended.item, Failure(f"{ended.item.notebook.name} failed: {ended.reason}", ""))
+    return Done(ended.item, failure_of(ended.item), ended.seconds)
 
 
 @contextlib.contextmanager
@@ -191,81 +208,6 @@ def _ended_by_a_signal() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _warm() -> None:
-    """Import here what every report's process needs, and compile the template of pages once."""
-    for name in WARM:
-        importlib.import_module(name)
-    from cellclaims.notebooks import markup, render
-
-    render.exporter().template  # noqa: B018 - compiled when first asked for
-    markup.code("1")
-    markup.safe_html("<p></p>")
-
-
-@dataclass
-class _Running:
-    job: Job
-    process: Any
-    start: float
-    seconds: float
-
-    @property
-    def left(self) -> float:
-        return self.start + self.seconds - time.monotonic()
-
-
-def _each_done(jobs: Sequence[Job], workers: int, limits: Limits, context: Any) -> Iterator[Done]:
-    """Keep ``workers`` processes at work; a report at a time, as they end."""
-    waiting, running = deque(jobs), {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                one = _start(waiting.popleft(), limits, context)
-                running[one.process.sentinel] = one
-            ready = wait(list(running), timeout=max(0.0, min(one.left for one in running.values())))
-            late = [sentinel for sentinel, one in running.items() if one.left <= 0]
-            for sentinel in {*ready, *late}:
-                yield _ended(running.pop(sentinel))
-    finally:
-        for one in running.values():
-            one.process.kill()
-        for one in running.values():
-            one.process.join()
-
-
-def _start(job: Job, limits: Limits, context: Any) -> _Running:
-    process = context.Process(target=_report, args=(job, limits, os.getpid()), name=job.name)
-    process.start()
-    return _Running(job, process, time.monotonic(), limits.total_seconds + GRACE)
-
-
-def _report(job: Job, limits: Limits, parent: int) -> None:
-    """Make a report in this process, which ends with the batch and leaves Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        from cellclaims.notebooks.kernels_nursery import end_with_parent
-
-        end_with_parent()
-        if os.getppid() != parent:
-            return
-    from cellclaims.notebooks.batch_report import make
-
-    make(job, limits)
-
-
-def _ended(one: _Running) -> Done:
-    """What became of a report whose process has ended, or is ended because it is late."""
-    was_late = one.left <= 0
-    if was_late:
-        one.process.kill()
-    one.process.join()
-    if was_late or one.process.exitcode != 0:
-        reason = f"no end after {one.seconds:g} s" if was_late else f"its process ended with {one.process.exitcode}"
-        write_failure(one.job, Failure(f"{one.job.notebook.name} failed: {reason}", ""))
-    return Done(one.job, failure_of(one.job), time.monotonic() - one.start)
 
 
 def _conclude(sets: ParameterSets, jobs: Sequence[Job], into: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -25,13 +26,21 @@ def list_planned(sets: Path, into: Path, only: str | None, *, resume: bool, as_j
             print(f"{state:<10}  {job.name}")
 
 
-def make(sets: Path, into: Path, only: str | None, *, workers: int, resume: bool, as_json: bool, timeout: float) -> int:
+def make(
+    sets: Path,
+    into: Path,
+    only: str | None,
+    *,
+    workers: int,
+    resume: bool,
+    as_json: bool,
+    limits: Limits,
+    scheduler: str | None,
+) -> int:
     """Make a batch, say what became of it, and return the exit status."""
-    limits = Limits(seconds=timeout)
+    asked = {"workers": cores(workers), "only": only, "resume": resume, "limits": limits, "scheduler": scheduler}
     try:
-        done = run_batch(
-            sets, into, workers=workers, only=only, resume=resume, limits=limits, tell=teller(as_json=as_json)
-        )
+        done = run_batch(sets, into, tell=teller(as_json=as_json), **asked)
     except ReviewError as error:
         print(f"cellclaims: {error}", file=sys.stderr)
         return REFUSED
@@ -40,6 +49,20 @@ def make(sets: Path, into: Path, only: str | None, *, workers: int, resume: bool
         return INTERRUPTED
     _say(done, into, as_json)
     return min(len(done.failed), MORE_FAILED)
+
+
+def cores(workers: int) -> int:
+    """How many reports at the same time: below 0 counts from the number of cores, as joblib's ``n_jobs`` does.
+
+    Examples
+    --------
+    >>> cores(3), cores(-1) == len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else True
+    (3, True)
+    """
+    if workers > 0:
+        return workers
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, there + 1 + workers)
 
 
 def _say(done: Summary, into: Path, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a batch says while it works: one bar on a terminal, a line for each report elsewhere, JSON for machines."""
+"""What a batch says while it works: a bar and a line a report on a terminal, failures elsewhere, JSON for machines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def teller(*, as_json: bool = False, stream: TextIO | None = None) -> Tell:
     if as_json:
         return _say_json
     stream = stream or sys.stderr
-    return bar(stream) if stream.isatty() else line(stream)
+    return bar(stream) if stream.isatty() else failures(stream)
 
 
 def _say_json(done: Done, number: int, of: int) -> None:
@@ -34,17 +34,18 @@ def _say_json(done: Done, number: int, of: int) -> None:
     print(json.dumps(event, ensure_ascii=False), flush=True)
 
 
-def line(stream: TextIO) -> Tell:
-    """One line for each report that has ended."""
+def failures(stream: TextIO) -> Tell:
+    """One line for each report that failed, and nothing else."""
 
     def tell(done: Done, number: int, of: int) -> None:
-        print(f"{number} of {of}: {_words(done)}", file=stream, flush=True)
+        if done.failure:
+            print(f"{number} of {of}: {_words(done)}", file=stream, flush=True)
 
     return tell
 
 
 def bar(stream: TextIO, clock: Callable[[], float] = time.monotonic) -> Tell:
-    """One bar that is drawn over, with the time left; failures stay as lines above it."""
+    """One bar that is drawn over, with the time left; a line for each report that has ended stays above it."""
     start = clock()
 
     def tell(done: Done, number: int, of: int) -> None:

@@ -12,6 +12,16 @@ from cellclaims.notebooks.review import RECORDS, write_record
 
 def make(job: Job, limits: Limits) -> None:
     """Make one report; a failure is noted instead of raised, so that the batch goes on."""
+    failure = attempt(job, limits)
+    if failure:
+        write_failure(job, failure)
+    else:
+        publish(job)
+    shutil.rmtree(job.work, ignore_errors=True)
+
+
+def attempt(job: Job, limits: Limits) -> Failure | None:
+    """Make the files of one report in its work folder; why not, if that fails."""
     from cellclaims.notebooks import render
     from cellclaims.notebooks.run import run_notebook
 
@@ -22,14 +32,10 @@ def make(job: Job, limits: Limits) -> None:
         origin = render.provenance(job.data, str(job.values.get("SNAPSHOT", "")))
         render.write_page(executed, page, origin, index="../index.html")
     except ReviewError as error:
-        write_failure(job, as_failure(job, str(error)))
+        return as_failure(job, str(error))
     except Exception as error:  # whatever else a page or a file may do, the other reports go on
-        write_failure(
-            job, as_failure(job, f"{job.notebook.name} failed after its run: {type(error).__name__}: {error}")
-        )
-    else:
-        publish(job)
-    shutil.rmtree(job.work, ignore_errors=True)
+        return as_failure(job, f"{job.notebook.name} failed after its run: {type(error).__name__}: {error}")
+    return None
 
 
 def as_failure(job: Job, message: str) -> Failure:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def can_fork() -> bool:
 
 
 @contextlib.contextmanager
-def nursery(environment: dict[str, str]) -> Iterator[bool]:
+def nursery(environment: dict[str, str], evidence: Iterable[Path] = ()) -> Iterator[bool]:
     """Kernels started inside the block are forks of one warmed parent; tells whether they are.
 
     Parameters
@@ -47,13 +47,15 @@ def nursery(environment: dict[str, str]) -> Iterator[bool]:
     environment : dict of str to str
         Variables that libraries read when they are loaded, such as the number of threads; set for the parent.
         A parent that is there already (its address is in the environment) is used as it is.
+    evidence : iterable of Path
+        Folders of evidence that kernels will load: the parent has read them.
     """
     if not can_fork() or os.environ.get(SOCKET):
         yield can_fork()  # one parent serves all who find its address
         return
     with tempfile.TemporaryDirectory(prefix="nursery") as folder:
         address = str(Path(folder) / "s")
-        command = [sys.executable, "-P", "-m", "cellclaims.notebooks.kernels_nursery", address]
+        command = [sys.executable, "-P", "-m", "cellclaims.notebooks.kernels_nursery", address, *map(str, evidence)]
         surroundings = {**environment, **os.environ, **AT_IMPORT}
         with subprocess.Popen(command, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
             before = dict(os.environ)

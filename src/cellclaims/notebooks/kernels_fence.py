@@ -1,7 +1,7 @@
-"""A fence around a kernel: Python code in it can write into its own folders only.
+"""A fence around a kernel: Python code in it can write into its own folders only, and take only so much memory.
 
-It is there so that one report cannot change another by mistake. It is no wall against malice: a library in C
-or a program that the kernel starts is not seen.
+It is there so that one report cannot change another, or bring down the machine, by mistake. It is no wall against
+malice: where a library in C or a program that the kernel starts writes is not seen.
 """
 
 from __future__ import annotations
@@ -34,6 +34,22 @@ def raise_fence(*folders: str) -> None:
     A write elsewhere raises PermissionError. It cannot be taken back.
     """
     sys.addaudithook(fence([*folders, *_allowed()]))
+
+
+def limit_memory(more: int) -> None:
+    """Let this process, and each that it starts, take so many bytes of addresses beyond those that it has.
+
+    What asks for more gets MemoryError; a library that cannot bear that ends the process. The share of memory that
+    only stands in the books (files that are read as memory, reserves of libraries) counts, too. Linux only: elsewhere
+    systems do not say how much a process has, or do not keep to the limit.
+    """
+    if sys.platform == "linux":
+        import resource
+
+        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        _, highest = resource.getrlimit(resource.RLIMIT_AS)
+        allowed = now + more if highest == resource.RLIM_INFINITY else min(now + more, highest)
+        resource.setrlimit(resource.RLIMIT_AS, (allowed, highest))
 
 
 def _allowed() -> list[str]:

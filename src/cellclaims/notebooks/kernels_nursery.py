@@ -1,9 +1,9 @@
 """The parent of quick kernels: a process of one thread that imports the stack once and forks a child a kernel.
 
-Run as ``python -m cellclaims.notebooks.kernels_nursery SOCKET``; it says ``ready`` on standard output and ends
-when its standard input does. A client connects to the socket, sends one line of JSON (``arguments`` of the
-kernel, ``environment``, ``folder``), receives the child's ``pid`` and, when the child has ended, its ``status``.
-A client that goes away takes its kernel with it.
+Run as ``python -m cellclaims.notebooks.kernels_nursery SOCKET [EVIDENCE ...]``; it says ``ready`` on standard
+output and ends when its standard input does. A client connects to the socket, sends one line of JSON
+(``arguments`` of the kernel, ``environment``, ``folder``), receives the child's ``pid`` and, when the child has
+ended, its ``status``. A client that goes away takes its kernel with it.
 
 The child becomes the kernel exactly where a fresh process would: same arguments, environment, folder, signals
 and random state, so that both leave the same bytes. Linux only: elsewhere a fork of this stack is not safe.
@@ -11,13 +11,9 @@ and random state, so that both leave the same bytes. Linux only: elsewhere a for
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import gc
-import importlib
 import json
 import os
-import pkgutil
 import random
 import selectors
 import signal
@@ -26,21 +22,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 
-import cellclaims
-
-#: What a kernel imports at its start or in the first cells, whatever it is asked: dear to import, safe to share.
-#: matplotlib.pyplot and its inline backend are not among them: they tie themselves to the kernel that imports them,
-#: and figures of a kernel that was not there yet would vanish without a word.
-STACK = """
-ipykernel.kernelapp ipykernel.ipkernel IPython.display IPython.core.completer jedi
-comm debugpy
-numpy pandas scipy.optimize scipy.special scipy.stats scipy.integrate statsmodels.api frictionless yaml
-matplotlib.figure matplotlib.backends.backend_svg matplotlib.backends.backend_agg matplotlib.font_manager
-PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin PIL.PngImagePlugin
-""".split()
-
-#: Modules of this package that no notebook reaches.
-NOT_OURS = ("cellclaims.cli", "cellclaims.notebooks", "cellclaims.meta.cluster")
+from cellclaims.notebooks.kernels_warmth import warm
 
 #: prctl(2), PR_SET_PDEATHSIG: the signal that a child gets when its parent dies.
 PARENT_DEATH_SIGNAL = 1
@@ -59,21 +41,6 @@ class Request:
 def end_with_parent() -> None:
     """Let this process be killed when its parent dies."""
     ctypes.CDLL(None, use_errno=True).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
-
-
-def warm() -> None:
-    """Import what kernels will need; what is not installed is left to the kernel to miss."""
-    for name in [*STACK, *_own(), "cellclaims.notebooks.kernels_fence"]:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # a collection in a child would touch, and so copy, the pages that it shares
-
-
-def _own() -> list[str]:
-    """The modules of this package that a notebook may reach, and so everything that they import when used."""
-    found = pkgutil.walk_packages(cellclaims.__path__, "cellclaims.", onerror=lambda _: None)
-    return [module.name for module in found if not module.name.startswith(NOT_OURS)]
 
 
 def serve(listener: socket.socket) -> Request | None:
@@ -184,14 +151,15 @@ def become(request: Request) -> None:
     tempfile.tempdir = None  # found anew by the kernel's own variables
     random.seed()
     sys.modules["numpy"].random.seed()
+    sys.modules["debugpy.server"] = None  # nobody steps through a batch: its debugger costs half a second to import
 
 
-def main(address: str) -> None:
+def main(address: str, *folders: str) -> None:
     """Warm up, serve, and in a child run the kernel."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the batch; it says when to end
     signal.signal(signal.SIGCHLD, lambda *_: None)
     end_with_parent()
-    warm()
+    warm(folders)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen()
@@ -205,4 +173,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

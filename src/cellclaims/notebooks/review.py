@@ -24,7 +24,7 @@ from pathlib import Path
 from cellclaims.errors import NotebookError, ReviewError
 from cellclaims.files import fingerprint_of, fingerprint_with_snapshots, sha256, write_atomically
 from cellclaims.notebooks.parameters import TAG, Parameter, declared_in
-from cellclaims.notebooks.run import ONE_THREAD, places
+from cellclaims.notebooks.run import places
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -157,36 +157,42 @@ def write_record(into: Path, name: str, key: str, files: list[Path]) -> None:
 def _make_all(reports: list[Report], workers: int, say: Callable[[str], object]) -> Iterator[str]:
     """Make reports, some at the same time; tell of each; at the end raise what failed."""
     failures = []
-    with _kernels(len(reports)):
-        for done, (report, result) in enumerate(_finished(reports, workers), start=1):
-            place = f"{done} of {len(reports)}: {report.name}"
-            try:
-                say(f"{place}, {result():.1f} s")
-                yield report.name
-            except NotebookError as error:
-                say(f"{place} failed")
-                failures.append(str(error))
+    for done, (report, result) in enumerate(_finished(reports, workers), start=1):
+        place = f"{done} of {len(reports)}: {report.name}"
+        try:
+            say(f"{place}, {result():.1f} s")
+            yield report.name
+        except NotebookError as error:
+            say(f"{place} failed")
+            failures.append(str(error))
     if failures:
         raise NotebookError("\n".join(failures))
 
 
-def _kernels(count: int) -> contextlib.AbstractContextManager[object]:
-    """Forked kernels, if there are enough notebooks to win back the time of warming their parent."""
-    if count < WORTH_WARMING:
-        return contextlib.nullcontext()
-    from cellclaims.notebooks.kernels import nursery
-
-    return nursery(ONE_THREAD)
-
-
 def _finished(reports: list[Report], workers: int) -> Iterator[tuple[Report, Callable[[], float]]]:
-    """Each report with what gives its result, as they finish; one worker is this process."""
+    """Each report with what gives its result, as they finish; one worker is this process.
+
+    The parents of forks are warmed if there are enough notebooks to win back the time. The longest come first, so that
+    none is left over at the end when the others are done.
+    """
     if min(workers, len(reports)) < 2:
         yield from ((report, functools.partial(make, report)) for report in reports)
         return
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = {pool.submit(make, report): report for report in reports}
+    from cellclaims.notebooks.batch_processes import warmed
+
+    is_worth_it = len(reports) >= WORTH_WARMING
+    plain = contextlib.nullcontext(multiprocessing.get_context("spawn"))
+    with (
+        warmed(sorted({report.data for report in reports})) if is_worth_it else plain as context,
+        ProcessPoolExecutor(workers, mp_context=context) as pool,
+    ):
+        running = {pool.submit(make, report): report for report in sorted(reports, key=_length, reverse=True)}
         yield from ((running[future], future.result) for future in as_completed(running))
+
+
+def _length(report: Report) -> int:
+    """Characters of a notebook's code: the more, the longer it may take."""
+    return sum(len(text) for kind, text, _ in cells_of(report.source) if kind == "code")
 
 
 def make(report: Report) -> float:

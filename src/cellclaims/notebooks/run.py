@@ -190,7 +190,8 @@ def _execute(
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
 
-    from cellclaims.notebooks.kernels_limits import TooMuchOutput, options_of
+    from cellclaims.notebooks.kernels_engine import TooMuchOutput
+    from cellclaims.notebooks.kernels_limits import options_of
 
     # papermill's own reader does not know `int | None` and would call it unknown; ours has checked every name
     logging.getLogger("papermill").setLevel(logging.ERROR)
