@@ -18,7 +18,9 @@ from markupsafe import Markup
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-TEXT_TAGS = "a abbr b blockquote br code div em h2 h3 h4 hr i li ol p pre s small span strong sub sup ul".split()
+TEXT_TAGS = (
+    "a abbr b blockquote br code details div em h2 h3 h4 hr i li ol p pre s small span strong sub summary sup ul"
+).split()
 TABLE_TAGS = "caption col colgroup table tbody td tfoot th thead tr".split()
 ATTRIBUTES = {
     "*": ["class", "title", "lang", "dir", "style", "aria-label", "role"],
