@@ -23,7 +23,7 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     >>> said([rate_entry(evidence, rules, "stop_all_2016")], "stop_all_2016").cells[0][3]
     '30 %'
     """
-    header = ("", "as of", "claim", "advertised", "of so many treated", "not said")
+    header = ("chosen", "as of", "claim", "advertised", "of so many treated", "not said")
     cells = tuple(_cells(entry, entry.claim_id == chosen) for entry in entries)
     return Table(header, cells, "What is advertised", frozenset({3, 4}))
 

@@ -59,7 +59,7 @@ class _Renderer(IPythonRenderer):
         return super().link(text, re.sub(r"^([\w-]+)\.ipynb(?=#|$)", r"\1.html", url), title)
 
     def block_math(self, body: str) -> str:
-        return f'<div class="scroll">{mathml(body, "block")}</div>\n'
+        return f'<div class="scroll" role="group" tabindex="0" aria-label="Formula">{mathml(body, "block")}</div>\n'
 
     def inline_math(self, body: str) -> str:
         return mathml(body, "inline")
