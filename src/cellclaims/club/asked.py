@@ -114,7 +114,7 @@ def _one_of(name: str, found: str, known: Iterable[str]) -> None:
 
 def _between(name: str, found: float, low: float, high: float) -> None:
     if not low <= found <= high:
-        raise ParameterError(f"{name.upper()}: expected a number from {low:g} to {high:g}, found {found!r}")
+        raise ParameterError(f"{name.upper()}: expected a number from {low:g} to {high:g}; found {found!r}")
 
 
 def outcomes(protocol: Protocol) -> dict[str, str]:

@@ -12,10 +12,13 @@ from cellclaims.errors import DataError, ProtocolError
 from cellclaims.protocol import Protocol
 from cellclaims.protocol import load as load_protocol
 from cellclaims.tables import Evidence
+from cellclaims.tables.read import read_all
 from cellclaims.tables.schema import FILE, read_schema
 
 #: Tables that a set of claims brings along: its own file, and what lies beside it under the second's name.
 CLAIMS, DOCUMENTS = "advertised/claims.csv", "advertised/documents.csv"
+#: The rule that other tables name claims that there are.
+NAMES_CLAIMS = "claims_exist"
 
 
 def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
@@ -37,7 +40,7 @@ def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
     Raises
     ------
     DataError
-        For a fault of the file: names it, row, column, expected and found. Nothing is written.
+        For the faults of the file, one a line: file, row, column, expected and found. Nothing is written.
     ProtocolError
         If ``answered_by`` names no counterpart of the protocol.
 
@@ -71,12 +74,15 @@ def _copied(data: Path, view: Path) -> Path:
 
 
 def _read(view: Path, given: Path, documents: Path) -> Evidence:
-    """Read the tables; a fault is told of the file that it stands in."""
-    try:
-        return tables.load(view)
-    except DataError as fault:
-        words = str(fault).replace(CLAIMS, str(given)).replace("; and", "; beside it")
-        raise DataError(words.replace(DOCUMENTS, str(documents))) from None
+    """Read the tables; every fault is told of the file that it stands in."""
+    evidence, faults = read_all(view)
+    places = {CLAIMS: str(given), DOCUMENTS: str(documents)}
+    # the review's other evidence names the claims of the review, which are not here
+    found = [fault for fault in faults if not fault.anomaly_id and fault.rule != NAMES_CLAIMS]
+    if found or evidence is None:
+        told = [str(replace(fault, file=places.get(fault.file, fault.file))) for fault in found]
+        raise DataError("\n".join(told))
+    return evidence
 
 
 def check_counterparts(evidence: Evidence, protocol: Protocol, given: Path) -> None:
