@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,8 +17,9 @@ from cellclaims import club, protocol, tables
 from cellclaims.claims.rates import claim_of, rate_entry
 from cellclaims.cli import main
 from cellclaims.club import command, room_controls, showing, slides, worksheet
+from cellclaims.club.exercises import Mistake
 from cellclaims.club.panel import Panel
-from cellclaims.errors import ParameterError
+from cellclaims.errors import ParameterError, PoolingError
 from cellclaims.notebooks.parameters import declared
 from cellclaims.notebooks.render import Provenance
 
@@ -50,20 +53,18 @@ def panel(evidence, rules, claim):
     return Panel(evidence, rules, claim, club.asked_of(evidence, rules, claim))
 
 
+class Shown(list):
+    """What is displayed, in order; ``watched()`` lets a front end look on."""
+
+    def __init__(self, monkeypatch):
+        super().__init__()
+        monkeypatch.setattr("IPython.display.display", lambda data, raw: self.append(data))
+        self.watched = lambda: monkeypatch.setattr(showing, "is_watched", lambda: True)
+
+
 @pytest.fixture
 def shown(monkeypatch):
-    """What is displayed, in order; ``shown.watched()`` lets a front end look on."""
-    found = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: found.append(data))
-
-    def watched():
-        monkeypatch.setattr(showing, "is_watched", lambda: True)
-        return found
-
-    found_list = type("Shown", (list,), {})()
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: found_list.append(data))
-    found_list.watched = watched
-    return found_list
+    return Shown(monkeypatch)
 
 
 # --- the panel follows the controls, and equals the page ---------------------------------------------------------
@@ -85,16 +86,9 @@ MOVES = [
 
 
 def test_the_panel_starts_as_the_page(panel, book):
-    (drawing,) = [
-        output.data["image/svg+xml"]
-        for cell in book.cells
-        if cell.id == "live"
-        for output in cell.outputs
-        if "image/svg+xml" in output.data
-    ]
-    (said,) = [
-        o.data["text/plain"] for c in book.cells if c.id == "live" for o in c.outputs if "text/markdown" in o.data
-    ]
+    (live,) = [cell for cell in book.cells if cell.id == "live"]
+    (drawing,) = [output.data["image/svg+xml"] for output in live.outputs if "image/svg+xml" in output.data]
+    (said,) = [output.data["text/plain"] for output in live.outputs if "text/markdown" in output.data]
     assert panel.figure.value == drawing
     assert said in panel.said.value
 
@@ -149,8 +143,6 @@ def test_a_report_that_is_left_out_can_come_back(evidence, rules, claim):
 
 
 def test_a_refusal_is_said_and_the_figure_stays(panel, monkeypatch):
-    from cellclaims.errors import PoolingError
-
     before = panel.figure.value
     monkeypatch.setattr("cellclaims.club.panel.answer", _refuse(PoolingError("<no> such thing")))
     panel.move("tau_scale", 0.77)
@@ -216,7 +208,7 @@ def test_guesses_are_kept_and_the_table_below_follows():
 
 def test_an_answer_is_checked_as_it_is_typed():
     room = club.Room()
-    exercise = club.Exercise("share", "How many?", 0.5, "", 0.01, 2, "", (club.exercises and _percent(),))
+    exercise = club.Exercise("share", "How many?", 0.5, "", 0.01, 2, "", (Mistake(50.0, "a percentage"),))
     _, field, said, _ = room_controls.exercise(exercise, room).children
     assert said.value == ""
     field.value = 50.0
@@ -224,12 +216,6 @@ def test_an_answer_is_checked_as_it_is_typed():
     field.value = 0.5
     assert "Right" in said.value
     assert room.answers == {"share": 0.5}
-
-
-def _percent():
-    from cellclaims.club.exercises import Mistake
-
-    return Mistake(50.0, "a percentage")
 
 
 def test_the_ledger_is_folded_until_the_room_has_chosen(evidence, rules):
@@ -284,9 +270,6 @@ def test_slides_fetch_nothing_and_allow_their_own_script_alone(book):
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
     assert policy.startswith("default-src 'none'")
     script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)[1]
-    import base64
-    import hashlib
-
     assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy
     assert text.count("<script") == 1
 

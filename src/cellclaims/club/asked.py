@@ -179,7 +179,11 @@ def narrowed(evidence: Evidence, protocol: Protocol, asked: Asked) -> Evidence:
     studies = evidence.studies
     classes = protocol.classes(asked.product)
     mine = studies.diabetes_type.isin(asked.population) & studies.intervention_class.isin(classes)
-    ids = set(studies.study_id[mine])
+    return of_studies(evidence, set(studies.study_id[mine]))
+
+
+def of_studies(evidence: Evidence, ids: set[str]) -> Evidence:
+    """The evidence of some studies."""
     tables = {name: getattr(evidence, name) for name in NARROWED}
     tables = {name: _plain(table[table.study_id.isin(ids)]) for name, table in tables.items()}
     return replace(evidence, **tables, sources=_plain(evidence.sources))

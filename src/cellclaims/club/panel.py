@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from cellclaims.club.answers import Answer, answer
-from cellclaims.club.asked import MEANS, METHODS, PROTOCOL, Asked, narrowed, outcomes
+from cellclaims.club.asked import MEANS, METHODS, PROTOCOL, Asked, narrowed, of_studies, outcomes
 from cellclaims.club.light_forest import forest_svg
 from cellclaims.errors import ReviewError
 from cellclaims.protocol import Protocol
@@ -48,7 +48,9 @@ class Panel:
 
     def __init__(self, evidence: Evidence, protocol: Protocol, claim: Any, asked: Asked) -> None:
         self.evidence, self.protocol, self.claim = narrowed(evidence, protocol, asked), protocol, claim
-        self.asked, self.known, self.is_settling = asked, {}, False
+        self.asked, self.is_settling = asked, False
+        self.known: dict[Asked, Answer] = {}
+        self.reports: dict[Asked, Evidence] = {}
         self.controls = self._controls()
         self.figure, self.said = widgets.HTML(), widgets.HTML()
         self.answer = self._answer(asked)
@@ -93,9 +95,17 @@ class Panel:
         self._draw()
 
     def _answer(self, asked: Asked) -> Answer:
-        """The answer; what was asked before is known."""
+        """The answer; what was asked before is known.
+
+        Which reports answer depends on neither model nor correlation nor prior: where only these move, the evidence is
+        cut down to the reports of the last answer, which is quicker and changes nothing.
+        """
         if asked not in self.known:
-            self.known[asked] = answer(self.evidence, self.protocol, self.claim, asked)
+            chosen = replace(asked, method=PROTOCOL, test=PROTOCOL, correlation=0.5, tau_scale=1.0)
+            found = answer(self.reports.get(chosen, self.evidence), self.protocol, self.claim, asked)
+            self.known[asked] = found
+            if chosen not in self.reports and found.pool.k:
+                self.reports[chosen] = of_studies(self.evidence, set(found.pool.rows.study_id))
         return self.known[asked]
 
     def _settle(self) -> None:
@@ -133,14 +143,13 @@ class Panel:
         return widgets.VBox([widgets.HBox(boxes, layout=wrapped), self.said, self.figure])
 
 
-def _choice(words: str, options: Mapping[str, str], value: str) -> widgets.Widget:
+def _choice(words: str, options: Mapping[str, Any], value: Any) -> widgets.Widget:
     return widgets.Dropdown(options=list(options.items()), value=value, description=words, style=WIDE, layout=ROW)
 
 
 def _steps(words: str, values: tuple[float, ...], value: float) -> widgets.Widget:
-    """A slider over round values, and over the parameter's own if it is another."""
-    options = [(f"{one:g}", one) for one in sorted({*values, value})]
-    return widgets.SelectionSlider(options=options, value=value, description=words, style=WIDE, layout=ROW)
+    """Round values, and the parameter's own if it is another. A list, as JupyterLab takes a slider's arrow keys."""
+    return _choice(words, {f"{one:g}": one for one in sorted({*values, value})}, value)
 
 
 def _test_options(asked: Asked) -> dict[str, str]:
