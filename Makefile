@@ -29,7 +29,7 @@ WORKERS ?= 2
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull fuzz-atheris site site-test
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull fuzz-atheris site site-test club slides worksheet worksheet-pdf
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,7 +69,22 @@ notebooks: review  ## take over executed notebooks and the answer of the README 
 	$(BIN)/cellclaims run notebooks/claim.ipynb --into reports/claim
 	cp -p reports/claim/claim.ipynb notebooks/
 	cp -p reports/claim/figures/* figures/
+	$(BIN)/cellclaims run notebooks/journal_club.ipynb --into reports/club
+	cp -p reports/club/journal_club.ipynb notebooks/
+	cp -p reports/club/figures/* figures/
 	$(BIN)/cellclaims answer README.md
+
+club: $(INSTALLED)  ## open the journal club in JupyterLab, its controls live (docs/journal_club.md)
+	$(BIN)/jupyter lab notebooks/journal_club.ipynb
+
+slides: $(INSTALLED)  ## the journal club as slides and as a page, into reports/club/ (CLUB="--claims my.csv" for another page)
+	$(BIN)/cellclaims club --only slides $(CLUB)
+
+worksheet: $(INSTALLED)  ## the journal club's worksheet, one page to print, into reports/club/
+	$(BIN)/cellclaims club --only worksheet $(CLUB)
+
+worksheet-pdf: $(INSTALLED)  ## the worksheet as PDF, too (needs Chromium)
+	$(BIN)/cellclaims club --only worksheet --pdf $(CLUB)
 
 fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers (hours)
 	$(BIN)/python benchmarks/calibration.py

@@ -301,6 +301,33 @@ def changes(since: str, until: str, kind: str, registry: Path | None, data: Path
         click.echo(text.rstrip("\n"), color=not sys.stdout.isatty())
 
 
+@main.command()
+@click.option("--claims", "claim_file", type=NOTEBOOK, help="A CSV of another advertisement's claims.")
+@click.option("--claim", "claim_id", default="", help="The claim of the sitting, by claim_id.")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
+@click.option("--notebook", type=NOTEBOOK, default="notebooks/journal_club.ipynb", show_default=True)
+@click.option("--into", type=FOLDER, default="reports/club", show_default=True, help="Folder of the files.")
+@click.option("--only", type=click.Choice(["slides", "worksheet"]), help="Make only this one of the two.")
+@click.option("--pdf", is_flag=True, help="Print the worksheet to PDF, too (needs Chromium).")
+def club(
+    claim_file: Path | None,
+    claim_id: str,
+    given: tuple[tuple[str, str], ...],
+    notebook: Path,
+    into: Path,
+    only: str | None,
+    pdf: bool,
+) -> None:
+    """Make a journal club's page, slides and worksheet (docs/journal_club.md)."""
+    from cellclaims.club import command
+
+    values = command.parameters(notebook, claim_file, claim_id, values_of(given))
+    made = [] if only == "slides" else command.worksheet(notebook, into, values, pdf=pdf)
+    made += [] if only == "worksheet" else command.page_and_slides(notebook, into, values)
+    for path in made:
+        click.echo(path)
+
+
 def as_markdown(rows: Sequence[Sequence[object]]) -> str:
     """Rows as a Markdown table; the first holds the headings.
 

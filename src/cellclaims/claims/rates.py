@@ -95,7 +95,7 @@ def rate_entry(evidence: Evidence, protocol: Protocol, claim_id: str) -> Entry:
     pool, control = (make(evidence, protocol, claim_id) for make in (counterpart_pool, control_pool))
     said = described(claim, evidence.documents, plan["match"])
     threshold = threshold_of(protocol, plan, said["advertised"]["value"])
-    numbers = _numbers(pool, threshold, said["advertised"]["n_treated"])
+    numbers = numbers_of(pool, threshold, said["advertised"]["n_treated"])
     certainty = certainty_of_pool(pool, plan["match"], protocol, evidence.judgements)
     decided, reasons = verdict_of_pool(protocol, claim, plan, pool, threshold, certainty.level)
     return Entry(
@@ -121,7 +121,7 @@ def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) 
     return math.nan if value is None else value
 
 
-def _numbers(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
+def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
     """Pooled value, intervals and probabilities in the unit of the claim."""
     patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
     found: dict[str, Any] = {"k": pool.k, "patients": patients}

@@ -18,7 +18,9 @@ from markupsafe import Markup
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-TEXT_TAGS = "a abbr b blockquote br code div em h2 h3 h4 hr i li ol p pre s small span strong sub sup ul".split()
+TEXT_TAGS = (
+    "a abbr b blockquote br code details div em h2 h3 h4 hr i li ol p pre s small span strong sub summary sup ul"
+).split()
 TABLE_TAGS = "caption col colgroup table tbody td tfoot th thead tr".split()
 ATTRIBUTES = {
     "*": ["class", "title", "lang", "dir", "style", "aria-label", "role"],
@@ -57,7 +59,7 @@ class _Renderer(IPythonRenderer):
         return super().link(text, re.sub(r"^([\w-]+)\.ipynb(?=#|$)", r"\1.html", url), title)
 
     def block_math(self, body: str) -> str:
-        return f'<div class="scroll">{mathml(body, "block")}</div>\n'
+        return f'<div class="scroll" role="group" tabindex="0" aria-label="Formula">{mathml(body, "block")}</div>\n'
 
     def inline_math(self, body: str) -> str:
         return mathml(body, "inline")

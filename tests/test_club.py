@@ -1,0 +1,538 @@
+"""The journal club: what is asked at the controls, the sheet by hand, what moves the answer, other advertisements."""
+
+from __future__ import annotations
+
+import csv
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellclaims import club, meta, pools, protocol, tables
+from cellclaims.claims import entry_of, own_trials
+from cellclaims.claims.rates import claim_of, rate_entry
+from cellclaims.club import claim_file, exercise_set, light_forest
+from cellclaims.club.answers import answer, chance, p_prior
+from cellclaims.club.room import VERDICTS
+from cellclaims.errors import DataError, ParameterError, ProtocolError
+from cellclaims.notebooks import markup
+from cellclaims.selection import Question
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+CLAIM = "stop_all_2016"
+
+#: States of the controls that between them turn each of them: what pools must say of each is asked of pools itself.
+STATES = {
+    "the defaults": {},
+    "without the largest": {"without": ("hu2012",)},
+    "without one that has a twin": {"without": ("bhansali2009",)},
+    "at a month": {"estimand": "at_month", "months": 12.0, "window": 6.0},
+    "by the normal interval": {"test": "z"},
+    "halved": {"outcome": "insulin_dose_halved"},
+    "a change": {"outcome": "hba1c_change", "window": 6.0, "tau_scale": 0.5},
+    "a change, by Paule and Mandel": {"outcome": "hba1c_change", "window": 6.0, "method": "PM", "test": "knha"},
+    "a change, r = 0.9": {"outcome": "hba1c_change", "window": 6.0, "correlation": 0.9},
+    "a difference": {"outcome": "hba1c_difference"},
+}
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    return tables.load(DATA)
+
+
+@pytest.fixture(scope="module")
+def rules():
+    return protocol.load(DATA)
+
+
+@pytest.fixture(scope="module")
+def claim(evidence):
+    return claim_of(evidence, CLAIM)
+
+
+@pytest.fixture(scope="module")
+def asked(evidence, rules, claim):
+    return club.asked_of(evidence, rules, claim)
+
+
+@pytest.fixture(scope="module")
+def narrow(evidence, rules, asked):
+    return club.narrowed(evidence, rules, asked)
+
+
+@pytest.fixture(scope="module")
+def nearest(narrow, rules, asked):
+    return club.pool_of(narrow, rules, asked)
+
+
+def by_pools(evidence, rules, state):
+    """The pool of a state, asked of ``pools`` with nothing of the club between."""
+    given = {"estimand": "most_favourable", "months": 12.0, "window": 3.0, "without": (), "correlation": 0.5, **state}
+    about, mean = given.get("outcome", "insulin_independence"), given.get("outcome", "").startswith("hba1c")
+    models = {kind: dict(rules["models"][kind]) for kind in ("proportion", "continuous")}
+    for model in models.values():
+        model.update({name: state[name] for name in ("method", "test") if name in state})
+    own = protocol.Protocol({**rules.content, "models": {**rules["models"], **models}})
+    estimand = "at_month" if mean else given["estimand"]
+    left = (*own_trials(evidence), *given["without"])
+    question = Question("hba1c" if mean else about, ("T2D",), "any_cells", "cells", estimand, given["months"],
+                        given["window"], exclude=left)  # fmt: skip
+    if not mean:
+        return pools.proportion(evidence, own, question, "direct", "direct")
+    make = pools.change if about == "hba1c_change" else pools.difference
+    return make(evidence, own, question, "direct", "direct", given["correlation"])
+
+
+# --- one path from the controls to the pool ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+def test_the_answer_is_that_of_pools(evidence, narrow, rules, claim, asked, state):
+    found = answer(narrow, rules, claim, replace(asked, **state))
+    direct = by_pools(evidence, rules, state)
+    pd.testing.assert_frame_equal(found.pool.rows, direct.rows, check_dtype=False)
+    for name in ("beta", "se", "ci_lb", "ci_ub", "tau2"):
+        np.testing.assert_array_equal(getattr(found.pool.fit, name), getattr(direct.fit, name))
+
+
+def test_narrowing_sends_away_what_cannot_answer_and_nothing_else(evidence, narrow):
+    assert set(narrow.studies.diabetes_type) == {"T2D"}
+    assert 0 < len(narrow.studies) < len(evidence.studies)
+    assert len(narrow.sources) == len(evidence.sources)
+
+
+def test_the_probabilities_of_a_claim_are_those_of_the_ledger(evidence, rules):
+    claim = claim_of(evidence, "half_dose_2016")
+    asked = club.asked_of(evidence, rules, claim, outcome="insulin_halved_and_hba1c_lt_7")
+    entry = rate_entry(evidence, rules, "half_dose_2016")
+    found = answer(evidence, rules, claim, asked)
+    assert (found.p_mean, found.numbers["pooled"]) == (entry.p_mean_ge, entry.pooled)
+    assert found.pool.k == entry.k
+
+
+def test_an_estimator_pools_logits_by_the_engine(narrow, rules, claim, asked):
+    found = answer(narrow, rules, claim, replace(asked, method="DL", test="knha"))
+    effects = meta.escalc("PLO", xi=found.pool.rows.events.to_numpy(), ni=found.pool.rows.n.to_numpy())
+    fit = meta.fit(effects.yi, effects.vi, method="DL", test="knha")
+    assert (found.pool.fit.beta, found.pool.fit.ci_lb) == (fit.beta, fit.ci_lb)
+    away = float(fit.beta) - math.log(0.3 / 0.7)
+    assert found.p_mean == pytest.approx(_t(away / float(fit.se), 4), abs=1e-12)
+    assert found.p_new == pytest.approx(_t(away / math.sqrt(float(fit.se) ** 2 + float(fit.tau2)), 3), abs=1e-12)
+
+
+def _t(x, df):
+    from scipy.special import stdtr
+
+    return float(stdtr(df, x))
+
+
+def test_one_report_keeps_its_own_fit_whatever_the_estimator(narrow, rules, asked):
+    without = (*club.pool_of(narrow, rules, asked).rows.study_id[1:], "bhansali2014b")
+    one = club.pool_of(narrow, rules, replace(asked, without=without, method="REML"))
+    assert one.k == 1
+    assert one.fit.model == "binomial_normal"
+
+
+@pytest.mark.parametrize("scale", [0.25, 2.0])
+def test_the_quick_posterior_is_the_full_one_to_a_thousandth(nearest, scale):
+    events, n = (nearest.rows[name].to_numpy(float) for name in ("events", "n"))
+    full = float(meta.bayes_binomial(events, n, meta.Prior(scale)).p_mean_ge(0.3))
+    assert p_prior(nearest, 30.0, scale) == pytest.approx(full, abs=1e-3)
+
+
+def test_a_prior_has_no_say_without_events_or_a_claim(nearest):
+    assert p_prior(nearest, math.nan, 1.0) is None
+    assert p_prior(replace(nearest, rows=nearest.rows.assign(events=0.0)), 30.0, 1.0) is None
+
+
+def test_a_claim_without_a_figure_gets_no_probability(evidence, rules):
+    claim = claim_of(evidence, "better_control")
+    found = answer(evidence, rules, claim, club.asked_of(evidence, rules, claim))
+    assert "no figure" in found.in_words()
+    assert "advertised" not in club.forest_svg(found)
+
+
+def test_a_fall_is_set_against_the_smallest_that_matters(evidence, narrow, rules, claim, asked):
+    found = answer(narrow, rules, claim, replace(asked, outcome="hba1c_difference"))
+    assert found.claimed == -rules["thresholds"]["hba1c_matters"]["value"]
+    assert found.p_mean == rate_entry(evidence, rules, "better_control").p_mean_ge
+
+
+def test_no_report_is_said_and_drawn(narrow, rules, claim, asked):
+    found = answer(narrow, rules, claim, replace(asked, estimand="at_month", months=120.0))
+    assert found.in_words() == "No report answers this question."
+    assert "No report answers this question." in club.forest_svg(found)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "expected"),
+    [
+        ({"OUTCOME": "cure"}, "OUTCOME: expected one of insulin_independence, .*found 'cure'"),
+        ({"ESTIMAND": "best"}, "ESTIMAND: expected one of at_month, .*found 'best'"),
+        ({"METHOD": "FE"}, "METHOD: expected one of protocol, EE, .*found 'FE'"),
+        ({"TEST": "knha"}, "TEST: expected one of protocol, t, z; found 'knha'"),
+        ({"MONTHS": -1.0}, "MONTHS: expected a number from 0 to 240; found -1.0"),
+        ({"WINDOW": 999.0}, "WINDOW: expected a number from 0 to 120; found 999.0"),
+        ({"CORRELATION": 1.0}, "CORRELATION: expected a number from 0 to 0.99; found 1.0"),
+        ({"TAU_SCALE": 0.0}, "TAU_SCALE: expected a number from 0.01 to 10; found 0.0"),
+        ({"WITHOUT": ["nobody1999"]}, "WITHOUT: expected one of the study_ids of studies.csv; found 'nobody1999'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_parameter_that_cannot_be_is_named(evidence, rules, claim, parameter, expected):
+    with pytest.raises(ParameterError, match=expected):
+        club.asked_of(evidence, rules, claim, **parameter)
+
+
+def test_chances_near_the_ends_are_no_certainties():
+    assert [chance(p) for p in (0.0, 1.0, 0.5)] == ["under 0.1 %", "over 99.9 %", "50.0 %"]
+
+
+# --- the light forest ----------------------------------------------------------------------------------------------
+
+
+def test_the_drawing_says_what_it_shows_and_escapes_labels(narrow, rules, claim, asked):
+    found = answer(narrow, rules, claim, asked)
+    hostile = replace(found, pool=replace(found.pool, rows=found.pool.rows.assign(label="<script>alert(1)</script>")))
+    svg = club.forest_svg(hostile)
+    assert "<script" not in svg
+    assert "&lt;script&gt;" in svg
+    assert "The dashed line marks advertised: 30 %." in club.forest_svg(found)
+
+
+def test_equal_answers_are_equal_bytes_and_the_claim_stands_where_it_is(narrow, rules, claim, asked):
+    found = answer(narrow, rules, claim, asked)
+    assert club.forest_svg(found) == club.forest_svg(answer(narrow, rules, claim, asked))
+    x = light_forest.LEFT + 0.3 * (light_forest.RIGHT - light_forest.LEFT)
+    assert f'<line x1="{x:.1f}"' in club.forest_svg(found)
+
+
+@given(st.floats(-50, 50), st.floats(0.01, 100))
+def test_ticks_are_few_round_and_within(low, width):
+    scale = light_forest.Scale(low, low + width)
+    ticks = scale.ticks()
+    assert 1 <= len(ticks) <= 7
+    assert all(scale.low - 1e-6 <= tick <= scale.high + 1e-6 for tick in ticks)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_nothing_is_drawn_beyond_the_scale(value):
+    assert light_forest.LEFT <= light_forest.Scale(0.0, 100.0).x(value) <= light_forest.RIGHT
+
+
+# --- the sheet by hand ---------------------------------------------------------------------------------------------
+
+
+def test_the_sheet_is_equal_to_the_engine(nearest):
+    sheet = club.three(nearest)
+    assert str(sheet.beside_the_engine()).endswith("Equal to the sheet.")
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=3, max_size=3))
+def test_any_three_reports_pool_by_hand_as_by_the_engine(counts):
+    events, rest = (np.array(part, float) for part in zip(*counts, strict=True))
+    sheet = club.ByHand(("a", "b", "c"), events, events + rest)
+    assert str(sheet.beside_the_engine()).endswith("Equal to the sheet.")
+
+
+def test_a_sheet_that_differs_is_not_called_equal(nearest, monkeypatch):
+    monkeypatch.setattr(club.ByHand, "tau2", property(lambda sheet: 0.2))
+    assert "Not equal" in club.three(nearest).beside_the_engine()
+
+
+def test_every_formula_of_the_sheet_can_be_shown(nearest):
+    steps = club.three(nearest).steps()
+    assert len(steps) > 12
+    assert [latex for _, latex in steps if "<code>" in markup.mathml(latex, "block")] == []
+
+
+def test_the_sheet_takes_the_three_largest_with_some_and_some_not(nearest):
+    rows = nearest.rows.assign(events=[0.0, *nearest.rows.events[1:]])
+    assert club.three(nearest).labels == ("Estrada 2008", "Hu 2012", "Li 2021")
+    assert club.three(replace(nearest, rows=rows)).labels == ("Bhansali 2009", "Hu 2012", "Li 2021")
+
+
+def test_fewer_than_three_cannot_be_pooled_by_hand(nearest):
+    with pytest.raises(DataError, match=r"expected 3 reports with some .* found 2"):
+        club.three(replace(nearest, rows=nearest.rows.head(2)))
+
+
+def test_a_label_is_no_markup():
+    sheet = club.ByHand(("A_b*2008*",) * 3, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]))
+    assert r"A\_b\*2008\*" in sheet._repr_markdown_()
+
+
+# --- what moves the answer -----------------------------------------------------------------------------------------
+
+
+def test_each_line_has_one_report_more_and_the_last_has_all(evidence, rules, asked, nearest):
+    found = club.subsets(evidence, rules, club.question_of(evidence, asked))
+    assert [pool.k for pool in found] == [1, 2, 3, 4, 5]
+    assert found[-1].fit.beta == nearest.fit.beta
+    assert found[0].rows.n[0] == nearest.rows.n.max()
+    assert "one report" in repr(club.subsets_table(found))
+
+
+def test_counting_every_report_counts_patients_twice(evidence, rules):
+    question = Question("insulin_independence", ("T1D",), "any_cells", estimand="ever")
+    found = club.as_if_independent(evidence, rules, question)
+    assert set(found.honest.rows.study_id) < set(found.naive.rows.study_id)
+    assert len(found.naive.rows) - len(found.honest.rows) == len(found.counted_twice) > 0
+    counts = found.naive.rows.events.to_numpy(float), found.naive.rows.n.to_numpy(float)
+    assert found.naive.fit.beta == meta.glmm(*counts, test="t", nodes=15).beta
+    assert f"{len(found.counted_twice)} reports share patients" in club.overlap_words(found)
+
+
+def test_reports_that_share_nobody_are_said_to(evidence, rules):
+    question = Question("insulin_independence", ("T1D",), "islets")
+    words = club.overlap_words(club.as_if_independent(evidence, rules, question))
+    assert words == "No two reports of this question share patients."
+
+
+def test_an_outcome_is_counted_at_three_times(evidence, rules):
+    found = club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
+    assert [pool.question.estimand for pool in found.values()] == ["ever", "at_month", "last_follow_up"]
+    assert found["at_month"].title == "Islets, at 12 months"
+    assert len({float(pool.fit.beta) for pool in found.values()}) == 3
+
+
+# --- the advertisement and the room --------------------------------------------------------------------------------
+
+
+def test_what_is_advertised_gives_no_answer_away(evidence, rules):
+    entries = [rate_entry(evidence, rules, name) for name in (CLAIM, "half_dose_2016")]
+    text = repr(club.said(entries, CLAIM))
+    assert "30 %" in text
+    assert text.count("this sitting") == 1
+    for entry in entries:
+        assert entry.verdict not in text
+        assert f"{entry.pooled:.0f} %" not in text.replace("60 %", "").replace("30 %", "")
+
+
+def test_two_states_need_two(evidence, rules):
+    both = [rate_entry(evidence, rules, name) for name in (CLAIM, "stop_all_2014")]
+    assert "30.0 %" in repr(club.two_states(both))
+    assert club.two_states(both[:1]) == "The advertisement is known in one state only."
+
+
+def test_a_room_keeps_what_it_is_given():
+    room = club.Room.of({"share": 12, "verdict": "mixed", "answers": {"share": 0.3}})
+    assert (room.share, room.reports, room.verdict, room.answers) == (12, 10.0, "mixed", {"share": 0.3})
+    assert club.Room.of({}).answers is not club.Room.of({}).answers
+
+
+def test_the_verdicts_are_those_of_the_protocol(rules):
+    assert set(VERDICTS) == {one["verdict"] for one in rules["verdict"]["order"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"patients": 3}, "ROOM: expected names among reports, .*found 'patients'"),
+        ({"share": "half"}, "ROOM, share: expected a number from 0 to 100; found 'half'"),
+        ({"share": True}, "ROOM, share: expected a number"),
+        ({"reports": -1}, "ROOM, reports: expected a number from 0 to 40; found -1"),
+        ({"verdict": "true"}, "ROOM, verdict: expected one of not testable, .*found 'true'"),
+        ({"answers": [1]}, "ROOM, answers: expected names of exercises with numbers"),
+        ({"answers": {"share": "a third"}}, "ROOM, answers, share: expected a number; found 'a third'"),
+    ],
+)
+def test_a_room_that_cannot_be_is_refused(given, expected):
+    with pytest.raises(ParameterError, match=expected):
+        club.Room.of(given)
+
+
+def test_a_guess_stands_beside_its_answer():
+    answers = {"reports": 10, "share": 27.9, "without_cells": None}
+    cells = club.guesses_table(club.Room(share=20), answers).cells
+    assert [row[-1] for row in cells] == ["right", "too low by 8", "–"]
+    assert cells[2][2] == "nothing published answers it"
+    assert len(club.guesses_table(club.Room()).cells[0]) == 2
+
+
+def test_the_rooms_verdict_stands_beside_the_ledgers(evidence, rules):
+    entry = rate_entry(evidence, rules, CLAIM)
+    assert "They differ" in club.verdict_beside(club.Room(verdict="supported"), entry)
+    assert "Both agree" in club.verdict_beside(club.Room(verdict=entry.verdict), entry)
+
+
+# --- exercises -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def overlap(evidence, rules):
+    question = Question("insulin_independence", ("T1D",), "any_cells", estimand="ever")
+    return club.as_if_independent(evidence, rules, question)
+
+
+@pytest.fixture(scope="module")
+def tasks(evidence, rules, nearest, overlap):
+    islets = club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
+    return club.exercises(club.three(nearest), islets["at_month"], islets["ever"], overlap)
+
+
+def test_every_exercise_knows_its_answer_and_its_mistakes_apart(tasks):
+    assert list(tasks) == ["share", "weight", "pooled", "at_month", "patients"]
+    for exercise in tasks.values():
+        assert exercise.check(exercise.answer).startswith("Right")
+        assert len(exercise.mistakes) >= 3
+        for mistake in exercise.mistakes:
+            assert exercise.check(mistake.value) == f"Not yet: {mistake.words}.", exercise.name
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("share", 32.1, "that is a percentage"),
+        ("weight", 0.082, "that is the variance"),
+        ("pooled", 0.275, "the equal-effects mean"),
+        ("at_month", 75.5, "at any time"),
+        ("patients", 280, "counted twice"),
+        ("share", 0.9, "too high"),
+        ("share", 0.01, "too low"),
+        ("share", math.inf, "a number is asked for"),
+    ],
+)
+def test_a_wrong_answer_is_explained(tasks, name, given, words):
+    assert words in tasks[name].check(given)
+
+
+def test_no_answer_is_no_wrong_answer(tasks):
+    assert tasks["share"].check(None) == ""
+    assert "Not yet" not in tasks["share"].html()
+
+
+@pytest.mark.parametrize("rounded", [0.32, 0.321, 0.3214])
+def test_rounding_on_paper_is_right(tasks, rounded):
+    assert tasks["share"].check(rounded).startswith("Right")
+
+
+def test_a_solution_stays_folded_and_text_is_escaped():
+    exercise = club.Exercise("x", "<b>?", 1.0, "", 0.1, 0, "<script>")
+    html = exercise.html(2.0)
+    assert html.index("<details>") < html.index("&lt;script&gt;") < html.index("</details>")
+    assert "<b>" not in html
+    assert "details" in markup.safe_html(html)
+    assert "<summary>" in markup.safe_html(html)
+
+
+def test_an_exercise_needs_an_answer(tasks, nearest, overlap):
+    empty = SimpleNamespace(fit=None, title="nothing")
+    with pytest.raises(DataError, match="expected reports for 'nothing', found none"):
+        exercise_set.exercises(club.three(nearest), empty, nearest, overlap)
+
+
+# --- another advertisement -----------------------------------------------------------------------------------------
+
+#: A made-up exercise text, and labelled so: no clinic says this.
+MADE_UP = {
+    "claim_id": "exercise_off", "document_id": "exercise", "locator": "made up for an exercise", "as_of": "2020",
+    "diabetes_type": "T2D", "kind": "proportion", "what_is_claimed": "patients who can stop insulin (made up)",
+    "outcome": "insulin_independence", "qualifier": "over", "value": "45", "unit": "percent", "n_treated": "120",
+    "denominator_stated": "no", "follow_up_stated": "no", "control_stated": "no", "definition_stated": "yes",
+    "answered_by": "insulin_independence", "note": "an exercise text, no advertisement",
+}  # fmt: skip
+DOCUMENT = {
+    "document_id": "exercise", "file_or_url": "exercise.txt", "kind": "web page", "title": "A made-up text",
+    "as_of": "2020", "what_it_is": "an exercise text, made up, no advertisement", "sha256": "",
+}  # fmt: skip
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Write a made-up set of claims with its document; ``other(column=value)`` changes the claim."""
+
+    def write(**changes):
+        for path, row in (("claims.csv", MADE_UP | changes), ("documents.csv", DOCUMENT)):
+            with (tmp_path / path).open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, row, lineterminator="\n")
+                writer.writeheader()
+                writer.writerow(row)
+        return tmp_path / "claims.csv"
+
+    return write
+
+
+def test_another_advertisement_takes_the_place_of_the_claims_alone(evidence, rules, other):
+    loaded = club.load(DATA, other())
+    assert list(loaded.claims.claim_id) == ["exercise_off"]
+    pd.testing.assert_frame_equal(loaded.binary, evidence.binary)
+    assert loaded.fingerprint != evidence.fingerprint
+    assert loaded.folder == DATA
+    entry = entry_of(loaded, rules, claim_of(loaded, "exercise_off"))
+    assert entry.k > 0
+    assert entry.advertised["value"] == 45
+
+
+def test_its_own_trials_count_again_when_it_does_not_cite_them(evidence, other):
+    assert own_trials(evidence)
+    assert own_trials(club.load(DATA, other())) == []
+
+
+def test_without_a_file_the_claims_are_the_reviews(evidence):
+    pd.testing.assert_frame_equal(club.load(DATA).claims, evidence.claims)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"value": "45 %"}, r"claims.csv, row 2, column value: expected .*number, found '45 %'"),
+        ({"diabetes_type": "T4D"}, r"row 2, column diabetes_type: expected one of"),
+        ({"document_id": "nobody"}, r"row 2, column document_id: expected"),
+    ],
+)
+def test_a_fault_is_told_of_the_file_that_was_given(other, changes, expected):
+    path = other(**changes)
+    with pytest.raises(DataError, match=expected) as error:
+        club.load(DATA, path)
+    assert str(path) in str(error.value)
+    assert "advertised/claims.csv" not in str(error.value)
+
+
+def test_a_claim_that_nothing_answers_is_named(other):
+    path = other(answered_by="hope")
+    with pytest.raises(ProtocolError, match=r"claims.csv, row 2, column answered_by: expected one of .*found 'hope'"):
+        club.load(DATA, path)
+
+
+def test_a_missing_column_and_a_missing_file_are_named(other, tmp_path):
+    path = other()
+    path.write_text(path.read_text().replace("answered_by,", "", 1))
+    with pytest.raises(DataError, match=r"column answered_by: expected this column, found no such column"):
+        club.load(DATA, path)
+    with pytest.raises(DataError, match="expected a CSV of claims, found no file"):
+        club.load(DATA, tmp_path / "none.csv")
+
+
+def test_documents_of_the_review_are_known_where_none_lie_beside(other, tmp_path):
+    path = other(document_id="ad_treatment")
+    (tmp_path / "documents.csv").unlink()
+    assert club.load(DATA, path).claims.document_id.iloc[0] == "ad_treatment"
+
+
+def test_nothing_is_written_into_the_data(other):
+    before = {path: path.read_bytes() for path in DATA.rglob("*.csv")}
+    club.load(DATA, other())
+    assert {path: path.read_bytes() for path in DATA.rglob("*.csv")} == before
+
+
+def test_what_a_registry_answered_is_not_copied(other, tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    shutil.copytree(DATA, folder)
+    (folder / "registry").mkdir(exist_ok=True)
+    (folder / "registry" / "large.csv").write_text("x")
+    seen = []
+    monkeypatch.setattr(
+        claim_file, "_read", lambda view, *_: seen.append((view / "registry").exists()) or SimpleNamespace()
+    )
+    with pytest.raises(AttributeError):
+        club.load(folder, other())
+    assert seen == [False]
