@@ -47,8 +47,8 @@ QUESTION = re.compile(r"\*\*Question[.:]?\*\*[.:]?\s*(.+?)\s*(?:\n\s*\n|\Z)", re
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a page was made from: the day of the evidence, the package's version, the data's fingerprint, the registries'
-    snapshot, and the versions of Python and of the libraries that computed its numbers.
+    """What a page was made from: the day of the evidence, the package's version, the data's fingerprint, the snapshot
+    of the registries, and the versions of Python and of the libraries that computed its numbers.
     """
 
     evidence_date: str
