@@ -85,6 +85,11 @@ def dated(moment: str) -> bytes:
     return head(f"Content-Length: {len(SOUND)}", f"Date: {moment}")
 
 
+def sent_to(location: str) -> bytes:
+    """A redirect to what a sound server would not send."""
+    return f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
 def soon(request: Request, n: int) -> Response | None:
     """429 with a date two seconds ahead, once."""
     return reply("slow down", 429, retry_after=at_http(timedelta(seconds=2))) if n == 0 else None
@@ -156,10 +161,15 @@ CASES = [
     Case("200 MB, no length given", "error", wire=lambda n: kilobytes(200_000), settings=(("most_bytes", LIMIT),)),
     Case("200 MB in 200 kB of gzip", "error", settings=(("most_bytes", LIMIT),),
          wire=lambda n: [head("Content-Encoding: gzip", f"Content-Length: {len(BOMB)}"), BOMB]),
+    Case("a length of 5,000 digits", "error", wire=lambda n: [head(f"Content-Length: {'9' * 5000}"), SOUND]),
+    Case("a length that is no number", "error", wire=lambda n: [head("Content-Length: many"), SOUND]),
+    Case("a header of 1 MB", "error", wire=lambda n: [head(f"X-Long: {'a' * 1_000_000}"), SOUND]),
     # statuses
     Case("301 of an alias number", "kept", registrations=("NCT90000001",)),
     Case("302 to another host", "error", lambda request, n: reply("", 302, location="https://example.org/api")),
     Case("302 to a private address", "error", lambda request, n: reply("", 302, location="http://169.254.169.254/key")),
+    Case("302 to an address that is none", "error", wire=lambda n: [sent_to("http://[::1")]),
+    Case("302 to a port that is none", "error", wire=lambda n: [sent_to("http://a:99999999/")]),
     Case("302 to a file", "error", lambda request, n: reply("", 302, location="file:///etc/passwd")),
     Case("redirects without end", "error", lambda request, n: reply("", 302, location=request.path)),
     Case("400", "error", status(400)),

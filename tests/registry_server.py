@@ -244,13 +244,18 @@ def head(*headers: str) -> bytes:
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test that imports this reaches another computer: a connection elsewhere is an error of the test."""
-    connect = socket.socket.connect
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def checked_name(host: str, *others: object, **more: object) -> list:
+        assert host in ("127.0.0.1", "::1", "localhost"), f"a look-up of {host}"
+        return look_up(host, *others, **more)
 
     def checked(self: socket.socket, address: tuple) -> None:
         assert self.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "::1"), f"a connection to {address}"
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", checked)
+    monkeypatch.setattr(socket, "getaddrinfo", checked_name)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import parse_qsl, quote, urljoin, urlsplit
 
 from cellclaims.errors import NetworkError, RefusedAnswer, SourceError
 from cellclaims.sources.addresses import WHO, is_loopback, is_private, origin, shown
@@ -165,26 +165,13 @@ class Client:
             _check_peer(response, address)
         if response.is_redirect:
             return _target(response, address)
-        if (length := response.headers.get("content-length", "")).isdigit() and int(length) > self.settings.most_bytes:
-            raise RefusedAnswer(
-                f"{shown(address)}: expected at most {self.settings.most_bytes:,} bytes, found {int(length):,}"
-            )
+        settings, where = self.settings, shown(address)
+        if (announced := _length(response)) > settings.most_bytes:
+            raise RefusedAnswer(f"{where}: expected at most {settings.most_bytes:,} bytes, found {announced:,}")
         encoding = response.headers.get("content-encoding", "")
-        settings = self.settings
-        body = received(response.iter_raw(), encoding, settings.most_bytes, settings.whole, shown(address))
+        body = received(response.iter_raw(), encoding, settings.most_bytes, settings.whole, where)
         self._check_status(response, body, address)
-        parameters = {name: value for name, value in asked.items() if name.lower() not in WHO}
-        now = datetime.now(UTC)
-        kind = response.headers.get("content-type", "")
-        return Fetched(
-            address.partition("?")[0] if not asked else address,
-            parameters or _asked_by(address),
-            f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            response.status_code,
-            body,
-            kind,
-            tuple(_skew(response.headers.get("date"), now, address)),
-        )
+        return _fetched(response, body, address, asked)
 
     def _check_status(self, response: httpx.Response, body: bytes, address: str) -> None:
         status = response.status_code
@@ -258,10 +245,32 @@ def _check_peer(response: httpx.Response, address: str) -> None:
         raise RefusedAnswer(f"{shown(address)}: expected a public address, found the private {peer[0]}")
 
 
+def _length(response: httpx.Response) -> int:
+    """How many bytes an answer announces; 0 where it does not."""
+    length = response.headers.get("content-length", "")
+    return int(length[:18]) if length.isascii() and length.isdigit() else 0
+
+
+def _fetched(response: httpx.Response, body: bytes, address: str, asked: Mapping[str, str]) -> Fetched:
+    """An answer without anything that says who asked; what a redirect asked for stands in its address."""
+    asked = asked or dict(parse_qsl(urlsplit(address).query))
+    now = datetime.now(UTC)
+    return Fetched(
+        address.partition("?")[0],
+        {name: value for name, value in asked.items() if name.lower() not in WHO},
+        f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        response.status_code,
+        body,
+        response.headers.get("content-type", ""),
+        tuple(_skew(response.headers.get("date"), now, address)),
+    )
+
+
 def _target(response: httpx.Response, address: str) -> str:
     """Where a redirect leads, if it stays on the host."""
-    target = urljoin(address, response.headers["location"])
+    target = response.headers["location"]
     with contextlib.suppress(ValueError):
+        target = urljoin(address, target)
         if origin(target) == origin(address):
             return target
         if is_private(urlsplit(target).hostname or ""):
@@ -269,13 +278,6 @@ def _target(response: httpx.Response, address: str) -> str:
                 f"{shown(address)}: expected an answer, found a redirect to the private {shown(target)}"
             )
     raise RefusedAnswer(f"{shown(address)}: expected a redirect on the same host, found one to {shown(target)}")
-
-
-def _asked_by(address: str) -> dict[str, str]:
-    """The parameters in an address that a redirect gave, without those that say who asks."""
-    from urllib.parse import parse_qsl
-
-    return {name: value for name, value in parse_qsl(urlsplit(address).query) if name.lower() not in WHO}
 
 
 def _skew(header: str | None, now: datetime, address: str) -> list[str]:
