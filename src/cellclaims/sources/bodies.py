@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
@@ -94,8 +94,3 @@ def without_marks(text: str) -> str:
     'Effect of one on <two>'
     """
     return " ".join(INLINE.sub("", text).split())
-
-
-def numbered(elements: Iterator[Element], tag: str, path: str) -> Iterator[tuple[str, Element]]:
-    """Elements of one name with their paths, counted from 1."""
-    yield from ((f"{path}/{tag}[{number}]", element) for number, element in enumerate(elements, start=1))
