@@ -151,7 +151,7 @@ def judged(found: Found, read: Cells, held: Held, whose: Cells) -> Cells:
 
 
 def without_arm(table: str, read: Cells, held: Held, reports: set[str]) -> Cells:
-    """New as far as is known: the rows of any arm that may be meant are named; compared once an arm is filled in."""
+    """New as far as is known: rows that may be meant are named, and compared once an arm is filled in."""
     likes = [row for row in held.rows[table] if row["study_id"] in reports and alike(table, read, row)]
     words = "the arm is open: compared with these rows when it is accepted" if likes else ""
     return {"grade": "new", "differences": words, "held": places(table, likes)}
