@@ -250,12 +250,12 @@ def test_a_click_opens_a_figure_as_large_as_the_window(opened):
 
 
 def test_every_figure_has_words(opened):
-    page = opened()
+    page, words = opened(), []
     for path in contents.notebooks(ROOT):
         page.goto((SITE / "notebooks" / f"{path.stem}.html").as_uri())
-        words = page.eval_on_selector_all("main .enlarge img", "all => all.map(one => one.alt)")
-        assert words
-        assert all(len(one) > 30 for one in words), path.stem
+        words += page.eval_on_selector_all("main .enlarge img", "all => all.map(one => one.alt)")
+    assert len(words) > 10
+    assert min(map(len, words)) > 30
 
 
 # --- how it is made ------------------------------------------------------------------------------------------
