@@ -17,11 +17,12 @@ from click.testing import CliRunner
 
 from cellclaims import protocol
 from cellclaims.cli import main
-from cellclaims.errors import ProtocolError, SourceError
-from cellclaims.sources import SOURCES, Client, Store, pull, pull_command, pull_folder, pulling
+from cellclaims.errors import ProtocolError, RefusedAnswer, SourceError
+from cellclaims.sources import SOURCES, Client, Store, paging, pull, pull_command, pull_folder, pulling
 from cellclaims.sources import store as stores
 from cellclaims.sources.oddities import KINDS, oddity
 from cellclaims.sources.pull_command import Order
+from cellclaims.sources.shapes import Page
 from cellclaims.sources.wanted import known_numbers
 from cellclaims.sources.wanted import wanted as wanted_of
 
@@ -222,6 +223,15 @@ def test_a_store_that_cannot_be_written_is_a_clear_error(tmp_path, made):
     (tmp_path / "registry").write_text("a file where the folder should be")
     with pytest.raises(SourceError, match="registry: expected a store that can be written, found"):
         pull_command.run(Order(tmp_path / "registry", ROOT / "data"), made.settings())
+
+
+def test_a_search_without_end_stops(monkeypatch):
+    monkeypatch.setattr(paging, "MOST_PAGES", 3)
+    guard = paging.Guard("ctgov", "search 'islets'")
+    for number in range(3):
+        guard.turn(Page((str(number),), token=str(number)))
+    with pytest.raises(RefusedAnswer, match="search 'islets': expected at most 3 pages, found more"):
+        guard.turn(Page(("4",), token="4"))
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
