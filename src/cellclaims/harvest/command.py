@@ -39,9 +39,8 @@ def harvest(
     HarvestError
         If a path is missing or ``into`` cannot be written.
     """
-    portions = stream(paths, workers=workers, spread=spread)
-    if into is not None:
-        portions = write(portions, into)
+    found = stream(paths, workers=workers, spread=spread)
+    portions = found if into is None else write(found, into)
     records, unreadable, rows, reasons = 0, 0, 0, Counter()
     for portion in portions:
         records, unreadable, rows = records + portion.records, unreadable + portion.unreadable, rows + len(portion.rows)
