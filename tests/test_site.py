@@ -255,6 +255,7 @@ def test_every_table_and_column_is_explained_and_every_key_leads_to_one():
         for column in table.columns:
             assert f'<tr id="{table.name}.{column.name}">' in page
             assert f"<td>{Markup.escape(column.description)}</td>" in page
+    assert page.count(" leads to <a href=") == sum(len(table.foreign_keys) for table in schema.tables.values()) > 0
     anchors = {*places.ids, *(dictionary_page.anchor_of(name) for name in schema.tables)}
     assert {link[1:] for link in places.links if link.startswith("#")} <= anchors
 
@@ -403,17 +404,23 @@ GOOD = '<h1 id="top">T</h1><a href="#top">a</a><a href="b/other.html#x">b</a><a 
 
 
 @pytest.fixture
-def small_site(tmp_path):
-    """A site of two pages, and what is wrong with it; ``small_site(html)`` adds to the first."""
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "other.html").write_text(
-        '<p id="x"><a href="../index.html">up</a><img src="../a.svg" alt=""></p>'
-    )
-    (tmp_path / "a.svg").touch()
+def site(tmp_path):
+    """The folder of a small site, beside a file that is no part of it."""
+    folder = tmp_path / "site"
+    (folder / "b").mkdir(parents=True)
+    (folder / "b" / "other.html").write_text('<p id="x"><a href="../index.html">up</a><img src="../a.svg" alt=""></p>')
+    (folder / "a.svg").touch()
+    (tmp_path / "outside.html").touch()
+    return folder
+
+
+@pytest.fixture
+def small_site(site):
+    """What is wrong with a site of two pages; ``small_site(html)`` adds to the first."""
 
     def look(html=""):
-        (tmp_path / "index.html").write_text(GOOD + html)
-        return check_links.faults(tmp_path, check_links.read_pages(tmp_path))
+        (site / "index.html").write_text(GOOD + html)
+        return check_links.faults(site, check_links.read_pages(site))
 
     return look
 
@@ -445,7 +452,7 @@ def test_a_fault_is_told_with_page_and_place(small_site, html, fault):
     assert fault in told
 
 
-def test_addresses_outside_are_listed_with_their_pages(small_site, tmp_path):
+def test_addresses_outside_are_listed_with_their_pages(small_site, site):
     small_site()
-    pages = check_links.read_pages(tmp_path)
+    pages = check_links.read_pages(site)
     assert list(check_links.outside(pages)) == [("https://doi.org/10.1/a", ["index.html"])]

@@ -261,6 +261,23 @@ def test_every_figure_has_words(opened):
 # --- how it is made ------------------------------------------------------------------------------------------
 
 
+def test_a_formula_that_cannot_be_shown_is_refused_and_one_that_can_is_mathml():
+    html_writer = pytest.importorskip("sitepages.html_writer")
+    assert html_writer.shown(r"\tau^2", "inline").startswith("<math")
+    with pytest.raises(SiteError, match="formula: expected LaTeX that can be shown"):
+        html_writer.shown(r"\frac{1}{", "block")
+
+
+def test_formulas_of_the_reference_are_mathml_and_tables_and_code_can_be_reached_by_keyboard(opened):
+    page = opened()
+    page.goto((SITE / "api" / "meta.html").as_uri())
+    assert page.locator("main math").count() > 20
+    page.goto((SITE / "docs" / "engine.html").as_uri())
+    boxes = page.locator("main .scroll, main pre")
+    assert boxes.count() > 4
+    assert page.locator("main :is(.scroll, pre):not([tabindex='0'])").count() == 0
+
+
 @pytest.fixture
 def copied(tmp_path):
     """The files that a site is made from, in a folder of their own."""
