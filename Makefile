@@ -97,8 +97,8 @@ fuzz-atheris: $(VENV)/installed-fuzz  ## mutate registry records led by coverage
 bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, where they are installed
 	$(BIN)/python benchmarks/engine.py
 
-browser: review $(VENV)/installed-browser  ## open every report in Chromium: no request, no error (needs Chromium)
-	$(BIN)/python -m pytest -m browser
+browser: review $(VENV)/installed-browser  ## open reports and JupyterLab in Chromium: no request, no fault (needs Chromium)
+	$(BIN)/python -m pytest -m browser tests
 
 cluster: $(VENV)/installed-cluster  ## fit batches on a Dask scheduler with two workers, one of them killed
 	$(BIN)/python -m pytest -m cluster

@@ -5,8 +5,8 @@ it with some parameters into a folder and leaves the *executed* notebook there; 
 one HTML file. *Run traces* (timings, random ids, the kernel's version, where files went) differ from run to
 run and tell a reader nothing; they are stripped, so that equal results are equal files.
 
-Modules: ``parameters`` (what a notebook declares, what it was given), ``run`` (one notebook), ``render`` (one
-page), ``review`` (all notebooks, what is out of date, the index).
+Modules: ``parameters`` (what a notebook declares, what it was given), ``run`` (one notebook), ``numbers`` (the
+pools that it recorded, as files), ``render`` (one page), ``review`` (all notebooks, what is out of date, the index).
 """
 
 from __future__ import annotations
