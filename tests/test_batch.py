@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -18,7 +19,17 @@ from click.testing import CliRunner
 
 from cellclaims import cli
 from cellclaims.errors import ReviewError
-from cellclaims.notebooks import batch, batch_plan, batch_processes, batch_progress, kernels, run
+from cellclaims.files import fingerprint
+from cellclaims.notebooks import (
+    batch,
+    batch_command,
+    batch_plan,
+    batch_processes,
+    batch_progress,
+    kernels,
+    kernels_warmth,
+    run,
+)
 from cellclaims.notebooks.batch_plan import Failure, Job
 from cellclaims.notebooks.kernels_limits import Limits
 
@@ -464,3 +475,29 @@ def test_a_kernel_that_no_parent_answers_for_starts_as_ever(small_review, tmp_pa
     monkeypatch.setenv(kernels.SOCKET, str(tmp_path / "gone" / "s"))
     executed = run.run_notebook(small_review(("print(DOSE)",)), tmp_path / "into")
     assert "2.0" in executed.read_text()
+
+
+@pytest.mark.parametrize("change", ["nothing", "another folder", "the evidence"])
+def test_evidence_of_the_parent_is_handed_out_once_while_it_is_the_same(tmp_path, change):
+    for name in ("data", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.csv").write_text("x\n")
+    load = kernels_warmth.handed_out(lambda folder: "read", tmp_path / "data", fingerprint(tmp_path / "data"), "kept")
+    if change == "the evidence":
+        (tmp_path / "data" / "a.csv").write_text("y\n")
+    folder = tmp_path / ("other" if change == "another folder" else "data")
+    assert [load(folder), load(folder)] == ["kept" if change == "nothing" else "read", "read"]
+
+
+def test_where_there_is_no_terminal_only_failures_are_told(done):
+    stream = io.StringIO()
+    tell = batch_progress.teller(stream=stream)
+    tell(done(), 1, 2)
+    tell(done(Failure("why", "")), 2, 2)
+    assert stream.getvalue() == "2 of 2: one, 1.2 s failed: why\n"
+
+
+def test_workers_below_nought_count_from_the_cores():
+    there = batch_command.cores(-1)
+    assert (batch_command.cores(3), batch_command.cores(-there), batch_command.cores(-there - 5)) == (3, 1, 1)
+    assert there >= 1

@@ -319,8 +319,10 @@ def test_check_prints_the_faults_and_ends_with_their_status(monkeypatch, status)
     assert (done.exit_code, done.stdout) == (status, "faults of elsewhere\n")
 
 
-def test_claims_are_printed_alike_in_every_format():
+def test_claims_are_printed_alike_in_every_format(tmp_path, monkeypatch):
     data = Path(__file__).resolve().parent.parent / "data"
+    (tmp_path / "reports").mkdir()
+    monkeypatch.chdir(tmp_path)  # where reports are, the ledger is computed once
     done = {kind: call("claims", "--data", data, "--format", kind) for kind in ("md", "csv", "json")}
     assert {kind: one.exit_code for kind, one in done.items()} == dict.fromkeys(done, 0)
     entries = json.loads(done["json"].stdout)

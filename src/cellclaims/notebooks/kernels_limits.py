@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def options_of(limits: Limits, folder: Path) -> dict[str, Any]:
     return {
         "engine_name": ENGINE,
         "execution_timeout": limits.seconds,
+        "iopub_timeout": math.ceil(limits.seconds),  # 4 s is too short for much output on a busy machine
         "output_bytes": limits.output_bytes,
         "extra_arguments": [
             f"--IPKernelApp.exec_lines={fence}",
