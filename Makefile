@@ -75,7 +75,7 @@ notebooks: review  ## take over executed notebooks and the answer of the README 
 	$(BIN)/cellclaims answer README.md
 
 club: $(INSTALLED)  ## open the journal club in JupyterLab, its controls live (docs/journal_club.md)
-	$(BIN)/jupyter lab notebooks/journal_club.ipynb
+	$(BIN)/jupyter lab --LabApp.news_url= notebooks/journal_club.ipynb
 
 slides: $(INSTALLED)  ## the journal club as slides and as a page, into reports/club/ (CLUB="--claims my.csv" for another page)
 	$(BIN)/cellclaims club --only slides $(CLUB)

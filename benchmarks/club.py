@@ -54,6 +54,7 @@ def timed(panel: Panel, name: str, value: object) -> tuple[float, float]:
     panel.known = {start: panel.known[start]}
     panel.reports = dict(list(panel.reports.items())[:1])  # those of the state it starts from
     answers._posterior.cache_clear()
+    answers.p_prior(panel.answer.pool, panel.answer.claimed, start.tau_scale)  # as it is known at the state's own
     begun = time.perf_counter(), time.process_time()
     control.value = value
     taken = 1000 * (time.perf_counter() - begun[0]), 1000 * (time.process_time() - begun[1])
