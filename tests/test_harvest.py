@@ -397,6 +397,8 @@ def test_what_is_counted_gets_the_outcome_of_the_tables(title, name):
         ("Serious adverse events and deaths", "serious adverse events and something besides: 'deaths'"),
         ("Serious adverse events of infection", "of some kind only: 'infection'"),
         ("Number of participants requiring insulin use at Week 52", "expected a dose that is halved"),
+        ("Change from baseline in participants with HbA1c <7% at Week 52", "a change of a share, not a share"),
+        ("HbA1c <7% and C-peptide >= 0.5 ng/mL at Week 52", "several outcomes are named together: hba1c, c_peptide"),
     ],
 )
 def test_what_reverses_or_widens_the_event_is_refused(title, reason):
@@ -418,6 +420,13 @@ def test_a_percentage_becomes_events_where_one_number_fits():
 )
 def test_a_count_that_cannot_be_is_refused(value, reason):
     assert reason in only_reason(counted("Insulin independence at Week 52", value))
+
+
+@pytest.mark.parametrize("value", ["101", "-1"])
+def test_a_percentage_that_cannot_be_is_refused(value):
+    percent = {"paramType": "NUMBER", "unitOfMeasure": "percentage of participants"}
+    reason = only_reason(counted("HbA1c <7% at Week 52", value, **percent))
+    assert reason == f"percentage: expected 0 to 100, found {value}"
 
 
 def test_the_origin_of_the_months_is_taken_from_the_words():
