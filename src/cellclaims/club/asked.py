@@ -190,5 +190,6 @@ def of_studies(evidence: Evidence, ids: set[str]) -> Evidence:
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Text as Python's own: many small selections of it are quicker so."""
-    return table.astype({name: object for name in table if table[name].dtype != float}).copy()
+    """Text as Python's own: many small selections of it are quicker so. What is so already costs nothing."""
+    other = {name: object for name, kind in table.dtypes.items() if kind not in (float, object)}
+    return table.astype(other) if other else table
