@@ -43,7 +43,7 @@ reports/index.html: $(NOTEBOOKS) $(DATA) $(PACKAGE) $(INSTALLED) $(if $(MISSING)
 missing:
 
 test: $(INSTALLED)  ## run all tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 check: $(INSTALLED)  ## check the evidence tables and the style of the code
 	$(BIN)/cellclaims check

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import zipfile
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -393,7 +394,8 @@ def test_a_reader_who_chooses_light_or_dark_gets_the_colours_of_the_reports():
 
 
 def test_a_style_without_dark_colours_is_refused(monkeypatch):
-    monkeypatch.setattr(render, "style", lambda: Markup(":root {\n  --paper: #fff;\n}\n"))
+    bare = replace(render.shell(), style=Markup(":root {\n  --paper: #fff;\n}\n"))
+    monkeypatch.setattr(render, "shell", lambda: bare)
     with pytest.raises(SiteError, match=r"style\.css: expected colours for light and for dark"):
         style.stylesheet()
 

@@ -20,7 +20,7 @@ def stylesheet() -> str:
     SiteError
         If the style sheet does not hold the two blocks of colours.
     """
-    reports = str(render.style())
+    reports = str(render.shell().style)
     light, dark = LIGHT.search(reports), DARK.search(reports)
     if not (light and dark):
         raise SiteError("style.css: expected colours for light and for dark, found only one of them or none")

@@ -59,7 +59,7 @@ def slides(notebook: NotebookNode, origin: render.Provenance, *, name: str) -> s
         title=render.title(notebook),
         name=name,
         origin=origin,
-        style=render.style() + Markup((TEMPLATES / "slides.css").read_text(encoding="utf-8")),
+        style=render.shell().style + Markup((TEMPLATES / "slides.css").read_text(encoding="utf-8")),
         script=Markup(script),
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )

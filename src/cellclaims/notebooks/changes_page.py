@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cellclaims.notebooks import markup
-from cellclaims.notebooks.render import Provenance, exporter, style
+from cellclaims.notebooks.render import Provenance, exporter, shell
 
 if TYPE_CHECKING:
     from cellclaims.reporting.registry_news import News
@@ -18,4 +18,4 @@ def news_page(news: News, origin: Provenance) -> str:
     """
     shown = [markup.safe_html(table._repr_html_()) for table in news.tables]
     template = exporter().environment.get_template("changes.html.j2")
-    return template.render(sentence=news.sentence, tables=shown, origin=origin, style=style()) + "\n"
+    return template.render(sentence=news.sentence, tables=shown, origin=origin, style=shell().style) + "\n"
