@@ -191,8 +191,8 @@ def _finished(reports: list[Report], workers: int) -> Iterator[tuple[Report, Cal
 
 
 def _length(report: Report) -> int:
-    """Characters of a notebook's code: the more, the longer it may take."""
-    return sum(len(text) for kind, text, _ in cells_of(report.source) if kind == "code")
+    """Bytes of a notebook with what it showed when it was last run: the more it shows, the longer it computes."""
+    return report.source.stat().st_size
 
 
 def make(report: Report) -> float:

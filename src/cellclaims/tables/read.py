@@ -13,6 +13,9 @@ from cellclaims.tables import cells, keys, rules
 from cellclaims.tables.faults import Fault, message
 from cellclaims.tables.schema import FILE, Schema, Table, read_schema
 
+#: Text in Python's own strings, wherever pandas finds Arrow: small selections, of which there are many, are quicker so.
+TEXT = pd.StringDtype("python", na_value=float("nan"))
+
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -127,4 +130,4 @@ def _frame(table: Table, text: dict[str, list[str]]) -> pd.DataFrame:
 def _series(numeric: bool, values: list[str], lines: pd.RangeIndex) -> pd.Series:
     if numeric:
         return pd.Series([float(value or "nan") for value in values], index=lines, dtype="float64")
-    return pd.Series(values, index=lines, dtype="str")
+    return pd.Series(values, index=lines, dtype=TEXT)
