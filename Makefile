@@ -25,6 +25,9 @@ PIP       := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 SETS    ?= $(wildcard runs/*.yml)
 WORKERS ?= 2
 
+# The tests of a file stay in one process; some files at the same time.
+TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+
 # One line a package, every file by its hash, no address of an index: it installs from whichever index pip uses.
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
@@ -43,7 +46,7 @@ reports/index.html: $(NOTEBOOKS) $(DATA) $(PACKAGE) $(INSTALLED) $(if $(MISSING)
 missing:
 
 test: $(INSTALLED)  ## run all tests
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	$(TESTS)
 
 check: $(INSTALLED)  ## check the evidence tables and the style of the code
 	$(BIN)/cellclaims check
@@ -98,10 +101,10 @@ bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, 
 	$(BIN)/python benchmarks/engine.py
 
 browser: review $(VENV)/installed-browser  ## open reports and JupyterLab in Chromium: no request, no fault (needs Chromium)
-	$(BIN)/python -m pytest -m browser tests
+	$(TESTS) -m browser tests
 
 cluster: $(VENV)/installed-cluster  ## fit batches on a Dask scheduler with two workers, one of them killed
-	$(BIN)/python -m pytest -m cluster
+	$(TESTS) -m cluster
 
 site: review $(VENV)/installed-site  ## the review as linked pages: reports/site/index.html (docs/site.md)
 	PYTHONPATH=site $(BIN)/python -m sitepages

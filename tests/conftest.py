@@ -130,6 +130,7 @@ def small_review(tmp_path: Path) -> Callable[..., Path]:
     return add
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a file in one process, and all that look at the fresh notebooks: they are made once."""
     for item in items:

@@ -25,25 +25,10 @@ pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "journal_club.ipynb"
-#: A browser that asks nobody for anything of its own.
-QUIET = "--disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update"
 SIZES = {"a projector": (1280, 800), "a telephone": (390, 844)}
 PAGES = ("journal_club.html", "slides.html", "worksheet.html")
 TOKEN = "reader"
 SERIOUS = {"serious", "critical"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A running Chromium; without one the tests are skipped, on CI too (a browser cannot be had everywhere)."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: make browser installs it")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not program:
-        pytest.skip("no Chromium on this machine: apt install chromium")
-    with playwright.sync_playwright() as tool:
-        found = tool.chromium.launch(executable_path=program, args=["--no-sandbox", *QUIET.split()])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +41,12 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, made):
+def opened(chromium, made):
     """Open one of the pages in a size; what it asked for and complained of is kept on it."""
     pages = []
 
     def open_page(name, size):
-        page = browser.new_page(viewport=dict(zip(("width", "height"), size, strict=True)))
+        page = chromium.new_page(viewport=dict(zip(("width", "height"), size, strict=True)))
         pages.append(page)
         listen(page)
         page.goto((made / name).as_uri(), wait_until="networkidle")
@@ -125,8 +110,8 @@ def test_a_solution_opens_by_the_keyboard_and_does_not_turn_the_slide(opened):
     assert page.locator("#place").inner_text() == place
 
 
-def test_slides_without_script_stand_below_one_another(browser, made):
-    context = browser.new_context(java_script_enabled=False)
+def test_slides_without_script_stand_below_one_another(chromium, made):
+    context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((made / "slides.html").as_uri())
     assert all(slide.is_visible() for slide in page.locator(".slide").all())
@@ -191,9 +176,9 @@ OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.model.sharedMod
 
 
 @pytest.fixture(scope="module")
-def live(browser, lab):
+def live(chromium, lab):
     """The notebook in JupyterLab, every cell run."""
-    page = browser.new_page(viewport={"width": 1280, "height": 2600})
+    page = chromium.new_page(viewport={"width": 1280, "height": 2600})
     listen(page)
     page.goto(f"{lab}/lab/tree/notebooks/journal_club.ipynb?token={TOKEN}")
     page.wait_for_function(IDLE, timeout=120_000)

@@ -37,22 +37,6 @@ KINDS = [
     "genindex.html",
 ]
 
-#: The program that Debian installs; no call home at its start.
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A running Chromium; without one the tests are skipped."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: make site-test installs it")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if not program:
-        pytest.skip("no Chromium on this machine: apt install chromium")
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """A plain server of files that does not tell of every request."""
