@@ -26,7 +26,7 @@ SETS    ?= $(wildcard runs/*.yml)
 WORKERS ?= 2
 
 # The tests of a file stay in one process; some files at the same time.
-TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # One line a package, every file by its hash, no address of an index: it installs from whichever index pip uses.
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \

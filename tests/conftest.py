@@ -130,14 +130,6 @@ def small_review(tmp_path: Path) -> Callable[..., Path]:
     return add
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and all that look at the fresh notebooks: they are made once."""
-    for item in items:
-        group = "fresh" if "fresh" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory):
     """A folder with every notebook as ``python -m papermill`` executes it, and the figures that they drew."""
