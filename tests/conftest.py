@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -130,24 +131,44 @@ def small_review(tmp_path: Path) -> Callable[..., Path]:
     return add
 
 
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory):
-    """A folder with every notebook as ``python -m papermill`` executes it, and the figures that they drew."""
-    folder = tmp_path_factory.mktemp("fresh")
+def executed_fresh(folder: Path) -> dict[str, str]:
+    """Execute every notebook into a folder by ``python -m papermill``; what went wrong, by notebook."""
     # the committed notebooks are those of a clone without snapshots, whatever this clone has pulled
     shutil.copytree(REPOSITORY / "data", folder / "data", ignore=shutil.ignore_patterns("registry"))
     # the user's start-up files are not part of the review
     surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
 
-    def execute(path):
+    def execute(path: Path) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "papermill", path, folder / path.name, "--cwd", path.parent]
         command += ["--no-progress-bar", "-p", "DATA", folder / "data"]
         command += ["-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
         return subprocess.run(command, env=surroundings, capture_output=True, text=True)
 
     with ThreadPoolExecutor(2) as pool:
-        done = dict(zip([path.name for path in NOTEBOOKS], pool.map(execute, NOTEBOOKS), strict=True))
-    assert {name: run.stderr for name, run in done.items() if run.returncode} == {}
+        done = zip(NOTEBOOKS, pool.map(execute, NOTEBOOKS), strict=True)
+        return {path.name: run.stderr for path, run in done if run.returncode}
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every notebook as papermill executes it, and the figures that they drew.
+
+    Of several processes of pytest the first that needs it makes it; the others wait for its word that it is done.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "fresh"
+    word = folder.with_suffix(".json")
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        end = time.monotonic() + 600
+        while not word.exists() and time.monotonic() < end:
+            time.sleep(0.2)
+    else:
+        faults = json.dumps(executed_fresh(folder))
+        word.with_suffix(".part").write_text(faults)
+        word.with_suffix(".part").replace(word)
+    assert json.loads(word.read_text()) == {}
     return folder
 
 
