@@ -16,7 +16,7 @@ from cellclaims.errors import ProposalError
 from cellclaims.harvest.posted import posted
 from cellclaims.harvest.proposals import Found, Provenance
 from cellclaims.harvest.rows import COLUMNS
-from cellclaims.harvest.table_files import harmless
+from cellclaims.harvest.sheet import unguard
 
 if TYPE_CHECKING:
     from cellclaims.sources.records import Trial
@@ -93,20 +93,9 @@ def table_rows(path: Path) -> Iterator[dict[str, str]]:
             return
         text = path.read_bytes().decode("utf-8-sig")
         for cells in csv.DictReader(io.StringIO(text, newline=""), strict=True):
-            yield {name: as_posted(cell or "") for name, cell in cells.items() if name}
+            yield {name: unguard(cell or "") for name, cell in cells.items() if name}
     except (OSError, ValueError, csv.Error) as error:
         raise ProposalError(f"{path}: expected harvested rows as Parquet or CSV, found {error}") from None
-
-
-def as_posted(cell: str) -> str:
-    """A cell of a CSV of harvested rows without the sign that keeps a spreadsheet from running it.
-
-    Examples
-    --------
-    >>> as_posted("'=1+1"), as_posted("'tis")
-    ('=1+1', "'tis")
-    """
-    return cell[1:] if cell[:1] == "'" and harmless(cell[1:]) == cell else cell
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, str]]:

@@ -19,14 +19,12 @@ from typing import BinaryIO
 from cellclaims.errors import HarvestError
 from cellclaims.harvest.rows import BINARY, CONTINUOUS, Refusal, Row
 from cellclaims.harvest.shapes import plain
+from cellclaims.harvest.sheet import guard
 from cellclaims.harvest.stream import Portion
 
 #: Columns of the two files; a row leaves those of the other table empty.
 ROW_COLUMNS = ["registration", "table", "pointer", "n_pointer", "arm_title", *dict.fromkeys([*CONTINUOUS, *BINARY])]
 REFUSED_COLUMNS = ["registration", "pointer", "title", "reason"]
-
-#: Columns of words, where a spreadsheet might see a formula; the others hold codes, numbers and pointers.
-WORDS = {"arm_title", "unit_printed", "locator", "note", "definition", "title", "reason"}
 
 #: Rows in a row group, and at most in memory.
 GROUP = 10_000
@@ -43,15 +41,6 @@ def as_refused(refusal: Refusal) -> dict[str, str]:
     return {name: plain(value) for name, value in asdict(refusal).items()}
 
 
-def harmless(text: str) -> str:
-    """A text that no spreadsheet takes for a formula.
-
-    >>> harmless("=cmd|' /C calc'!A0"), harmless("Week 12")
-    ("'=cmd|' /C calc'!A0", 'Week 12')
-    """
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
-
-
 class CsvRows:
     """Writes dictionaries as CSV."""
 
@@ -62,7 +51,7 @@ class CsvRows:
 
     def write(self, row: dict[str, str]) -> None:
         """One row."""
-        self.writer.writerow({name: harmless(cell) if name in WORDS else cell for name, cell in row.items()})
+        self.writer.writerow({name: guard(cell) for name, cell in row.items()})
 
     def close(self) -> None:
         """Everything to the file, which stays open."""

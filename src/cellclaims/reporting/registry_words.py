@@ -16,7 +16,7 @@ from cellclaims.sources.services import SERVICES
 from cellclaims.sources.wanted import wanted
 from cellclaims.tables import Evidence
 
-#: What is looked for by number, beside the queries; placeholders for how many.
+#: What is looked for by number, beside the queries.
 BY_NUMBER = {
     "ctgov": "the record of each of {registrations} registrations",
     "europepmc": "papers that name one of {registrations} registrations",
