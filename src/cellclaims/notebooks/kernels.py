@@ -162,6 +162,13 @@ class ForkProvisioner(LocalProvisioner):
         self.cwd = folder
         return self.connection_info
 
+    async def kill(self, restart: bool = False) -> None:
+        """Kill the kernel and what it started; a fork is gone when this returns, not a tenth of a second later."""
+        await super().kill(restart)
+        if isinstance(self.process, ForkedProcess):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+
     @staticmethod
     def _connection(cmd: list[str]) -> socket.socket | None:
         """A connection to the parent, if this is a kernel that it can be: this Python's own IPython kernel."""

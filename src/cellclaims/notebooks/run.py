@@ -226,8 +226,9 @@ def _execute(
 def _kernel_environment() -> Iterator[Config]:
     """One thread a kernel, own temporary files, none of the user's IPython start-up files, private sockets.
 
-    Yields the configuration of the kernel's manager: sockets in a folder of this run (their paths must be
-    short), TCP where the system has no such sockets.
+    Yields the configuration of a run. Sockets are in a folder of this run (their paths must be short), TCP where the
+    system has no such sockets. A kernel is used as soon as it is ready, and killed at its end: what it made is written
+    by then, and a kernel that is asked to end politely may hang for seconds.
     """
     from traitlets.config import Config
 
@@ -236,7 +237,8 @@ def _kernel_environment() -> Iterator[Config]:
         os.environ.update({**ONE_THREAD, **before, "IPYTHONDIR": own, "TMPDIR": own})
         sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{own}/k"}
         try:
-            yield Config(KernelManager=sockets)
+            manager = {**sockets, "client_factory": "cellclaims.notebooks.kernels_client.PromptClient"}
+            yield Config(KernelManager=manager, NotebookClient={"shutdown_kernel": "immediate"})
         finally:
             os.environ.clear()
             os.environ.update(before)
