@@ -252,6 +252,8 @@ MORE = {
     "step_can_be_set": [
         (put("handling", 3, column="patients"), ("handling", 3, "column")),
         (put("handling", 2, column="n"), ("handling", 2, "column")),
+        (put("handling", 3, table="studies", column="design", value="rct"), ("handling", 3, "action")),
+        (put("handling", 3, table="arms", column="role", value="control"), ("handling", 3, "action")),
     ],
     "counts_entered_once": [(again("survival", 2), ("survival", 4, "source_id"))],
     "measures_entered_once": [(again("contrasts", 2), ("contrasts", 5, "source_id"))],

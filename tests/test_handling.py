@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellclaims import handling
+from cellclaims import handling, pools
 from cellclaims.errors import ProtocolError
 from cellclaims.handling import handled, joined
+from cellclaims.selection import Question
 from cellclaims.tables.rules_handling import ABOUT_THE_STEP, rows_meant
 
-from .made_up_trials import MadeUp, real
+from .made_up_trials import MadeUp, real, rules
 
 STEPS = real().handling
 IDS = list(STEPS.handling_id)
@@ -94,7 +95,7 @@ def _says(rows, words):
 def test_rows_that_no_handling_means_stay_as_they_are():
     for table in ("binary", "continuous", "contrasts"):
         printed, rows = getattr(real(), table), handled(real(), table)
-        mine = STEPS[(STEPS.table == table) & (STEPS.variant == "primary")]
+        mine = STEPS[STEPS.table.isin([table, "studies", "arms"]) & (STEPS.variant == "primary")]
         meant = np.logical_or.reduce([rows_meant(table, printed, one).to_numpy() for _, one in mine.iterrows()])
         pd.testing.assert_frame_equal(rows.loc[~meant, printed.columns], printed[~meant])
         assert (rows.loc[~meant, ["flag", "leave"]] == "").all(axis=None)
@@ -152,6 +153,45 @@ def test_every_column_that_is_not_about_the_step_selects():
     assert set(STEPS.columns) - ABOUT_THE_STEP >= {"study_id", "arm_id", "outcome", "definition_id", "timing", "months"}
 
 
+# --- a doubt about a whole report or arm -------------------------------------------------------------------------
+
+
+def two_trials() -> MadeUp:
+    """Two made-up trials with levels in both arms (rows 0 and 1 of the first) and a difference between them."""
+    made = MadeUp()
+    for report in ("one2020", "two2020"):
+        made.trial(report).level(report, 7.0, "cells").level(report, 7.5, "sham").contrast(report)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("whole", "arm_id", "levels"), [("studies", "", [0, 1]), ("arms", "cells", [0]), ("arms", "sham", [1])]
+)
+@pytest.mark.parametrize(("action", "column"), [("flag", "flag"), ("leave_out", "leave")])
+def test_a_doubt_about_a_report_or_arm_is_one_about_each_of_its_figures(whole, arm_id, levels, action, column):
+    made = two_trials().handle("a01", action, table=whole, reason="why", study_id="one2020", arm_id=arm_id)
+    for table, places in {"continuous": levels, "contrasts": [0]}.items():
+        rows = handled(made.evidence(), table)
+        assert [i for i, words in enumerate(rows[column]) if words == "a01: why"] == places, table
+        assert set(rows[column]) == {"", "a01: why"}
+
+
+def test_what_is_said_of_a_row_stands_before_what_is_said_of_its_report():
+    made = MadeUp().study("one2020").arm("one2020").count("one2020", 3, 14)
+    made.handle("a01", "flag", table="studies", study_id="one2020", reason="two papers")
+    made.handle("a02", "flag", study_id="one2020", reason="odd")
+    assert list(handled(made.evidence(), "binary").flag) == ["a02: odd; a01: two papers"]
+
+
+def test_a_report_that_is_left_out_leaves_every_pool_with_its_reason():
+    made = two_trials().handle("a01", "leave_out", table="studies", study_id="one2020", reason="withdrawn")
+    question = Question(outcome="hba1c", population=("T2D",), product="msc", months=12.0)
+    pool = pools.difference(made.evidence(), rules(), question, "made_up", "Made up")
+    assert set(pool.rows.study_id) == {"two2020"}
+    left = pool.left_out[pool.left_out.study_id == "one2020"]
+    assert list(left.reason) == ["a01: withdrawn"] * 3, "two levels and a difference"
+
+
 # --- primary and alternative -------------------------------------------------------------------------------------
 
 BOTH = {
@@ -186,6 +226,7 @@ def test_an_alternative_that_no_anomaly_has_is_refused(unknown):
 
 def test_flags_are_joined_once_each():
     assert joined("one", "", "two", "one") == "one; two"
+    assert joined("one", "two; one; three") == "one; two; three"
     assert joined() == joined("", "") == ""
 
 

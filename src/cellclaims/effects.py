@@ -16,7 +16,7 @@ import pandas as pd
 from cellclaims import units
 from cellclaims.dispersion import MeanSD, combine_groups, mean_and_sd, sd_of_change, se_from_p
 from cellclaims.errors import DataError
-from cellclaims.handling import handled
+from cellclaims.handling import handled, joined
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question, Selected, select_levels, source_rank
 from cellclaims.tables import Evidence
@@ -254,7 +254,7 @@ def _effect(rows: pd.DataFrame, yi: float, vi: float, **more: object) -> dict:
         "arm_id": "+".join(dict.fromkeys(rows.arm_id)).replace("+v ", " v "),
         "source_id": ";".join(dict.fromkeys(rows.source_id)),
         "months": float(rows.months.max()),
-        "flag": "; ".join(dict.fromkeys("; ".join(f for f in rows.flag if f).split("; "))),
+        "flag": joined(*rows.flag),
         "line": _lines(rows),
     }
     return shown | combined | {"yi": float(yi), "vi": float(vi), "n_control": np.nan} | more

@@ -145,7 +145,7 @@ def benchmarks(evidence: Evidence, protocol: Protocol, question: Question) -> pd
     question = question.at(protocol)
     rows = _described(evidence, protocol, question, "binary")
     registry = rows.design.isin(protocol["eligibility"]["benchmark_designs"])
-    return rows[registry & (rows.definition_id == question.outcome)]
+    return rows[registry & (rows.definition_id == question.outcome) & (rows.leave == "")]
 
 
 def _described(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
@@ -326,7 +326,7 @@ def _one_row_a_report(rows: pd.DataFrame, question: Question) -> tuple[pd.DataFr
 def _summed(report: pd.DataFrame) -> pd.Series:
     one = report.iloc[0].copy()
     if len(report) > 1:
-        one["flag"] = joined(*dict.fromkeys(report.flag), f"{len(report)} arms counted together")
+        one["flag"] = joined(*report.flag, f"{len(report)} arms counted together")
     one["arm_id"] = "+".join(report.arm_id)
     one["line"] = ";".join(str(x) for x in report.line) if len(report) > 1 else one["line"]
     one["events"], one["n"] = report.events.sum(), report.n.sum()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cellclaims.handling import handled
 from cellclaims.overview import DESIGNS
 from cellclaims.pools import Pool, label
 from cellclaims.protocol import Protocol
@@ -107,7 +108,8 @@ def _curves(evidence: Evidence, protocol: Protocol, question: Question) -> pd.Da
     """
     studies = evidence.studies[evidence.studies.diabetes_type.isin(question.population)]
     mine = set(studies.study_id[studies.intervention_class.isin(protocol.classes(question.product))])
-    rows = evidence.survival[(evidence.survival.outcome == question.outcome) & evidence.survival.study_id.isin(mine)]
+    rows = handled(evidence, "survival", question.alternative)
+    rows = rows[(rows.outcome == question.outcome) & rows.study_id.isin(mine) & (rows.leave == "")]
     actuarial = _beside(evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
     printed = benchmarks(evidence, protocol, question)
     printed = printed[printed.study_id.isin(mine) & printed.months.notna() & printed.percent.notna()]

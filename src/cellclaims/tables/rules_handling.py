@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 #: Columns of handling.csv that say what a step is and does; every other column selects rows, an empty cell any.
 ABOUT_THE_STEP = frozenset("handling_id anomaly_id variant table action column value reason".split())
+#: Tables of which a row stands for many figures, and the columns by which those figures name it.
+WHOLES = (
+    ("arms", ("study_id", "arm_id")),
+    ("arms", ("study_id", "treatment_arm")),
+    ("arms", ("study_id", "control_arm")),
+    ("studies", ("study_id",)),
+)
 #: Under which name a table holds a selector, where it is not its own.
 HELD_AS = {("pooled_elsewhere", "study_id"): "review_id"}
 
@@ -55,12 +62,17 @@ def step_finds_rows(evidence: Evidence) -> Iterator[Finding]:
 
 
 def step_can_be_set(evidence: Evidence) -> Iterator[Finding]:
-    """``set`` names a column of the table and a value that it can hold; other actions name none."""
+    """``set`` names a column of the table and a value that it can hold; other actions name none.
+
+    A whole report or arm is flagged or left out: what describes it is corrected where it stands, with an anomaly.
+    """
     for line, step in evidence.handling.iterrows():
         rows = getattr(evidence, step.table)
         if step.action != "set":
             if found := step.column or step.value:
                 yield Finding("handling", line, "column", f"nothing, as the action is {step.action}", found)
+        elif step.table in dict(WHOLES):
+            yield Finding("handling", line, "action", f"flag or leave_out, as the table is {step.table}", "set")
         elif step.column not in rows:
             yield Finding("handling", line, "column", f"a column of {step.table}", repr(step.column))
         elif pd.api.types.is_numeric_dtype(rows[step.column]) and not _is_number(step.value):
