@@ -89,7 +89,7 @@ worksheet: $(INSTALLED)  ## the journal club's worksheet, one page to print, int
 worksheet-pdf: $(INSTALLED)  ## the worksheet as PDF, too (needs Chromium)
 	$(BIN)/cellclaims club --only worksheet --pdf $(CLUB)
 
-fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers (hours)
+fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/fuzz_answers.py
 	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/test_harvest_fuzz.py
@@ -122,6 +122,8 @@ $(LOCKED): requirements.lock
 
 $(INSTALLED): pyproject.toml $(LOCKED)
 	$(PIP) --no-build-isolation --no-deps -e .
+	@# once for all processes: where Python may write no bytecode each of them would compile the package anew
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/installed-%: requirements-%.lock $(INSTALLED)
