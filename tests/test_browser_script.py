@@ -229,4 +229,5 @@ def test_every_card_leads_to_its_report_and_shows_its_main_figure(batch_index, t
     assert len(set(names)) == len(names) == cards(tab)
     for picture in tab.locator(".card img").all():
         picture.scroll_into_view_if_needed()
-    tab.wait_for_function("[...document.querySelectorAll('.card img')].every((one) => one.naturalWidth > 0)")
+    tab.wait_for_load_state("networkidle")  # a function that is waited for would be refused by the page's policy
+    assert 0 not in tab.eval_on_selector_all(".card img", "all => all.map(one => one.naturalWidth)")
