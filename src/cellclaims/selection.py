@@ -1,7 +1,7 @@
 """Which rows of the evidence answer a question, and why the others do not.
 
-Selection is a list of rules in a fixed order. Each rule is a function from rows to
-the reason why a row leaves (empty: it stays), so the table of rows left out is complete by construction.
+Selection is a list of rules in a fixed order. Each rule is a function from rows to which of them leave and why, so
+the table of rows left out is complete by construction.
 
 A *report* is one study. Its arms that got cells count as one group of patients. A *cohort* is a set of patients
 that several reports may share (``cohorts.csv``); only one of them is used.
@@ -9,9 +9,9 @@ that several reports may share (``cohorts.csv``); only one of them is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,15 +32,35 @@ from cellclaims.tables import Evidence
 from cellclaims.tables.cohorts import cohorts_of
 
 __all__ = [
-    "ESTIMANDS", "FAVOURABLE", "Question", "Selected", "benchmarks", "count_rules", "eligible_counts",
-    "eligible_levels", "independent", "level_rules", "passing", "report_counts", "select_counts", "select_levels",
+    "ESTIMANDS", "FAVOURABLE", "Question", "Selected", "benchmarks", "count_rules", "eligible",
+    "independent", "level_rules", "passing", "report_counts", "select_counts", "select_levels",
     "series", "source_rank",
 ]  # fmt: skip
 
 #: What a reason may name of the row that leaves.
 NAMED_IN_REASONS = "diabetes_type intervention_class design comparator role timing months events part_of".split()
 
-Rule = Callable[[pd.DataFrame], "pd.Series[str]"]
+#: Which column of a table says what a question asks about.
+OUTCOME_OF = {"binary": "definition_id", "continuous": "outcome"}
+
+
+class Leaving(NamedTuple):
+    """Which rows leave, and why: one reason for all, one made from each row, or the words for every row."""
+
+    leaves: np.ndarray
+    reason: str | Callable[[Any], str] | np.ndarray
+
+    def words(self, rows: pd.DataFrame) -> Sequence[str]:
+        """The reason of each row that leaves."""
+        if isinstance(self.reason, str):
+            return [self.reason] * np.count_nonzero(self.leaves)
+        if isinstance(self.reason, np.ndarray):
+            return self.reason[self.leaves]
+        named = rows.loc[self.leaves, [c for c in NAMED_IN_REASONS if c in rows]]
+        return [self.reason(row) for row in named.itertuples()]
+
+
+Rule = Callable[[pd.DataFrame], Leaving]
 
 
 @dataclass(frozen=True)
@@ -67,18 +87,16 @@ def select_counts(evidence: Evidence, protocol: Protocol, question: Question) ->
 def report_counts(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
     """Counts that answer a question, one row a report, before overlapping cohorts are resolved."""
     question = question.at(protocol)
-    eligible = eligible_counts(evidence, protocol, question)
-    kept, out = _apply(eligible.rows, count_rules(question))
+    rows = _of_outcome(evidence, protocol, question, "binary")
+    kept, out = _apply(rows, [*_eligibility(protocol, question), *count_rules(question)])
     reports, merged = _one_row_a_report(kept, question)
-    return Selected(reports, _reasons([eligible.left_out, out, merged]))
+    return Selected(reports, _reasons([out, merged]))
 
 
-def eligible_counts(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
-    """Counts of the population, product, arms and designs asked for, at whatever time, still one a row."""
+def eligible(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
+    """Rows of the outcome, population, product, arms and designs asked for, at whatever time, still one a row."""
     question = question.at(protocol)
-    rows = _described(evidence, protocol, question, "binary")
-    kept, out = _apply(rows[rows.definition_id == question.outcome], _eligibility(protocol, question))
-    return Selected(kept, _reasons([out]))
+    return passing(_of_outcome(evidence, protocol, question, table), _eligibility(protocol, question))
 
 
 def count_rules(question: Question) -> list[Rule]:
@@ -89,16 +107,8 @@ def count_rules(question: Question) -> list[Rule]:
 def select_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
     """Rows of ``continuous.csv`` that may serve a mean change or a mean difference: eligible, still one a row."""
     question = question.at(protocol)
-    eligible = eligible_levels(evidence, protocol, question)
-    kept, out = _apply(eligible.rows, level_rules(question))
-    return Selected(kept, _reasons([eligible.left_out, out]))
-
-
-def eligible_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
-    """Rows of ``continuous.csv`` of the population, product, arms and designs asked for, at whatever time."""
-    question = question.at(protocol)
-    rows = _described(evidence, protocol, question, "continuous")
-    kept, out = _apply(rows[rows.outcome == question.outcome], _eligibility(protocol, question))
+    rows = _of_outcome(evidence, protocol, question, "continuous")
+    kept, out = _apply(rows, [*_eligibility(protocol, question), *level_rules(question)])
     return Selected(kept, _reasons([out]))
 
 
@@ -112,8 +122,8 @@ def passing(rows: pd.DataFrame, rules: Iterable[Rule]) -> pd.DataFrame:
     for rule in rules:
         if rows.empty:
             break
-        stays = (rule(rows) == "").to_numpy()
-        rows = rows if stays.all() else rows[stays]
+        leaves = rule(rows).leaves
+        rows = rows[~leaves] if leaves.any() else rows
     return rows
 
 
@@ -148,6 +158,11 @@ def benchmarks(evidence: Evidence, protocol: Protocol, question: Question) -> pd
     return rows[registry & (rows.definition_id == question.outcome) & (rows.leave == "")]
 
 
+def _of_outcome(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
+    rows = _described(evidence, protocol, question, table)
+    return rows[rows[OUTCOME_OF[table]] == question.outcome]
+
+
 def _described(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
     """Handled rows with what is known of their arm, study and source; where no n is printed, the arm's patients."""
     rows = handled(evidence, table, question.alternative)
@@ -179,11 +194,10 @@ def _apply(rows: pd.DataFrame, rules: Iterable[Rule]) -> tuple[pd.DataFrame, pd.
     for rule in rules:
         if rows.empty:
             break
-        reason = rule(rows)
-        leaves = (reason != "").to_numpy()
-        if leaves.any():
-            out.append(rows[leaves].assign(reason=reason[leaves]))
-            rows = rows[~leaves]
+        leaving = rule(rows)
+        if leaving.leaves.any():
+            out.append(rows[leaving.leaves].assign(reason=np.array(leaving.words(rows), dtype=object)))
+            rows = rows[~leaving.leaves]
     return rows, pd.concat(out) if out else rows.head(0).assign(reason="")
 
 
@@ -197,14 +211,14 @@ def _reasons(parts: list[pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def _words(rows: pd.DataFrame, leaves: pd.Series, reason: str | Callable[[Any], str]) -> pd.Series:
-    """The reason of each row that leaves: one for all, or made from the row; empty for a row that stays."""
-    words = np.full(len(rows), "", dtype=object)
-    leaves = np.asarray(leaves, dtype=bool)
-    if leaves.any():
-        named = rows.loc[leaves, [c for c in NAMED_IN_REASONS if c in rows]]
-        words[leaves] = reason if isinstance(reason, str) else [reason(r) for r in named.itertuples()]
-    return pd.Series(words, index=rows.index, dtype=object)
+def _leaving(leaves: pd.Series | np.ndarray, reason: str | Callable[[Any], str]) -> Leaving:
+    return Leaving(np.asarray(leaves, dtype=bool), reason)
+
+
+def _with_a_reason(words: pd.Series) -> Leaving:
+    """Rows leave for whom there are words."""
+    words = words.to_numpy(dtype=object)
+    return Leaving(words != "", words)
 
 
 def _eligibility(protocol: Protocol, question: Question) -> list[Rule]:
@@ -213,25 +227,22 @@ def _eligibility(protocol: Protocol, question: Question) -> list[Rule]:
     registries = protocol["eligibility"]["benchmark_designs"]
     wanted = " or ".join(question.population)
     rules: list[Rule] = [
-        lambda rows: rows.leave,
-        lambda rows: _words(
-            rows,
+        lambda rows: _with_a_reason(rows.leave),
+        lambda rows: _leaving(
             ~rows.diabetes_type.isin(question.population),
             lambda r: f"population {r.diabetes_type}, asked for {wanted}",
         ),
-        lambda rows: _words(
-            rows,
+        lambda rows: _leaving(
             ~rows.intervention_class.isin(classes),
             lambda r: f"product {r.intervention_class}, asked for {name}",
         ),
-        lambda rows: _words(rows, rows.design.isin(registries), "registry: a benchmark beside the pool, never in it"),
-        lambda rows: _words(rows, rows.study_id.isin(question.exclude), "left out by the parameter exclude"),
+        lambda rows: _leaving(rows.design.isin(registries), "registry: a benchmark beside the pool, never in it"),
+        lambda rows: _leaving(rows.study_id.isin(question.exclude), "left out by the parameter exclude"),
         _arms(protocol, question),
     ]
     if question.designs:
         rules.append(
-            lambda rows: _words(
-                rows,
+            lambda rows: _leaving(
                 ~rows.design.isin(question.designs),
                 lambda r: f"design {r.design}, asked for {' or '.join(question.designs)}",
             )
@@ -242,21 +253,20 @@ def _eligibility(protocol: Protocol, question: Question) -> list[Rule]:
 def _arms(protocol: Protocol, question: Question) -> Rule:
     untreated = protocol["eligibility"]["untreated_comparators"]
 
-    def rule(rows: pd.DataFrame) -> pd.Series:
+    def rule(rows: pd.DataFrame) -> Leaving:
         if question.arms == "cells":
-            return _words(rows, rows.gets_cells != "yes", "arm without cells")
+            return _leaving(rows.gets_cells != "yes", "arm without cells")
         control = (rows.gets_cells == "no") & rows.comparator.isin(untreated)
-        return _words(rows, ~control, lambda r: f"no untreated control arm ({r.comparator or r.role})")
+        return _leaving(~control, lambda r: f"no untreated control arm ({r.comparator or r.role})")
 
     return rule
 
 
 def _timing(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> pd.Series:
+    def rule(rows: pd.DataFrame) -> Leaving:
         if question.estimand == "most_favourable":
-            return _words(rows, pd.Series(False, index=rows.index), "")
-        return _words(
-            rows,
+            return _leaving(np.zeros(len(rows)), "")
+        return _leaving(
             rows.timing != question.estimand,
             lambda r: f"counted {r.timing}, asked for {question.estimand}",
         )
@@ -265,20 +275,20 @@ def _timing(question: Question) -> Rule:
 
 
 def _month(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> pd.Series:
+    def rule(rows: pd.DataFrame) -> Leaving:
         fixed = question.estimand == "at_month"
         far = fixed & ~((rows.months - question.months).abs() <= question.window)
-        return _words(rows, far, lambda r: _month_words(r.months, question))
+        return _leaving(far, lambda r: _month_words(r.months, question))
 
     return rule
 
 
 def _month_or_baseline(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> pd.Series:
+    def rule(rows: pd.DataFrame) -> Leaving:
         far = ~(
             ((rows.months - question.months).abs() <= question.window) | ((rows.months == 0) & (rows.kind == "level"))
         )
-        return _words(rows, far, lambda r: _month_words(r.months, question))
+        return _leaving(far, lambda r: _month_words(r.months, question))
 
     return rule
 
@@ -288,16 +298,15 @@ def _month_words(months: float, question: Question) -> str:
     return f"{found}, asked for {question.months:g} \N{PLUS-MINUS SIGN} {question.window:g}"
 
 
-def _counted(rows: pd.DataFrame) -> pd.Series:
+def _counted(rows: pd.DataFrame) -> Leaving:
     lacking = rows.events.isna() | rows.n.isna()
-    return _words(rows, lacking, lambda r: "no count of events" if np.isnan(r.events) else "no number of patients")
+    return _leaving(lacking, lambda r: "no count of events" if np.isnan(r.events) else "no number of patients")
 
 
 def _assumed(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> pd.Series:
+    def rule(rows: pd.DataFrame) -> Leaving:
         doubtful = (rows.status == "assumed") | rows.n_stands_in
-        return _words(
-            rows,
+        return _leaving(
             doubtful & (not question.assumed),
             "an assumed label or patient number, left out by the parameter assumed",
         )
@@ -305,9 +314,9 @@ def _assumed(question: Question) -> Rule:
     return rule
 
 
-def _part_of_a_whole(rows: pd.DataFrame) -> pd.Series:
+def _part_of_a_whole(rows: pd.DataFrame) -> Leaving:
     arms, wholes = (list(zip(rows.study_id, rows[name], strict=True)) for name in ("arm_id", "part_of"))
-    return _words(rows, np.array(in_a_whole(arms, wholes)), lambda r: f"part of arm {r.part_of}, which is counted")
+    return _leaving(in_a_whole(arms, wholes), lambda r: f"part of arm {r.part_of}, which is counted")
 
 
 def _one_row_a_report(rows: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -336,7 +345,7 @@ def _summed(report: pd.DataFrame) -> pd.Series:
 def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
     """The best report takes its cohorts; a later one that shares any of them leaves."""
 
-    def rule(rows: pd.DataFrame) -> pd.Series:
+    def rule(rows: pd.DataFrame) -> Leaving:
         reason = pd.Series("", index=rows.index, dtype=object)
         order = rows.loc[_by_fullness(rows, question)]
         cohorts = [
@@ -350,7 +359,7 @@ def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
             else:
                 shared = [c for c in sorted(own) if c in taken]
                 reason[index] = f"shares patients ({', '.join(shared)}) with {taken[shared[0]]}, which is counted"
-        return reason
+        return _with_a_reason(reason)
 
     return rule
 

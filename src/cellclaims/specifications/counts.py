@@ -11,7 +11,7 @@ import pandas as pd
 
 from cellclaims.protocol import Protocol
 from cellclaims.report_rows import answer, by_report
-from cellclaims.selection import Question, count_rules, eligible_counts, passing
+from cellclaims.selection import Question, count_rules, eligible, passing
 from cellclaims.specifications.choices import Option
 from cellclaims.specifications.report_tables import Collected, Table, as_printed, handled, read_otherwise, timed
 from cellclaims.tables import Evidence
@@ -31,7 +31,7 @@ def count_tables(
     for (o, outcome), (h, handling) in product(enumerate(options["outcome"]), enumerate(options["handling"])):
         about = replace(wide, outcome=outcome.settings.get("definition", wide.outcome))
         part, asked = handled(evidence, about, handling)
-        rows, read = eligible_counts(part, protocol, asked).rows[COLUMNS], _Read((o, h), found)
+        rows, read = eligible(part, protocol, asked, "binary")[COLUMNS], _Read((o, h), found)
         for (t, timing), (f, figures) in product(enumerate(options["timing"]), enumerate(options["figures"])):
             at = timed(protocol, asked, timing, figures)
             own = read.table(passing(as_printed(rows, figures), count_rules(at)), at)

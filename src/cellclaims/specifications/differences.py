@@ -12,7 +12,7 @@ import pandas as pd
 from cellclaims.effects import FORMS, change_of_report, contrasts_of, controlled_reports, difference_of_report
 from cellclaims.errors import DataError, ProtocolError
 from cellclaims.protocol import Protocol
-from cellclaims.selection import Question, eligible_levels, level_rules, passing
+from cellclaims.selection import Question, eligible, level_rules, passing
 from cellclaims.specifications.choices import Option
 from cellclaims.specifications.report_tables import (
     Collected,
@@ -93,7 +93,7 @@ class _Read:
 
     def __post_init__(self) -> None:
         self.levels = [
-            eligible_levels(self.evidence, self.protocol, replace(self.asked, arms=arms)).rows[COLUMNS]
+            eligible(self.evidence, self.protocol, replace(self.asked, arms=arms), "continuous")[COLUMNS]
             for arms in ("cells", "control")
         ]
 
