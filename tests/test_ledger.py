@@ -9,6 +9,7 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -20,6 +21,7 @@ from cellclaims.claims.counts import arithmetic, cannot_fail, possible_counts
 from cellclaims.claims.rates import own_trials
 from cellclaims.claims.topics import KINDS, Direction, direction_of, verdict_of
 from cellclaims.cli import main
+from cellclaims.reporting.ledger_words import FOUND, paragraph
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 VERDICTS = {
@@ -183,6 +185,28 @@ def test_the_arithmetic_names_what_the_added_patients_must_have_shown(evidence):
     #: About one case in four when rounded to 1 %, nine in ten when rounded to 5 %.
     assert added["half_dose_2016"]["p_prints_again"]["1.0"] == pytest.approx(0.25, abs=0.03)
     assert added["stop_all_2016"]["p_prints_again"]["5.0"] == pytest.approx(0.9, abs=0.05)
+
+
+def test_the_words_on_a_number_treated_are_its_arithmetic(entries):
+    treated = {e.claim_id: str(paragraph(e)) for e in entries if e.kind == "count"}
+    words = treated["treated_2016"]
+    for percent in (93, 60, 30):
+        fewest, most = possible_counts(percent, 508, 1)
+        assert f"{percent} % of 508 is {fewest} to {most} patients" in words
+    assert "The smaller shares together, 90 %, fit within the largest, 93 %." in words
+    assert "The 243 patients added since 2014 must have shown 94.09 % (" in words
+    assert "6 of these 7 checks could not have failed." in words
+    assert "must have shown" not in treated["treated_2014"], "nothing is known of an earlier state"
+    assert "None of these checks could have failed." in treated["treated_2014"]
+
+
+def test_a_share_that_no_number_of_patients_makes_is_said_to_be_none(evidence):
+    claims = evidence.claims[evidence.claims.claim_id.isin(["treated_2016", "stop_all_2016"])]
+    claims = claims.assign(n_treated=7.0)
+    facts = arithmetic(claims, next(c for c in claims.itertuples() if c.claim_id == "treated_2016"))
+    words = FOUND["count"](SimpleNamespace(facts=facts))
+    assert words[0] == "Rounded to the percent, 30 % of 7 is no number of patients."
+    assert words[-1] == "Each of these checks could have failed."
 
 
 # --- another clinic, another number ------------------------------------------------------------------------------

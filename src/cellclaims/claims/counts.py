@@ -134,7 +134,7 @@ def _share_facts(row: Any, n: int) -> dict[str, Any]:
 def _sum_fact(shares: Any, n: int) -> dict[str, Any]:
     """Shares that exclude each other must not exceed the share that holds them all."""
     whole, parts = shares.value.max(), shares.value.sum() - shares.value.max()
-    words = "fits within" if parts <= whole else "exceeds"
+    words = "fit within" if parts <= whole else "exceed"
     return {
         "check": "shares add up",
         "result": f"the smaller shares together, {parts:g} %, {words} the largest, {whole:g} %",
@@ -151,6 +151,8 @@ def _added_facts(row: Any, n: int) -> dict[str, Any]:
         "check": "patients added since",
         "claim": row.claim_id,
         "result": f"{n - before} patients added since {row.as_of_before:g} must have shown {added:.4g} %",
+        "patients": f"{n - before} patients added since {row.as_of_before:g}",
+        "share": f"{added:.4g} %",
         "range": {str(r): _added_range(row, before, n, r) for r in steps},
         "p_prints_again": again,
         "uninformative": bool(again) and (again["1.0"] or 0.0) > UNREMARKABLE,

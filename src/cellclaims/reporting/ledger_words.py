@@ -94,12 +94,32 @@ def _found_by_record(entry: Entry) -> list[str]:
 
 
 def _found_by_arithmetic(entry: Entry) -> list[str]:
-    """The checks of the shares that stand on a number treated; a check that cannot fail is called uninformative."""
-    return [f"{capital(f['check'])}: {f['result']}{_uninformative(f)}." for f in entry.facts]
+    """What the shares that stand on a number treated mean as counts, and how much a check of them can say."""
+    counts, sums, added = (
+        [fact for fact in entry.facts if fact["check"] == check]
+        for check in ("possible counts", "shares add up", "patients added since")
+    )
+    if not entry.facts:
+        return []
+    as_counts = ", ".join(f"{fact['result']} is {_patients(fact['counts'])}" for fact in counts)
+    lines = [f"Rounded to the percent, {as_counts}.", *(f"{capital(fact['result'])}." for fact in sums)]
+    if added:
+        shown = ", ".join(f"{fact['share']} ({_patients(fact['range'])})" for fact in added)
+        lines.append(f"The {added[0]['patients']} must have shown {shown}.")
+    return [*lines, _how_telling([fact["uninformative"] for fact in entry.facts])]
 
 
-def _uninformative(fact: dict[str, Any]) -> str:
-    return " (uninformative)" if fact["uninformative"] else ""
+def _how_telling(idle: Sequence[bool]) -> str:
+    """How many checks could have found a fault."""
+    if all(idle) or not any(idle):
+        return f"{'None' if all(idle) else 'Each'} of these checks could have failed."
+    return f"{sum(idle)} of these {len(idle)} checks could not have failed."
+
+
+def _patients(counts: dict[str, Sequence[int] | None]) -> str:
+    """Fewest and most patients, of percentages rounded to the percent or finer."""
+    fitting = counts[max((step for step in counts if float(step) <= 1.0), key=float)]
+    return f"{fitting[0]} to {fitting[1]} patients" if fitting else "no number of patients"
 
 
 def _found_by_harms(entry: Entry) -> list[str]:
