@@ -112,7 +112,7 @@ def _found_by_arithmetic(entry: Entry) -> list[str]:
 def _how_telling(idle: Sequence[bool]) -> str:
     """How many checks could have found a fault."""
     if all(idle) or not any(idle):
-        return f"{'None' if all(idle) else 'Each'} of these checks could have failed."
+        return f"{'Not one' if all(idle) else 'Each'} of these checks could have failed."
     return f"{sum(idle)} of these {len(idle)} checks could not have failed."
 
 
