@@ -9,7 +9,8 @@ import pytest
 from cellclaims import handling, pools
 from cellclaims.errors import ProtocolError
 from cellclaims.handling import handled, joined
-from cellclaims.selection import Question
+from cellclaims.reporting import pool_words
+from cellclaims.selection import Question, benchmarks
 from cellclaims.tables.rules_handling import ABOUT_THE_STEP, rows_meant
 
 from .made_up_trials import MadeUp, real, rules
@@ -190,6 +191,25 @@ def test_a_report_that_is_left_out_leaves_every_pool_with_its_reason():
     assert set(pool.rows.study_id) == {"two2020"}
     left = pool.left_out[pool.left_out.study_id == "one2020"]
     assert list(left.reason) == ["a01: withdrawn"] * 3, "two levels and a difference"
+
+
+@pytest.mark.parametrize("table", ["survival", "studies"])
+def test_a_curve_that_is_left_out_does_not_stand_beside_the_pool(table):
+    made = MadeUp().study("curve2020").arm("curve2020")
+    row = {"outcome": "insulin_independence", "months": 12.0, "percent": 50.0, "source_id": "s_curve2020"}
+    made.add("survival", study_id="curve2020", arm_id="all", **row)
+    question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
+    assert list(pool_words.durability(made.evidence(), rules(), question, []).percent) == [50.0]
+    made.handle("a01", "leave_out", table=table, study_id="curve2020")
+    assert pool_words.durability(made.evidence(), rules(), question, []).empty
+
+
+def test_a_registry_that_is_left_out_is_no_benchmark():
+    made = MadeUp().study("registry2020", design="registry").arm("registry2020").count("registry2020", 3, 14)
+    question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
+    assert len(benchmarks(made.evidence(), rules(), question)) == 1
+    made.handle("a01", "leave_out", study_id="registry2020")
+    assert benchmarks(made.evidence(), rules(), question).empty
 
 
 # --- primary and alternative -------------------------------------------------------------------------------------
