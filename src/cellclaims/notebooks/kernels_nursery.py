@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import random
 import selectors
 import signal
 import socket
@@ -149,8 +148,7 @@ def become(request: Request) -> None:
     os.chdir(request.folder)
     sys.argv = ["ipykernel_launcher", *request.arguments]
     tempfile.tempdir = None  # found anew by the kernel's own variables
-    random.seed()
-    sys.modules["numpy"].random.seed()
+    sys.modules["numpy"].random.seed()  # Python's own random numbers start anew after a fork by themselves
     sys.modules["debugpy.server"] = None  # nobody steps through a batch: its debugger costs half a second to import
 
 
