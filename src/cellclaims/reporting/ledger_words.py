@@ -105,15 +105,17 @@ def _found_by_arithmetic(entry: Entry) -> list[str]:
     lines = [f"Rounded to the percent, {as_counts}.", *(f"{capital(fact['result'])}." for fact in sums)]
     if added:
         shown = ", ".join(f"{fact['share']} ({_patients(fact['range'])})" for fact in added)
-        lines.append(f"The {added[0]['patients']} must have shown {shown}.")
+        lines.append(f"If both states of the page are right, the {added[0]['patients']} showed {shown}.")
     return [*lines, _how_telling([fact["uninformative"] for fact in entry.facts])]
 
 
 def _how_telling(idle: Sequence[bool]) -> str:
-    """How many checks could have found a fault."""
-    if all(idle) or not any(idle):
-        return f"{'Not one' if all(idle) else 'Each'} of these checks could have failed."
-    return f"{sum(idle)} of these {len(idle)} checks could not have failed."
+    """How many checks say nothing: they pass, or would often pass, whatever the truth is."""
+    if all(idle):
+        return "Not one of these checks tells anything of the page."
+    if not any(idle):
+        return "Each of these checks tells something of the page."
+    return f"{sum(idle)} of these {len(idle)} checks tell nothing of the page."
 
 
 def _patients(counts: dict[str, Sequence[int] | None]) -> str:
