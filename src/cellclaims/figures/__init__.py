@@ -4,19 +4,19 @@ Every function returns a :class:`matplotlib.figure.Figure` that stands apart fro
 and displays it, :func:`save` only saves.
 """
 
-from .advertised import ClaimRow, advertised
-from .certainty_profile import certainty_profile
-from .change import change
-from .durability import durability
-from .evidence_map import evidence_map, evidence_years
-from .flow import Step, flow
-from .forest import forest
-from .interval_rows import Mark
-from .missing_results import missing_results
-from .sensitivity import sensitivity
-from .show import save, show
-from .specification_curve import specification_curve
-from .traffic_light import traffic_light
+from cellclaims.figures.advertised import ClaimRow, advertised
+from cellclaims.figures.certainty_profile import certainty_profile
+from cellclaims.figures.change import change
+from cellclaims.figures.durability import durability
+from cellclaims.figures.evidence_map import evidence_map, evidence_years
+from cellclaims.figures.flow import Step, flow
+from cellclaims.figures.forest import forest
+from cellclaims.figures.interval_rows import Mark
+from cellclaims.figures.missing_results import missing_results
+from cellclaims.figures.sensitivity import sensitivity
+from cellclaims.figures.show import save, show
+from cellclaims.figures.specification_curve import specification_curve
+from cellclaims.figures.traffic_light import traffic_light
 
 __all__ = [
     "ClaimRow", "Mark", "Step", "advertised", "certainty_profile", "change", "durability", "evidence_map",

@@ -10,11 +10,10 @@ from matplotlib.patches import Circle
 
 from cellclaims.appraisal.domains import NOT_ASSESSED
 from cellclaims.errors import DataError
+from cellclaims.figures.grid import EDGE, lay_grid, write_margins
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import BLACK, BLUE, GREY, PALE, SMALL, TITLE, applied, text_width, wrapped
 from cellclaims.reporting.rounding import MISSING, number
-
-from .grid import EDGE, lay_grid, write_margins
-from .sheet import Sheet, block_height
-from .style import BLACK, BLUE, GREY, PALE, SMALL, TITLE, applied, text_width, wrapped
 
 if TYPE_CHECKING:
     from cellclaims.appraisal import Certainty, Step

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from .forest import forest
-from .interval_rows import Claim
+from cellclaims.figures.forest import forest
+from cellclaims.figures.interval_rows import Claim
 
 if TYPE_CHECKING:
     import pandas as pd

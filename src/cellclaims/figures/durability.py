@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cellclaims.errors import DataError
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import BLACK, BLUE, GREY, PALE, SKY, SMALL, TITLE, applied, text_width, wrapped
 from cellclaims.reporting.rounding import number
-
-from .sheet import Sheet, block_height
-from .style import BLACK, BLUE, GREY, PALE, SKY, SMALL, TITLE, applied, text_width, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,12 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from cellclaims.figures.grid import EDGE, GROUP, Grid, lay_grid, write_margins
+from cellclaims.figures.interval_axis import ticks_within
+from cellclaims.figures.sheet import Sheet
+from cellclaims.figures.style import BLACK, BLUE, GREY, PALE, SMALL, TITLE, applied, text_width, wrapped
 from cellclaims.reporting.rounding import number
-
-from .grid import EDGE, GROUP, Grid, lay_grid, write_margins
-from .interval_axis import ticks_within
-from .sheet import Sheet
-from .style import BLACK, BLUE, GREY, PALE, SMALL, TITLE, applied, text_width, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd

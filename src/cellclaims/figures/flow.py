@@ -9,10 +9,9 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import BLACK, BODY, GREY, TITLE, applied, text_width, wrapped
 from cellclaims.reporting.rounding import number
-
-from .sheet import Sheet, block_height
-from .style import BLACK, BODY, GREY, TITLE, applied, text_width, wrapped
 
 #: Inches: margin, width of a box on the way and of one beside it, the gap between them and between two steps.
 EDGE, STEP_WIDTH, SIDE_WIDTH, ACROSS, DOWN = 0.1, 2.6, 3.6, 0.45, 0.3

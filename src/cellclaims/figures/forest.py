@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from .interval_axis import scale_for
-from .interval_rows import Claim, Row, marks_of
-from .interval_table import draw
-from .pool_rows import benchmark_rows, columns_for, pool_rows, pooled_rows, view_of
-from .pool_words import model_notes
+from cellclaims.figures.interval_axis import scale_for
+from cellclaims.figures.interval_rows import Claim, Row, marks_of
+from cellclaims.figures.interval_table import draw
+from cellclaims.figures.pool_rows import benchmark_rows, columns_for, pool_rows, pooled_rows, view_of
+from cellclaims.figures.pool_words import model_notes
 
 if TYPE_CHECKING:
     import pandas as pd

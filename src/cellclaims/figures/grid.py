@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .sheet import Sheet, block_height
-from .style import GREY, SMALL, text_width, wrapped
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import GREY, SMALL, text_width, wrapped
 
 #: Inches: margin of the sheet, height of a heading over a group of lines, widest name of a line.
 EDGE, GROUP, NAME = 0.1, 0.34, 2.4

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from cellclaims.figures.interval_rows import Mark, Row
 from cellclaims.reporting.rounding import number
-
-from .interval_rows import Mark, Row
 
 #: Share of the plot's width that stays free at each end.
 MARGIN = 0.04

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon, Rectangle
 
-from .interval_rows import Row
-from .style import BLACK, BLUE, GREY, ORANGE, SKY
+from cellclaims.figures.interval_rows import Row
+from cellclaims.figures.style import BLACK, BLUE, GREY, ORANGE, SKY
 
 #: Side of the square of the heaviest report, of the lightest, and of one without weight, in points.
 LARGEST, SMALLEST, PLAIN = 10.0, 2.6, 5.5

@@ -9,11 +9,23 @@ from dataclasses import dataclass, replace
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .interval_axis import Scale
-from .interval_marks import DRAW
-from .interval_rows import SPANNING, Column, Mark, Row
-from .sheet import Sheet, block_height
-from .style import BLACK, BODY, GREY, LINE, PALE, SMALL, TITLE, VERMILLION_INK, applied, text_width, wrapped
+from cellclaims.figures.interval_axis import Scale
+from cellclaims.figures.interval_marks import DRAW
+from cellclaims.figures.interval_rows import SPANNING, Column, Mark, Row
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import (
+    BLACK,
+    BODY,
+    GREY,
+    LINE,
+    PALE,
+    SMALL,
+    TITLE,
+    VERMILLION_INK,
+    applied,
+    text_width,
+    wrapped,
+)
 
 #: Inches: outer margin, space between columns, width of the plot, widest first column, and of
 #: the words left of the plot.

@@ -9,10 +9,23 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
-
-from .grid import EDGE
-from .sheet import Sheet, block_height
-from .style import BLACK, BLUE, BODY, GREY, PALE, SKY, SMALL, TITLE, VERMILLION, YELLOW, applied, text_width, wrapped
+from cellclaims.figures.grid import EDGE
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import (
+    BLACK,
+    BLUE,
+    BODY,
+    GREY,
+    PALE,
+    SKY,
+    SMALL,
+    TITLE,
+    VERMILLION,
+    YELLOW,
+    applied,
+    text_width,
+    wrapped,
+)
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cellclaims.errors import DataError
-from cellclaims.reporting.rounding import interval, number
-
-from .interval_rows import Column, Row
-from .pool_words import (
+from cellclaims.figures.interval_rows import Column, Row
+from cellclaims.figures.pool_words import (  # fmt: skip
     count_words,
     details_fit,
     effect_words,
@@ -23,7 +21,8 @@ from .pool_words import (
     statistic,
     text_of,
     total_words,
-)  # fmt: skip
+)
+from cellclaims.reporting.rounding import interval, number
 
 if TYPE_CHECKING:
     import pandas as pd

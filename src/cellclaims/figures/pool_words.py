@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cellclaims.figures.style import text_width
 from cellclaims.reporting.rounding import interval, number, p_value
-
-from .style import text_width
 
 if TYPE_CHECKING:
     import pandas as pd

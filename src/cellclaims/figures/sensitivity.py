@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
+from cellclaims.figures.interval_axis import scale_for
+from cellclaims.figures.interval_rows import Claim, Column, Mark, Row, marks_of
+from cellclaims.figures.interval_table import draw
+from cellclaims.figures.pool_words import effect_words
 from cellclaims.reporting.rounding import number
-
-from .interval_axis import scale_for
-from .interval_rows import Claim, Column, Mark, Row, marks_of
-from .interval_table import draw
-from .pool_words import effect_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from matplotlib.text import Text
 
-from .style import BLACK, BODY
+from cellclaims.figures.style import BLACK, BODY
 
 #: From the middle of a line of capitals and digits down to its baseline, as a share of the letter size.
 TO_BASELINE = 0.36

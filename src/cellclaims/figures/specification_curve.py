@@ -12,13 +12,24 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cellclaims.errors import DataError
+from cellclaims.figures.interval_axis import ticks_within
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    PALE,
+    SKY,
+    SMALL,
+    TITLE,
+    VERMILLION,
+    VERMILLION_INK,
+    applied,
+    wrapped,
+)
 from cellclaims.reporting.rounding import number
 from cellclaims.reporting.specification_words import share_words
 from cellclaims.specifications import Curve
-
-from .interval_axis import ticks_within
-from .sheet import Sheet, block_height
-from .style import BLACK, BLUE, GREY, PALE, SKY, SMALL, TITLE, VERMILLION, VERMILLION_INK, applied, wrapped
 
 #: Inches: margin, columns of the choice, of the option, of the plot, of the median, and the longest bar of a share.
 EDGE, CHOICE, OPTION, PLOT, MEDIAN, BAR = 0.12, 1.2, 2.0, 3.0, 0.62, 0.5

@@ -9,10 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from cellclaims.errors import DataError
-
-from .grid import EDGE, lay_grid, write_margins
-from .sheet import Sheet, block_height
-from .style import BLACK, GREEN, PALE, SMALL, TITLE, VERMILLION, YELLOW, applied, text_width, wrapped
+from cellclaims.figures.grid import EDGE, lay_grid, write_margins
+from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.style import BLACK, GREEN, PALE, SMALL, TITLE, VERMILLION, YELLOW, applied, text_width, wrapped
 
 if TYPE_CHECKING:
     import pandas as pd
