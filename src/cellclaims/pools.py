@@ -18,7 +18,7 @@ from scipy.special import expit, logit, ndtri
 from cellclaims import meta
 from cellclaims.effects import FORMS, each_by_its_side, mean_changes, mean_differences
 from cellclaims.handling import joined
-from cellclaims.meta.counts import clopper_pearson
+from cellclaims.meta.binomial_fit import clopper_pearson
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question, Selected, independent, select_counts
 from cellclaims.tables import Evidence

@@ -13,7 +13,7 @@ from cellclaims.appraisal import certainty_of_pool
 from cellclaims.claims.entry import Entry, described, rated
 from cellclaims.claims.verdict import Standing, verdict
 from cellclaims.errors import ProtocolError
-from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_series_ge
+from cellclaims.meta.binomial import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question

@@ -11,10 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.batch import single_batch
-from cellclaims.meta.fit_result import Fit
-from cellclaims.meta.pooling import fit_effects
-from cellclaims.meta.projection import Projection
+from cellclaims.meta.batch import Projection, single_batch
+from cellclaims.meta.fit import Fit, fit_effects
 from cellclaims.meta.quantiles import chi2_upper
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.fit_result import Fit
-from cellclaims.meta.pooling import fit_effects
+from cellclaims.meta.fit import Fit, fit_effects
 from cellclaims.robustness.influence import refit
 
 #: All subsets of more studies than this are a billion fits or more: a sample of them says the same.
