@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cellclaims import meta, robustness
 from cellclaims.errors import PoolingError
-from cellclaims.robustness.rank_test import _inversions
+from cellclaims.robustness.rank_correlation import _inversions
 
 from .robustness_records import FLOOR, Ledger, effects, patients, records
 
