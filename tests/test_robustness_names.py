@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cellclaims import robustness
-from cellclaims.robustness.cautions import IN_WORDS
+from cellclaims.meta.flags import IN_WORDS
 
 HEAVY = ("scipy.stats", "pandas", "statsmodels", "matplotlib")
 

@@ -25,9 +25,9 @@ from cellclaims.figures.specification_curve import specification_curve as figure
 from cellclaims.protocol import Protocol
 from cellclaims.report_rows import one_a_cohort, sharing
 from cellclaims.reporting import specification_words
-from cellclaims.robustness.specifications import NUMBERS, Analysis, from_double_arcsine
 from cellclaims.selection import Question, select_counts
-from cellclaims.specifications.influence import influence_of
+from cellclaims.specifications.curve import influence_of
+from cellclaims.specifications.fits import NUMBERS, Analysis, from_double_arcsine
 from cellclaims.tables.cohorts import overlaps
 
 from .made_up_trials import MadeUp, real, rules

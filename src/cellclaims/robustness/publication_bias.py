@@ -11,7 +11,7 @@ from scipy.special import betainc, gammainc, ndtr, ndtri
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta import Fit, fit
-from cellclaims.robustness.cautions import FEWEST_ADVISED, Caution, refuse_too_few, stated
+from cellclaims.meta.flags import FEWEST_ADVISED, Caution, refuse_too_few, stated
 
 TESTS = ("exact", "chi2", "binomial")
 ALTERNATIVES = ("two-sided", "greater", "less")

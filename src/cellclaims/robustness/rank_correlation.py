@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from cellclaims.meta import fit
-from cellclaims.robustness.cautions import FEWEST_ADVISED, Caution, refuse_too_few, stated
+from cellclaims.meta.flags import FEWEST_ADVISED, Caution, refuse_too_few, stated
 
 #: Two studies always agree or disagree altogether.
 FEWEST = 3

@@ -12,8 +12,8 @@ from scipy.special import ndtr, ndtri
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta import Fit, fit
+from cellclaims.meta.flags import FEWEST_ADVISED, Caution, stated
 from cellclaims.meta.quantiles import chi2_upper
-from cellclaims.robustness.cautions import FEWEST_ADVISED, Caution, stated
 
 # How likely a study of P value ``p`` is to be seen, relative to others: the families of weight functions.
 #

@@ -9,8 +9,8 @@ from typing import Any
 from cellclaims.errors import ProtocolError
 from cellclaims.pools import label
 from cellclaims.protocol import Protocol
-from cellclaims.robustness.specifications import Analysis
 from cellclaims.selection import Question
+from cellclaims.specifications.fits import Analysis
 from cellclaims.tables import Evidence
 
 #: Kinds of questions: proportions and differences between arms.
