@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from cellclaims.appraisal.domains import NOT_ASSESSED
+from cellclaims.appraisal.certainty import NOT_ASSESSED
 from cellclaims.errors import DataError
 from cellclaims.figures.grid import EDGE, lay_grid, write_margins
 from cellclaims.figures.sheet import Sheet, block_height

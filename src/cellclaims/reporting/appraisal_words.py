@@ -8,7 +8,7 @@ import pandas as pd
 
 from cellclaims.appraisal import DOMAINS, design_facts, judged_domains, overall
 from cellclaims.appraisal.check import INCONSISTENT
-from cellclaims.appraisal.missing import NO_FIGURE, NO_REPORT
+from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
 from cellclaims.overview import PRODUCTS
 from cellclaims.pools import label, link
 from cellclaims.protocol import Protocol
