@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from cellclaims import club, protocol, tables
-from cellclaims.claims.rates import claim_of
+from cellclaims.claims.counterparts import claim_of
 from cellclaims.club import answers
 from cellclaims.club.panel import Panel
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from cellclaims import club, meta, pools, protocol, tables
 from cellclaims.claims import entry_of, own_trials
-from cellclaims.claims.rates import claim_of, rate_entry
+from cellclaims.claims.counterparts import claim_of, rate_entry
 from cellclaims.club import claim_file, exercise_set, light_forest
 from cellclaims.club.answers import answer, chance, p_prior
 from cellclaims.club.room import VERDICTS

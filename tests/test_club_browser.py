@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cellclaims import club, protocol, tables
-from cellclaims.claims.rates import claim_of
+from cellclaims.claims.counterparts import claim_of
 from cellclaims.club import command
 from cellclaims.notebooks.pdf import chromium as chromium_program
 from cellclaims.notebooks.pdf import print_page

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from cellclaims import club, protocol, tables
-from cellclaims.claims.rates import claim_of, rate_entry
+from cellclaims.claims.counterparts import claim_of, rate_entry
 from cellclaims.cli import main
 from cellclaims.club import command, room_controls, showing, slides, worksheet
 from cellclaims.club.exercises import Mistake

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 
 from cellclaims import protocol, reporting, tables
 from cellclaims.claims import ledger
-from cellclaims.claims.counts import arithmetic, cannot_fail, possible_counts
-from cellclaims.claims.rates import own_trials
-from cellclaims.claims.topics import KINDS, Direction, direction_of, verdict_of
+from cellclaims.claims.arithmetic import arithmetic, cannot_fail, possible_counts
+from cellclaims.claims.counterparts import own_trials
+from cellclaims.claims.ledger import KINDS, Direction, direction_of, verdict_of
 from cellclaims.cli import main
 from cellclaims.reporting.ledger_words import FOUND, paragraph
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from cellclaims import meta, robustness, specifications
 from cellclaims.claims import entry_of
-from cellclaims.claims.rates import POOLED, claim_of, counterpart_pool, in_unit, own_trials, plan_of, question_of
-from cellclaims.claims.stability import curves, stability
-from cellclaims.claims.verdict import Standing, verdict
+from cellclaims.claims.counterparts import POOLED, claim_of, counterpart_pool, in_unit, own_trials, plan_of, question_of
+from cellclaims.claims.findings import Standing, verdict
+from cellclaims.claims.ledger import curves, stability
 from cellclaims.errors import DataError, PoolingError, ProtocolError
 from cellclaims.figures.specification_curve import heights_of
 from cellclaims.figures.specification_curve import specification_curve as figure

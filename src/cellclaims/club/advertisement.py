@@ -18,7 +18,7 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     Examples
     --------
     >>> from cellclaims import protocol, tables
-    >>> from cellclaims.claims.rates import rate_entry
+    >>> from cellclaims.claims.counterparts import rate_entry
     >>> evidence, rules = tables.load("data"), protocol.load("data")
     >>> said([rate_entry(evidence, rules, "stop_all_2016")], "stop_all_2016").cells[0][3]
     '30 %'

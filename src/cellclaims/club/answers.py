@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import logit, stdtr
 
 from cellclaims import meta
-from cellclaims.claims.rates import numbers_of
+from cellclaims.claims.counterparts import numbers_of
 from cellclaims.club.asked import Asked, pool_of
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
@@ -28,7 +28,7 @@ class Answer:
     """A pool beside a claim.
 
     ``claimed`` is in the unit of the claim (percent, or percentage points, below zero for a fall), NaN without a
-    figure. ``numbers`` are those of the ledger (:func:`cellclaims.claims.rates.numbers_of`). ``p_prior`` is the
+    figure. ``numbers`` are those of the ledger (:func:`cellclaims.claims.counterparts.numbers_of`). ``p_prior`` is the
     posterior probability that the mean reaches the claim, None where there is none.
     """
 

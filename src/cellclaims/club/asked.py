@@ -11,7 +11,7 @@ import pandas as pd
 
 from cellclaims import meta, pools
 from cellclaims.claims import own_trials
-from cellclaims.claims.rates import TYPES
+from cellclaims.claims.counterparts import TYPES
 from cellclaims.errors import ParameterError
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
@@ -78,7 +78,7 @@ def asked_of(evidence: Evidence, protocol: Protocol, claim: Any, **given: Any) -
     Examples
     --------
     >>> from cellclaims import protocol, tables
-    >>> from cellclaims.claims.rates import claim_of
+    >>> from cellclaims.claims.counterparts import claim_of
     >>> evidence, rules = tables.load("data"), protocol.load("data")
     >>> asked_of(evidence, rules, claim_of(evidence, "stop_all_2016"), METHOD="best")
     Traceback (most recent call last):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cellclaims.claims.rates import POOLED, plan_of
+from cellclaims.claims.counterparts import POOLED, plan_of
 from cellclaims.club.claim_file import load
 from cellclaims.errors import ParameterError
 from cellclaims.notebooks import render

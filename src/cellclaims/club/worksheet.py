@@ -9,8 +9,7 @@ from markupsafe import Markup
 
 from cellclaims import claims, protocol
 from cellclaims.claims import Entry
-from cellclaims.claims.entry import UNSAID
-from cellclaims.claims.rates import claim_of
+from cellclaims.claims.counterparts import UNSAID, claim_of
 from cellclaims.club.asked import asked_of, outcomes, pool_of
 from cellclaims.club.by_hand import ByHand, three
 from cellclaims.club.claim_file import load

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.special import ndtr, stdtr
 
 from cellclaims.claims import Entry
-from cellclaims.claims.counts import added_share, p_prints_again
+from cellclaims.claims.arithmetic import added_share, p_prints_again
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.rounding import number, percent

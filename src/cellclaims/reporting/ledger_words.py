@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from cellclaims.claims import Entry
-from cellclaims.claims.topics import MAP_KINDS
+from cellclaims.claims.ledger import MAP_KINDS
 from cellclaims.files import write_atomically
 from cellclaims.reporting.claim_words import capital, figure_words, interval_words, published_words
 from cellclaims.reporting.rounding import number, percent
