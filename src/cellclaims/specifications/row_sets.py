@@ -326,7 +326,9 @@ def difference_tables(
     return tables
 
 
-def _read_tables(read: _DifferencesRead, options: Mapping[str, Sequence[Option]]) -> Iterator[tuple[int, int, list[Table]]]:
+def _read_tables(
+    read: _DifferencesRead, options: Mapping[str, Sequence[Option]]
+) -> Iterator[tuple[int, int, list[Table]]]:
     """For every time and choice of figures the table of each effect; choices that keep the same rows are read once."""
     for t, timing in enumerate(options["timing"]):
         contrasts = contrasts_of(read.evidence, read.protocol, timed(read.protocol, read.asked, timing, Option("all")))
