@@ -24,7 +24,7 @@ from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, 
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
 from cellclaims.harvest.sheet import read_sheet, sheet_bytes
 from cellclaims.question import Question
-from cellclaims.sources.store import Snapshot, Store
+from cellclaims.registries.store import Snapshot, Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY = date(2026, 1, 2)

@@ -17,10 +17,11 @@ from cellclaims.notebooks import review as reviews
 from cellclaims.notebooks.parameter_sets import read_sets
 from cellclaims.notebooks.parameters import declared
 from cellclaims.notebooks.run import read, run_notebook
+from cellclaims.registries import Store
+from cellclaims.registries.changes import known_registrations
+from cellclaims.registries.pull import Order
+from cellclaims.registries.store import NONE
 from cellclaims.reporting.registry_news import registry_news
-from cellclaims.sources import Store, pull_command
-from cellclaims.sources.changes_known import known_registrations
-from cellclaims.sources.last_snapshot import NONE
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 
@@ -117,14 +118,13 @@ def test_without_a_snapshot_the_notebook_says_so_and_a_name_is_an_error(evidence
 
 
 @pytest.mark.parametrize("is_asked", [True, False])
-def test_pull_is_the_command_of_that_name(is_asked, monkeypatch, tmp_path):
+def test_pull_is_the_command_of_that_name(is_asked, tmp_path):
     orders = []
-    monkeypatch.setattr(pull_command, "run", orders.append)
     code = next(cell.source for cell in read(WHATS_NEW).cells if "if PULL:" in cell.source)
     branch = [node for node in ast.parse(code).body if isinstance(node, ast.If)]
-    names = {"PULL": is_asked, "DATA": str(tmp_path), "Path": Path, "pull_command": pull_command}
+    names = {"PULL": is_asked, "DATA": str(tmp_path), "Path": Path, "Order": Order, "run": orders.append}
     exec(compile(ast.Module(branch, []), "cell", "exec"), names)
-    assert orders == ([pull_command.Order(into=tmp_path / "registry", data=tmp_path)] if is_asked else [])
+    assert orders == ([Order(into=tmp_path / "registry", data=tmp_path)] if is_asked else [])
 
 
 def test_the_notebook_tells_of_two_snapshots(tmp_path):

@@ -164,9 +164,9 @@ def batch(
 @click.option("--json", "as_json", is_flag=True, help="Say what came as one line of JSON.")
 def pull(only: tuple[str, ...], folder: Path | None, offline: bool, into: Path, data: Path, as_json: bool) -> None:
     """Fetch what registries and literature hold today; exit status 1 if a source failed (the last snapshot stays)."""
-    from cellclaims.sources import pull_command
+    from cellclaims.registries.pull import Order, run
 
-    raise SystemExit(pull_command.run(pull_command.Order(into, data, only, folder, offline, as_json)))
+    raise SystemExit(run(Order(into, data, only, folder, offline, as_json)))
 
 
 @main.command()

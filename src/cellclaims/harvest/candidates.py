@@ -10,7 +10,7 @@ from typing import Any
 
 from cellclaims.harvest.resolve_score import Facts
 from cellclaims.harvest.sheet import one_line
-from cellclaims.sources.store import Answer
+from cellclaims.registries.store import Answer
 
 #: What an identifier must look like to be proposed.
 FORMS = {"doi": re.compile(r"10\.[0-9]{4,9}/\S+"), "pmid": re.compile(r"[0-9]{1,8}"), "pmcid": re.compile(r"PMC[0-9]+")}

@@ -19,8 +19,8 @@ from cellclaims.harvest.rows import COLUMNS
 from cellclaims.harvest.sheet import unguard
 
 if TYPE_CHECKING:
-    from cellclaims.sources.records import Trial
-    from cellclaims.sources.store import Snapshot, Store
+    from cellclaims.registries.records import Trial
+    from cellclaims.registries.store import Snapshot, Store
 
 #: What a file of harvested rows must hold, and what it may hold of the answer.
 NEEDED = ("registration", "table", "pointer", "arm_title")
@@ -45,7 +45,7 @@ def from_registry(
     told : callable
         Is given the number of rows of each record.
     """
-    from cellclaims.sources.records import trials
+    from cellclaims.registries.records import trials
 
     for trial in trials(store, snapshot, unread):
         if trial.source == "ctgov" and "resultsSection" in trial.record:

@@ -14,9 +14,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cellclaims.sources import crossref, europepmc
-from cellclaims.sources.client import Client, Fetched
-from cellclaims.sources.store import Answer, Store, answer_from
+from cellclaims.registries import crossref, europepmc
+from cellclaims.registries.client import Client, Fetched
+from cellclaims.registries.store import Answer, Store, answer_from
 
 FILE = "lookups.jsonl"
 #: An answer that is younger than this is not asked for again: a search that broke off goes on where it was.

@@ -13,9 +13,8 @@ from cellclaims.harvest import harvested, resolve
 from cellclaims.harvest.held import read_held
 from cellclaims.harvest.lookups import Lookups
 from cellclaims.harvest.proposals import Found, proposals, summary, write_proposals
-from cellclaims.sources.client import Client
-from cellclaims.sources.settings import Settings, from_environment
-from cellclaims.sources.store import Store
+from cellclaims.registries.client import Client, Settings, from_environment
+from cellclaims.registries.store import Store
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Provenance:
     Attributes
     ----------
     source, page : str
-        Source name as in ``cellclaims.sources``, and the registry's page of the record for a reader.
+        Source name as in ``cellclaims.registries``, and the registry's page of the record for a reader.
     snapshot, address, time, sha256 : str
         Snapshot name (empty outside a store); of the answer: address, ISO 8601 time in UTC, SHA-256 of its bytes.
     pointer : str

@@ -28,7 +28,7 @@ from cellclaims.notebooks import drawings, markup
 from cellclaims.notebooks.numbers import write_numbers
 from cellclaims.notebooks.parameters import PLACES, declared
 from cellclaims.notebooks.run import INJECTED, read
-from cellclaims.sources.last_snapshot import NONE, dated, snapshot_of
+from cellclaims.registries.store import NONE, dated, snapshot_of
 
 if TYPE_CHECKING:
     import jinja2

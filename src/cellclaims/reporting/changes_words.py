@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cellclaims.harvest.sheet import guard
+from cellclaims.registries.answers import visible
+from cellclaims.registries.changes import Change, Changes, FirstSight, Known, news_of
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Link, Table
-from cellclaims.sources.changes import Change, Changes
-from cellclaims.sources.changes_known import FirstSight, Known, news_of
-from cellclaims.sources.plain_text import visible
 
 if TYPE_CHECKING:
-    from cellclaims.sources.changes_state import PaperState, TrialState
+    from cellclaims.registries.changes import PaperState, TrialState
 
 #: The heading of each table of changes, by kind.
 HEADINGS = {
@@ -166,7 +165,7 @@ def looked_up(one: Known) -> str:
 
 
 def _unknown(trial: TrialState) -> tuple[object, ...]:
-    from cellclaims.sources.changes import in_short
+    from cellclaims.registries.changes import in_short
 
     return shown_link(trial.number, trial.address), visible(trial.title), visible(in_short(trial))
 

@@ -8,14 +8,11 @@ from pathlib import Path
 
 from cellclaims.errors import SourceError
 from cellclaims.files import write_atomically
+from cellclaims.registries.changes import compare, first_sight, known_registrations, state_of
+from cellclaims.registries.store import Store, registry_of
 from cellclaims.reporting import changes_words as words
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Table
-from cellclaims.sources.changes import compare
-from cellclaims.sources.changes_known import first_sight, known_registrations
-from cellclaims.sources.changes_state import state_of
-from cellclaims.sources.last_snapshot import registry_of
-from cellclaims.sources.store import Store
 from cellclaims.tables import Evidence
 
 

@@ -7,13 +7,13 @@ import pandas as pd
 from cellclaims.overview import PRODUCTS, described
 from cellclaims.pools import label, link
 from cellclaims.protocol import Protocol
+from cellclaims.registries.changes import Known, known_registrations
+from cellclaims.registries.client import SERVICES
+from cellclaims.registries.pull import wanted
+from cellclaims.registries.records import numbers_in
 from cellclaims.reporting.changes_words import looked_up
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Link, Links, Table, table
-from cellclaims.sources.changes_known import Known, known_registrations
-from cellclaims.sources.registrations import numbers_in
-from cellclaims.sources.services import SERVICES
-from cellclaims.sources.wanted import wanted
 from cellclaims.tables import Evidence
 
 #: What is looked for by number, beside the queries.

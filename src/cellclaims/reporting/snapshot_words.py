@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cellclaims.registries.store import dated, snapshot_of
 from cellclaims.reporting.sentences import Sentence, say
-from cellclaims.sources.last_snapshot import dated, snapshot_of
 
 
 def snapshot_words(data: str | Path, name: str = "") -> Sentence:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cellclaims.sources.asking import Asking, Wanted
-from cellclaims.sources.client import Client, Fetched, path_of
-from cellclaims.sources.paging import Guard
-from cellclaims.sources.shapes import Page, of_type, parsed_json, record_warnings, text_at
-from cellclaims.sources.texts import json_texts, text_warnings
+from cellclaims.registries.answers import (
+    Guard,
+    Page,
+    json_texts,
+    of_type,
+    parsed_json,
+    record_warnings,
+    text_at,
+    text_warnings,
+)
+from cellclaims.registries.client import Client, Fetched, path_of
+from cellclaims.registries.services import Asking, Wanted
 
 SOURCE = "crossref"
 ROWS = 100

@@ -11,12 +11,20 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from cellclaims.errors import RefusedAnswer
-from cellclaims.sources.addresses import shown
-from cellclaims.sources.asking import Asking, Wanted
-from cellclaims.sources.oddities import oddity
-from cellclaims.sources.paging import Guard, grouped
-from cellclaims.sources.shapes import Page, of_type, parsed_json, parsed_xml
-from cellclaims.sources.texts import json_texts, text_warnings, xml_texts
+from cellclaims.registries.answers import (
+    Guard,
+    Page,
+    grouped,
+    json_texts,
+    oddity,
+    of_type,
+    parsed_json,
+    parsed_xml,
+    text_warnings,
+    xml_texts,
+)
+from cellclaims.registries.client import shown
+from cellclaims.registries.services import Asking, Wanted
 
 SOURCE = "pubmed"
 PAGE_SIZE = 500

@@ -2,7 +2,7 @@
 
 A *source* is one public service (:data:`SOURCES`). An *answer* is what it sent to one request. A *snapshot* is the
 list of all answers of one complete pull; the *store* is the folder that holds snapshots and answers
-(:mod:`cellclaims.sources.store`).
+(:mod:`cellclaims.registries.store`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ WHERE = {
     "Answer": "store",
     "Client": "client",
     "Fetched": "client",
-    "Pulled": "pulling",
-    "Settings": "settings",
+    "Pulled": "pull",
+    "Settings": "client",
     "Snapshot": "store",
     "Store": "store",
-    "pull": "pulling",
-    "pull_folder": "pulling",
+    "pull": "pull",
+    "pull_folder": "pull",
 }
 __all__ = sorted(WHERE)
 

@@ -6,9 +6,7 @@ it and ``cellclaims pull --from FOLDER`` takes it over. Nothing is asked from he
 
 from __future__ import annotations
 
-from cellclaims.sources.oddities import oddity
-from cellclaims.sources.shapes import Page, parsed_xml
-from cellclaims.sources.texts import text_warnings, xml_texts
+from cellclaims.registries.answers import Page, oddity, parsed_xml, text_warnings, xml_texts
 
 SOURCE = "ictrp"
 ROOT = "Trials_downloaded_from_ICTRP"

@@ -6,12 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cellclaims.errors import RefusedAnswer
-from cellclaims.sources.client import Client
-from cellclaims.sources.journal import Journal
-from cellclaims.sources.oddities import oddity
-from cellclaims.sources.services import base_of
-from cellclaims.sources.shapes import Page
-from cellclaims.sources.store import Answer
+from cellclaims.registries.answers import Page, oddity
+from cellclaims.registries.client import Client, base_of
+from cellclaims.registries.store import Answer, Journal
 
 #: Looks an answer's bytes through, given its address for messages; raises RefusedAnswer.
 Look = Callable[[bytes, str], Page]
