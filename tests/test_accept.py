@@ -15,14 +15,12 @@ from click.testing import CliRunner
 from cellclaims import files, pools, protocol, tables
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
-from cellclaims.harvest import plan as planning
+from cellclaims.harvest import accept as planning
 from cellclaims.harvest.accept import accept
-from cellclaims.harvest.csv_lines import with_cell, with_rows
-from cellclaims.harvest.held import read_held
-from cellclaims.harvest.proposal_commands import propose
-from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, write_proposals
+from cellclaims.harvest.commands import propose
+from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes, with_cell, with_rows
+from cellclaims.harvest.proposals import PROPOSAL_COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
-from cellclaims.harvest.sheet import read_sheet, sheet_bytes
 from cellclaims.question import Question
 from cellclaims.registries.store import Snapshot, Store
 
@@ -75,7 +73,7 @@ def decided(data, rows, **cells):
     """A file of proposals of these rows, all accepted by A Reader, with other cells where they are given."""
     path = data.parent / "proposals.csv"
     made = [row | {"decision": "accept", "reviewer": "A Reader"} | cells for row in proposals(rows, read_held(data))]
-    path.write_bytes(sheet_bytes(COLUMNS, made))
+    path.write_bytes(sheet_bytes(PROPOSAL_COLUMNS, made))
     return path
 
 
@@ -495,7 +493,7 @@ def test_a_harvest_of_the_same_record_gives_the_same_proposals(tmp_path, data):
     propose(tmp_path / "of_snapshot.csv", data, tmp_path / "registry")
     propose(tmp_path / "of_file.csv", data, tmp_path / "registry", rows)
     assert (tmp_path / "of_file.csv").read_bytes() == (tmp_path / "of_snapshot.csv").read_bytes()
-    assert len(read_sheet(tmp_path / "of_file.csv", COLUMNS)) == 2
+    assert len(read_sheet(tmp_path / "of_file.csv", PROPOSAL_COLUMNS)) == 2
 
 
 def test_a_recorded_study_goes_from_the_record_into_a_copy_of_the_tables(shared, tmp_path, data):

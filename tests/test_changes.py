@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from cellclaims import tables
 from cellclaims.cli import main
 from cellclaims.errors import SourceError
-from cellclaims.harvest.sheet import unguard
+from cellclaims.harvest.held import unguard
 from cellclaims.registries import Store
 from cellclaims.registries.answers import visible
 from cellclaims.registries.changes import (

@@ -13,14 +13,23 @@ from hypothesis import strategies as st
 
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError, SourceError
-from cellclaims.harvest import candidates as finding
+from cellclaims.harvest import resolve as finding
 from cellclaims.harvest.accept import accept
-from cellclaims.harvest.held import read_held
-from cellclaims.harvest.lookups import FILE, Lookups, read_lookups
-from cellclaims.harvest.proposal_commands import find
-from cellclaims.harvest.resolve import COLUMNS, facts_of, near_equal, ranking, unresolved
-from cellclaims.harvest.resolve_score import LIKELY, Facts, score
-from cellclaims.harvest.sheet import read_sheet, sheet_bytes
+from cellclaims.harvest.commands import find
+from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes
+from cellclaims.harvest.resolve import (
+    COLUMNS,
+    FILE,
+    LIKELY,
+    Facts,
+    Lookups,
+    facts_of,
+    near_equal,
+    ranking,
+    read_lookups,
+    score,
+    unresolved,
+)
 from cellclaims.registries.client import Client, Settings
 from cellclaims.registries.store import Answer, Store
 

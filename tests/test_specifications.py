@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellclaims import meta, robustness, specifications
+from cellclaims import meta, specifications
 from cellclaims.claims import entry_of
 from cellclaims.claims.counterparts import POOLED, claim_of, counterpart_pool, in_unit, own_trials, plan_of, question_of
 from cellclaims.claims.findings import Standing, verdict
@@ -80,7 +80,7 @@ def numbers(curve, row_set, analysis):
 
 @pytest.mark.parametrize("a", range(len(NORMAL)), ids=lambda a: f"{NORMAL[a].method} {NORMAL[a].test}")
 def test_every_fit_of_effects_is_what_it_is_alone(a):
-    curve = robustness.specification_curve(EFFECTS, KEEP, NORMAL)
+    curve = specifications.specification_curve(EFFECTS, KEEP, NORMAL)
     for row_set in range(0, len(KEEP), 17):
         fit = meta.fit(**EFFECTS, keep=KEEP[row_set], method=NORMAL[a].method, test=NORMAL[a].test)
         alone = [getattr(fit, name) for name in NUMBERS]
@@ -88,7 +88,7 @@ def test_every_fit_of_effects_is_what_it_is_alone(a):
 
 
 def test_binomial_fits_are_what_they_are_alone_with_the_quantile_asked_for():
-    curve = robustness.specification_curve(COUNTS, KEEP, OF_COUNTS)
+    curve = specifications.specification_curve(COUNTS, KEEP, OF_COUNTS)
     for row_set, (a, test) in itertools.product(range(1, len(KEEP), 23), enumerate(("t", "z"))):
         fit = meta.glmm(COUNTS["events"], COUNTS["n"], keep=KEEP[row_set], test=test)
         logits = np.array([getattr(fit, name) for name in NUMBERS[:5]], float)
@@ -99,7 +99,7 @@ def test_binomial_fits_are_what_they_are_alone_with_the_quantile_asked_for():
 
 def test_a_posterior_is_what_it_is_alone_and_one_report_is_not_pooled():
     ways = [Analysis("bayes", tau_scale=0.5), Analysis("normal", method="REML", test="z")]
-    curve = robustness.specification_curve(EFFECTS, KEEP, ways)
+    curve = specifications.specification_curve(EFFECTS, KEEP, ways)
     one, eight = np.flatnonzero(KEEP.sum(1) == 1)[0], np.flatnonzero(KEEP.sum(1) == 8)[0]
     assert curve.line_of[one, 0] == curve.line_of[one, 1]
     fit = meta.bayes(**EFFECTS, prior=meta.Prior(0.5))
@@ -107,7 +107,7 @@ def test_a_posterior_is_what_it_is_alone_and_one_report_is_not_pooled():
 
 
 def test_fits_that_do_not_differ_are_one_line():
-    curve = robustness.specification_curve(EFFECTS, np.vstack([KEEP, KEEP]), NORMAL)
+    curve = specifications.specification_curve(EFFECTS, np.vstack([KEEP, KEEP]), NORMAL)
     np.testing.assert_array_equal(curve.line_of[: len(KEEP)], curve.line_of[len(KEEP) :])
     single = curve.line_of[: len(KEEP)][KEEP.sum(1) == 1]
     assert (single == single[:, :1]).all()  # one report: no method and no test changes it
@@ -116,12 +116,12 @@ def test_fits_that_do_not_differ_are_one_line():
 
 
 def test_no_report_is_one_line_whatever_is_done_with_it():
-    curve = robustness.specification_curve(COUNTS, np.zeros((3, 8), bool), OF_COUNTS)
+    curve = specifications.specification_curve(COUNTS, np.zeros((3, 8), bool), OF_COUNTS)
     assert len(curve.lines) == 1 and curve.lines.k[0] == 0 and np.isnan(curve.lines.beta[0])
 
 
 def test_lines_stand_in_the_order_of_their_estimates():
-    beta = robustness.specification_curve(EFFECTS, KEEP, NORMAL).lines.beta.dropna()
+    beta = specifications.specification_curve(EFFECTS, KEEP, NORMAL).lines.beta.dropna()
     assert beta.round(6).is_monotonic_increasing
 
 
@@ -138,14 +138,14 @@ def test_facts_part_lines_and_reach_the_verdict():
     keep = np.array([[True] * 8, [True] * 8])
     facts = pd.DataFrame({"randomised": [True, False]})
     decide = lambda lines: ["yes" if r else "no" for r in lines.randomised]  # noqa: E731 - a rule in one line
-    curve = robustness.specification_curve(EFFECTS, keep, NORMAL[:1], facts=facts, decide=decide)
+    curve = specifications.specification_curve(EFFECTS, keep, NORMAL[:1], facts=facts, decide=decide)
     assert sorted(curve.lines.verdict) == ["no", "yes"]
     assert list(curve.lines.verdict[curve.line_of[:, 0]]) == ["yes", "no"]
 
 
 def test_a_reproduction_is_marked_as_not_counted():
     ways = [Analysis("binomial_normal", test="t"), Analysis("normal", "PFT", "DL", "z", counted=False)]
-    curve = robustness.specification_curve(COUNTS, KEEP[-1:], ways)
+    curve = specifications.specification_curve(COUNTS, KEEP[-1:], ways)
     assert list(curve.lines.counted[curve.line_of[0]]) == [True, False]
 
 
@@ -162,7 +162,7 @@ def test_a_reproduction_is_marked_as_not_counted():
 )
 def test_what_cannot_be_fitted_is_refused_by_name(data, keep, ways, words):
     with pytest.raises(PoolingError, match=words):
-        robustness.specification_curve(data, keep, ways)
+        specifications.specification_curve(data, keep, ways)
 
 
 def test_an_unknown_model_is_refused_by_name():
@@ -174,7 +174,7 @@ def test_tens_of_thousands_of_specifications_take_seconds():
     keep = np.random.default_rng(1).random((4000, 20)) < 0.5
     data = {"yi": np.linspace(-1, 1, 20), "vi": np.linspace(0.05, 0.5, 20)}
     start = time.process_time()
-    curve = robustness.specification_curve(data, keep, NORMAL)
+    curve = specifications.specification_curve(data, keep, NORMAL)
     assert curve.line_of.size == 36_000
     assert time.process_time() - start < 6.0  # 0.6 s on an idle core
 

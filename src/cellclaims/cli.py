@@ -213,9 +213,9 @@ def ledger_texts(data: Path) -> dict[str, str]:
 )
 def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path) -> None:
     """Set harvested rows beside what the tables hold, for a person to decide on (docs/proposals.md)."""
-    from cellclaims.harvest import proposal_commands
+    from cellclaims.harvest import commands
 
-    click.echo(proposal_commands.propose(into, data, registry, harvest, snapshot))
+    click.echo(commands.propose(into, data, registry, harvest, snapshot))
 
 
 @main.command()
@@ -224,9 +224,9 @@ def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, int
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
 def accept(proposals: Path, data: Path, dry_run: bool) -> None:
     """Take over the accepted rows of PROPOSALS into the tables, all or none, with where they came from."""
-    from cellclaims.harvest import proposal_commands
+    from cellclaims.harvest import commands
 
-    click.echo(proposal_commands.accept(proposals, data, dry_run=dry_run))
+    click.echo(commands.accept(proposals, data, dry_run=dry_run))
 
 
 @main.command()
@@ -238,9 +238,9 @@ def accept(proposals: Path, data: Path, dry_run: bool) -> None:
 )
 def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
     """Find candidates for reports without DOI, PubMed or registry number, for a person to accept."""
-    from cellclaims.harvest import proposal_commands
+    from cellclaims.harvest import commands
 
-    click.echo(proposal_commands.find(into, data, registry, offline=offline))
+    click.echo(commands.find(into, data, registry, offline=offline))
 
 
 @main.command()
@@ -252,7 +252,7 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
     """Read posted results out of registry RECORDS: rows for the published tables, and what was refused."""
     from functools import partial
 
-    from cellclaims.harvest import command
+    from cellclaims.harvest.stream import harvest as harvest_records
 
     spread = None
     if scheduler is not None:
@@ -260,7 +260,7 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 
         spread = partial(on_cluster, address=scheduler)
     tell = partial(click.echo, err=True)
-    unreadable = command.harvest(list(records), into, workers=workers, spread=spread, say=click.echo, tell=tell)
+    unreadable = harvest_records(list(records), into, workers=workers, spread=spread, say=click.echo, tell=tell)
     raise SystemExit(FAULTS if unreadable else 0)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from cellclaims.harvest.sheet import guard
+from cellclaims.harvest.held import guard
 from cellclaims.registries.answers import visible
 from cellclaims.registries.changes import Change, Changes, FirstSight, Known, news_of
 from cellclaims.reporting.sentences import Sentence, say
@@ -189,7 +189,7 @@ def sight_lines(sight: FirstSight) -> list[dict[str, str]]:
 
 
 def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
-    """Lines as CSV that no spreadsheet takes for formulas (``harvest.sheet.unguard`` gives a text back).
+    """Lines as CSV that no spreadsheet takes for formulas (``harvest.held.unguard`` gives a text back).
 
     Half a character (an unpaired surrogate), which no file can hold, is written as its code point.
     """

@@ -9,10 +9,18 @@ from pathlib import Path
 
 from cellclaims.errors import SourceError
 from cellclaims.harvest import accept as accepting
-from cellclaims.harvest import harvested, resolve
+from cellclaims.harvest import resolve
 from cellclaims.harvest.held import read_held
-from cellclaims.harvest.lookups import Lookups
-from cellclaims.harvest.proposals import Found, proposals, summary, write_proposals
+from cellclaims.harvest.proposals import (
+    Found,
+    from_file,
+    from_registry,
+    proposals,
+    summary,
+    with_answers,
+    write_proposals,
+)
+from cellclaims.harvest.resolve import Lookups
 from cellclaims.registries.client import Client, Settings, from_environment
 from cellclaims.registries.store import Store
 
@@ -74,13 +82,13 @@ def rows_of(
 ) -> Iterator[Found]:
     """The rows of a file with the answers of a snapshot, or of the snapshot itself; ``unread`` takes what was not."""
     if harvest is None:
-        yield from harvested.from_registry(store, store.snapshot(name), unread, told)
+        yield from from_registry(store, store.snapshot(name), unread, told)
         return
-    rows = list(harvested.from_file(harvest))
+    rows = list(from_file(harvest))
     if all(row.provenance.sha256 for row in rows) or not (name or store.names()):
         yield from rows
         return
-    yield from harvested.with_answers(rows, harvested.from_registry(store, store.snapshot(name), unread, told))
+    yield from with_answers(rows, from_registry(store, store.snapshot(name), unread, told))
 
 
 def accept(path: Path, data: Path, *, dry_run: bool = False) -> str:
