@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from statistics import median
 
-from cellclaims import club, protocol, tables
+from cellclaims import club, protocol
 from cellclaims.claims.counterparts import claim_of
 from cellclaims.club import answers
 from cellclaims.club.panel import Panel
+from cellclaims.evidence import load as load_evidence
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 #: Control -> where to go; a move to the state's own value would do nothing.
@@ -36,7 +37,7 @@ STATES = {"a share": ({}, SHARE), "a change of HbA1c": ({"OUTCOME": "hba1c_chang
 def main() -> None:
     """Print a line for each control in each state."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    evidence, rules = tables.load(DATA), protocol.load(DATA)
+    evidence, rules = load_evidence(DATA), protocol.load(DATA)
     claim = claim_of(evidence, "stop_all_2016")
     every = []
     for state, (given, moves) in STATES.items():

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellclaims import tables
 from cellclaims.cli import main
 from cellclaims.errors import SourceError
+from cellclaims.evidence import load as load_evidence
 from cellclaims.harvest.held import unguard
 from cellclaims.registries import Store
 from cellclaims.registries.answers import visible
@@ -47,7 +47,7 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(DATA)
+    return load_evidence(DATA)
 
 
 # --- laws -----------------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cellclaims import protocol, reporting, tables
+from cellclaims import protocol, reporting
 from cellclaims.errors import SourceError
+from cellclaims.evidence import load as load_evidence
 from cellclaims.files import fingerprint
 from cellclaims.notebooks import batch_plan, render
 from cellclaims.notebooks import review as reviews
@@ -32,7 +33,7 @@ WHATS_NEW = ROOT / "notebooks" / "07_whats_new.ipynb"
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(ROOT / "data")
+    return load_evidence(ROOT / "data")
 
 
 @pytest.fixture(scope="module")

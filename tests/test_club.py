@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellclaims import club, meta, pools, protocol, tables
+from cellclaims import club, meta, pools, protocol
 from cellclaims.claims import entry_of, own_trials
 from cellclaims.claims.counterparts import claim_of, rate_entry
 from cellclaims.club import claim_file, exercise_set, light_forest
 from cellclaims.club.answers import answer, chance, p_prior
 from cellclaims.club.room import VERDICTS
 from cellclaims.errors import DataError, ParameterError, ProtocolError
+from cellclaims.evidence import load as load_evidence
 from cellclaims.notebooks import markup
 from cellclaims.selection import Question
 
@@ -45,7 +46,7 @@ STATES = {
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(DATA)
+    return load_evidence(DATA)
 
 
 @pytest.fixture(scope="module")

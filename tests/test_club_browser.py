@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from cellclaims import club, protocol, tables
+from cellclaims import club, protocol
 from cellclaims.claims.counterparts import claim_of
 from cellclaims.club import command
+from cellclaims.evidence import load as load_evidence
 from cellclaims.notebooks.pdf import chromium as chromium_program
 from cellclaims.notebooks.pdf import print_page
 
@@ -191,7 +192,7 @@ def live(chromium, lab):
 @pytest.fixture(scope="module")
 def asks():
     """The engine's own answer to a state, with nothing of the panel between."""
-    evidence, rules = tables.load(ROOT / "data"), protocol.load(ROOT / "data")
+    evidence, rules = load_evidence(ROOT / "data"), protocol.load(ROOT / "data")
     claim = claim_of(evidence, "stop_all_2016")
     return lambda **state: club.answer(evidence, rules, claim, club.asked_of(evidence, rules, claim, **state))
 

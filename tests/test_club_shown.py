@@ -13,13 +13,14 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import club, protocol, tables
+from cellclaims import club, protocol
 from cellclaims.claims.counterparts import claim_of, rate_entry
 from cellclaims.cli import main
 from cellclaims.club import command, room_controls, showing, slides, worksheet
 from cellclaims.club.exercises import Mistake
 from cellclaims.club.panel import Panel
 from cellclaims.errors import ParameterError, PoolingError
+from cellclaims.evidence import load as load_evidence
 from cellclaims.notebooks.parameters import declared
 from cellclaims.notebooks.render import Provenance
 
@@ -30,7 +31,7 @@ ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(ROOT / "data")
+    return load_evidence(ROOT / "data")
 
 
 @pytest.fixture(scope="module")

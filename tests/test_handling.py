@@ -8,10 +8,10 @@ import pytest
 
 from cellclaims import handling, pools
 from cellclaims.errors import ProtocolError
+from cellclaims.evidence.rules_reports import ABOUT_THE_STEP, rows_meant
 from cellclaims.handling import handled, joined
 from cellclaims.reporting import pool_words
 from cellclaims.selection import Question, benchmarks
-from cellclaims.tables.rules_handling import ABOUT_THE_STEP, rows_meant
 
 from .made_up_trials import MadeUp, real, rules
 

@@ -312,7 +312,7 @@ def test_every_type_that_is_named_is_known():
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_check_prints_the_faults_and_ends_with_their_status(monkeypatch, status):
-    from cellclaims.tables import check
+    from cellclaims.evidence import check
 
     monkeypatch.setattr(check, "report", lambda folder: (f"faults of {folder}", status))
     done = call("check", "--data", "elsewhere")

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 import cellclaims
-from cellclaims import protocol, tables
+from cellclaims import evidence, protocol
 from cellclaims.claims import Entry
 from cellclaims.errors import DataError
+from cellclaims.evidence.schema import read_schema
 from cellclaims.notebooks import markup, render
-from cellclaims.tables.schema import read_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "site"))
@@ -291,7 +291,7 @@ def test_the_package_is_whole_equal_from_build_to_build_and_can_be_loaded(tmp_pa
     folder = tmp_path / "cellclaims-data-2026-11-20"
     assert {"LICENSE-DATA", "CITATION.cff", "data"} == {path.name for path in folder.iterdir()}
     assert (
-        len(tables.load(folder / "data").studies)
+        len(evidence.load(folder / "data").studies)
         == len((ROOT / "data/published/studies.csv").read_text().splitlines()) - 1
     )
     assert protocol.load(folder / "data").evidence_date == protocol.load(ROOT / "data").evidence_date

@@ -20,6 +20,7 @@ from cellclaims.claims.counterparts import POOLED, claim_of, counterpart_pool, i
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.claims.ledger import curves, stability
 from cellclaims.errors import DataError, PoolingError, ProtocolError
+from cellclaims.evidence.cohorts import overlaps
 from cellclaims.figures.specification_curve import heights_of
 from cellclaims.figures.specification_curve import specification_curve as figure
 from cellclaims.protocol import Protocol
@@ -28,7 +29,6 @@ from cellclaims.reporting import specification_words
 from cellclaims.selection import Question, select_counts
 from cellclaims.specifications.curve import influence_of
 from cellclaims.specifications.fits import NUMBERS, Analysis, from_double_arcsine
-from cellclaims.tables.cohorts import overlaps
 
 from .made_up_trials import MadeUp, real, rules
 from .test_figures_layout import boxes, covered, cut_off

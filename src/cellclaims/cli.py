@@ -40,7 +40,7 @@ def main() -> None:
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def check(data: Path) -> None:
     """Check the evidence: each fault with its file, row and column."""
-    from cellclaims.tables import check as checks
+    from cellclaims.evidence import check as checks
 
     text, status = checks.report(data)
     click.echo(text)
@@ -193,10 +193,10 @@ def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
 
-    from cellclaims import protocol, reporting, tables
+    from cellclaims import evidence, protocol, reporting
     from cellclaims.claims import ledger
 
-    entries = ledger(tables.load(data), protocol.load(data))
+    entries = ledger(evidence.load(data), protocol.load(data))
     table = reporting.ledger_table(entries)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
@@ -269,11 +269,11 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def answer(page: Path, data: Path) -> None:
     """Put the table of the review's answer into PAGE, between its marks."""
-    from cellclaims import protocol, tables
+    from cellclaims import evidence, protocol
     from cellclaims.reporting.answer import answer as answer_of
     from cellclaims.reporting.answer import put_answer
 
-    put_answer(page, answer_of(tables.load(data), protocol.load(data)))
+    put_answer(page, answer_of(evidence.load(data), protocol.load(data)))
     click.echo(f"{page}: answer up to date")
 
 
@@ -287,10 +287,10 @@ def answer(page: Path, data: Path) -> None:
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def changes(since: str, until: str, kind: str, registry: Path | None, data: Path) -> None:
     """Tell what changed between two snapshots; of a single one, what it says beside what the review knows."""
-    from cellclaims import tables
+    from cellclaims import evidence
     from cellclaims.reporting.registry_news import registry_news
 
-    news = registry_news(tables.load(data), since, until, registry)
+    news = registry_news(evidence.load(data), since, until, registry)
     if kind == "html":
         from cellclaims.notebooks import changes_page, render
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from cellclaims.errors import ProtocolError
-from cellclaims.tables import Evidence
-from cellclaims.tables.rules_handling import WHOLES, rows_meant
+from cellclaims.evidence import Evidence
+from cellclaims.evidence.rules_reports import WHOLES, rows_meant
 
 
 def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from cellclaims.evidence import Evidence
+from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.handling import handled, joined
 from cellclaims.protocol import Protocol
 from cellclaims.question import ESTIMANDS, Question
@@ -28,8 +30,6 @@ from cellclaims.report_rows import (
     one_a_cohort,
     sharing,
 )
-from cellclaims.tables import Evidence
-from cellclaims.tables.cohorts import cohorts_of
 
 __all__ = [
     "ESTIMANDS", "FAVOURABLE", "Question", "Selected", "benchmarks", "count_rules", "eligible",

@@ -17,9 +17,10 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
 
     Examples
     --------
-    >>> from cellclaims import protocol, tables
+    >>> from cellclaims import protocol
+    >>> from cellclaims.evidence import load
     >>> from cellclaims.claims.counterparts import rate_entry
-    >>> evidence, rules = tables.load("data"), protocol.load("data")
+    >>> evidence, rules = load("data"), protocol.load("data")
     >>> said([rate_entry(evidence, rules, "stop_all_2016")], "stop_all_2016").cells[0][3]
     '30 %'
     """

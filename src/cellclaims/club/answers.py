@@ -13,11 +13,11 @@ from scipy.special import logit, stdtr
 from cellclaims import meta
 from cellclaims.claims.counterparts import numbers_of
 from cellclaims.club.asked import Asked, pool_of
+from cellclaims.evidence import Evidence
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.rounding import number, percent
 from cellclaims.reporting.sentences import reports_of
-from cellclaims.tables import Evidence
 
 #: Quadrature of the live posterior: panels over tau with points each, points over the mean. Within 0.001 of the full.
 LIVE_PANELS, LIVE_POINTS = (2, 8), 20

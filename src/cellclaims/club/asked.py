@@ -13,10 +13,10 @@ from cellclaims import meta, pools
 from cellclaims.claims import own_trials
 from cellclaims.claims.counterparts import TYPES
 from cellclaims.errors import ParameterError
+from cellclaims.evidence import Evidence
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.selection import ESTIMANDS, Question
-from cellclaims.tables import Evidence
 
 #: The choice that the protocol makes.
 PROTOCOL = "protocol"
@@ -77,9 +77,10 @@ def asked_of(evidence: Evidence, protocol: Protocol, claim: Any, **given: Any) -
 
     Examples
     --------
-    >>> from cellclaims import protocol, tables
+    >>> from cellclaims import protocol
+    >>> from cellclaims.evidence import load
     >>> from cellclaims.claims.counterparts import claim_of
-    >>> evidence, rules = tables.load("data"), protocol.load("data")
+    >>> evidence, rules = load("data"), protocol.load("data")
     >>> asked_of(evidence, rules, claim_of(evidence, "stop_all_2016"), METHOD="best")
     Traceback (most recent call last):
     cellclaims.errors.ParameterError: METHOD: expected one of protocol, EE, DL, PM, REML; found 'best'

@@ -7,13 +7,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from cellclaims import tables
 from cellclaims.errors import DataError, ProtocolError
+from cellclaims.evidence import Evidence
+from cellclaims.evidence import load as load_evidence
+from cellclaims.evidence.read import read_all
+from cellclaims.evidence.schema import FILE, read_schema
 from cellclaims.protocol import Protocol
 from cellclaims.protocol import load as load_protocol
-from cellclaims.tables import Evidence
-from cellclaims.tables.read import read_all
-from cellclaims.tables.schema import FILE, read_schema
 
 #: Tables that a set of claims brings along: its own file, and what lies beside it under the second's name.
 CLAIMS, DOCUMENTS = "advertised/claims.csv", "advertised/documents.csv"
@@ -50,7 +50,7 @@ def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
     30
     """
     if not str(claims):
-        return tables.load(data)
+        return load_evidence(data)
     given, data = Path(claims), Path(data)
     if not given.is_file():
         raise DataError(f"{given}: expected a CSV of claims, found no file")

@@ -13,9 +13,9 @@ from cellclaims.club.answers import Answer, answer
 from cellclaims.club.asked import MEANS, METHODS, PROTOCOL, Asked, narrowed, of_studies, outcomes
 from cellclaims.club.light_forest import forest_svg
 from cellclaims.errors import ReviewError
+from cellclaims.evidence import Evidence
 from cellclaims.protocol import Protocol
 from cellclaims.selection import ESTIMANDS
-from cellclaims.tables import Evidence
 
 WIDE = {"description_width": "9rem"}
 ROW = widgets.Layout(width="21rem")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from cellclaims.claims import Entry
 from cellclaims.club.exercises import Exercise
 from cellclaims.club.room import Room, guesses_table, verdict_beside
+from cellclaims.evidence import Evidence
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.sentences import say
-from cellclaims.tables import Evidence
 
 if TYPE_CHECKING:
     from cellclaims.club.asked import Asked

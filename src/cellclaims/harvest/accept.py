@@ -16,6 +16,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from cellclaims.errors import ProposalError
+from cellclaims.evidence import check
+from cellclaims.evidence.rules_reports import locator
+from cellclaims.evidence.schema import FILE, Fault
 from cellclaims.files import write_atomically
 from cellclaims.harvest.held import (
     Cells,
@@ -33,10 +36,6 @@ from cellclaims.harvest.held import (
     with_rows,
 )
 from cellclaims.harvest.proposals import PROPOSAL_COLUMNS, VALUES, value_faults
-from cellclaims.tables import check
-from cellclaims.tables.faults import Fault
-from cellclaims.tables.rules_accepted import locator
-from cellclaims.tables.schema import FILE
 
 # What an acceptance would write: the new content of each table, held together, tried in a copy, written all or not.
 #

@@ -12,11 +12,9 @@ from pathlib import Path
 
 from cellclaims import dispersion, units
 from cellclaims.errors import DataError, ProposalError
-from cellclaims.tables.cells import NUMBER
-from cellclaims.tables.faults import message
-from cellclaims.tables.read import read_text
-from cellclaims.tables.rules_counts import FLOAT_NOISE, rounding_limits
-from cellclaims.tables.schema import Schema, read_schema
+from cellclaims.evidence.read import read_text
+from cellclaims.evidence.rules_figures import FLOAT_NOISE, rounding_limits
+from cellclaims.evidence.schema import NUMBER, Schema, message, read_schema
 
 Cells = dict[str, str]
 

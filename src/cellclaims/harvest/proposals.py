@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cellclaims.errors import DataError, ProposalError
+from cellclaims.evidence.schema import cell_faults
 from cellclaims.files import write_atomically
 from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes, unguard
 from cellclaims.harvest.measurements import COLUMNS, posted
-from cellclaims.tables.cells import cell_faults
 from cellclaims.units import tidy
 
 if TYPE_CHECKING:

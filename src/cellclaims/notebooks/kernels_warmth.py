@@ -61,11 +61,11 @@ def remember(folder: str) -> None:
 
     One only: what a kernel changes in its tables, it alone sees, and a second load reads the files.
     """
-    from cellclaims import protocol, tables
+    from cellclaims import evidence, protocol
 
     with contextlib.suppress(Exception):  # the kernel that asks for it will say what is wrong
         print_of_folder = files.fingerprint(Path(folder))
-        for module in (tables, protocol):
+        for module in (evidence, protocol):
             kept = module.load(folder)
             _hand_out(module, Path(folder).resolve(), print_of_folder, kept)
 

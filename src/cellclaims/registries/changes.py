@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cellclaims.evidence import Evidence
 from cellclaims.registries.answers import list_at, stripped_text_at, value_at
 from cellclaims.registries.records import Paper, Trial, all_keys, keys_of, numbers_in, papers, trials
 from cellclaims.registries.store import Snapshot, Store
-from cellclaims.tables import Evidence
 
 # What a snapshot says of each trial and paper, cut down to what can change and be told.
 #

@@ -7,6 +7,7 @@ from pathlib import Path
 from cellclaims import pools
 from cellclaims.claims import advertised_rates
 from cellclaims.errors import ReviewError
+from cellclaims.evidence import Evidence
 from cellclaims.files import write_atomically
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
@@ -14,7 +15,6 @@ from cellclaims.reporting.claim_words import figure_words, interval_words, publi
 from cellclaims.reporting.sentences import reports_of
 from cellclaims.reporting.tables import value_words
 from cellclaims.selection import Question
-from cellclaims.tables import Evidence
 
 #: The table stands between these two lines of README.md.
 BEGIN, END = "<!-- answer: made by `make notebooks`, do not edit -->", "<!-- end of answer -->"

@@ -9,6 +9,7 @@ import pandas as pd
 from cellclaims.appraisal import DOMAINS, design_facts, judged_domains, overall
 from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
+from cellclaims.evidence import Evidence
 from cellclaims.overview import PRODUCTS
 from cellclaims.pools import label, link
 from cellclaims.protocol import Protocol
@@ -16,7 +17,6 @@ from cellclaims.reporting.findings import Finding, with_minus
 from cellclaims.reporting.rounding import number, percent
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Link, Table, table
-from cellclaims.tables import Evidence
 
 
 def how_sure(findings: Sequence[Finding], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:

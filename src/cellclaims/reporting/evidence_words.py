@@ -9,6 +9,7 @@ from textwrap import shorten
 import pandas as pd
 
 import cellclaims
+from cellclaims.evidence import Evidence
 from cellclaims.handling import handled
 from cellclaims.overview import Stage
 from cellclaims.pools import label, link
@@ -16,7 +17,6 @@ from cellclaims.protocol import Protocol
 from cellclaims.reporting.rounding import interval, number
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Link, Table, table
-from cellclaims.tables import Evidence
 
 #: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
 NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})

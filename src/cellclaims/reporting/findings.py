@@ -11,12 +11,12 @@ import pandas as pd
 
 from cellclaims import pools
 from cellclaims.appraisal import Certainty, Step, certainty_of_pool
+from cellclaims.evidence import Evidence
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.rounding import interval, number
 from cellclaims.reporting.tables import Table, table
 from cellclaims.selection import Question
-from cellclaims.tables import Evidence
 
 #: Level -> how GRADE words an answer of that certainty (Santesso and others 2020,
 #: https://doi.org/10.1016/j.jclinepi.2019.10.014).

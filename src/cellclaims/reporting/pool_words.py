@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cellclaims.evidence import Evidence
 from cellclaims.handling import handled
 from cellclaims.overview import DESIGNS
 from cellclaims.pools import Pool, label
@@ -14,7 +15,6 @@ from cellclaims.protocol import Protocol
 from cellclaims.reporting.sentences import reports_of
 from cellclaims.reporting.tables import value_words
 from cellclaims.selection import Question, benchmarks, series
-from cellclaims.tables import Evidence
 
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:

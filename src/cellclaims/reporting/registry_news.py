@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellclaims.errors import SourceError
+from cellclaims.evidence import Evidence
 from cellclaims.files import write_atomically
 from cellclaims.registries.changes import compare, first_sight, known_registrations, state_of
 from cellclaims.registries.store import Store, registry_of
 from cellclaims.reporting import changes_words as words
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Table
-from cellclaims.tables import Evidence
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from cellclaims.evidence import Evidence
 from cellclaims.overview import PRODUCTS, described
 from cellclaims.pools import label, link
 from cellclaims.protocol import Protocol
@@ -14,7 +15,6 @@ from cellclaims.registries.records import numbers_in
 from cellclaims.reporting.changes_words import looked_up
 from cellclaims.reporting.sentences import Sentence, say
 from cellclaims.reporting.tables import Link, Links, Table, table
-from cellclaims.tables import Evidence
 
 #: What is looked for by number, beside the queries.
 BY_NUMBER = {

@@ -1,6 +1,6 @@
 """Rules that a schema cannot say, applied: each finding gets its file, its rule's name and, if recorded, its anomaly.
 
-A rule is a function from :class:`~cellclaims.tables.read.Evidence` to findings; its name is the rule's name and its
+A rule is a function from :class:`~cellclaims.evidence.schema.Evidence` to findings; its name is the rule's name and its
 docstring what it says. To add one, write it into ``rules_counts``, ``rules_measures``, ``rules_reports``,
 ``rules_handling`` or ``rules_accepted`` and name it in the tuple there.
 """
@@ -11,25 +11,25 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from cellclaims.tables import rules_accepted, rules_counts, rules_handling, rules_measures, rules_reports
-from cellclaims.tables.faults import Fault, Finding
-from cellclaims.tables.schema import Schema
+from cellclaims.evidence import rules_figures, rules_reports
+from cellclaims.evidence.rules_reports import ACCEPTED_RULES, CHECKED_ONLY, HANDLING_RULES
+from cellclaims.evidence.schema import Fault, Finding, Schema
 
 if TYPE_CHECKING:
-    from cellclaims.tables.read import Evidence
+    from cellclaims.evidence.schema import Evidence
 
 Rule = Callable[["Evidence"], Iterator[Finding]]
 
 #: Applied whenever tables are read.
 RULES: tuple[Rule, ...] = (
-    *rules_counts.RULES,
-    *rules_measures.RULES,
-    *rules_reports.RULES,
-    *rules_handling.RULES,
-    *rules_accepted.RULES,
+    *rules_figures.COUNT_RULES,
+    *rules_figures.MEASURE_RULES,
+    *rules_reports.REPORT_RULES,
+    *HANDLING_RULES,
+    *ACCEPTED_RULES,
 )
 #: Applied by ``cellclaims check`` only: they find what is of no effect, not what is wrong with a figure.
-CHECKED_ONLY: tuple[Rule, ...] = rules_handling.CHECKED_ONLY
+CHECKED_ONLY: tuple[Rule, ...] = CHECKED_ONLY
 
 #: Kinds of anomalies that explain a finding. A rule that is not named here never finds a source's own fault.
 EXPLAINED_BY = {

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from cellclaims.tables.faults import Finding, repeated
-from cellclaims.tables.rules_counts import arm_sizes
+from cellclaims.evidence.rules_figures import arm_sizes
+from cellclaims.evidence.schema import Finding, repeated
 
 if TYPE_CHECKING:
-    from cellclaims.tables.read import Evidence
+    from cellclaims.evidence.schema import Evidence
+
 
 #: A registry that is named must be named in its own form; other numbers (a sponsor's) are left as they are.
 REGISTRY_FORMS = {
@@ -172,7 +173,7 @@ def anomaly_names_record(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("anomalies", line, "record_id", f"a record of {table}", record)
 
 
-RULES = (
+REPORT_RULES = (
     control_names_comparator,
     cells_fit_role,
     part_of_an_arm,
@@ -190,3 +191,160 @@ RULES = (
     document_has_checksum,
     anomaly_names_record,
 )
+
+
+# Rules on ``accepted.csv``: what a person accepted stands where the acceptance says.
+
+
+#: Tables whose rows are accepted, and the columns that an acceptance of such a row fills.
+FILLED = {
+    "continuous": ("arm_id", "source_id", "registration"),
+    "binary": ("arm_id", "source_id", "registration"),
+    "studies": ("column", "value"),
+}
+OF_A_KIND = ("arm_id", "source_id", "registration", "column", "value")
+
+
+def locator(snapshot: str, pointer: str) -> str:
+    """Where in its source an accepted figure stands: the snapshot of the registries, and the place in the answer.
+
+    Examples
+    --------
+    >>> locator("20261120T101500Z", "/studies/0/resultsSection")
+    'snapshot 20261120T101500Z, /studies/0/resultsSection'
+    >>> locator("", "/resultsSection")
+    'record, /resultsSection'
+    """
+    return f"snapshot {snapshot}, {pointer}" if snapshot else f"record, {pointer}"
+
+
+def acceptance_fits_table(evidence: Evidence) -> Iterator[Finding]:
+    """An accepted figure names its arm, source and record; an accepted identifier its column and value."""
+    rows = evidence.accepted
+    for column in OF_A_KIND:
+        wanted = rows.table.map(lambda table, column=column: column in FILLED[table]).astype(bool)
+        for line in rows.index[wanted != (rows[column] != "")]:
+            expected = f"{'a value' if wanted[line] else 'nothing'}, as the table is {rows.table[line]}"
+            yield Finding("accepted", line, column, expected, rows[column][line] or "nothing")
+
+
+def accepted_figure_stands(evidence: Evidence) -> Iterator[Finding]:
+    """An accepted figure is a row of its table, with the source and the place that the acceptance names."""
+    rows = evidence.accepted
+    for line, row in rows[rows.table != "studies"].iterrows():
+        table, place = getattr(evidence, row.table), locator(row.snapshot, row.pointer)
+        key = (row.study_id, row.arm_id, row.source_id, place)
+        if key not in set(zip(table.study_id, table.arm_id, table.source_id, table.locator, strict=True)):
+            expected = f"a row of {row.table} of arm {row.arm_id} from {row.source_id} at this place"
+            yield Finding("accepted", line, "pointer", expected, f"none at {place!r}")
+
+
+def accepted_identifier_stands(evidence: Evidence) -> Iterator[Finding]:
+    """An accepted identifier is the one that its report has."""
+    rows, studies = evidence.accepted, evidence.studies.set_index("study_id")
+    for line, row in rows[(rows.table == "studies") & (rows.column != "")].iterrows():
+        if row.value != (held := studies.at[row.study_id, row.column]):
+            expected = f"the {row.column} of {row.study_id}, {held or 'nothing'}"
+            yield Finding("accepted", line, "value", expected, row.value)
+
+
+def accepted_once(evidence: Evidence) -> Iterator[Finding]:
+    """The same place of the same answer is accepted once for an arm, or for an identifier."""
+    yield from repeated("accepted", evidence.accepted, ["table", "study_id", "arm_id", "column", "sha256", "pointer"])
+
+
+ACCEPTED_RULES = (acceptance_fits_table, accepted_figure_stands, accepted_identifier_stands, accepted_once)
+
+
+# Rules on ``handling.csv``: every step finds the rows it is meant for, and what it sets can be set.
+
+
+#: Columns of handling.csv that say what a step is and does; every other column selects rows, an empty cell any.
+ABOUT_THE_STEP = frozenset("handling_id anomaly_id variant table action column value reason".split())
+#: Tables of which a row stands for many figures, and the columns by which those figures name it.
+WHOLES = (
+    ("arms", ("study_id", "arm_id")),
+    ("arms", ("study_id", "treatment_arm")),
+    ("arms", ("study_id", "control_arm")),
+    ("studies", ("study_id",)),
+)
+#: Under which name a table holds a selector, where it is not its own.
+HELD_AS = {("pooled_elsewhere", "study_id"): "review_id"}
+
+
+def rows_meant(table: str, rows: pd.DataFrame, step: Mapping[str, object]) -> pd.Series:
+    """Which rows of a table a step of ``handling.csv`` selects.
+
+    Parameters
+    ----------
+    table : str
+        Name of the table that ``rows`` are of.
+    rows : DataFrame
+        Its rows.
+    step : mapping
+        One row of ``handling.csv``.
+
+    Returns
+    -------
+    Series of bool, the index of ``rows``
+        Nothing is selected by a selector that the table does not hold.
+    """
+    meant = np.ones(len(rows), dtype=bool)
+    for selector in set(step.keys()) - ABOUT_THE_STEP:
+        wanted = step[selector]
+        if not _is_empty(wanted):
+            column = HELD_AS.get((table, selector), selector)
+            meant &= (rows[column].to_numpy() == wanted) if column in rows else False
+    return pd.Series(meant, index=rows.index)
+
+
+def step_finds_rows(evidence: Evidence) -> Iterator[Finding]:
+    """A step selects at least one row: a misspelt report or month would silently do nothing."""
+    for line, step in evidence.handling.iterrows():
+        if not rows_meant(step.table, getattr(evidence, step.table), step).any():
+            names = [name for name in step.index if name not in ABOUT_THE_STEP and not _is_empty(step[name])]
+            chosen = ", ".join(f"{name} {step[name]}" for name in names)
+            yield Finding("handling", line, "table", f"at least one row of {step.table} with {chosen}", "none")
+
+
+def step_can_be_set(evidence: Evidence) -> Iterator[Finding]:
+    """``set`` names a column of the table and a value that it can hold; other actions name none.
+
+    A whole report or arm is flagged or left out: what describes it is corrected where it stands, with an anomaly.
+    """
+    for line, step in evidence.handling.iterrows():
+        rows = getattr(evidence, step.table)
+        if step.action != "set":
+            if found := step.column or step.value:
+                yield Finding("handling", line, "column", f"nothing, as the action is {step.action}", found)
+        elif step.table in dict(WHOLES):
+            yield Finding("handling", line, "action", f"flag or leave_out, as the table is {step.table}", "set")
+        elif step.column not in rows:
+            yield Finding("handling", line, "column", f"a column of {step.table}", repr(step.column))
+        elif pd.api.types.is_numeric_dtype(rows[step.column]) and not _is_number(step.value):
+            yield Finding("handling", line, "value", f"a number for {step.column}", repr(step.value))
+
+
+def step_fits_anomaly(evidence: Evidence) -> Iterator[Finding]:
+    """A step is taken for the report that its anomaly names, or its reason names that report."""
+    record = evidence.anomalies.set_index("anomaly_id").record_id
+    for line, step in evidence.handling.iterrows():
+        named = record.get(step.anomaly_id)
+        if step.study_id not in ("", named) and named not in step.reason:
+            expected = f"{named}, as in {step.anomaly_id}, or a reason that names it"
+            yield Finding("handling", line, "study_id", expected, step.study_id)
+
+
+def _is_empty(cell: str | float) -> bool:
+    return cell == "" or cell != cell  # NaN differs from itself
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return text == "" or np.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+HANDLING_RULES = (step_can_be_set, step_fits_anomaly)
+CHECKED_ONLY = (step_finds_rows,)

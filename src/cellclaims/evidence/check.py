@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cellclaims.errors import DataError
-from cellclaims.tables import rules
-from cellclaims.tables.faults import Fault
-from cellclaims.tables.read import Evidence, read_all
-from cellclaims.tables.schema import FILE, Schema, read_schema
+from cellclaims.evidence import rules
+from cellclaims.evidence.read import read_all
+from cellclaims.evidence.schema import FILE, Evidence, Fault, Schema, read_schema
 
 FIGURES = ("continuous", "binary", "survival", "contrasts")
 WIDTH = 110

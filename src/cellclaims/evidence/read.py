@@ -2,60 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 
 from cellclaims import files
 from cellclaims.errors import DataError
-from cellclaims.tables import cells, keys, rules
-from cellclaims.tables.faults import Fault, message
-from cellclaims.tables.schema import FILE, Schema, Table, read_schema
+from cellclaims.evidence import rules
+from cellclaims.evidence.schema import (
+    FILE,
+    TABLES,
+    Evidence,
+    Fault,
+    Schema,
+    Table,
+    cell_faults,
+    duplicates,
+    message,
+    orphans,
+    read_rows,
+    read_schema,
+)
 
 #: Text in Python's own strings, wherever pandas finds Arrow: small selections, of which there are many, are quicker so.
 TEXT = pd.StringDtype("python", na_value=float("nan"))
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """Everything that ``data/`` holds; one DataFrame a table, in the order of its file.
-
-    The index of each table (``line``) is the line of its CSV file, 2 for the first row. Number and integer columns
-    are float64 with NaN for an empty cell; all other columns are text with "" for an empty cell. ``folder`` is where
-    it was read, ``fingerprint`` one sha256 over the names and contents of the data files.
-    """
-
-    claims: pd.DataFrame
-    documents: pd.DataFrame
-    studies: pd.DataFrame
-    arms: pd.DataFrame
-    cohorts: pd.DataFrame
-    continuous: pd.DataFrame
-    binary: pd.DataFrame
-    survival: pd.DataFrame
-    contrasts: pd.DataFrame
-    sources: pd.DataFrame
-    anomalies: pd.DataFrame
-    handling: pd.DataFrame
-    pooled_elsewhere: pd.DataFrame
-    accepted: pd.DataFrame
-    judgements: pd.DataFrame
-    registrations: pd.DataFrame
-    beyond_evidence: pd.DataFrame
-    beyond_sources: pd.DataFrame
-    thresholds: pd.DataFrame
-    folder: Path
-    fingerprint: str
-
-
-TABLES = tuple(field.name for field in fields(Evidence) if field.name not in ("folder", "fingerprint"))
-
-
 def load(folder: str | Path = "data") -> Evidence:
     """Read every table of a data folder and refuse it if anything is wrong.
 
-    Declared types, constraints and keys are checked, and the rules of :mod:`cellclaims.tables.rules`; a fault
+    Declared types, constraints and keys are checked, and the rules of :mod:`cellclaims.evidence.rules`; a fault
     that ``anomalies.csv`` records as the source's own is no obstacle. Nothing is written.
 
     Parameters
@@ -109,15 +85,15 @@ def read_text(folder: Path, schema: Schema) -> tuple[dict[str, dict[str, list[st
     text: dict[str, dict[str, list[str]]] = {}
     faults: list[Fault] = []
     for name, table in schema.tables.items():
-        rows, wrong = cells.read_rows(folder, table)
+        rows, wrong = read_rows(folder, table)
         columns = list(zip(*rows, strict=True)) or [()] * len(table.columns)
         text[name] = {column.name: list(values) for column, values in zip(table.columns, columns, strict=True)}
         for column in table.columns:
-            wrong += cells.cell_faults(table, column, text[name][column.name])
-        faults += wrong or keys.duplicates(table, text[name])
+            wrong += cell_faults(table, column, text[name][column.name])
+        faults += wrong or duplicates(table, text[name])
     if not faults:  # an unreadable table would make an orphan of every row that names it
         for table in schema.tables.values():
-            faults += keys.orphans(table, schema.tables, text)
+            faults += orphans(table, schema.tables, text)
     return text, faults
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cellclaims.tables.read import Evidence
+    from cellclaims.evidence.schema import Evidence
 
 Report = tuple[str, str]  # study_id and arm_id; several arms joined by "+", "" for the whole report
 
@@ -34,8 +34,8 @@ def cohorts_of(evidence: Evidence, report: Report) -> frozenset[str]:
 
     Examples
     --------
-    >>> from cellclaims import tables
-    >>> sorted(cohorts_of(tables.load("data"), ("gangemi2008", "")))
+    >>> from cellclaims.evidence import load
+    >>> sorted(cohorts_of(load("data"), ("gangemi2008", "")))
     ['uic', 'uic_phase12']
     """
     study, arms = report

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cellclaims import files
 from cellclaims.errors import DataError
-from cellclaims.tables.schema import Column, Schema, Table, read_schema
+from cellclaims.evidence.schema import Column, Schema, Table, read_schema
 
-BEGIN = "<!-- data dictionary: made from datapackage.json by cellclaims.tables.write_dictionary -->"
+BEGIN = "<!-- data dictionary: made from datapackage.json by cellclaims.evidence.write_dictionary -->"
 END = "<!-- end of the data dictionary -->"
 HEAD = "| column | type | must be filled | unit | allowed | meaning |\n|---|---|---|---|---|---|"
 
