@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "cellclaims"
 
 #: Import order; docs/design.md gives each module's work.
 ORDER = """
-errors lazy files units dispersion evidence protocol registries harvest question handling report_rows selection effects meta
+errors lazy files units dispersion evidence protocol registries harvest question anomalies selection effects meta
 robustness pools specifications overview appraisal claims reporting figures notebooks club cli
 """.split()
 

@@ -24,9 +24,8 @@ from cellclaims.evidence.cohorts import overlaps
 from cellclaims.figures.specification_curve import heights_of
 from cellclaims.figures.specification_curve import specification_curve as figure
 from cellclaims.protocol import Protocol
-from cellclaims.report_rows import one_a_cohort, sharing
 from cellclaims.reporting import specification_words
-from cellclaims.selection import Question, select_counts
+from cellclaims.selection import Question, one_a_cohort, select_counts, sharing
 from cellclaims.specifications.curve import influence_of
 from cellclaims.specifications.fits import NUMBERS, Analysis, from_double_arcsine
 

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 
 from cellclaims import units
+from cellclaims.anomalies import handled, joined
 from cellclaims.dispersion import MeanSD, combine_groups, mean_and_sd, sd_of_change, se_from_p
 from cellclaims.errors import DataError
 from cellclaims.evidence import Evidence
-from cellclaims.handling import handled, joined
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question, Selected, select_levels, source_rank
 

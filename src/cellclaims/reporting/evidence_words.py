@@ -9,8 +9,8 @@ from textwrap import shorten
 import pandas as pd
 
 import cellclaims
+from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
-from cellclaims.handling import handled
 from cellclaims.overview import Stage
 from cellclaims.pools import label, link
 from cellclaims.protocol import Protocol

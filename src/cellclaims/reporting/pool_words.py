@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
-from cellclaims.handling import handled
 from cellclaims.overview import DESIGNS
 from cellclaims.pools import Pool, label
 from cellclaims.protocol import Protocol

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellclaims import handling, pools
+from cellclaims import pools
+from cellclaims.anomalies import handled, joined
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence.rules_reports import ABOUT_THE_STEP, rows_meant
-from cellclaims.handling import handled, joined
 from cellclaims.reporting import pool_words
 from cellclaims.selection import Question, benchmarks
 
@@ -252,4 +252,4 @@ def test_flags_are_joined_once_each():
 
 def test_handling_applies_to_the_tables_that_it_names():
     assert set(STEPS.table) <= {"binary", "continuous", "contrasts", "studies", "pooled_elsewhere"}
-    assert handling.handled(real(), "survival").leave.eq("").all()
+    assert handled(real(), "survival").leave.eq("").all()
