@@ -10,7 +10,7 @@ import pytest
 from cellclaims import appraisal, figures, reporting
 from cellclaims.appraisal import Certainty, Step
 from cellclaims.errors import DataError
-from cellclaims.figures.certainty_profile import KEY
+from cellclaims.figures.appraisal import KEY
 from cellclaims.reporting.findings import with_minus
 from cellclaims.selection import Question
 

@@ -21,8 +21,8 @@ from cellclaims.claims.findings import Standing, verdict
 from cellclaims.claims.ledger import curves, stability
 from cellclaims.errors import DataError, PoolingError, ProtocolError
 from cellclaims.evidence.cohorts import overlaps
-from cellclaims.figures.specification_curve import heights_of
-from cellclaims.figures.specification_curve import specification_curve as figure
+from cellclaims.figures.specifications import heights_of
+from cellclaims.figures.specifications import specification_curve as figure
 from cellclaims.protocol import Protocol
 from cellclaims.reporting import specification_words
 from cellclaims.selection import Question, one_a_cohort, select_counts, sharing

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from cellclaims.errors import DataError
-from cellclaims.figures.sheet import Sheet, block_height
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -22,7 +21,9 @@ from cellclaims.figures.style import (
     TITLE,
     VERMILLION,
     VERMILLION_INK,
+    Sheet,
     applied,
+    block_height,
     wrapped,
 )
 from cellclaims.reporting.rounding import interval, number

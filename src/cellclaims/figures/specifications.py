@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cellclaims.errors import DataError
-from cellclaims.figures.interval_axis import ticks_within
-from cellclaims.figures.sheet import Sheet, block_height
+from cellclaims.figures.forest import effect_words
+from cellclaims.figures.intervals import Claim, Column, Mark, Row, draw, marks_of, scale_for, ticks_within
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -24,12 +26,18 @@ from cellclaims.figures.style import (
     TITLE,
     VERMILLION,
     VERMILLION_INK,
+    Sheet,
     applied,
+    block_height,
     wrapped,
 )
 from cellclaims.reporting.rounding import number
 from cellclaims.reporting.specification_words import share_words
 from cellclaims.specifications import Curve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 #: Inches: margin, columns of the choice, of the option, of the plot, of the median, and the longest bar of a share.
 EDGE, CHOICE, OPTION, PLOT, MEDIAN, BAR = 0.12, 1.2, 2.0, 3.0, 0.62, 0.5
@@ -302,3 +310,66 @@ def draw_curve(
     place = lines.index.get_loc(curve.primary) + 0.5
     mark_own(sheet, axes, place, lines.beta[curve.primary], span)
     return place
+
+
+# How far a result depends on a choice: one estimate with its interval for each, the primary choice marked.
+
+
+def choice_row(line: pd.Series, decimals: int) -> Row:
+    """One choice with its estimate, its interval, and the number of reports where it is given."""
+    estimate, low, high = (float(line[name]) for name in ("estimate", "ci_lb", "ci_ub"))
+    k = float(line.get("k", math.nan))
+    primary = bool(line.get("primary", False))
+    words = str(line["choice"])
+    words += " (primary)" if primary and "primary" not in words else ""
+    cells = {"effect": effect_words(estimate, low, high, decimals), "k": "" if math.isnan(k) else number(k, 0)}
+    return Row("primary" if primary else "study", words, cells, estimate, low, high)
+
+
+def sensitivity(
+    table: pd.DataFrame, *, axis_label: str, scale: str = "identity",
+    claim: Claim = None, favours: tuple[str, str] | None = None, title: str = "",
+    decimals: int | None = None, effect_heading: str = "Estimate\n(95 % CI)",
+    limits: tuple[float, float] | None = None, notes: Sequence[str] = (),
+) -> Figure:  # fmt: skip
+    """Estimates with intervals for a list of choices, a faint line through the primary one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One line for each choice, in order: choice (words), estimate, ci_lb, ci_ub (shown scale: percent for
+        proportions), optionally k (reports), primary (bool, one line) and group (a heading where it changes).
+    axis_label : str
+    scale : str
+        "identity", "logit" (values in percent, axis 0 to 100) or "log" (ratios).
+    claim, favours, title, decimals, limits, notes
+        As in :func:`cellclaims.figures.forest`.
+    effect_heading : str
+        Heading of the column of numbers.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        An empty table, or more than one primary choice.
+    """
+    digits = (1 if scale == "logit" else 2) if decimals is None else decimals
+    rows: list[Row] = []
+    group = ""
+    for _, line in table.iterrows():
+        if line.get("group", "") and line["group"] != group:
+            group = line["group"]
+            rows.append(Row("heading", group))
+        rows.append(choice_row(line, digits))
+    primary = [row for row in rows if row.kind == "primary"]
+    if not rows or len(primary) > 1:
+        found = f"{len(rows)} rows, {len(primary)} primary"
+        raise DataError(f"sensitivity: expected choices, at most one of them primary, found {found}")
+    marks = [*marks_of(claim), *(Mark(row.estimate, "", "reference") for row in primary)]
+    columns = [Column("effect", effect_heading, "right"), Column("k", "k", "right")]
+    shown = [column for column in columns if any(row.cells.get(column.key) for row in rows)]
+    axis = scale_for(rows, scale, marks, axis_label, favours, limits)
+    return draw(rows, shown, axis, label_heading="Choice", title=title, marks=marks, notes=notes)
