@@ -10,7 +10,7 @@ from cellclaims import pools
 from cellclaims.anomalies import handled, joined
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence.rules_reports import ABOUT_THE_STEP, rows_meant
-from cellclaims.reporting import pool_words
+from cellclaims.reporting.pools import durability
 from cellclaims.selection import Question, benchmarks
 
 from .made_up_trials import MadeUp, real, rules
@@ -199,9 +199,9 @@ def test_a_curve_that_is_left_out_does_not_stand_beside_the_pool(table):
     row = {"outcome": "insulin_independence", "months": 12.0, "percent": 50.0, "source_id": "s_curve2020"}
     made.add("survival", study_id="curve2020", arm_id="all", **row)
     question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
-    assert list(pool_words.durability(made.evidence(), rules(), question, []).percent) == [50.0]
+    assert list(durability(made.evidence(), rules(), question, []).percent) == [50.0]
     made.handle("a01", "leave_out", table=table, study_id="curve2020")
-    assert pool_words.durability(made.evidence(), rules(), question, []).empty
+    assert durability(made.evidence(), rules(), question, []).empty
 
 
 def test_a_registry_that_is_left_out_is_no_benchmark():

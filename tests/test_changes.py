@@ -36,9 +36,7 @@ from cellclaims.registries.changes import (
 )
 from cellclaims.registries.records import registry_trials
 from cellclaims.registries.store import NONE
-from cellclaims.reporting.changes_words import COLUMNS, MOST_REFUSED, lines_csv
-from cellclaims.reporting.registry_news import registry_news
-from cellclaims.reporting.snapshot_words import snapshot_words
+from cellclaims.reporting.registries import COLUMNS, MOST_REFUSED, lines_csv, registry_news, snapshot_words
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 

@@ -22,7 +22,7 @@ from cellclaims.registries import Store
 from cellclaims.registries.changes import known_registrations
 from cellclaims.registries.pull import Order
 from cellclaims.registries.store import NONE
-from cellclaims.reporting.registry_news import registry_news
+from cellclaims.reporting.registries import registry_news
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 

@@ -22,7 +22,7 @@ from cellclaims.claims.counterparts import own_trials
 from cellclaims.claims.ledger import KINDS, Direction, direction_of, verdict_of
 from cellclaims.cli import main
 from cellclaims.evidence import load as load_evidence
-from cellclaims.reporting.ledger_words import FOUND, paragraph
+from cellclaims.reporting.claims import FOUND, paragraph
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 VERDICTS = {

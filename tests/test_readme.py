@@ -10,7 +10,7 @@ import pytest
 from cellclaims import evidence, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ReviewError
-from cellclaims.reporting.answer import BEGIN, END, answer, put_answer
+from cellclaims.reporting.claims import BEGIN, END, answer, put_answer
 
 REPO = Path(__file__).resolve().parent.parent
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]

@@ -24,7 +24,7 @@ from cellclaims.evidence.cohorts import overlaps
 from cellclaims.figures.specifications import heights_of
 from cellclaims.figures.specifications import specification_curve as figure
 from cellclaims.protocol import Protocol
-from cellclaims.reporting import specification_words
+from cellclaims.reporting.specifications import choices_table, influence_sentence, influence_table, specification_alt
 from cellclaims.selection import Question, one_a_cohort, select_counts, sharing
 from cellclaims.specifications.curve import influence_of
 from cellclaims.specifications.fits import NUMBERS, Analysis, from_double_arcsine
@@ -543,21 +543,21 @@ def test_a_curve_without_an_estimate_is_not_drawn():
 def test_the_words_hold_the_numbers_of_the_curve():
     curve = real_curves()["stop_all_2016"]
     share, counted = curve.stability
-    words = specification_words.specification_alt(curve, "patients off insulin", "advertised 30 %")
+    words = specification_alt(curve, "patients off insulin", "advertised 30 %")
     assert f"{counted} distinct specifications" in words and f"{100 * share:.0f} % give the same verdict" in words
     most = curve.influence.loc[curve.influence.share.idxmax()]
     assert f"{most.low:.0f} % ({most.low_option})" in words and "advertised 30 %" in words
     assert "nan" not in words
-    tried = repr(specification_words.choices_table(curve))
+    tried = repr(choices_table(curve))
     assert all(choice.title in tried for choice in curve.choices)
-    assert "share of the spread" in repr(specification_words.influence_table(curve))
+    assert "share of the spread" in repr(influence_table(curve))
 
 
 def test_words_of_a_curve_that_nothing_moves():
     curve = real_curves()["effective_2016"]
-    assert "No choice alone changes the verdict." in specification_words.influence_sentence(curve)
+    assert "No choice alone changes the verdict." in influence_sentence(curve)
     still = replace(curve, influence=curve.influence.assign(share=0.0))
-    assert specification_words.influence_sentence(still) == "No choice moves the estimate."
+    assert influence_sentence(still) == "No choice moves the estimate."
 
 
 def test_the_curves_of_all_claims_are_quick():

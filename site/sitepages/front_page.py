@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from cellclaims.notebooks.index import Card
 from cellclaims.notebooks.render import Provenance
-from cellclaims.reporting.answer import BEGIN, END
+from cellclaims.reporting.claims import BEGIN, END
 from sitepages import SiteError
 from sitepages.notebook_page import enlargeable
 from sitepages.raw import raw

@@ -16,8 +16,7 @@ from markupsafe import Markup
 
 from cellclaims.claims import Entry
 from cellclaims.notebooks import markup
-from cellclaims.reporting.claim_words import capital, figure_words, published_words
-from cellclaims.reporting.ledger_words import facts_table, rows_behind
+from cellclaims.reporting.claims import capital, facts_table, figure_words, published_words, rows_behind
 from sitepages import SiteError
 from sitepages.raw import escaped, raw
 

@@ -270,8 +270,8 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 def answer(page: Path, data: Path) -> None:
     """Put the table of the review's answer into PAGE, between its marks."""
     from cellclaims import evidence, protocol
-    from cellclaims.reporting.answer import answer as answer_of
-    from cellclaims.reporting.answer import put_answer
+    from cellclaims.reporting.claims import answer as answer_of
+    from cellclaims.reporting.claims import put_answer
 
     put_answer(page, answer_of(evidence.load(data), protocol.load(data)))
     click.echo(f"{page}: answer up to date")
@@ -288,7 +288,7 @@ def answer(page: Path, data: Path) -> None:
 def changes(since: str, until: str, kind: str, registry: Path | None, data: Path) -> None:
     """Tell what changed between two snapshots; of a single one, what it says beside what the review knows."""
     from cellclaims import evidence
-    from cellclaims.reporting.registry_news import registry_news
+    from cellclaims.reporting.registries import registry_news
 
     news = registry_news(evidence.load(data), since, until, registry)
     if kind == "html":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cellclaims.claims import Entry
-from cellclaims.reporting.claim_words import capital, figure_words, same_rates
-from cellclaims.reporting.sentences import Sentence, say
+from cellclaims.reporting.claims import capital, figure_words, same_rates
+from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Table
 
 

@@ -16,8 +16,8 @@ from cellclaims.club.asked import Asked, pool_of
 from cellclaims.evidence import Evidence
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.rounding import number, percent
-from cellclaims.reporting.sentences import reports_of
+from cellclaims.reporting.pools import reports_of
+from cellclaims.reporting.tables import number, percent
 
 #: Quadrature of the live posterior: panels over tau with points each, points over the mean. Within 0.001 of the full.
 LIVE_PANELS, LIVE_POINTS = (2, 8), 20

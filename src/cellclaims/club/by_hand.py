@@ -16,8 +16,8 @@ from scipy.special import expit
 from cellclaims import meta
 from cellclaims.errors import DataError
 from cellclaims.pools import Pool
-from cellclaims.reporting.rounding import number, percent
-from cellclaims.reporting.sentences import Sentence, say
+from cellclaims.reporting.pools import Sentence, say
+from cellclaims.reporting.tables import number, percent
 
 #: 97.5th centile of the normal distribution, as it is looked up.
 Z = 1.959963984540054

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from html import escape
 
-from cellclaims.reporting.rounding import number
+from cellclaims.reporting.tables import number
 
 
 @dataclass(frozen=True)

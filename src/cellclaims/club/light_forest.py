@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 from cellclaims.club.answers import Answer
-from cellclaims.reporting.rounding import number
-from cellclaims.reporting.sentences import reports_of
+from cellclaims.reporting.pools import reports_of
+from cellclaims.reporting.tables import number
 
 #: Points of the drawing: its width, where the scale lies, the height of a line and of head and foot.
 WIDTH, LEFT, RIGHT, LINE, HEAD, FOOT = 760, 270, 570, 26, 34, 62

@@ -9,9 +9,8 @@ from typing import Any
 
 from cellclaims.claims import Entry
 from cellclaims.errors import ParameterError
-from cellclaims.reporting.rounding import number
-from cellclaims.reporting.sentences import Sentence, reports_of, say
-from cellclaims.reporting.tables import Table
+from cellclaims.reporting.pools import Sentence, reports_of, say
+from cellclaims.reporting.tables import Table, number
 
 #: The eight verdicts of the protocol, the most cautious first.
 VERDICTS = (

@@ -14,7 +14,7 @@ from cellclaims.club.exercises import Exercise
 from cellclaims.club.room import Room, guesses_table, verdict_beside
 from cellclaims.evidence import Evidence
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.sentences import say
+from cellclaims.reporting.pools import say
 
 if TYPE_CHECKING:
     from cellclaims.club.asked import Asked

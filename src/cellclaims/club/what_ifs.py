@@ -11,7 +11,7 @@ from cellclaims import meta, pools
 from cellclaims.evidence import Evidence
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.sentences import Sentence, say
+from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Table, value_words
 from cellclaims.reporting.tables import pooled as pooled_table
 from cellclaims.selection import Question, report_counts

@@ -17,7 +17,7 @@ from cellclaims.club.room import GUESSES, VERDICTS
 from cellclaims.club.slides import TEMPLATES, filled
 from cellclaims.files import write_atomically
 from cellclaims.notebooks import render
-from cellclaims.reporting.claim_words import capital, figure_words
+from cellclaims.reporting.claims import capital, figure_words
 
 #: The sheet's formulas, the numbers left open.
 FORMULAS = {

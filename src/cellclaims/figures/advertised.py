@@ -26,7 +26,7 @@ from cellclaims.figures.style import (
     block_height,
     wrapped,
 )
-from cellclaims.reporting.rounding import interval, number
+from cellclaims.reporting.tables import interval, number
 
 #: Inches: margin, width of the words, of the two columns of figures and of the plot, least height of a row.
 EDGE, WORDS, FIGURES, PLOT, ROW = 0.12, 2.15, 1.0, 3.1, 0.92

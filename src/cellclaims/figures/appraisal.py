@@ -32,7 +32,7 @@ from cellclaims.figures.style import (
     wrapped,
     write_margins,
 )
-from cellclaims.reporting.rounding import MISSING, number
+from cellclaims.reporting.tables import MISSING, number
 
 if TYPE_CHECKING:
     import pandas as pd

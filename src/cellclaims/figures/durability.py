@@ -26,7 +26,7 @@ from cellclaims.figures.style import (
     text_width,
     wrapped,
 )
-from cellclaims.reporting.rounding import number
+from cellclaims.reporting.tables import number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,7 +33,7 @@ from cellclaims.figures.style import (
     wrapped,
     write_margins,
 )
-from cellclaims.reporting.rounding import number
+from cellclaims.reporting.tables import number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from cellclaims.errors import DataError
 from cellclaims.figures.intervals import Claim, Column, Row, draw, marks_of, scale_for
 from cellclaims.figures.style import text_width
-from cellclaims.reporting.rounding import interval, number, p_value
+from cellclaims.reporting.tables import interval, number, p_value
 
 if TYPE_CHECKING:
     import pandas as pd

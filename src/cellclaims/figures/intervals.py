@@ -31,7 +31,7 @@ from cellclaims.figures.style import (
     text_width,
     wrapped,
 )
-from cellclaims.reporting.rounding import number
+from cellclaims.reporting.tables import number
 
 # What an interval figure shows, as data: its rows, its columns and the values to compare with. No drawing here.
 

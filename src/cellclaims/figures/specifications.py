@@ -31,8 +31,8 @@ from cellclaims.figures.style import (
     block_height,
     wrapped,
 )
-from cellclaims.reporting.rounding import number
-from cellclaims.reporting.specification_words import share_words
+from cellclaims.reporting.specifications import share_words
+from cellclaims.reporting.tables import number
 from cellclaims.specifications import Curve
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from cellclaims.notebooks import markup
 from cellclaims.notebooks.render import Provenance, exporter, shell
 
 if TYPE_CHECKING:
-    from cellclaims.reporting.registry_news import News
+    from cellclaims.reporting.registries import News
 
 
 def news_page(news: News, origin: Provenance) -> str:

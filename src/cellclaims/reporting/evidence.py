@@ -14,9 +14,8 @@ from cellclaims.evidence import Evidence
 from cellclaims.overview import Stage
 from cellclaims.pools import label, link
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.rounding import interval, number
-from cellclaims.reporting.sentences import Sentence, say
-from cellclaims.reporting.tables import Link, Table, table
+from cellclaims.reporting.pools import Sentence, say
+from cellclaims.reporting.tables import Link, Table, interval, number, table
 
 #: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
 NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from cellclaims.reporting.rounding import interval, number, percent
-from cellclaims.reporting.tables import Table, table
+from cellclaims.reporting.tables import Table, interval, number, percent, table
 from cellclaims.specifications import Curve
 
 
