@@ -319,11 +319,11 @@ def club(
     pdf: bool,
 ) -> None:
     """Make a journal club's page, slides and worksheet (docs/journal_club.md)."""
-    from cellclaims.club import command
+    from cellclaims.journal_club import handouts
 
-    values = command.parameters(notebook, claim_file, claim_id, values_of(given))
-    made = [] if only == "slides" else command.worksheet(notebook, into, values, pdf=pdf)
-    made += [] if only == "worksheet" else command.page_and_slides(notebook, into, values)
+    values = handouts.parameters(notebook, claim_file, claim_id, values_of(given))
+    made = [] if only == "slides" else handouts.worksheet_command(notebook, into, values, pdf=pdf)
+    made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
 

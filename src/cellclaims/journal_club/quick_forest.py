@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cellclaims.club.answers import Answer
+from cellclaims.journal_club.controls import Answer
 from cellclaims.reporting.pools import reports_of
 from cellclaims.reporting.tables import number
 
