@@ -16,8 +16,8 @@ from cellclaims import pools, protocol
 from cellclaims.errors import DataError
 from cellclaims.evidence import check
 from cellclaims.evidence import load as load_evidence
-from cellclaims.notebooks import render
-from cellclaims.notebooks.run import run_notebook
+from cellclaims.runner.page import provenance, write_page
+from cellclaims.runner.run import run_notebook
 from cellclaims.selection import Question
 
 from .made_up_trials import DATA
@@ -150,7 +150,7 @@ def report(data, tmp_path_factory):
     """Step 8: notebook 2 run on the copy, with its page."""
     into = tmp_path_factory.mktemp("with_the_new_trial")
     executed = run_notebook(ROOT / "notebooks" / "02_hba1c.ipynb", into, {"DATA": data.as_posix()})
-    render.write_page(executed, into / "02_hba1c.html", render.provenance(data))
+    write_page(executed, into / "02_hba1c.html", provenance(data))
     return into
 
 

@@ -13,16 +13,15 @@ from cellclaims import protocol, reporting
 from cellclaims.errors import SourceError
 from cellclaims.evidence import load as load_evidence
 from cellclaims.files import fingerprint
-from cellclaims.notebooks import batch_plan, render
-from cellclaims.notebooks import review as reviews
-from cellclaims.notebooks.parameter_sets import read_sets
-from cellclaims.notebooks.parameters import declared
-from cellclaims.notebooks.run import read, run_notebook
 from cellclaims.registries import Store
 from cellclaims.registries.changes import known_registrations
 from cellclaims.registries.pull import Order
 from cellclaims.registries.store import NONE
 from cellclaims.reporting.registries import registry_news
+from cellclaims.runner import batch_report, page
+from cellclaims.runner import review as reviews
+from cellclaims.runner.parameter_sets import read_sets
+from cellclaims.runner.run import declared, read, run_notebook
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 
@@ -66,13 +65,13 @@ def test_a_notebook_takes_a_snapshot_and_shows_which_it_stands_beside(path):
 
 def test_a_page_names_the_snapshot_of_its_run(small_review, tmp_path):
     notebook = read(small_review())
-    assert NONE in render.page(notebook, render.provenance(tmp_path / "data"), name="01_double")
+    assert NONE in page.page(notebook, page.provenance(tmp_path / "data"), name="01_double")
     two_snapshots(tmp_path / "data" / "registry", *posting())
-    origins = {name: render.provenance(tmp_path / "data", name) for name in ("", EARLY)}
-    assert f"snapshot {LATE} of 2026-11-20" in render.page(notebook, origins[""], name="01_double")
-    assert f"snapshot {EARLY} of 2026-05-20" in render.page(notebook, origins[EARLY], name="01_double")
+    origins = {name: page.provenance(tmp_path / "data", name) for name in ("", EARLY)}
+    assert f"snapshot {LATE} of 2026-11-20" in page.page(notebook, origins[""], name="01_double")
+    assert f"snapshot {EARLY} of 2026-05-20" in page.page(notebook, origins[EARLY], name="01_double")
     with pytest.raises(SourceError, match=f"one of the snapshots {EARLY}, {LATE}; found 'x'"):
-        render.provenance(tmp_path / "data", "x")
+        page.provenance(tmp_path / "data", "x")
 
 
 def test_a_new_snapshot_makes_reports_stale_and_leaves_the_fingerprint_of_the_evidence(small_review, tmp_path):
@@ -82,7 +81,7 @@ def test_a_new_snapshot_makes_reports_stale_and_leaves_the_fingerprint_of_the_ev
     sets.write_text("title: T\nsets:\n  - notebook: all\n")
 
     def keys():
-        (job,) = batch_plan.jobs_of(read_sets(sets), tmp_path / "into")
+        (job,) = batch_report.jobs_of(read_sets(sets), tmp_path / "into")
         (report,) = reviews.found(tmp_path / "notebooks", tmp_path / "reports")
         return job.key, report.key
 

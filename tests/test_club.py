@@ -23,7 +23,7 @@ from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import controls, exercises, quick_forest
 from cellclaims.journal_club.controls import answer, chance, p_prior
 from cellclaims.journal_club.widgets import VERDICTS
-from cellclaims.notebooks import markup
+from cellclaims.runner import page
 from cellclaims.selection import Question
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -252,7 +252,7 @@ def test_a_sheet_that_differs_is_not_called_equal(nearest, monkeypatch):
 def test_every_formula_of_the_sheet_can_be_shown(nearest):
     steps = journal_club.three(nearest).steps()
     assert len(steps) > 12
-    assert [latex for _, latex in steps if "<code>" in markup.mathml(latex, "block")] == []
+    assert [latex for _, latex in steps if "<code>" in page.mathml(latex, "block")] == []
 
 
 def test_the_sheet_takes_the_three_largest_with_some_and_some_not(nearest):
@@ -421,8 +421,8 @@ def test_a_solution_stays_folded_and_text_is_escaped():
     html = exercise.html(2.0)
     assert html.index("<details>") < html.index("&lt;script&gt;") < html.index("</details>")
     assert "<b>" not in html
-    assert "details" in markup.safe_html(html)
-    assert "<summary>" in markup.safe_html(html)
+    assert "details" in page.safe_html(html)
+    assert "<summary>" in page.safe_html(html)
 
 
 def test_an_exercise_needs_an_answer(tasks, nearest, overlap):

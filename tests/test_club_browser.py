@@ -19,8 +19,8 @@ from cellclaims import journal_club, protocol
 from cellclaims.claims.counterparts import claim_of
 from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import handouts
-from cellclaims.notebooks.pdf import chromium as chromium_program
-from cellclaims.notebooks.pdf import print_page
+from cellclaims.runner.pdf import chromium as chromium_program
+from cellclaims.runner.pdf import print_page
 
 pytestmark = pytest.mark.browser
 

@@ -21,8 +21,8 @@ from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import handouts, widgets
 from cellclaims.journal_club.exercises import Mistake
 from cellclaims.journal_club.widgets import Panel
-from cellclaims.notebooks.parameters import declared
-from cellclaims.notebooks.render import Provenance
+from cellclaims.runner.page import Provenance
+from cellclaims.runner.run import declared
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "journal_club.ipynb"

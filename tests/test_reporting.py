@@ -74,8 +74,8 @@ def risk_difference(k):
 
 def without_events(k):
     made = MadeUp()
-    for number in range(k):
-        made.study(f"r{number}").arm(f"r{number}").count(f"r{number}", 0, 20)
+    for place in range(k):
+        made.study(f"r{place}").arm(f"r{place}").count(f"r{place}", 0, 20)
     return pools.proportion(made.evidence(), rules(), ISLETS, "none", "Made-up nothing")
 
 

@@ -54,23 +54,23 @@ def check(data: Path) -> None:
 @click.option("--html", is_flag=True, help="Write a page of it, too.")
 def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bool) -> None:
     """Run one NOTEBOOK with other parameters into another folder."""
-    from cellclaims.notebooks.run import run_notebook
+    from cellclaims.runner.run import run_notebook
 
     values = values_of(given)
     executed = run_notebook(notebook, into, values, progress=sys.stderr.isatty())
     click.echo(executed)
     if html:
-        from cellclaims.notebooks import render
+        from cellclaims.runner.page import provenance, write_page
 
         page = executed.with_suffix(".html")
         snapshot = str(values.get("SNAPSHOT", ""))
-        render.write_page(executed, page, render.provenance(data_of(notebook, values), snapshot))
+        write_page(executed, page, provenance(data_of(notebook, values), snapshot))
         click.echo(page)
 
 
 def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
     """The values of ``-p NAME VALUE``, each name once."""
-    from cellclaims.notebooks.parameters import parsed
+    from cellclaims.runner.run import parsed
 
     names = [name for name, _ in given]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -80,8 +80,7 @@ def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
 
 def data_of(notebook: Path, values: dict[str, object]) -> Path:
     """The folder of evidence that a run of the notebook reads."""
-    from cellclaims.notebooks.parameters import declared
-    from cellclaims.notebooks.run import places, read
+    from cellclaims.runner.run import declared, places, read
 
     return places(declared(read(notebook)), values, notebook, notebook.parent).get("DATA", Path("data"))
 
@@ -90,8 +89,7 @@ def data_of(notebook: Path, values: dict[str, object]) -> Path:
 @click.argument("notebook", type=NOTEBOOK)
 def parameters(notebook: Path) -> None:
     """List the parameters of a NOTEBOOK with type, default and meaning."""
-    from cellclaims.notebooks.parameters import declared
-    from cellclaims.notebooks.run import read
+    from cellclaims.runner.run import declared, read
 
     for one in declared(read(notebook)):
         click.echo(f"{one.name}: {one.type} = {one.default!r}")
@@ -105,7 +103,7 @@ def parameters(notebook: Path) -> None:
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
 def review(notebooks: Path, into: Path, workers: int) -> None:
     """Bring all reports up to date: run, render, collect, list."""
-    from cellclaims.notebooks.review import review as make_reports
+    from cellclaims.runner.review import review as make_reports
 
     made = make_reports(notebooks, into, workers=workers, say=click.echo)
     click.echo(f"{into / 'index.html'}: {f'{len(made)} made' if made else 'all up to date'}")
@@ -143,16 +141,16 @@ def batch(
     memory: int,
 ) -> None:
     """Make the reports of a file of parameter SETS; the exit status is the number that failed (101: more than 100)."""
-    from cellclaims.notebooks import batch_command
-    from cellclaims.notebooks.kernels_limits import Limits
+    from cellclaims.runner.batch import list_planned, make
+    from cellclaims.runner.kernels import Limits
 
     into = into or Path("reports", "batch", sets.stem)
     if dry_run:
-        batch_command.list_planned(sets, into, only, resume=resume, as_json=as_json)
+        list_planned(sets, into, only, resume=resume, as_json=as_json)
         return
     limits = Limits(seconds=timeout, memory_bytes=memory * 1_000_000)
     how = {"workers": workers, "scheduler": scheduler, "resume": resume, "as_json": as_json}
-    raise SystemExit(batch_command.make(sets, into, only, limits=limits, **how))
+    raise SystemExit(make(sets, into, only, limits=limits, **how))
 
 
 @main.command()
@@ -173,7 +171,7 @@ def pull(only: tuple[str, ...], folder: Path | None, offline: bool, into: Path, 
 @click.argument("folder", type=FOLDER)
 def pdf(folder: Path) -> None:
     """Print the pages in FOLDER to PDF beside them (needs Chromium)."""
-    from cellclaims.notebooks.pdf import print_pages
+    from cellclaims.runner.pdf import print_pages
 
     for target in print_pages(folder):
         click.echo(target)
@@ -184,7 +182,7 @@ def pdf(folder: Path) -> None:
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 def claims(data: Path, kind: str) -> None:
     """Print the ledger: a verdict for every advertised statement; json holds it at full precision."""
-    from cellclaims.notebooks.stored import stored
+    from cellclaims.runner.review import stored
 
     click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
 
@@ -292,9 +290,9 @@ def changes(since: str, until: str, kind: str, registry: Path | None, data: Path
 
     news = registry_news(evidence.load(data), since, until, registry)
     if kind == "html":
-        from cellclaims.notebooks import changes_page, render
+        from cellclaims.runner.page import news_page, provenance
 
-        click.echo(changes_page.news_page(news, render.provenance(data)), nl=False)
+        click.echo(news_page(news, provenance(data)), nl=False)
     else:
         # left to itself, click would cut codes of a terminal out of a file, and send them to a terminal
         text = {"table": news.text, "csv": news.csv, "json": news.json}[kind]()

@@ -24,11 +24,10 @@ from cellclaims.files import write_atomically
 from cellclaims.journal_club.by_hand import ByHand, three
 from cellclaims.journal_club.controls import asked_of, load, outcomes, pool_of
 from cellclaims.journal_club.widgets import GUESSES, VERDICTS
-from cellclaims.notebooks import render
-from cellclaims.notebooks.parameters import declared
-from cellclaims.notebooks.run import places, read, run_notebook
 from cellclaims.protocol import load as load_protocol
 from cellclaims.reporting.claims import capital, figure_words
+from cellclaims.runner.page import Contents, Provenance, exporter, provenance, shell, title, write_page
+from cellclaims.runner.run import declared, places, read, run_notebook
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -46,12 +45,12 @@ class Slide:
     parts: list[Markup] = field(default_factory=list)
 
 
-def write_slides(executed: Path, target: Path, origin: render.Provenance) -> None:
+def write_slides(executed: Path, target: Path, origin: Provenance) -> None:
     """Write the slides of an executed notebook."""
     write_atomically(target, slides(read(executed), origin, name=executed.stem))
 
 
-def slides(notebook: NotebookNode, origin: render.Provenance, *, name: str) -> str:
+def slides(notebook: NotebookNode, origin: Provenance, *, name: str) -> str:
     """An executed notebook as a page of slides.
 
     Parameters
@@ -67,10 +66,10 @@ def slides(notebook: NotebookNode, origin: render.Provenance, *, name: str) -> s
     return filled(
         "slides.html.j2",
         slides=list(slides_of(notebook)),
-        title=render.title(notebook),
+        title=title(notebook),
         name=name,
         origin=origin,
-        style=render.shell().style + Markup((TEMPLATES / "slides.css").read_text(encoding="utf-8")),
+        style=shell().style + Markup((TEMPLATES / "slides.css").read_text(encoding="utf-8")),
         script=Markup(script),
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
@@ -79,12 +78,12 @@ def slides(notebook: NotebookNode, origin: render.Provenance, *, name: str) -> s
 def filled(template: str, /, **values: object) -> str:
     """One of this package's templates, filled; what is not marked safe is escaped."""
     text = (TEMPLATES / template).read_text(encoding="utf-8")
-    return render.exporter().environment.from_string(text).render(**values)
+    return exporter().environment.from_string(text).render(**values)
 
 
 def slides_of(notebook: NotebookNode) -> Iterator[Slide]:
     """The slides in their order; text before the first step that is not the title's is for the leader and left out."""
-    contents, slide = render.Contents(), None
+    contents, slide = Contents(), None
     for number, cell in enumerate(notebook.cells):
         section = contents.section(cell)
         found = HEADING.search(cell.source) if section["kind"] == "text" else None
@@ -158,13 +157,13 @@ def write_worksheet(
     asked = asked_of(evidence, rules, claim, **given)
     pool = pool_of(evidence, rules, asked)
     entry = claims.entry_of(evidence, rules, claim)
-    text = worksheet(entry, three(pool), outcomes(rules)[asked.outcome], render.provenance(Path(data)))
+    text = worksheet(entry, three(pool), outcomes(rules)[asked.outcome], provenance(Path(data)))
     write_atomically(target, text)
 
 
-def worksheet(entry: Entry, sheet: ByHand, outcome: str, origin: render.Provenance) -> str:
+def worksheet(entry: Entry, sheet: ByHand, outcome: str, origin: Provenance) -> str:
     """The worksheet as HTML: the claim, blanks for guesses, the counts of three reports, the formulas, the verdicts."""
-    from cellclaims.notebooks.markup import mathml
+    from cellclaims.runner.page import mathml
 
     return filled(
         "worksheet.html.j2",
@@ -230,9 +229,9 @@ def page_and_slides(notebook: Path, into: Path, values: Mapping[str, Any]) -> li
     """Run the notebook and write its page and its slides; the files that were made."""
 
     executed = run_notebook(notebook, into, values)
-    origin = render.provenance(data_of(notebook, values))
+    origin = provenance(data_of(notebook, values))
     page, shown = executed.with_suffix(".html"), executed.with_name("slides.html")
-    render.write_page(executed, page, origin)
+    write_page(executed, page, origin)
     write_slides(executed, shown, origin)
     return [executed, page, shown]
 
@@ -246,7 +245,7 @@ def worksheet_command(notebook: Path, into: Path, values: Mapping[str, Any], *, 
     write_worksheet(target, data_of(notebook, values), own["CLAIM"], own["CLAIMS"], **chosen)
     if not pdf:
         return [target]
-    from cellclaims.notebooks.pdf import chromium, print_page
+    from cellclaims.runner.pdf import chromium, print_page
 
     printed = target.with_suffix(".pdf")
     print_page(chromium(), target, printed)

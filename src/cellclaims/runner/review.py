@@ -16,15 +16,23 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from cellclaims.errors import NotebookError, ReviewError
-from cellclaims.files import fingerprint_of, fingerprint_with_snapshots, sha256, write_atomically
-from cellclaims.notebooks.parameters import TAG, Parameter, declared_in
-from cellclaims.notebooks.run import places
+from cellclaims.files import fingerprint, fingerprint_of, fingerprint_with_snapshots, sha256, write_atomically
+from cellclaims.runner import page
+from cellclaims.runner.page import Contents, Provenance, alternative, exporter, question, shell, tagged, title
+from cellclaims.runner.run import TAG, Parameter, declared_in, places
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -178,7 +186,7 @@ def _finished(reports: list[Report], workers: int) -> Iterator[tuple[Report, Cal
     if min(workers, len(reports)) < 2:
         yield from ((report, functools.partial(make, report)) for report in reports)
         return
-    from cellclaims.notebooks.batch_processes import warmed
+    from cellclaims.runner.workers import warmed
 
     is_worth_it = len(reports) >= WORTH_WARMING
     plain = contextlib.nullcontext(multiprocessing.get_context("spawn"))
@@ -197,35 +205,141 @@ def _length(report: Report) -> int:
 
 def make(report: Report) -> float:
     """Run one notebook, write its page, and note what it was made from; the seconds that it took."""
-    from cellclaims.notebooks import render
-    from cellclaims.notebooks.run import run_notebook
+    from cellclaims.runner.page import provenance, write_page
+    from cellclaims.runner.run import run_notebook
 
     start = time.perf_counter()
     executed = run_notebook(report.source, report.into)
     page = report.into / f"{report.name}.html"
-    render.write_page(executed, page, render.provenance(report.data), index="index.html")
+    write_page(executed, page, provenance(report.data), index="index.html")
     write_record(report.into, report.name, report.key, report.files())
     return time.perf_counter() - start
 
 
 def _conclude(reports: list[Report], into: Path, key: str) -> None:
     """Merge the pools of all notebooks and write the index."""
-    from cellclaims.notebooks import index, render
-    from cellclaims.notebooks.run import read
+    from cellclaims.runner.page import provenance
+    from cellclaims.runner.run import read
 
     pools = {report.name: _pools(into / f"{report.name}.json") for report in reports}
     merged = [pool for own in pools.values() for pool in own]
     results = into / "results.json"
     write_atomically(results, json.dumps(merged, indent=1, ensure_ascii=False) + "\n")
     cards = [
-        index.card(read(into / report.source.name), f"{report.name}.html", len(pools[report.name]))
-        for report in reports
+        card_of(read(into / report.source.name), f"{report.name}.html", len(pools[report.name])) for report in reports
     ]
     page = into / "index.html"
-    index.write_index(page, cards, render.provenance(reports[0].data), len(merged))
+    write_index(page, cards, provenance(reports[0].data), len(merged))
     write_record(into, "index", key, [results, page])
 
 
 def _pools(path: Path) -> list:
     """The pools that a notebook recorded; none if it records nothing."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+# The page that leads to all pages: a card for each notebook with its question, its answer and its main figure.
+
+
+def headline(notebook: NotebookNode) -> Markup:
+    """The answer in short: the first output of the cell tagged ``headline``; empty if there is none."""
+    outputs = [output for cell in tagged(notebook, "headline") for output in cell.outputs]
+    return Contents().output(outputs[0]) if outputs else Markup()
+
+
+def main_drawing(notebook: NotebookNode) -> Mapping[str, str]:
+    """The drawing that stands for the notebook: of a cell tagged ``main-figure``, else the first."""
+    cells = [*tagged(notebook, "main-figure"), *notebook.cells]
+    return next(iter(_drawings(cells)), {})
+
+
+def _drawings(cells: list[NotebookNode]) -> list[Mapping[str, str]]:
+    outputs = (output for cell in cells if cell.cell_type == "code" for output in cell.outputs)
+    return [output.data for output in outputs if "image/svg+xml" in output.get("data", {})]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the index says about one page."""
+
+    address: str
+    title: str
+    question: Markup
+    headline: Markup
+    picture: str
+    alternative: str
+    counts: str
+
+
+def card_of(notebook: NotebookNode, address: str, pools: int, picture: str | None = None) -> Card:
+    """The card of a page.
+
+    Parameters
+    ----------
+    notebook : NotebookNode
+        Executed.
+    address : str
+        Where its page lies, seen from the index.
+    pools : int
+        How many pools it recorded.
+    picture : str, optional
+        Address of the main drawing's file; without it the card holds the drawing itself.
+    """
+    main = main_drawing(notebook)
+    figures = len(_drawings(notebook.cells))
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    tables = sum("<table" in output.get("data", {}).get("text/html", "") for output in outputs)
+    counts = [(figures, "figure"), (tables, "table"), (pools, "pool")]
+    return Card(
+        address,
+        title(notebook),
+        page.markdown(question(notebook)),
+        headline(notebook),
+        picture or (page.data_uri(main["image/svg+xml"]) if main else ""),
+        alternative(main) if main else "",
+        ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts if count),
+    )
+
+
+def write_index(target: Path, cards: list[Card], origin: Provenance, pools: int) -> None:
+    """Write the page that leads to all pages and to the numbers of every pool."""
+    template = exporter().environment.get_template("index.html.j2")
+    text = template.render(cards=cards, origin=origin, pools=pools, shell=shell())
+    write_atomically(target, text)
+
+
+# Texts that are dear to compute, kept beside the reports and printed at once while nothing has changed.
+
+
+def stored(name: str, data: Path, make: Callable[[], dict[str, str]], into: Path = Path("reports")) -> dict[str, str]:
+    """What ``make`` returns, from the last time if nothing that it depends on has changed.
+
+    Parameters
+    ----------
+    name : str
+        Of the texts, for their file.
+    data : Path
+        Folder of the evidence that they are made from.
+    make : callable
+        Makes the texts, by name; what it raises is raised, and nothing is kept.
+    into : Path
+        Folder of the reports; nothing is kept where there is none.
+    """
+    if not (into.is_dir() and data.is_dir()):
+        return make()
+    path = into / RECORDS / f"{name}.texts.json"
+    key = hashlib.sha256(json.dumps([surroundings(), fingerprint(data)]).encode()).hexdigest()
+    found = _read(path)
+    if found.get("key") != key:
+        found = {"key": key, "texts": make()}
+        write_atomically(path, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    return found["texts"]
+
+
+def _read(path: Path) -> dict:
+    """What was kept; nothing if there is no such file or it is damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if isinstance(found, dict) and isinstance(found.get("texts"), dict) else {}
+    except (OSError, ValueError):
+        return {}

@@ -1,9 +1,4 @@
-"""What a batch consists of, and what of it is done: each report with the key of what it is made from.
-
-The folder of a batch holds a folder a report, ``index.html``, ``results.csv`` (every pool of every report),
-``batch.json`` (reports, values, failures) and what the batch knows of them (``.made``). A report is made in
-``.making`` and moved when it is whole, so that a batch that is killed leaves whole reports and nothing else.
-"""
+"""One report of a batch, from notebook to folder: executed notebook, page, figures, numbers as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -17,10 +12,17 @@ from pathlib import Path
 
 from cellclaims.errors import ReviewError
 from cellclaims.files import fingerprint_with_snapshots, write_atomically
-from cellclaims.notebooks.parameter_sets import ParameterSets, Wanted
-from cellclaims.notebooks.parameters import changed
-from cellclaims.notebooks.review import RECORDS, cells_of, is_current, parameters_of, surroundings
-from cellclaims.notebooks.run import places, target_of
+from cellclaims.runner.kernels import Limits
+from cellclaims.runner.parameter_sets import ParameterSets, Wanted
+from cellclaims.runner.review import RECORDS, cells_of, is_current, parameters_of, surroundings, write_record
+from cellclaims.runner.run import changed, places, target_of
+
+# What a batch consists of, and what of it is done: each report with the key of what it is made from.
+#
+# The folder of a batch holds a folder a report, ``index.html``, ``results.csv`` (every pool of every report),
+# ``batch.json`` (reports, values, failures) and what the batch knows of them (``.made``). A report is made in
+# ``.making`` and moved when it is whole, so that a batch that is killed leaves whole reports and nothing else.
+
 
 #: Where reports are made, inside the folder of the batch.
 MAKING = ".making"
@@ -155,3 +157,49 @@ def _known(into: Path) -> Iterator[str]:
         yield path.name.removesuffix(".json").removesuffix(".failure")
     for part in (into / RECORDS).glob(".*.part"):
         part.unlink()
+
+
+def make(job: Job, limits: Limits) -> None:
+    """Make one report; a failure is noted instead of raised, so that the batch goes on."""
+    failure = attempt(job, limits)
+    if failure:
+        write_failure(job, failure)
+    else:
+        publish(job)
+    shutil.rmtree(job.work, ignore_errors=True)
+
+
+def attempt(job: Job, limits: Limits) -> Failure | None:
+    """Make the files of one report in its work folder; why not, if that fails."""
+    from cellclaims.runner.page import provenance, write_page
+    from cellclaims.runner.run import run_notebook
+
+    shutil.rmtree(job.work, ignore_errors=True)
+    try:
+        executed = run_notebook(job.notebook, job.work, job.values, limits=limits)
+        page = executed.with_suffix(".html")
+        origin = provenance(job.data, str(job.values.get("SNAPSHOT", "")))
+        write_page(executed, page, origin, index="../index.html")
+    except ReviewError as error:
+        return as_failure(job, str(error))
+    except Exception as error:  # whatever else a page or a file may do, the other reports go on
+        return as_failure(job, f"{job.notebook.name} failed after its run: {type(error).__name__}: {error}")
+    return None
+
+
+def as_failure(job: Job, message: str) -> Failure:
+    """A message as a failure: its first line is the reason; paths of this run are those of the report."""
+    from cellclaims.runner.run import KEPT
+
+    text = message.partition(f"  {KEPT}")[0].replace(str(job.work.resolve()), job.name).rstrip()
+    reason, _, trace = text.partition("\n")
+    return Failure(reason, trace)
+
+
+def publish(job: Job) -> None:
+    """Move a whole report to its place and note what it was made from."""
+    (job.into / RECORDS / f"{job.name}.failure.json").unlink(missing_ok=True)
+    shutil.rmtree(job.folder, ignore_errors=True)
+    job.work.rename(job.folder)
+    files = sorted(path for path in job.folder.rglob("*") if path.is_file())
+    write_record(job.into, job.name, job.key, files)

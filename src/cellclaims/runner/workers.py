@@ -25,7 +25,7 @@ T = TypeVar("T")
 GRACE = 30.0
 
 #: Imported before the processes of reports are forked.
-WARM = "papermill cellclaims.notebooks.render cellclaims.notebooks.batch_report nbconvert.filters.highlight".split()
+WARM = "papermill cellclaims.runner.page cellclaims.runner.batch_report nbconvert.filters.highlight".split()
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def warmed(evidence: Iterable[Path]) -> Iterator[Any]:
     multiprocessing context
         For :func:`each_ended`.
     """
-    from cellclaims.notebooks.kernels import nursery
-    from cellclaims.notebooks.run import ONE_THREAD
+    from cellclaims.runner.kernels import nursery
+    from cellclaims.runner.run import ONE_THREAD
 
     with nursery(ONE_THREAD, evidence) as forked:
         if forked:
@@ -64,11 +64,11 @@ def _warm() -> None:
     """Import here what every report's process needs, and compile the template of pages once."""
     for name in WARM:
         importlib.import_module(name)
-    from cellclaims.notebooks import markup, render
+    from cellclaims.runner import page
 
-    render.exporter().template  # noqa: B018 - compiled when first asked for
-    markup.code("1")
-    markup.safe_html("<p></p>")
+    page.exporter().template  # noqa: B018 - compiled when first asked for
+    page.code("1")
+    page.safe_html("<p></p>")
 
 
 @dataclass
@@ -129,7 +129,7 @@ def _do(work: Callable[[T], object], item: T, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
-        from cellclaims.notebooks.kernels_nursery import end_with_parent
+        from cellclaims.runner.kernel_parent import end_with_parent
 
         end_with_parent()
         if os.getppid() != parent:
