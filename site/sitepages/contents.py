@@ -12,7 +12,7 @@ MOVED = {
     "CONTRIBUTING.md": "contributing.md",
 }
 
-#: Heading of the menu -> pages of ``docs/`` below it, in reading order; a page that is named nowhere comes last of GUIDES.
+#: Heading of the menu -> pages of ``docs/`` below it, in reading order; others come at the end of GUIDES.
 METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "The project"
 NAMED = {
     METHOD: ("README", "method", "protocol", "search", "add_a_study", "own_studies", "appraisal", "journal_club"),
