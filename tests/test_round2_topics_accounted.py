@@ -1,7 +1,7 @@
 """Every judgement, advertised statement and topic of the second round of evidence is in ``data/``, or why not.
 
-The rows as they were read are in a folder next to the repository. Each must be used in the tables here, or be named below
-with the reason for which a cell differs or a row stays out. Rows on trials and harms are accounted for elsewhere.
+The rows as they were read are in a folder next to the repository. Each must be used in the tables here, or be named
+below with the reason for which a cell differs or a row stays out. Rows on trials and harms are accounted for elsewhere.
 """
 
 from __future__ import annotations
