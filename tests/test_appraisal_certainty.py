@@ -229,7 +229,7 @@ def judged(**words: str) -> pd.DataFrame:
     made = MadeUp()
     for number, (study, word) in enumerate(words.items()):
         made.add("judgements", judgement_id=f"j{number:03d}", study_id=study, tool="RoB 2", domain="overall",
-                 judgement=word, reviewer="Invented Reviewer", date="2026-01-02", reason="made up")  # fmt: skip
+                 judgement=word, reviewer="Invented Reviewer", date="2026-01-02", support="made up")  # fmt: skip
     return made.evidence().judgements
 
 

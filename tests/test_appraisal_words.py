@@ -144,7 +144,7 @@ def test_a_hyphen_before_a_number_becomes_a_minus_sign_and_no_other():
 def judged_evidence(word: str = "high"):
     """The evidence with an invented judgement of its randomised trial; nobody judged it."""
     made = MadeUp().add("judgements", judgement_id="j001", study_id="zang2022", tool="RoB 2", domain="overall",
-                        judgement=word, reviewer="Invented Reviewer", date="2026-01-02", reason="made up")  # fmt: skip
+                        judgement=word, reviewer="Invented Reviewer", date="2026-01-02", support="made up")  # fmt: skip
     return replace(real(), judgements=made.evidence().judgements)
 
 

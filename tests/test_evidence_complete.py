@@ -21,9 +21,9 @@ DATA = REPOSITORY / "data"
 ORIGIN = [
     "advertised/claims.csv",
     "advertised/documents.csv",
-    "beyond_glucose/evidence.csv",
-    "beyond_glucose/sources.csv",
-    "beyond_glucose/thresholds.csv",
+    "topics/evidence.csv",
+    "topics/sources.csv",
+    "topics/thresholds.csv",
     *(
         f"published/{name}.csv"
         for name in (
@@ -32,7 +32,7 @@ ORIGIN = [
     ),
 ]
 #: Columns of our own: which published evidence answers a claim; whether all trials behind a result were randomised.
-ADDED = {"advertised/claims.csv": ("answered_by",), "beyond_glucose/evidence.csv": ("randomised",)}
+ADDED = {"advertised/claims.csv": ("answered_by",), "topics/evidence.csv": ("randomised",)}
 
 #: Tables whose unit was given one spelling; the printed one moved to ``unit_printed``.
 TIDIED = ("published/continuous.csv", "published/contrasts.csv")

@@ -68,7 +68,7 @@ def test_a_card_names_the_rows_of_its_numbers_and_leads_to_their_sources(entries
             in shown
         )
         if "row_id" in study:
-            assert evidence.beyond_evidence.loc[study["line"]].row_id == study["row_id"]
+            assert evidence.topic_evidence.loc[study["line"]].row_id == study["row_id"]
         elif "line" in study:
             first, *others = study["line"].split(";")
             rows = getattr(evidence, study["table"])

@@ -175,7 +175,7 @@ def test_a_counterpart_asks_a_question_that_the_protocol_knows(name):
 
 @pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "topic" in plan))
 def test_a_topic_has_rows(name):
-    assert (real().beyond_evidence.topic == COUNTERPARTS[name]["topic"]).any()
+    assert (real().topic_evidence.topic == COUNTERPARTS[name]["topic"]).any()
 
 
 # --- the list of rules -------------------------------------------------------------------------------------------

@@ -455,9 +455,10 @@ class Evidence:
     accepted: pd.DataFrame
     judgements: pd.DataFrame
     registrations: pd.DataFrame
-    beyond_evidence: pd.DataFrame
-    beyond_sources: pd.DataFrame
+    topic_evidence: pd.DataFrame
+    topic_sources: pd.DataFrame
     thresholds: pd.DataFrame
+    wanted: pd.DataFrame
     folder: Path
     fingerprint: str
 
