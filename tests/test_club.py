@@ -155,7 +155,7 @@ def test_a_prior_has_no_say_without_events_or_a_claim(nearest):
 
 
 def test_a_claim_without_a_figure_gets_no_probability(evidence, rules):
-    claim = claim_of(evidence, "better_control")
+    claim = claim_of(evidence, "first_course_control")
     found = answer(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
     assert "no figure" in found.in_words()
     assert "advertised" not in journal_club.forest_svg(found)
@@ -164,7 +164,7 @@ def test_a_claim_without_a_figure_gets_no_probability(evidence, rules):
 def test_a_fall_is_set_against_the_smallest_that_matters(evidence, narrow, rules, claim, asked):
     found = answer(narrow, rules, claim, replace(asked, outcome="hba1c_difference"))
     assert found.claimed == -rules["thresholds"]["hba1c_matters"]["value"]
-    assert found.p_mean == rate_entry(evidence, rules, "better_control").p_mean_ge
+    assert found.p_mean == rate_entry(evidence, rules, "first_course_control").p_mean_ge
 
 
 def test_no_report_is_said_and_drawn(narrow, rules, claim, asked):
@@ -316,12 +316,6 @@ def test_what_is_advertised_gives_no_answer_away(evidence, rules):
     for entry in entries:
         assert entry.verdict not in text
         assert f"{entry.pooled:.0f} %" not in text.replace("60 %", "").replace("30 %", "")
-
-
-def test_two_states_need_two(evidence, rules):
-    both = [rate_entry(evidence, rules, name) for name in (CLAIM, "stop_all_2014")]
-    assert "30.0 %" in repr(journal_club.two_states(both))
-    assert journal_club.two_states(both[:1]) == "The advertisement is known in one state only."
 
 
 def test_a_room_keeps_what_it_is_given():
