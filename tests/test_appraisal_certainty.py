@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from cellclaims import pools
-from cellclaims.appraisal import certainty_of_pool, certainty_of_reports, domains
+from cellclaims.appraisal import certainty, certainty_of_pool, certainty_of_reports
 from cellclaims.appraisal.certainty import COMPUTED, DEFAULT, LEVELS, RECORDED
 from cellclaims.claims import counterpart_pool
 from cellclaims.protocol import Protocol
@@ -42,7 +42,7 @@ class MadeUpPool:
 
     @property
     def rows(self) -> pd.DataFrame:
-        yi, control = np.array(self.yi, float), self.n if self.measure in domains.COMPARES else np.nan
+        yi, control = np.array(self.yi, float), self.n if self.measure in certainty.COMPARES else np.nan
         return pd.DataFrame({
             "study_id": [f"trial{i}" for i in range(self.k)], "design": self.design, "n": self.n,
             "n_control": control, "yi": yi, "vi": self.se**2, "ci_lb": yi - 2 * self.se, "ci_ub": yi + 2 * self.se,
@@ -100,15 +100,15 @@ def test_few_reports_take_a_level_and_never_add_to_a_wide_interval(k, low, high,
 def test_too_few_patients_take_a_level_where_the_interval_is_clear():
     """5 reports of 2 x 100 patients with SE 0.1: SD 0.71; one trial needs 63 patients. With SE 0.5: SD 3.5, 1570."""
     precise, vague = (MadeUpPool([-0.8] * 5, -1.2, -0.6, se=se) for se in (0.1, 0.5))
-    assert domains.optimal_size(precise, 0.5, 0.8) == pytest.approx(62.8, abs=0.1)
-    assert domains.optimal_size(vague, 0.5, 0.8) == pytest.approx(1569.8, abs=0.1)
+    assert certainty.optimal_size(precise, 0.5, 0.8) == pytest.approx(62.8, abs=0.1)
+    assert certainty.optimal_size(vague, 0.5, 0.8) == pytest.approx(1569.8, abs=0.1)
     assert [steps(pool)["imprecision"] for pool in (precise, vague)] == [0, -1]
 
 
 def test_the_size_of_one_trial_is_that_of_the_textbook():
     """SD 1, difference 0.5, power 80 %: 63 an arm by the normal formula."""
     se = np.sqrt(2 / 100)
-    assert domains.optimal_size(MadeUpPool([0.0], 0, 0, se=se), 0.5, 0.8) == pytest.approx(2 * 62.8, abs=0.1)
+    assert certainty.optimal_size(MadeUpPool([0.0], 0, 0, se=se), 0.5, 0.8) == pytest.approx(2 * 62.8, abs=0.1)
 
 
 @pytest.mark.parametrize(("width", "step"), [(0.29, 0), (0.31, -1), (0.59, -1), (0.61, -2)])
@@ -154,7 +154,7 @@ def test_small_study_effects_are_tested_from_ten_reports_on():
     assert [steps(pool)["small-study effects"] for pool in (few, even, slanted)] == [0, 0, -1]
     said = certainty_of_pool(few, GOOD, rules()).steps[-1]
     assert said.reason == "9 reports, fewer than 10: not assessed"
-    assert float(domains.regression_on_size(slanted).p) < 0.1 < float(domains.regression_on_size(even).p)
+    assert float(certainty.regression_on_size(slanted).p) < 0.1 < float(certainty.regression_on_size(even).p)
 
 
 def test_small_study_effects_of_a_difference_are_a_slope_on_the_standard_error():
@@ -163,15 +163,15 @@ def test_small_study_effects_of_a_difference_are_a_slope_on_the_standard_error()
     rows = pool.rows.assign(vi=np.linspace(0.1, 0.6, 12) ** 2)
     rows = rows.assign(yi=4 * np.sqrt(rows.vi) + 0.05 * (-1) ** np.arange(12))
     slanted = SimpleNamespace(k=12, rows=rows, measure="MD", question=pool.question)
-    assert domains.small_study(slanted, rules()["certainty"])[0] == -1
+    assert certainty.small_study(slanted, rules()["certainty"])[0] == -1
     flat = SimpleNamespace(**{**vars(slanted), "rows": rows.assign(yi=0.05 * (-1) ** np.arange(12))})
-    assert domains.small_study(flat, rules()["certainty"])[0] == 0
+    assert certainty.small_study(flat, rules()["certainty"])[0] == 0
 
 
 def test_nobody_and_everybody_have_a_logit_in_the_regression_on_size():
     pool = funnel(12, 0.0)
     pool.rows.loc[0, "events"], pool.rows.loc[1, "events"] = 0.0, pool.rows.n[1]
-    assert 0 <= float(domains.regression_on_size(pool).p) <= 1
+    assert 0 <= float(certainty.regression_on_size(pool).p) <= 1
 
 
 @pytest.mark.parametrize(("poor", "step"), [([], 0), (["time"], -1), (["time", "outcome"], -2), (list(GOOD), -2)])

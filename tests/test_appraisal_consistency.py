@@ -11,11 +11,10 @@ from scipy.stats import ttest_ind_from_stats
 
 from cellclaims.appraisal import CHECKS, consistency, consistency_summary, known_anomalies
 from cellclaims.appraisal.check import CONSISTENT, INCONSISTENT, NOT_APPLICABLE, printed_text
-from cellclaims.appraisal.comparison_checks import p_from_interval, welch_p
+from cellclaims.appraisal.checks import FEWEST, p_from_interval, usual_spread, welch_p
 from cellclaims.appraisal.consistency import BEYOND_CHECKS
-from cellclaims.appraisal.spread_checks import FEWEST, usual_spread
 from cellclaims.dispersion import MeanSD
-from cellclaims.tables import rules
+from cellclaims.evidence import rules
 
 from .made_up_trials import MadeUp, real
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cellclaims.appraisal import DOMAINS, FACTS, STATES, design_facts, judged_domains, missing_results, overall
-from cellclaims.appraisal.missing import FIGURES, NO_FIGURE, NO_REPORT, POOLED
+from cellclaims.appraisal.design_facts import FIGURES, NO_FIGURE, NO_REPORT, POOLED
 from cellclaims.errors import DataError
 from cellclaims.protocol import Protocol
 

@@ -18,8 +18,8 @@ from scipy import stats
 from cellclaims import meta
 from cellclaims.errors import PoolingError
 from cellclaims.figures import calibration as draw
-from cellclaims.meta.bayes_result import Prior
-from cellclaims.meta.binomial_result import mean_over_settings
+from cellclaims.meta.bayes import Prior
+from cellclaims.meta.binomial_fit import mean_over_settings
 from cellclaims.meta.calibration import (
     MODELS,
     Belief,

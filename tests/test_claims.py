@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from cellclaims import claims
-from cellclaims.claims import Standing, counts, rates, verdict
-from cellclaims.claims.entry import UNSAID, advertised, unsaid
+from cellclaims.claims import Standing, arithmetic, counterparts, findings
+from cellclaims.claims.counterparts import UNSAID, advertised, unsaid
 
 from .made_up_trials import MadeUp, real, rules
 
@@ -39,7 +39,7 @@ def entries():
 
 
 def decided(standing):
-    return verdict(standing, RULES)[0]
+    return findings(standing, RULES)[0]
 
 
 # --- the table of verdicts, rule by rule -------------------------------------------------------------------------
@@ -88,9 +88,9 @@ def test_every_verdict_occurs_in_the_table():
 
 def test_the_thresholds_are_those_of_the_protocol():
     high = {"enough_reports": 7, "enough_to_contradict": 9}
-    assert verdict(SOUND, high)[0] == "insufficient"
-    assert verdict(replace(SOUND, k=8, claim=99.0), high)[0] == "above the evidence"
-    assert verdict(replace(SOUND, k=9, claim=99.0), high)[0] == "contradicted"
+    assert findings(SOUND, high)[0] == "insufficient"
+    assert findings(replace(SOUND, k=8, claim=99.0), high)[0] == "above the evidence"
+    assert findings(replace(SOUND, k=9, claim=99.0), high)[0] == "contradicted"
 
 
 # --- laws --------------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ STANDINGS = st.builds(
 @UNHURRIED
 @given(STANDINGS)
 def test_a_verdict_is_one_of_eight_and_has_a_reason(standing):
-    found, reasons = verdict(standing, RULES)
+    found, reasons = findings(standing, RULES)
     assert found in EIGHT
     assert reasons and all(reason.strip() and "nan" not in reason for reason in reasons)
 
@@ -165,7 +165,7 @@ def test_limits_that_do_not_exist_support_and_contradict_nothing(standing):
 @UNHURRIED
 @given(STANDINGS)
 def test_the_reason_speaks_of_a_prediction_interval_only_where_there_is_one(standing):
-    found, reasons = verdict(replace(standing, pi_ub=math.nan), RULES)
+    found, reasons = findings(replace(standing, pi_ub=math.nan), RULES)
     assert "the claim is within the prediction interval" not in reasons, found
 
 
@@ -214,7 +214,7 @@ def test_the_own_trial_never_answers_for_the_claim():
     claim = SimpleNamespace(diabetes_type="T2D", claim_id="c", answered_by="insulin_independence")
     plan = rules()["counterparts"]["insulin_independence"]
     for arms in ("cells", "control"):
-        question = rates.question_of(clinic().evidence(), claim, plan, arms)
+        question = counterparts.question_of(clinic().evidence(), claim, plan, arms)
         assert (question.exclude, question.arms) == (("own",), arms)
 
 
@@ -226,7 +226,7 @@ def test_the_own_trial_is_in_no_counterpart_of_the_real_claims():
 def test_better_control_is_answered_by_randomised_reports():
     """Randomised and not are never one pool by default."""
     claim = next(c for c in real().claims.itertuples() if c.claim_id == "better_control")
-    assert rates.question_of(real(), claim, rates.plan_of(rules(), claim)).designs == ("rct",)
+    assert counterparts.question_of(real(), claim, counterparts.plan_of(rules(), claim)).designs == ("rct",)
 
 
 # --- what an entry holds -----------------------------------------------------------------------------------------
@@ -325,13 +325,13 @@ def test_possible_counts_are_all_that_print_so(n, count, rounding):
     percent = printed(count, n, rounding) * rounding
     assume(percent <= 100)
     fitting = [x for x in range(n + 1) if printed(x, n, rounding) == printed(count, n, rounding)]
-    assert counts.possible_counts(percent, n, rounding) == (fitting[0], fitting[-1])
+    assert arithmetic.possible_counts(percent, n, rounding) == (fitting[0], fitting[-1])
 
 
 @pytest.mark.parametrize(("percent", "n"), [(12, 7), (50, 3), (1, 40)])
 def test_a_percentage_that_no_count_prints_has_none(percent, n):
     assert percent not in {printed(x, n, 1) for x in range(n + 1)}
-    assert counts.possible_counts(percent, n, 1) is None
+    assert arithmetic.possible_counts(percent, n, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -347,12 +347,12 @@ def test_the_chance_to_print_alike_is_that_of_every_pair_of_counts(share, earlie
             same += first.pmf(x) * sum(
                 added.pmf(y) for y in range(later - earlier + 1) if printed(x + y, later, rounding) == wanted
             )
-    assert counts.p_prints_again(share, earlier, later, rounding) == pytest.approx(same / given_first, rel=1e-10)
+    assert arithmetic.p_prints_again(share, earlier, later, rounding) == pytest.approx(same / given_first, rel=1e-10)
 
 
 def test_equal_rates_of_two_years_are_not_improbable():
     """Whole per cents agree in about one case in four, steps of five in nine of ten."""
-    whole, fives = (counts.p_prints_again(0.6, 265, 508, step) for step in (1, 5))
+    whole, fives = (arithmetic.p_prints_again(0.6, 265, 508, step) for step in (1, 5))
     assert whole == pytest.approx(0.25, abs=0.05)
     assert fives == pytest.approx(0.9, abs=0.05)
 
@@ -361,15 +361,15 @@ def test_equal_rates_of_two_years_are_not_improbable():
 @given(st.integers(1, 300), st.integers(1, 300), st.data())
 def test_the_added_patients_show_what_turns_one_state_into_the_other(before, added, data):
     x, y = data.draw(st.integers(0, before)), data.draw(st.integers(0, added))
-    share = counts.added_share(x / before, before, (x + y) / (before + added), before + added)
+    share = arithmetic.added_share(x / before, before, (x + y) / (before + added), before + added)
     assert share == pytest.approx(y / added, abs=1e-9)
 
 
 def test_a_check_that_every_percentage_passes_is_said_to_be_one():
     for n in (30, 99, 100, 101, 150, 265, 508):
         everything = {printed(x, n, 1) for x in range(n + 1)} == set(range(101))
-        assert counts.cannot_fail(n, 1) == everything
+        assert arithmetic.cannot_fail(n, 1) == everything
 
 
 def test_the_two_states_are_compared_with_the_number_that_they_print():
-    assert np.isnan(counts.p_prints_again(0.6, 7, 20, 1))  # no count of 7 prints 60 %
+    assert np.isnan(arithmetic.p_prints_again(0.6, 7, 20, 1))  # no count of 7 prints 60 %

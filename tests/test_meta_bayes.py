@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.bayes import Prior, bayes, bayes_binomial
-from cellclaims.meta.posterior import NormalMixture
+from cellclaims.meta.bayes import NormalMixture, Prior, bayes, bayes_binomial
 
 #: What the issue asks of the integration, relative to the spread of the posterior.
 TOLERANCE = 1e-9

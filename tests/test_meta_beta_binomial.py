@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from cellclaims.meta.beta_binomial import beta_binomial
-from cellclaims.meta.binomial_result import BinomialFlag, in_words
+from cellclaims.meta.binomial_fit import BinomialFlag, in_words
 
 ISLETS = (
     [3, 1, 5, 2, 5, 11, 4, 2, 3, 20, 8, 9, 2, 8, 16, 7],

@@ -10,9 +10,7 @@ from scipy import integrate, special, stats
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial import BinomialFlag, glmm, mean_over_settings, p_mean_ge, p_new_setting_ge, p_series_ge
-from cellclaims.meta.binomial_likelihood import likelihood
-from cellclaims.meta.binomial_result import IN_WORDS, in_words
-from cellclaims.meta.series import smallest_count
+from cellclaims.meta.binomial_fit import IN_WORDS, in_words, likelihood, smallest_count
 
 #: Insulin independence 12 months after allogeneic islets: 16 reports, 106 of 236.
 ISLETS = (

@@ -218,7 +218,7 @@ def test_nothing_of_dask_is_imported_without_an_address():
 
 def test_pieces_are_whole_chunks_and_together_the_batch():
     keep = RNG.random((100_001, STUDIES)) < 0.5
-    effects = meta.inputs.check_effects(YI, VI, keep)
+    effects = meta.batch.check_effects(YI, VI, keep)
     cut = batch._Cut.of(effects)
     pieces = list(cut.pieces())
     assert len(pieces) == 2 and sum(piece.total for piece in pieces) == 100_001

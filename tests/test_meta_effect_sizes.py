@@ -7,9 +7,7 @@ import pytest
 from scipy import stats
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.effect_counts import bivariate_normal
-from cellclaims.meta.effect_means import small_sample_factor
-from cellclaims.meta.effect_sizes import COLUMNS, MEASURES, escalc
+from cellclaims.meta.effect_sizes import COLUMNS, MEASURES, bivariate_normal, escalc, small_sample_factor
 
 #: Closed formulas: what is left is rounding, and cancellation in variances of the order of 1e-8.
 TOLERANCE = 1e-8

@@ -8,8 +8,7 @@ from scipy import stats
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta import fit as pool
-from cellclaims.meta.multilevel import multilevel, robust
-from cellclaims.meta.multilevel_likelihood import Levels
+from cellclaims.meta.multilevel import Levels, multilevel, robust
 
 #: The reference comes from a general optimiser; its files state tolerances of 1e-10 to 1e-13 in the likelihood.
 TOLERANCE = 1e-4
@@ -204,7 +203,7 @@ def test_robust_variance_is_unbiased_under_the_model():
     clusters = np.maximum(GROUPS, 1)
     root = np.linalg.cholesky(covariance)
     draws = RNG.normal(size=(4000, Y.size)) @ root.T
-    from cellclaims.meta.cluster_robust import _sandwich
+    from cellclaims.meta.multilevel import _sandwich
 
     groups = [np.flatnonzero(clusters == c) for c in np.unique(clusters)]
     mean = np.mean([_sandwich(y, covariance, groups, "CR2")[0] for y in draws])

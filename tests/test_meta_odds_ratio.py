@@ -8,8 +8,8 @@ from scipy import integrate, special, stats
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial import glmm, glmm_odds_ratio
-from cellclaims.meta.binomial_likelihood import likelihood
-from cellclaims.meta.odds_ratio_likelihood import FixedLevels, random_levels
+from cellclaims.meta.binomial_fit import likelihood
+from cellclaims.meta.odds_ratio import FixedLevels, random_levels
 
 #: lme4 stops at about 1e-5; with 7 points (its reference setting) small studies move by more, see the gain in
 #: likelihood.
@@ -134,7 +134,7 @@ def test_random_levels_equal_plain_integration():
 
 def test_the_standard_error_of_random_levels_does_not_hang_on_the_step(monkeypatch):
     first = glmm(A, N1, C, N2, model="UM.RS").se
-    monkeypatch.setattr("cellclaims.meta.odds_ratio_likelihood.DIFFERENCE", 2e-2)
+    monkeypatch.setattr("cellclaims.meta.odds_ratio.DIFFERENCE", 2e-2)
     assert glmm(A, N1, C, N2, model="UM.RS").se == pytest.approx(first, rel=1e-5)
 
 

@@ -21,8 +21,7 @@ from scipy.stats import norm
 
 from cellclaims import robustness
 from cellclaims.errors import PoolingError
-from cellclaims.robustness.selection_likelihood import SelectionLikelihood
-from cellclaims.robustness.selection_weights import FAMILIES
+from cellclaims.robustness.selection_model import FAMILIES, SelectionLikelihood
 
 from .conftest import REPOSITORY
 from .robustness_records import Ledger, effects, records

@@ -3,12 +3,19 @@
 Nothing here judges in a reviewer's place: computed facts, defaults and recorded judgements stay apart and are named so.
 """
 
-from cellclaims.appraisal.certainty import LEVELS, Certainty, Step, certainty_of_pool, certainty_of_reports
+from cellclaims.appraisal.certainty import (
+    DOMAINS,
+    LEVELS,
+    Certainty,
+    Step,
+    certainty_of_pool,
+    certainty_of_reports,
+    judged_domains,
+    overall,
+)
 from cellclaims.appraisal.consistency import CHECKS, consistency, known_anomalies
 from cellclaims.appraisal.consistency import summary as consistency_summary
-from cellclaims.appraisal.design_facts import FACTS, design_facts
-from cellclaims.appraisal.judgements import DOMAINS, judged_domains, overall
-from cellclaims.appraisal.missing import STATES, missing_results
+from cellclaims.appraisal.design_facts import FACTS, STATES, design_facts, missing_results
 
 __all__ = [
     "CHECKS",

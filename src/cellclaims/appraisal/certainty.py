@@ -1,7 +1,7 @@
 """Certainty of a body of evidence by GRADE, from computed facts and recorded judgements.
 
 Imprecision, inconsistency and small-study effects are computed by the rules of ``protocol.yml``
-(:mod:`cellclaims.appraisal.domains`); risk of bias starts from a default by design until reviewers' judgements are
+(:mod:`cellclaims.appraisal.certainty`); risk of bias starts from a default by design until reviewers' judgements are
 recorded for all reports, and indirectness from the recorded match. Every step down is kept with its reason and who
 judged it, so that a default never passes for a judgement. Nothing is rated up.
 
@@ -10,17 +10,291 @@ GRADE: Guyatt and others 2008, https://doi.org/10.1136/bmj.39489.470347.AD.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from typing import Protocol as Shape
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
-from cellclaims.appraisal import domains
-from cellclaims.appraisal.domains import COMPARES, Pooled, Rated
-from cellclaims.appraisal.judgements import CRITICAL, HIGH, Judged, overall
+from cellclaims import robustness
+from cellclaims.errors import DataError
 from cellclaims.protocol import Protocol
+
+# GRADE domains that are computed from a pool: imprecision, inconsistency and small-study effects.
+#
+# Each gives how many levels it takes away (0 or less) and why, by the rules of ``protocol.yml``, section
+# ``certainty``.
+
+
+#: Measures that compare arms; every other is a result within the arms that got cells.
+COMPARES = ("MD", "RD")
+#: How the reason of a domain ends that could not be looked at.
+NOT_ASSESSED = "not assessed"
+#: A step down (0 or less) and its reason.
+Rated = tuple[int, str]
+
+
+class Pooled(Shape):
+    """What certainty needs to know of a pool (:class:`cellclaims.pools.Pool` has it)."""
+
+    k: int
+    rows: pd.DataFrame
+    fit: Any
+    measure: str
+    scale: str
+    question: Any
+
+    def back(self, value: float) -> float:
+        """A value of the analysis scale on the scale that readers know."""
+
+
+def imprecision(pool: Pooled, protocol: Protocol) -> Rated:
+    """Few reports, and an interval that holds more than one answer; the larger step is taken.
+
+    The target is the smallest change that matters where there is one (HbA1c), as in Core GRADE 2
+    (https://doi.org/10.1136/bmj-2024-081904), else the width of the interval. Two levels where the interval crosses two
+    thresholds (GRADE guidance 34: minimally contextualised).
+    """
+    rules = protocol["certainty"]["imprecision"]
+    few = pool.k <= protocol["models"]["few_reports"]
+    by_number = (rules["few_reports"], _count(pool.k)) if few else (0, "")
+    by_interval = _by_interval(pool, protocol) if pool.fit is not None else (0, "")
+    words = "; ".join(w for w in (by_number[1], by_interval[1]) if w)
+    return min(by_number[0], by_interval[0]), words
+
+
+def _by_interval(pool: Pooled, protocol: Protocol) -> Rated:
+    low, high = shown_limits(pool)
+    if np.isnan(low) or np.isnan(high):
+        return protocol["certainty"]["imprecision"]["very_wide"], "no interval can be given"
+    if in_points(pool) and pool.question.outcome == "hba1c":
+        return _against_what_matters(pool, low, high, protocol)
+    step, words = _by_width(pool, high - low, protocol["certainty"])
+    if pool.measure in COMPARES and low < 0 < high:
+        return min(step, protocol["certainty"]["imprecision"]["wide"]), f"{words}; it holds no difference"
+    return step, words
+
+
+def in_points(pool: Pooled) -> bool:
+    """Whether the pool is of measured values (for HbA1c percentage points) and not of shares of patients."""
+    return pool.measure in ("MD", "MC")
+
+
+def shown_limits(pool: Pooled) -> tuple[float, float]:
+    """The 95 % limits in percentage points of HbA1c, or in per cent of patients."""
+    low, high = (pool.back(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
+    return (low, high) if in_points(pool) else (100 * low, 100 * high)
+
+
+def _against_what_matters(pool: Pooled, low: float, high: float, protocol: Protocol) -> Rated:
+    rules, least = protocol["certainty"]["imprecision"], float(protocol["thresholds"]["hba1c_matters"]["value"])
+    interval = f"the 95 % interval, {low:.2f} to {high:.2f},"
+    held = [edge for edge in (-least, least) if low < edge < high]
+    if len(held) == 2:
+        return rules["very_wide"], f"{interval} holds a fall and a rise of {least:g} points, the smallest that matter"
+    if held:
+        return rules["wide"], f"{interval} holds {held[0]:g} points, the smallest change that matters"
+    needed = optimal_size(pool, least, protocol["certainty"]["power"])
+    patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
+    if patients < needed:
+        return rules["wide"], f"{patients:.0f} patients, {needed:.0f} needed to find {least:g} points in one trial"
+    return 0, f"{interval} lies on one side of the smallest change that matters"
+
+
+def optimal_size(pool: Pooled, least: float, power: float) -> float:
+    """Patients of one trial of two equal arms that finds a difference of ``least`` with that power, two-sided 5 %.
+
+    n an arm = 2 (z_0.975 + z_power)^2 SD^2 / least^2, the SD as the reports' variances imply it; 0 for a change within
+    an arm. Guyatt and others 2011 (GRADE 6), https://doi.org/10.1016/j.jclinepi.2011.01.012.
+    """
+    if pool.measure != "MD":
+        return 0.0
+    n, control = (pool.rows[c].to_numpy(float) for c in ("n", "n_control"))
+    per_patient = pool.rows.vi.to_numpy(float) * n * control / (n + control)
+    sd2 = np.average(per_patient, weights=n + control)
+    return float(4 * (ndtri(0.975) + ndtri(power)) ** 2 * sd2 / least**2)
+
+
+def _by_width(pool: Pooled, width: float, rules: Mapping[str, Any]) -> Rated:
+    """Wider than the limit, or than twice the limit; patients in 100 for shares."""
+    unit, said = ("percentage points",) * 2 if in_points(pool) else ("percent", "patients in 100")
+    limit = rules["wide"][unit]
+    words = f"the 95 % interval spans {width:.3g} {said}, limit {limit:g}"
+    step = "very_wide" if width > 2 * limit else "wide" if width > limit else ""
+    return rules["imprecision"][step] if step else 0, words
+
+
+def inconsistency(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
+    """I² above the limit, or two reports of a difference whose intervals lie on opposite sides of none."""
+    if pool.fit is None or pool.k < 2:
+        return 0, f"one report or none: {NOT_ASSESSED}"
+    step, limit, i2 = rules["inconsistency"]["step"], rules["inconsistency"]["I2"], float(pool.fit.I2)
+    if in_points(pool) or pool.measure in COMPARES:
+        below, above = (pool.rows.ci_ub < 0).any(), (pool.rows.ci_lb > 0).any()
+        if below and above:
+            return step, "intervals of the reports lie on opposite sides of no difference"
+    if np.isnan(i2):
+        return 0, f"I² cannot be given: {NOT_ASSESSED}"
+    return (step if i2 > limit else 0), f"I² {i2:.0f} %, limit {limit:g} %"
+
+
+def small_study(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
+    """Do small reports show other results? Regression on size, from ten reports on.
+
+    Differences and changes: on the standard error (Egger and others 1997, https://doi.org/10.1136/bmj.315.7109.629).
+    Shares: logits on 1 / n, because the standard error of a logit follows from the share itself (Hunter and others
+    2014, https://doi.org/10.1016/j.jclinepi.2014.03.003). At least ten: Sterne and others 2011,
+    https://doi.org/10.1136/bmj.d4002.
+    """
+    fewest, limit = rules["small_study"]["fewest"], rules["small_study"]["p"]
+    if pool.k < fewest:
+        return 0, f"{_count(pool.k)}, fewer than {fewest}: {NOT_ASSESSED}"
+    p = float(regression_on_size(pool).p)
+    by = "standard error" if in_points(pool) else "1 / n"
+    words = f"regression on {by}: P = {p:.2g}, limit {limit:g}"
+    return (rules["small_study"]["step"] if p < limit else 0), words
+
+
+def regression_on_size(pool: Pooled) -> Any:
+    """The regression test that fits the measure of a pool (:class:`cellclaims.robustness.RegressionTest`)."""
+    rows = pool.rows
+    if in_points(pool):
+        return robustness.egger(rows.yi.to_numpy(float), rows.vi.to_numpy(float))
+    n = rows.n.to_numpy(float) + rows.n_control.fillna(0).to_numpy(float)
+    if pool.measure == "RD":
+        return robustness.egger(rows.yi.to_numpy(float), rows.vi.to_numpy(float), ni=n, predictor="ninv")
+    x = rows.events.to_numpy(float) + 0.5  # half a patient each way, so that nobody and everybody have a logit
+    left = n + 1 - x
+    return robustness.egger(np.log(x / left), 1 / x + 1 / left, ni=n, model="rma", predictor="ninv")
+
+
+def _count(k: int) -> str:
+    return f"{k} report{'s' * (k != 1)}"
+
+
+# Risk of bias as reviewers recorded it: RoB 2 and ROBINS-I, by domain and name.
+#
+# The package judges nothing. It checks that a judgement is in the words of its tool, gathers the domains of a
+# report, and
+# says who judged. RoB 2: Sterne and others 2019, https://doi.org/10.1136/bmj.l4898. ROBINS-I: Sterne and others
+# 2016,
+# https://doi.org/10.1136/bmj.i4919.
+
+
+OVERALL = "overall"
+SHARED = (
+    "deviations from the intended treatment",
+    "missing outcome data",
+    "measurement of the outcome",
+    "selection of the reported result",
+)
+#: Tool -> its domains.
+DOMAINS = {
+    "RoB 2": ("randomisation", *SHARED),
+    "ROBINS-I": ("confounding", "selection of participants", "classification of treatments", *SHARED),
+}
+#: Tool -> its words, each with how grave it is: 0 low, 1 in between or unknown, 2 high or serious, 3 critical.
+WORDS = {
+    "RoB 2": {"low": 0, "some concerns": 1, "high": 2},
+    "ROBINS-I": {"low": 0, "no information": 1, "moderate": 1, "serious": 2, "critical": 3},
+}
+HIGH, CRITICAL = 2, 3
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The overall risk of bias of one report: the word, how grave it is, by which tool and whom, and how it was got."""
+
+    study_id: str
+    tool: str
+    judgement: str
+    grave: int
+    reviewers: tuple[str, ...]
+    how: str
+
+
+def checked(judgements: pd.DataFrame) -> pd.DataFrame:
+    """The same table, after every row was found in the words of its tool.
+
+    Raises
+    ------
+    DataError
+        Naming line, tool, and the domain or word that is not one of that tool.
+    """
+    for row in judgements.itertuples():
+        where = f"appraisal/judgements.csv, row {row.Index}"
+        for column, known in (("domain", (*DOMAINS[row.tool], OVERALL)), ("judgement", tuple(WORDS[row.tool]))):
+            if (found := getattr(row, column)) not in known:
+                expected = f"expected one of {row.tool}: {', '.join(known)}"
+                raise DataError(f"{where}, column {column}: {expected}; found {found!r}")
+    return judgements
+
+
+def overall(judgements: pd.DataFrame, study_id: str, outcome: str = "", tool: str = "") -> Judged | None:
+    """The risk of bias of a report for an outcome, or None where it was not judged as a whole.
+
+    An overall judgement counts as recorded; without one, the gravest domain does, once every domain of the tool is
+    judged (no domain can be better than the whole). Where reviewers differ the graver judgement counts.
+
+    Parameters
+    ----------
+    judgements : DataFrame
+        judgements.csv.
+    study_id, outcome : str
+        Judgements without an outcome hold for every outcome.
+    tool : str
+        "RoB 2" or "ROBINS-I"; empty takes the tool that was used, RoB 2 before ROBINS-I.
+    """
+    rows = checked(_of_report(judgements, study_id, outcome))
+    for name in [tool] if tool else DOMAINS:
+        mine = rows[rows.tool == name]
+        whole = mine[mine.domain == OVERALL]
+        if len(whole):
+            return _gravest(whole, name, "overall judgement")
+        if set(DOMAINS[name]) <= set(mine.domain):
+            return _gravest(mine, name, "the gravest of all domains")
+    return None
+
+
+def _of_report(judgements: pd.DataFrame, study_id: str, outcome: str) -> pd.DataFrame:
+    return judgements[(judgements.study_id == study_id) & judgements.outcome.isin(["", outcome])]
+
+
+def _gravest(rows: pd.DataFrame, tool: str, how: str) -> Judged:
+    grave = rows.judgement.map(WORDS[tool])
+    word = rows.judgement[grave.idxmax()]
+    differ = "; reviewers differ" if rows.groupby("domain").judgement.nunique().max() > 1 else ""
+    reviewers = tuple(dict.fromkeys(rows.reviewer))
+    return Judged(rows.study_id.iloc[0], tool, word, int(grave.max()), reviewers, how + differ)
+
+
+def judged_domains(judgements: pd.DataFrame, study_ids: Iterable[str], tool: str, outcome: str = "") -> pd.DataFrame:
+    """Judgements of a tool as signs for the traffic light: "+" low, "?" in between or unknown, "-" high, "" none.
+
+    Returns
+    -------
+    DataFrame
+        Index: the reports that were judged with that tool, in the order given; columns: its domains and ``overall``.
+    """
+    columns = [*DOMAINS[tool], OVERALL]
+    table = {}
+    for study in dict.fromkeys(study_ids):
+        rows = checked(_of_report(judgements, study, outcome))
+        rows = rows[rows.tool == tool]
+        if len(rows):
+            grave = rows.judgement.map(WORDS[tool]).groupby(rows.domain).max()
+            table[study] = {domain: _sign(grave.get(domain)) for domain in columns}
+            whole = overall(judgements, study, outcome, tool)
+            table[study][OVERALL] = _sign(whole.grave if whole else None)
+    return pd.DataFrame.from_dict(table, orient="index", columns=columns)
+
+
+def _sign(grave: int | None) -> str:
+    return "" if grave is None else "+?--"[int(grave)]
+
 
 LEVELS = ("very low", "low", "moderate", "high")
 #: Who judged a step: a rule on computed facts, a default that no reviewer judged, a recorded grade or judgement.
@@ -70,10 +344,10 @@ def certainty_of_pool(
         _risk_of_bias(
             list(pool.rows.study_id), weights, pool.question.outcome, randomised, compares, rules, judgements
         ),
-        _computed("imprecision", domains.imprecision(pool, protocol)),
-        _computed("inconsistency", domains.inconsistency(pool, rules)),
+        _computed("imprecision", imprecision(pool, protocol)),
+        _computed("inconsistency", inconsistency(pool, rules)),
         _indirectness(match, rules),
-        _computed("small-study effects", domains.small_study(pool, rules)),
+        _computed("small-study effects", small_study(pool, rules)),
     ]
     return _from(randomised, steps, rules)
 
@@ -102,7 +376,7 @@ def certainty_of_reports(
         _computed("imprecision", (few, f"{k} reports, not pooled")),
         _computed("inconsistency", (apart, words)),
         _indirectness(match, rules),
-        _computed("small-study effects", (0, f"not pooled: {domains.NOT_ASSESSED}")),
+        _computed("small-study effects", (0, f"not pooled: {NOT_ASSESSED}")),
     ]
     return _from(randomised, steps, rules)
 

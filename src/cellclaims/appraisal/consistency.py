@@ -11,17 +11,18 @@ from dataclasses import replace
 
 import pandas as pd
 
-from cellclaims.appraisal import comparison_checks, printed_checks, spread_checks, step_checks
+from cellclaims.anomalies import handled
+from cellclaims.appraisal import granularity
 from cellclaims.appraisal.check import INCONSISTENT, NOT_APPLICABLE, Check
-from cellclaims.handling import handled
-from cellclaims.tables import Evidence, read_schema, rules
+from cellclaims.appraisal.checks import COMPARISON_CHECKS, COUNT_CHECKS, SPREAD_CHECKS
+from cellclaims.evidence import Evidence, read_schema, rules
 
 #: All checks, in the order in which they are shown.
 CHECKS: tuple[Check, ...] = (
-    *printed_checks.CHECKS,
-    *step_checks.CHECKS,
-    *spread_checks.CHECKS,
-    *comparison_checks.CHECKS,
+    *COUNT_CHECKS,
+    *granularity.CHECKS,
+    *SPREAD_CHECKS,
+    *COMPARISON_CHECKS,
 )
 #: Tables that hold published numbers.
 TABLES = ("continuous", "binary", "survival", "contrasts", "pooled_elsewhere")

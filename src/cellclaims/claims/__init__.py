@@ -4,11 +4,9 @@ A *claim* is one row of ``advertised/claims.csv``; its *counterpart* the publish
 (``protocol.yml``), with a recorded grade of the match. An *entry* sets the two beside each other.
 """
 
-from cellclaims.claims.entry import Entry
-from cellclaims.claims.ledger import entry_of, ledger
-from cellclaims.claims.rates import advertised_rates, control_pool, counterpart_pool, own_trials
-from cellclaims.claims.stability import curve_of_claim, curves
-from cellclaims.claims.verdict import Standing, verdict
+from cellclaims.claims.counterparts import Entry, advertised_rates, control_pool, counterpart_pool, own_trials
+from cellclaims.claims.findings import Standing, verdict
+from cellclaims.claims.ledger import curve_of_claim, curves, entry_of, ledger
 
 __all__ = [
     "Entry",

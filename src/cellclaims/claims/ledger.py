@@ -2,22 +2,245 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from scipy.special import logit
 
-from cellclaims.appraisal import certainty_of_reports
-from cellclaims.claims.counts import arithmetic
-from cellclaims.claims.entry import Entry, described, rated
-from cellclaims.claims.rates import REGISTRATION, own_trials, plan_of, rate_entry
-from cellclaims.claims.stability import curves
-from cellclaims.claims.topics import KINDS, direction_of, verdict_of, with_kind
-from cellclaims.pools import label, link
+from cellclaims import meta
+from cellclaims.appraisal import LEVELS, certainty_of_pool, certainty_of_reports
+from cellclaims.claims.arithmetic import arithmetic
+from cellclaims.claims.counterparts import (
+    POOLED,
+    REGISTRATION,
+    Entry,
+    claim_of,
+    counterpart_pool,
+    described,
+    own_trials,
+    plan_of,
+    question_of,
+    rate_entry,
+    rated,
+    threshold_of,
+)
+from cellclaims.claims.findings import Standing, verdict
+from cellclaims.evidence import Evidence
+from cellclaims.meta.quantiles import normal_quantile
+from cellclaims.pools import Pool, label, link
 from cellclaims.protocol import Protocol
-from cellclaims.specifications import Curve
-from cellclaims.tables import Evidence
+from cellclaims.specifications import Curve, Fitted, fitted
+
+# How often the verdict on a claim stays the same, over all choices that a fair reviewer could have made.
+
+
+Rows = Callable[[int], pd.DataFrame]
+
+
+def curves(evidence: Evidence, protocol: Protocol, claim_ids: Iterable[str] | None = None) -> dict[str, Curve]:
+    """The specification curve of each claim that a pool answers; claims that ask the same question share the fits.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    protocol : Protocol
+    claim_ids : iterable of str, optional
+        All claims if not given.
+
+    Returns
+    -------
+    dict
+        By claim; without the claims that no pool answers.
+    """
+    known: dict[tuple[Any, ...], Fitted] = {}
+    found = {}
+    for claim_id in evidence.claims.claim_id if claim_ids is None else claim_ids:
+        claim = claim_of(evidence, claim_id)
+        plan = plan_of(protocol, claim)
+        if plan["kind"] not in POOLED:
+            continue
+        question = question_of(evidence, claim, plan)
+        if (question, plan["kind"]) not in known:
+            known[question, plan["kind"]] = fitted(evidence, protocol, question, plan["kind"])
+        pool = counterpart_pool(evidence, protocol, claim_id)
+        found[claim_id] = known[question, plan["kind"]].judged(_rule(evidence, protocol, claim, plan, pool))
+    return found
+
+
+def curve_of_claim(evidence: Evidence, protocol: Protocol, claim_id: str) -> Curve | None:
+    """The specification curve of the counterpart of one claim; None where no pool answers it."""
+    return curves(evidence, protocol, [claim_id]).get(claim_id)
+
+
+def stability(evidence: Evidence, protocol: Protocol, claim_id: str) -> tuple[float | None, int]:
+    """Share of distinct specifications with the verdict of the review's own, and their number; None where no pool
+    answers the claim.
+    """
+    curve = curve_of_claim(evidence, protocol, claim_id)
+    return (None, 0) if curve is None else curve.stability
+
+
+def _rule(
+    evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool
+) -> Callable[..., Sequence[str]]:
+    """The verdict rule of the protocol as a function of the lines of a curve."""
+    value = None if math.isnan(claim.value) else float(claim.value)
+    threshold = threshold_of(protocol, plan, value)
+    lower = protocol.outcome(plan["definition"]).better == "lower"
+    measurable = claim.definition_stated != "no" or claim.kind == "outcome"
+    grades = {what: grade for what, (grade, _) in plan["match"].items()}
+
+    def standing(line: Any, certainty: str) -> Standing:
+        made = Standing(
+            measurable=measurable,
+            k=int(line.k),
+            claim=threshold,
+            ci_lb=line.ci_lb,
+            ci_ub=line.ci_ub,
+            pi_ub=line.pi_ub,
+            population=line.population_grade or grades["population"],
+            outcome=line.outcome_grade or grades["outcome"],
+            randomised=bool(line.randomised),
+            certainty=certainty,
+        )
+        return made.mirrored(line.pi_lb) if lower else made
+
+    def decide(lines: pd.DataFrame, rows: Rows) -> list[str]:
+        decided = []
+        for line in lines.itertuples():
+            # Certainty matters to few lines: those whose verdict it can change.
+            least, most = (verdict(standing(line, level), protocol["verdict"])[0] for level in (LEVELS[0], LEVELS[-1]))
+            if least != most:
+                known = _as_pool(pool, line, rows(line.row_set))
+                level = certainty_of_pool(known, _match(plan, line), protocol, evidence.judgements).level
+                least = verdict(standing(line, level), protocol["verdict"])[0]
+            decided.append(least)
+        return decided
+
+    return decide
+
+
+def _as_pool(pool: Pool, line: Any, rows: pd.DataFrame) -> Pool:
+    """One line with its reports in the shape that certainty is rated on.
+
+    Each report has its own normal interval, and the weight of a random-effects fit (of its patients, for counts);
+    that fit's I2 speaks for a posterior, which has none.
+    """
+    limits, i2, weight = [line.ci_lb, line.ci_ub], line.I2, 100 * rows.n / rows.n.sum()
+    if pool.scale == "logit":
+        limits = [float(logit(limit / 100)) for limit in limits]
+    else:
+        fit = meta.fit(rows.yi.to_numpy(float), rows.vi.to_numpy(float))
+        weight, i2 = fit.weights, float(fit.I2) if math.isnan(i2) else i2
+    reach = normal_quantile(0.95) * np.sqrt(rows.vi.astype(float))
+    rows = rows.assign(weight=weight, ci_lb=rows.yi - reach, ci_ub=rows.yi + reach).reset_index(drop=True)
+    return replace(pool, rows=rows, fit=SimpleNamespace(ci_lb=limits[0], ci_ub=limits[1], I2=i2))
+
+
+def _match(plan: dict[str, Any], line: Any) -> dict[str, tuple[str, str]]:
+    """The recorded match, with the grade of the line's own rows where it brings one."""
+    grades = {"population": line.population_grade, "outcome": line.outcome_grade}
+    return {what: (grades.get(what) or grade, reason) for what, (grade, reason) in plan["match"].items()}
+
+
+# Claims without a figure: which way the published reports point, and how good the best of them are.
+#
+# A *topic* is what ``beyond_glucose/evidence.csv`` groups its rows by. A report *speaks* when its direction could
+# be
+# read; it is *counted* when it speaks, is in humans, is not the clinic's own, and is in no meta-analysis of its
+# topic.
+
+
+#: Kinds of evidence, the best first, as the evidence map shows them.
+KINDS = ("randomised human", "other human", "animal or laboratory")
+#: Kinds as the evidence map shows them; what stands for an outcome, such as C-peptide, is a kind of its own.
+MAP_KINDS = ("randomised human", "human surrogate", "other human", "animal or laboratory")
+SURROGATE = "C-peptide|insulin production|beta cell function"
+SPEAKS = ("for", "against", "mixed")
+#: In claims about an outcome, rows without cells describe the placebo response: context, never counted.
+NO_CELLS = "none"
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What the counted reports say: numbers by kind and direction, the best kind, whether they agree."""
+
+    counted: pd.DataFrame
+    context: pd.DataFrame
+    best: str
+    by_best: frozenset[str]
+    by_all: frozenset[str]
+
+    @property
+    def k(self) -> int:
+        """Number of counted reports."""
+        return len(self.counted)
+
+    @property
+    def agree(self) -> bool:
+        """Whether all counted reports point one way."""
+        return len(self.by_all) == 1 and "mixed" not in self.by_all
+
+
+def direction_of(evidence: Evidence, topic: str, own: list[str], outcome_claim: bool) -> Direction:
+    """The published reports on a topic, split into those that count and the rest, which is shown as context."""
+    rows = with_kind(evidence.beyond_evidence[evidence.beyond_evidence.topic == topic])
+    counts = (rows.species == "human") & rows.direction.isin(SPEAKS) & ~rows.reference.isin(own)
+    if outcome_claim:
+        counts &= ~rows.cell_type.str.startswith(NO_CELLS)
+    counted = _outside_meta_analyses(rows[counts].drop_duplicates("reference"))
+    best = next((kind for kind in KINDS if (counted.kind == kind).any()), "")
+    at_best = counted[counted.kind == best]
+    context = rows.drop(index=counted.index)
+    return Direction(counted, context, best, frozenset(at_best.direction), frozenset(counted.direction))
+
+
+def with_kind(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the kind of evidence that they are."""
+    human = rows.species == "human"
+    kind = human.map({True: KINDS[1], False: KINDS[2]}).where(~(human & (rows.randomised == "yes")), KINDS[0])
+    surrogate = human & rows.outcome.str.contains(SURROGATE)
+    return rows.assign(kind=kind, map_kind=kind.where(~surrogate, MAP_KINDS[1]))
+
+
+def _outside_meta_analyses(rows: pd.DataFrame) -> pd.DataFrame:
+    """Drop trials that a meta-analysis of randomised trials, of the same year or later, must be taken to hold."""
+    latest = rows.year[(rows.design == "meta_analysis") & (rows.randomised == "yes")].max()
+    inside = (rows.design == "rct") & (rows.year <= latest)
+    return rows[~inside]
+
+
+def verdict_of(direction: Direction, enough: int, certainty: str) -> tuple[str, list[str]]:
+    """The verdict on a claim without a figure, and why: the rules of ``directions`` in the protocol, in order.
+
+    Parameters
+    ----------
+    direction : Direction
+    enough : int
+        Fewest counted reports for any verdict on direction.
+    certainty : str
+        Level of certainty, for "supported".
+    """
+    if direction.k == 0:
+        return "no evidence", ["no report in people that speaks for or against it was found"]
+    if direction.k < enough:
+        words = "report" if direction.k == 1 else "reports"
+        return "insufficient", [f"{direction.k} {words} in people that speak to it, {enough} needed"]
+    if direction.by_best == {"against"} and "for" not in direction.by_all:
+        return "contradicted", [f"all {direction.best} reports speak against it, and none in people for it"]
+    if not direction.agree:
+        return "mixed", ["the reports in people differ in direction"]
+    randomised = direction.best == KINDS[0]
+    if randomised and certainty in ("moderate", "high"):
+        return "supported", [f"all reports in people speak for it, certainty {certainty}"]
+    why = f"certainty {certainty}" if randomised else "no randomised evidence"
+    return "compatible", [f"all reports in people speak for it, but {why}"]
+
 
 #: Kinds of claims that are about an outcome in patients; the others are about how it is supposed to work.
 OUTCOME_KINDS = ("outcome", "regimen")

@@ -4,19 +4,14 @@ Every function returns a :class:`matplotlib.figure.Figure` that stands apart fro
 and displays it, :func:`save` only saves.
 """
 
-from .advertised import ClaimRow, advertised
-from .certainty_profile import certainty_profile
-from .change import change
-from .durability import durability
-from .evidence_map import evidence_map, evidence_years
-from .flow import Step, flow
-from .forest import forest
-from .interval_rows import Mark
-from .missing_results import missing_results
-from .sensitivity import sensitivity
-from .show import save, show
-from .specification_curve import specification_curve
-from .traffic_light import traffic_light
+from cellclaims.figures.advertised import ClaimRow, advertised
+from cellclaims.figures.appraisal import certainty_profile, missing_results, traffic_light
+from cellclaims.figures.durability import durability
+from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
+from cellclaims.figures.forest import change, forest
+from cellclaims.figures.intervals import Mark
+from cellclaims.figures.show import save, show
+from cellclaims.figures.specifications import sensitivity, specification_curve
 
 __all__ = [
     "ClaimRow", "Mark", "Step", "advertised", "certainty_profile", "change", "durability", "evidence_map",

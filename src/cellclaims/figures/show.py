@@ -10,9 +10,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
+from cellclaims.figures.style import applied
 from cellclaims.files import write_atomically
-
-from .style import applied
 
 #: Written by matplotlib from its version or the clock; of no use to a reader and different elsewhere.
 NO_SVG_TRACES = {"Date": None, "Creator": None, "Format": None, "Type": None}

@@ -12,16 +12,447 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from typing import TypeVar
+from functools import lru_cache, partial
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from cellclaims.meta.computed import computed
-from cellclaims.meta.design import Columns, Constant, Design, total
-from cellclaims.meta.inputs import Effects
+from cellclaims.errors import PoolingError
+
+# Numbers that are computed when first asked for, and then kept.
+
 
 T = TypeVar("T")
+
+
+class computed(Generic[T]):
+    """An attribute that its function is asked for once.
+
+    ``functools.cached_property`` does the same and takes a lock at every first access in Python 3.11: a fit has two
+    dozen of them, a tenth of its time. Two threads that ask at once both compute the same number here.
+
+    Examples
+    --------
+    >>> class Circle:
+    ...     @computed
+    ...     def area(self):
+    ...         print("computing")
+    ...         return 3.0
+    >>> circle = Circle()
+    >>> circle.area + circle.area
+    computing
+    6.0
+    """
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function, self.__doc__ = function, function.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.function(instance)
+        return value
+
+
+# The algebra of a weighted least-squares design, for a whole batch at once.
+#
+# Everything the engine needs from the design matrix ``X`` are sums over studies: ``X'WX`` (the *Gram* matrix
+# of weights ``w``), ``X'z`` (*moments*) and traces of products of Gram matrices. With a constant as the only
+# column these are plain sums; :class:`Constant` keeps them so, :class:`Columns` is the general case behind
+# the same names. Studies stand along the first axis and fits along the last, ``(k, b)``: sums over studies
+# then run through memory in order. Coefficients have shape ``(b,)`` or ``(p, b)``, Gram matrices ``(b,)`` or
+# ``(b, p, p)``.
+
+
+#: A column that keeps less than this share of its length beside the columns before it depends on them.
+DEPENDENT = 1e-9
+
+#: Smaller arrays are added up by a product with ones, where the call counts (a third of that of a reduction); larger
+#: ones by a reduction, or in one pass without a product in between.
+ONE_PASS_FROM = 4096
+
+ones = lru_cache(maxsize=256)(np.ones)
+
+
+def total(a: np.ndarray) -> np.ndarray:
+    """Sum over studies, shape (b,)."""
+    return ones(len(a)).dot(a) if a.size < ONE_PASS_FROM else np.add.reduce(a)
+
+
+def dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Sum of products over studies, shape (b,)."""
+    return total(a * b) if a.size < ONE_PASS_FROM else np.einsum("kb,kb->b", a, b)
+
+
+def dot3(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Sum of products of three over studies, shape (b,)."""
+    return total(a * b * c) if a.size < ONE_PASS_FROM else np.einsum("kb,kb,kb->b", a, b, c)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The design of a single mean: one column of ones."""
+
+    columns = 1
+
+    def gram(self, w: np.ndarray) -> np.ndarray:
+        """``X'WX``."""
+        return total(w)
+
+    def gram_of_cube(self, w: np.ndarray) -> np.ndarray:
+        """``X'WWWX``."""
+        return dot3(w, w, w)
+
+    def gram_of_square(self, w: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """``X'WWX``, where ``tr WW`` is at hand."""
+        return total
+
+    def total(self, w: np.ndarray, gram: np.ndarray) -> np.ndarray:
+        """``tr W``, where ``X'WX`` is at hand."""
+        return gram
+
+    def moments(self, w: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """``X'Wz``."""
+        return dot(w, z)
+
+    def solve(self, gram: np.ndarray, moments: np.ndarray) -> np.ndarray:
+        """Coefficients ``G^-1 m``."""
+        return moments / gram
+
+    def fitted(self, coefficients: np.ndarray) -> np.ndarray:
+        """``X b``, broadcastable to (k, b)."""
+        return coefficients
+
+    def trace(self, gram: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """``tr(G^-1 H)``."""
+        return other / gram
+
+    def trace_of_product(self, gram: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """``tr(G^-1 H G^-1 K)``."""
+        return first * second / (gram * gram)
+
+    def quadratic(self, gram: np.ndarray, moments: np.ndarray) -> np.ndarray:
+        """``m' G^-1 m``."""
+        return moments * moments / gram
+
+    def log_det(self, gram: np.ndarray) -> np.ndarray:
+        """``log det G``."""
+        return np.log(gram)
+
+    def covariance(self, gram: np.ndarray, middle: np.ndarray | None = None) -> np.ndarray:
+        """``G^-1``, or ``G^-1 M G^-1`` around a ``middle``."""
+        return 1.0 / gram if middle is None else middle / (gram * gram)
+
+    def leverage(self, gram: np.ndarray) -> np.ndarray:
+        """``x_i' G^-1 x_i``, broadcastable to (k, b)."""
+        return 1.0 / gram
+
+    def in_given_units(self, coefficients: np.ndarray) -> np.ndarray:
+        """Coefficients of the columns as they were given."""
+        return coefficients
+
+    def covariance_in_given_units(self, covariance: np.ndarray) -> np.ndarray:
+        """Covariance of the coefficients of the columns as they were given."""
+        return covariance
+
+    def take(self, fits: np.ndarray) -> Constant:
+        """The design of some of the fits."""
+        return self
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Any design, held as orthonormal columns ``X = Q R`` so that a year or a dose costs no accuracy.
+
+    Attributes
+    ----------
+    x : ndarray, shape (p, k, b) or (p, k, 1)
+        The columns of ``Q``; zero where a study is not kept.
+    r : ndarray, shape (b, p, p) or (1, p, p)
+        Upper triangles ``R``.
+    """
+
+    x: np.ndarray
+    r: np.ndarray
+
+    @classmethod
+    def of(cls, given: np.ndarray) -> tuple[Columns, np.ndarray]:
+        """From columns of shape (b or 1, k, p), zero where not kept; also which fits have independent columns."""
+        q, r = np.linalg.qr(given)
+        length = np.sqrt(np.add.reduce(given * given, axis=1))
+        left = np.abs(np.diagonal(r, axis1=1, axis2=2))
+        independent = (left > DEPENDENT * length).all(axis=1)
+        if not independent.all():  # any design will do there: the fit is set apart by name
+            q[~independent] = np.eye(*given.shape[1:])
+            r[~independent] = np.eye(given.shape[2])
+        return cls(np.ascontiguousarray(q.transpose(2, 1, 0)), r), independent
+
+    @property
+    def columns(self) -> int:
+        """Number of coefficients."""
+        return len(self.x)
+
+    def gram(self, w: np.ndarray) -> np.ndarray:
+        """``X'WX``, shape (b, p, p)."""
+        gram = np.empty((w.shape[-1], self.columns, self.columns))
+        for i, left in enumerate(self.x):
+            weighted = left * w
+            for j in range(i + 1):
+                gram[:, i, j] = gram[:, j, i] = dot(weighted, self.x[j])
+        return gram
+
+    def gram_of_square(self, w: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """``X'WWX``."""
+        return self.gram(w * w)
+
+    def gram_of_cube(self, w: np.ndarray) -> np.ndarray:
+        """``X'WWWX``."""
+        return self.gram(w * w * w)
+
+    def total(self, w: np.ndarray, gram: np.ndarray) -> np.ndarray:
+        """``tr W``."""
+        return total(w)
+
+    def moments(self, w: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """``X'Wz``, shape (p, b)."""
+        return np.stack([dot3(column, w, z) for column in self.x])
+
+    def solve(self, gram: np.ndarray, moments: np.ndarray) -> np.ndarray:
+        """Coefficients ``G^-1 m``, shape (p, b)."""
+        return np.linalg.solve(gram, moments.T[..., None])[..., 0].T
+
+    def fitted(self, coefficients: np.ndarray) -> np.ndarray:
+        """``X b``, shape (k, b)."""
+        return np.add.reduce(self.x * coefficients[:, None, :])
+
+    def trace(self, gram: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """``tr(G^-1 H)``."""
+        return np.trace(np.linalg.solve(gram, other), axis1=1, axis2=2)
+
+    def trace_of_product(self, gram: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """``tr(G^-1 H G^-1 K)``."""
+        left, right = np.linalg.solve(gram, first), np.linalg.solve(gram, second)
+        return np.einsum("bij,bji->b", left, right)
+
+    def quadratic(self, gram: np.ndarray, moments: np.ndarray) -> np.ndarray:
+        """``m' G^-1 m``."""
+        return dot(moments, self.solve(gram, moments))
+
+    def log_det(self, gram: np.ndarray) -> np.ndarray:
+        """``log det G``."""
+        return np.linalg.slogdet(gram)[1]
+
+    def covariance(self, gram: np.ndarray, middle: np.ndarray | None = None) -> np.ndarray:
+        """``G^-1``, or ``G^-1 M G^-1`` around a ``middle``, shape (b, p, p)."""
+        inverse = np.linalg.inv(gram)
+        return inverse if middle is None else inverse @ middle @ inverse
+
+    def leverage(self, gram: np.ndarray) -> np.ndarray:
+        """``x_i' G^-1 x_i``, shape (k, b)."""
+        inverse = np.linalg.inv(gram)
+        return np.einsum("ikb,bij,jkb->kb", self.x, inverse, self.x)
+
+    def in_given_units(self, coefficients: np.ndarray) -> np.ndarray:
+        """Coefficients of the columns as they were given: ``R^-1 b``."""
+        return np.linalg.solve(self.r, coefficients.T[..., None])[..., 0].T
+
+    def covariance_in_given_units(self, covariance: np.ndarray) -> np.ndarray:
+        """``R^-1 C R^-T``."""
+        half = np.linalg.solve(self.r, covariance)
+        return np.linalg.solve(self.r, half.transpose(0, 2, 1))
+
+    def take(self, fits: np.ndarray) -> Columns:
+        """The design of some of the fits."""
+        if self.x.shape[-1] == 1:
+            return self
+        return Columns(self.x[..., fits], self.r[fits])
+
+
+Design = Constant | Columns
+
+
+# Checks of what is to be pooled: effects, variances and which of them count.
+#
+# Nothing is dropped and nothing is repaired here: a missing effect or a variance that is not positive is
+# refused by name and place, unless ``keep`` says that this study does not count in this fit.
+
+
+#: Beyond these the cube of a weight leaves the range of doubles: another unit serves better.
+SMALLEST, LARGEST = 1e-50, 1e50
+
+#: How many offending places a message lists before it says how many more there are.
+PLACES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Checked effects of a batch, broadcastable to ``shape + (k,)``.
+
+    Attributes
+    ----------
+    yi, vi : ndarray of float, shape (..., k)
+        Effects and their sampling variances, as given (not yet broadcast).
+    keep : ndarray of bool, shape (..., k), or None
+        Which studies count; None when all do.
+    shape : tuple of int
+        Shape of the batch; ``()`` for one fit.
+    design : ndarray of float, shape (..., k, p), or None
+        Columns of a meta-regression; None for a single mean.
+    weights : ndarray of float, shape (..., k), or None
+        Weights given in place of the inverse variances.
+    """
+
+    yi: np.ndarray
+    vi: np.ndarray
+    keep: np.ndarray | None
+    shape: tuple[int, ...]
+    design: np.ndarray | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def k(self) -> int:
+        """Number of studies, kept or not."""
+        return self.yi.shape[-1]
+
+
+def check_effects(
+    yi: ArrayLike,
+    vi: ArrayLike,
+    keep: ArrayLike | None = None,
+    design: np.ndarray | None = None,
+    weights: ArrayLike | None = None,
+) -> Effects:
+    """Check effects, variances and the choice of studies.
+
+    Parameters
+    ----------
+    yi, vi : array-like of float, shape (..., k)
+        Effects and sampling variances; their leading axes broadcast.
+    keep : array-like of bool, shape (..., k), optional
+        Which studies count. What is not kept may be missing.
+    design : ndarray of float, shape (..., k, p), optional
+        Columns of a meta-regression, the constant among them (:func:`design_columns`).
+    weights : array-like of float, shape (..., k), optional
+        Weights given in place of the inverse variances.
+
+    Returns
+    -------
+    Effects
+
+    Raises
+    ------
+    PoolingError
+        If shapes do not fit, a kept effect, moderator or weight is not finite, or a kept variance is not
+        finite and positive.
+
+    Examples
+    --------
+    >>> check_effects([0.1, 0.4], [0.02, 0.03]).shape
+    ()
+    >>> check_effects([0.1, 0.4], [[0.02, 0.03], [0.2, 0.3]]).shape
+    (2,)
+    """
+    yi, vi = as_float(yi, "yi"), as_float(vi, "vi")
+    arrays = {"yi": yi, "vi": vi}
+    if keep is not None:
+        arrays["keep"] = keep = _as_bool(keep)
+    if weights is not None:
+        arrays["weights"] = weights = as_float(weights, "weights")
+    if design is not None:
+        arrays["mods"] = design[..., 0]
+    shape = _batch_shape(arrays)
+    if not (np.maximum.reduce(np.abs(yi), axis=None) <= LARGEST):
+        _refuse(~(np.abs(yi) <= LARGEST), yi, keep, f"effect: expected a finite number (within {LARGEST:g})")
+    _check_positive(vi, keep, "variance")
+    if weights is not None:
+        _check_positive(weights, keep, "weight")
+    if design is not None:
+        _refuse(~np.isfinite(design).all(axis=-1), design[..., -1], keep, "moderator: expected finite numbers")
+    return Effects(yi, vi, keep, shape, design, weights)
+
+
+def design_columns(mods: ArrayLike, intercept: bool = True) -> np.ndarray:
+    """Moderators as the columns of a design, shape (..., k, p), the constant first.
+
+    Parameters
+    ----------
+    mods : array-like of float, shape (k,), (k, q) or (..., k, q)
+        One moderator, or one a column.
+    intercept : bool
+        Whether to put a column of ones in front.
+
+    Examples
+    --------
+    >>> design_columns([10.0, 20.0])
+    array([[ 1., 10.],
+           [ 1., 20.]])
+    """
+    mods = as_float(mods, "mods")
+    columns = mods[:, None] if mods.ndim == 1 else mods
+    if not intercept:
+        return columns
+    return np.concatenate([np.ones((*columns.shape[:-1], 1)), columns], axis=-1)
+
+
+def as_float(values: ArrayLike, name: str) -> np.ndarray:
+    """Numbers with studies along the last axis, or a refusal that names them."""
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise PoolingError(f"{name}: expected numbers, found {values!r:.80}") from error
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise PoolingError(f"{name}: expected one number a study along the last axis, found shape {array.shape}")
+    return array
+
+
+def _as_bool(keep: ArrayLike) -> np.ndarray:
+    keep = np.asarray(keep)
+    if keep.dtype != bool:
+        raise PoolingError(f"keep: expected True or False for each study, found values of type {keep.dtype}")
+    return keep
+
+
+def _batch_shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
+    shapes = {name: array.shape for name, array in arrays.items()}
+    if len(set(shapes.values())) == 1 and len(shapes["yi"]) == 1:
+        return ()
+    if len({shape[-1] for shape in shapes.values()}) > 1:
+        raise PoolingError(f"expected as many studies in each of {', '.join(shapes)}, found shapes {shapes}")
+    try:
+        shape = np.broadcast_shapes(*shapes.values())[:-1]
+    except ValueError as error:
+        raise PoolingError(f"expected leading axes that broadcast, found shapes {shapes}") from error
+    if 0 in shape:
+        raise PoolingError(f"expected at least one fit, found a batch of shape {shape}")
+    return shape
+
+
+def _check_positive(values: np.ndarray, keep: np.ndarray | None, name: str) -> None:
+    if not (np.minimum.reduce(values, axis=None) >= SMALLEST and np.maximum.reduce(values, axis=None) <= LARGEST):
+        expected = f"{name}: expected finite and above zero ({SMALLEST:g} to {LARGEST:g})"
+        _refuse(~((values >= SMALLEST) & (values <= LARGEST)), values, keep, expected)
+
+
+def _refuse(bad: np.ndarray, values: np.ndarray, keep: np.ndarray | None, expected: str) -> None:
+    """Raise if a value is bad in any fit that keeps its study."""
+    if keep is not None:
+        bad, values, keep = np.broadcast_arrays(bad, values, keep)
+        bad = bad & keep
+    places = np.argwhere(bad)
+    if len(places):
+        shown = [f"{values[tuple(p)]} at {_place(p)}" for p in places[:PLACES_SHOWN]]
+        more = f" and {len(places) - PLACES_SHOWN} more" if len(places) > PLACES_SHOWN else ""
+        raise PoolingError(f"{expected}, found {', '.join(shown)}{more} (counted from 0)")
+
+
+def _place(index: np.ndarray) -> str:
+    *fit, study = (int(i) for i in index)
+    return f"study {study}" + (f" of fit {fit[0] if len(fit) == 1 else tuple(fit)}" if fit else "")
+
 
 #: Numbers in one array of a chunk: a handful of such arrays fit into a core's cache together.
 CHUNK_NUMBERS = 80_000
@@ -237,3 +668,86 @@ def _centred(y: np.ndarray, keep: np.ndarray | None, n: np.ndarray) -> tuple[np.
     y = np.where(keep, y - anchor, 0.0)
     beyond = total(y) / np.maximum(n, 1.0)
     return np.where(keep, y - beyond, 0.0), anchor + beyond
+
+
+# The generalised least-squares fit of a batch at one tau2, and the traces and quadratic forms that follow from it.
+#
+# Write ``W = diag(w)`` and ``P = W - W X (X'WX)^-1 X'W``: ``P y = w r`` with ``r`` the residuals of the weighted
+# fit. All estimators, tests and diagnostics are made of a few numbers for each fit: ``y'P y``, ``y'PP y``, ``tr P``,
+# ``tr PP`` and so on. Each is computed when first asked for.
+
+
+class Projection:
+    """``P`` of a batch for given weights.
+
+    Parameters
+    ----------
+    batch : Batch
+    w : ndarray, shape (k, b)
+        Weights, zero where a study is not kept.
+
+    Attributes
+    ----------
+    gram : ndarray, shape (b,) or (b, p, p)
+        ``X'WX``.
+    coefficients : ndarray, shape (b,) or (p, b)
+        Of the centred effects.
+    residuals : ndarray, shape (k, b)
+        ``r``; of no meaning where the weight is zero.
+    py : ndarray, shape (k, b)
+        ``P y = w r``.
+    """
+
+    def __init__(self, batch: Batch, w: np.ndarray) -> None:
+        self.batch, self.design, self.w = batch, batch.design, w
+        self.gram = self.design.gram(w)
+        self.coefficients = self.design.solve(self.gram, self.design.moments(w, batch.y))
+        self.residuals = batch.y - self.design.fitted(self.coefficients)
+        self.py = w * self.residuals
+
+    @classmethod
+    def at(cls, batch: Batch, tau2: np.ndarray | float) -> Projection:
+        """With the weights ``1/(v + tau2)``."""
+        return cls(batch, batch.weights(tau2))
+
+    @computed
+    def total(self) -> np.ndarray:
+        """``tr W``."""
+        return self.design.total(self.w, self.gram)
+
+    @computed
+    def total2(self) -> np.ndarray:
+        """``tr WW``."""
+        return dot(self.w, self.w)
+
+    @computed
+    def q(self) -> np.ndarray:
+        """``y'P y``: the generalised Q statistic."""
+        return dot(self.py, self.residuals)
+
+    @computed
+    def q2(self) -> np.ndarray:
+        """``y'PP y``."""
+        return dot(self.py, self.py)
+
+    @computed
+    def q3(self) -> np.ndarray:
+        """``y'PPP y``."""
+        moments = self.design.moments(self.w, self.py)
+        return dot3(self.w, self.py, self.py) - self.design.quadratic(self.gram, moments)
+
+    @computed
+    def gram2(self) -> np.ndarray:
+        """``X'WWX``."""
+        return self.design.gram_of_square(self.w, self.total2)
+
+    @computed
+    def trace(self) -> np.ndarray:
+        """``tr P``."""
+        return self.total - self.design.trace(self.gram, self.gram2)
+
+    @computed
+    def trace2(self) -> np.ndarray:
+        """``tr PP``."""
+        single = self.design.trace(self.gram, self.design.gram_of_cube(self.w))
+        return self.total2 - 2.0 * single + self.design.trace_of_product(self.gram, self.gram2, self.gram2)

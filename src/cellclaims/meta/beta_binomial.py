@@ -8,17 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincc, expit, gammaln, logit
 
-from cellclaims.meta.binomial_likelihood import (
+from cellclaims.meta.binomial_fit import (
+    BinomialFlag,
     Derivatives,
+    check_counts,
     climb,
+    clopper_pearson,
+    common,
     common_proportion,
+    in_words,
     log_binomial,
     log_coefficients,
+    plain,
+    smallest_count,
 )
-from cellclaims.meta.binomial_result import BinomialFlag, in_words, plain
-from cellclaims.meta.counts import check_counts, clopper_pearson, common
 from cellclaims.meta.quantiles import chi2_upper, t_quantile
-from cellclaims.meta.series import smallest_count
 
 #: Starts for sqrt(1 / (a + b)); the best is climbed from.
 STARTS = (0.05, 0.2, 0.6, 1.5, 4.0)
@@ -119,7 +123,7 @@ def beta_binomial(
     Raises
     ------
     PoolingError
-        As :func:`cellclaims.meta.counts.check_counts`.
+        As :func:`cellclaims.meta.binomial_fit.check_counts`.
 
     Examples
     --------

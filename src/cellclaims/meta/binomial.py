@@ -9,18 +9,124 @@ nearer to one half when ``tau2 > 0``.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logit
+from scipy.special import betaincc, logit, stdtr
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.beta_binomial import BetaBinomialFit, beta_binomial
-from cellclaims.meta.binomial_claims import p_mean_ge, p_new_setting_ge, p_series_ge
-from cellclaims.meta.binomial_likelihood import TAU_BOUND, levels, log_binomial, log_coefficients, maximise
-from cellclaims.meta.binomial_result import BinomialFit, BinomialFlag, in_words, mean_over_settings, plain
-from cellclaims.meta.counts import check_counts, clopper_pearson, common
-from cellclaims.meta.odds_ratio_glmm import OddsRatioFit, glmm_odds_ratio
+from cellclaims.meta.binomial_fit import (
+    TAU_BOUND,
+    BinomialFit,
+    BinomialFlag,
+    check_counts,
+    clopper_pearson,
+    common,
+    in_words,
+    levels,
+    log_binomial,
+    log_coefficients,
+    maximise,
+    mean_over_settings,
+    plain,
+    series_weights,
+)
+from cellclaims.meta.odds_ratio import OddsRatioFit, glmm_odds_ratio
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, t_quantile
+
+if TYPE_CHECKING:
+    from cellclaims.meta.binomial_fit import BinomialFit
+
+
+# What a fitted binomial-normal model says of a claimed proportion ``c``.
+#
+# Three questions, kept apart: is the *median setting* at least ``c``; would a *new setting* truly reach
+# ``c``; would a *new series* of ``n`` patients there show ``c`` or more. All three treat the logit as
+# t-distributed about ``beta``.
+
+
+def p_mean_ge(fit: BinomialFit, c: float) -> NDArray | float:
+    r"""Confidence that the proportion of the median setting is at least ``c``.
+
+    .. math:: P = T_{k-1}\left(\frac{\hat\beta - \mathrm{logit}\,c}{\mathrm{SE}}\right)
+
+    the upper tail of the confidence distribution whose central part is the t interval of the fit. With one
+    report, or without events, or with events only, it is the tail of Beta(x + 1/2, n - x + 1/2) on the
+    total count.
+
+    Examples
+    --------
+    >>> from cellclaims.meta.binomial import glmm
+    >>> round(p_mean_ge(glmm([3, 4, 18, 3, 3], [10, 15, 56, 6, 24]), 0.30), 3)
+    0.329
+    """
+    target = _check_share(c)
+    beta, se, k = (np.asarray(part) for part in (fit.beta, fit.se, fit.k))
+    events, n = np.asarray(fit.events), np.asarray(fit.n)
+    pooled = (k >= 2) & (events > 0) & (events < n)
+    with np.errstate(invalid="ignore"):
+        by_t = stdtr(np.maximum(k - 1, 1), (beta - target) / se)
+    return plain(np.where(pooled, by_t, np.where(k > 0, betaincc(events + 0.5, n - events + 0.5, c), np.nan)))
+
+
+def p_new_setting_ge(fit: BinomialFit, c: float) -> NDArray | float:
+    r"""Probability that the true proportion in a new setting is at least ``c``.
+
+    .. math:: P = T_{k-2}\left(\frac{\hat\beta - \mathrm{logit}\,c}{\sqrt{\mathrm{SE}^2 + \hat\tau^2}}\right)
+
+    the distribution whose central part is the prediction interval (Higgins, Thompson and Spiegelhalter 2009,
+    https://doi.org/10.1111/j.1467-985X.2008.00552.x). NaN where the fit has the flag
+    ``no_prediction_interval``.
+
+    Examples
+    --------
+    >>> from cellclaims.meta.binomial import glmm
+    >>> round(p_new_setting_ge(glmm([3, 4, 18, 3, 3], [10, 15, 56, 6, 24]), 0.30), 3)
+    0.333
+    """
+    target = _check_share(c)
+    beta, scale, df = _predictive(fit)
+    return plain(np.where(df > 0, stdtr(np.maximum(df, 1), (beta - target) / scale), np.nan))
+
+
+def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
+    r"""Probability that a new series of ``n`` patients in a new setting shows a proportion of at least ``c``.
+
+    .. math:: P = \int P(\mathrm{Bin}(n, p) \ge \lceil c n \rceil)\,dF(p)
+
+    with F the predictive distribution of :func:`p_new_setting_ge` (how: :mod:`cellclaims.meta.binomial_fit`). NaN
+    where the fit has the flag ``NO_PREDICTION``.
+
+    Examples
+    --------
+    >>> from cellclaims.meta.binomial import glmm
+    >>> round(p_series_ge(glmm([3, 4, 18, 3, 3], [10, 15, 56, 6, 24]), 0.30, 100), 3)
+    0.409
+    """
+    logits, weights = series_weights(c, n)
+    beta, scale, df = (part[..., None] for part in _predictive(fit))
+    reached = stdtr(np.maximum(df, 1), (beta - logits) / scale) @ weights
+    return plain(np.where(df[..., 0] > 0, reached, np.nan))
+
+
+def _check_share(c: float) -> float:
+    """The logit of a claimed share, refused unless it is strictly between 0 and 1."""
+    if not 0 < c < 1:
+        raise PoolingError(
+            f"expected a claimed proportion between 0 and 1, found {c!r} (a percentage needs dividing by 100)"
+        )
+    return float(logit(c))
+
+
+def _predictive(fit: BinomialFit) -> tuple[NDArray, NDArray, NDArray]:
+    """Location, scale and degrees of freedom of the logit in a new setting; df 0 where not known."""
+    known = np.isfinite(np.asarray(fit.pi_lb))
+    beta = np.where(known, fit.beta, 0.0)
+    scale = np.where(known, np.sqrt(np.asarray(fit.se) ** 2 + fit.tau2), 1.0)
+    return beta, scale, np.where(known, np.asarray(fit.k) - 2, 0)
+
 
 __all__ = [
     "BetaBinomialFit",
@@ -68,7 +174,7 @@ def glmm(
         Events and patients of each report; broadcast against each other.
     control_events, control_n : array-like of whole numbers, shape (k,), optional
         Those of a control group: the odds ratio is pooled instead, by
-        :func:`cellclaims.meta.odds_ratio_glmm.glmm_odds_ratio`.
+        :func:`cellclaims.meta.odds_ratio.glmm_odds_ratio`.
     keep : array-like of bool, shape (..., k), optional
         Which reports count; broadcast. Counts that do not count are not checked.
     model : {"UM.FS", "UM.RS", "CM.AL"}

@@ -15,7 +15,7 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from cellclaims.meta.bayes_result import Prior
+from cellclaims.meta.bayes import Prior
 
 #: Cells over the mean: equal in asinh of the distance from the centre, narrow near it and reaching +-14.
 CELLS, NARROW, REACH = 140, 0.25, 4.7

@@ -10,17 +10,371 @@ https://doi.org/10.1002/jrsm.35).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import chdtri
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.cluster_robust import RobustFit, robust
-from cellclaims.meta.multilevel_likelihood import Levels, maximise, profile_limits
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
+
+if TYPE_CHECKING:
+    from cellclaims.meta.fit import Fit
+
+
+# Standard errors that hold when the model of dependence does not: sandwich estimators by clusters.
+#
+# With W the inverse of the fitted covariance, e the residuals and :math:`S = 1'W1`, the variance of the pooled mean is
+#
+# .. math:: S^{-2} \sum_g (1' W_g A_g e_g)^2
+#
+# CR0 takes :math:`A_g = I`; CR1 multiplies CR0 by :math:`m / (m - 1)` for m clusters; CR2 takes the :math:`A_g` that
+# make it unbiased under the fitted model (Pustejovsky and Tipton 2018, https://doi.org/10.1080/07350015.2016.1247004,
+# eqs. 5 and 6).
+
+
+KINDS = ("CR0", "CR1", "CR2")
+
+
+@dataclass(frozen=True)
+class RobustFit:
+    """The pooled mean with a cluster-robust standard error.
+
+    ``df`` is clusters less 1 for CR0 and CR1, Satterthwaite's for CR2; ``stat`` and the limits are those of t.
+    """
+
+    beta: float
+    se: float
+    ci_lb: float
+    ci_ub: float
+    stat: float
+    p: float
+    df: float
+    kind: str
+    n_clusters: int
+    level: float
+
+
+def robust(fit: Fit | MultilevelFit, cluster: ArrayLike, kind: str = "CR2", level: float | None = None) -> RobustFit:
+    """Cluster-robust inference for the mean of a fit.
+
+    Parameters
+    ----------
+    fit : Fit or MultilevelFit
+        One fit (no batch) of a common mean.
+    cluster : array-like of labels, shape (k,)
+        Cluster of each estimate; estimates of different clusters are taken as independent.
+    kind : {"CR2", "CR1", "CR0"}
+    level : float, optional
+        That of the fit when left out.
+
+    Returns
+    -------
+    RobustFit
+
+    Raises
+    ------
+    PoolingError
+        A batch, a fit with moderators or weights of its own, a cluster label too few or too many, a single cluster,
+        an unknown kind, clusters that cut through estimates which the fit takes as correlated.
+
+    Examples
+    --------
+    >>> from cellclaims.meta.multilevel import multilevel
+    >>> groups = ["a", "a", "b", "b", "c"]
+    >>> fit = multilevel([0.1, 0.3, 0.5, 0.2, 0.9], [0.02] * 5, groups)
+    >>> result = robust(fit, groups)
+    >>> result.n_clusters, round(result.beta, 3)
+    (3, 0.465)
+    """
+    if kind not in KINDS:
+        raise PoolingError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
+    y, covariance = _ingredients(fit)
+    labels = np.asarray(cluster)
+    if labels.shape != y.shape:
+        raise PoolingError(f"cluster: expected one label an estimate, shape {y.shape}, found {labels.shape}")
+    groups = [np.flatnonzero(labels == label) for label in dict.fromkeys(labels.tolist())]
+    if len(groups) < 2:
+        raise PoolingError(f"cluster: expected at least 2 clusters, found {len(groups)}")
+    same = labels[:, None] == labels
+    if np.any(covariance[~same] != 0):
+        raise PoolingError("cluster: expected correlated estimates in one cluster, found a covariance between two")
+    variance, df = _sandwich(y, covariance, groups, kind)
+    beta, se, level = float(fit.beta), float(np.sqrt(variance)), fit.level if level is None else level
+    half = float(t_quantile(level, df)) * se
+    p = float(t_two_sided(beta / se, df))
+    return RobustFit(beta, se, beta - half, beta + half, beta / se, p, df, kind, len(groups), level)
+
+
+def _ingredients(fit: Fit | MultilevelFit) -> tuple[NDArray, NDArray]:
+    """Estimates and their fitted covariance."""
+    if np.ndim(fit.beta) != 0:
+        raise PoolingError(f"expected one fit of a common mean, found coefficients of shape {np.shape(fit.beta)}")
+    if hasattr(fit, "structure"):
+        return fit.yi, fit.variance
+    if fit.effects.weights is not None:
+        raise PoolingError("weights: expected a fit by inverse variances, found one with weights of its own")
+    keep = slice(None) if fit.effects.keep is None else fit.effects.keep
+    y, v = np.asarray(fit.effects.yi)[keep], np.asarray(fit.effects.vi)[keep]
+    return y, np.diag(v + np.nan_to_num(float(fit.tau2)))
+
+
+def _sandwich(y: NDArray, covariance: NDArray, groups: list[NDArray], kind: str) -> tuple[float, float]:
+    """Variance of the mean and its degrees of freedom."""
+    weights = np.linalg.solve(covariance, np.ones_like(y))
+    total = weights.sum()
+    residual = y - weights @ y / total
+    m = len(groups)
+    if kind != "CR2":
+        parts = np.array([weights[g] @ residual[g] for g in groups])
+        return float((parts @ parts) / total**2) * (m / (m - 1) if kind == "CR1" else 1.0), float(m - 1)
+    pulls = [_adjustment(covariance[np.ix_(g, g)], total).T @ weights[g] / total for g in groups]
+    variance = sum((pull @ residual[g]) ** 2 for pull, g in zip(pulls, groups, strict=True))
+    # Under the fitted model: covariances of the clusters' contributions, for Satterthwaite's degrees of freedom.
+    own = np.array([pull @ covariance[np.ix_(g, g)] @ pull for pull, g in zip(pulls, groups, strict=True)])
+    ones = np.array([pull.sum() for pull in pulls])
+    matrix = np.diag(own) - np.outer(ones, ones) / total
+    return float(variance), float(np.trace(matrix) ** 2 / (matrix**2).sum())
+
+
+def _adjustment(block: NDArray, total: float) -> NDArray:
+    """The matrix A of one cluster: ``D' (D (block - 11'/total) D')^(-1/2) D`` with ``D'D = block``."""
+    root = np.linalg.cholesky(block).T
+    values, vectors = np.linalg.eigh(root @ (block - 1.0 / total) @ root.T)
+    # A cluster that alone decides its fitted value has a zero eigenvalue: nothing of it is left to adjust.
+    inverse_root = np.where(values > 1e-12 * values.max(), 1 / np.sqrt(np.maximum(values, 1e-300)), 0.0)
+    return root.T @ (vectors * inverse_root) @ vectors.T @ root
+
+
+# The (restricted) likelihood of a multilevel model with a common mean, and its maximum over the levels' variances.
+
+
+#: Starts for the variances, in typical sampling variances: the likelihood may have more than one hill.
+STARTS = (0.1, 2.0)
+#: Steps converge quadratically: the one after a relative change below this is lost in rounding.
+TOLERANCE, STEPS = 1e-9, 200
+#: A variance below this many typical sampling variances is zero.
+NEGLIGIBLE = 1e-8
+#: Root search of the profile limits: bracket by factors of 4, then bisection and secants.
+ROOT_STEPS, ROOT_TOLERANCE = 120, 1e-9
+#: A variance of so many typical sampling variances that is still likely has no upper limit.
+LARGEST = 1e8
+
+
+class Evaluation(NamedTuple):
+    """Log-likelihood at some variances, its score, and the observed and expected information."""
+
+    value: float
+    score: NDArray
+    observed: NDArray
+    expected: NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Estimates, their sampling covariance, and for each level the group of every estimate (numbers from 0).
+
+    Estimates that are correlated with none outside form a *block*. Blocks are padded to one size (with 1 on the
+    diagonal and 0 elsewhere, which changes no sum) and worked on together, so that time grows with their number and
+    not with its cube.
+    """
+
+    y: NDArray
+    covariance: NDArray
+    labels: list[NDArray]
+
+    @cached_property
+    def index(self) -> tuple[NDArray, NDArray]:
+        """For every place of the padded blocks the number of its estimate, and whether there is one; shape (m, b)."""
+        blocks = _connected(self.covariance, self.labels[0])
+        size = max(block.size for block in blocks)
+        place = np.zeros((len(blocks), size), int)
+        real = np.zeros(place.shape, bool)
+        for row, block in enumerate(blocks):
+            place[row, : block.size], real[row, : block.size] = block, True
+        return place, real
+
+    def _pad(self, matrix: NDArray, diagonal: float) -> NDArray:
+        place, real = self.index
+        padded = matrix[place[:, :, None], place[:, None, :]] * (real[:, :, None] & real[:, None, :])
+        return padded + diagonal * np.eye(place.shape[1]) * ~real[:, :, None]
+
+    @cached_property
+    def blocks(self) -> tuple[NDArray, list[NDArray]]:
+        """Sampling covariance and each level's pattern (1 where two estimates share a group), shape (m, b, b)."""
+        patterns = [self._pad((labels[:, None] == labels).astype(float), 0.0) for labels in self.labels]
+        return self._pad(self.covariance, 1.0), patterns
+
+    def _solved(self, sigma2: NDArray) -> tuple[NDArray, NDArray, float, float, NDArray, NDArray]:
+        """Inverse covariance, its row sums, their total, the mean, residuals times the inverse, residuals."""
+        place, real = self.index
+        covariance, patterns = self.blocks
+        inverse = np.linalg.inv(covariance + sum(s * part for s, part in zip(sigma2, patterns, strict=True)))
+        rows = (inverse @ real[..., None].astype(float))[..., 0]
+        total = float(rows.sum())
+        mean = float((rows * self.y[place]).sum() / total)
+        residual = (self.y[place] - mean) * real
+        return inverse, rows, total, mean, (inverse @ residual[..., None])[..., 0], residual
+
+    def variance(self, sigma2: NDArray) -> NDArray:
+        """Marginal covariance of the estimates, shape (k, k)."""
+        patterns = ((labels[:, None] == labels) for labels in self.labels)
+        return self.covariance + sum(s * part for s, part in zip(sigma2, patterns, strict=True))
+
+    def mean(self, sigma2: NDArray) -> tuple[float, float]:
+        """Pooled mean and its standard error."""
+        _, _, total, mean, _, _ = self._solved(sigma2)
+        return mean, float(1 / np.sqrt(total))
+
+    def loglik(self, sigma2: NDArray, method: str) -> float:
+        """Log-likelihood; REML with the term of the design (half the log of k), as metafor counts it."""
+        return self.evaluate(sigma2, method).value
+
+    def evaluate(self, sigma2: NDArray, method: str) -> Evaluation:
+        """Log-likelihood and its derivatives (Searle, Casella and McCulloch 1992, Variance Components, ch. 6)."""
+        inverse, rows, total, _, py, residual = self._solved(sigma2)
+        _, patterns = self.blocks
+        k, reml = self.y.size, method == "REML"
+        value = 0.5 * (np.linalg.slogdet(inverse)[1].sum() - (residual * py).sum() - (k - reml) * np.log(2 * np.pi))
+        if reml:
+            value += 0.5 * (np.log(k) - np.log(total))
+        applied = np.stack([(part @ py[..., None])[..., 0] for part in patterns])
+        leaned = np.stack([(part @ rows[..., None])[..., 0] for part in patterns])
+        pulled = [inverse @ part for part in patterns]
+        own, solved = np.tensordot(leaned, rows, 2), np.stack([(inverse @ part[..., None])[..., 0] for part in leaned])
+        trace = np.array([np.trace(part, axis1=1, axis2=2).sum() for part in pulled])
+        pairs = np.array([[(left * right.swapaxes(1, 2)).sum() for right in pulled] for left in pulled])
+        if reml:
+            trace = trace - own / total
+            pairs = pairs - 2 * np.tensordot(leaned, solved, ([1, 2], [1, 2])) / total + np.outer(own, own) / total**2
+        turned = np.stack([(inverse @ part[..., None])[..., 0] for part in applied])
+        across = np.tensordot(applied, rows, 2)
+        quadratic = np.tensordot(applied, turned, ([1, 2], [1, 2])) - np.outer(across, across) / total
+        score = 0.5 * (np.tensordot(applied, py, 2) - trace)
+        return Evaluation(float(value), score, quadratic - 0.5 * pairs, 0.5 * pairs)
+
+    @cached_property
+    def typical(self) -> float:
+        """Typical sampling variance, ``(k - 1) / trace`` (Higgins and Thompson 2002, eq. 9, for any covariance)."""
+        inverse, rows, total, *_ = self._solved(np.zeros(len(self.labels)))
+        # Padding has 1 on the diagonal of the inverse too.
+        lost = np.trace(inverse, axis1=1, axis2=2).sum() - (~self.index[1]).sum() - (rows * rows).sum() / total
+        return float((self.y.size - 1) / lost) if self.y.size > 1 else float(self.covariance[0, 0])
+
+    @cached_property
+    def q(self) -> float:
+        """Generalised Q of a common mean without any level."""
+        *_, py, residual = self._solved(np.zeros(len(self.labels)))
+        return float((residual * py).sum())
+
+
+def _connected(covariance: NDArray, outer: NDArray) -> list[NDArray]:
+    """Numbers of the estimates that hang together through a shared outermost group or a sampling covariance."""
+    member = outer.copy()
+    for i, j in zip(*np.nonzero(np.triu(covariance, 1)), strict=True):
+        if member[i] != member[j]:
+            member[member == member[j]] = member[i]
+    return [np.flatnonzero(member == label) for label in np.unique(member)]
+
+
+def maximise(structure: Levels, method: str) -> NDArray:
+    """Variances that maximise the likelihood, shape (levels,): every set of levels is tried, the others at zero."""
+    count = len(structure.labels)
+    best = np.zeros(count)
+    top = structure.loglik(best, method)
+    if structure.y.size < 2:
+        return best
+    for size in range(1, count + 1):
+        for free in combinations(range(count), size):
+            for start in STARTS:
+                sigma2 = np.zeros(count)
+                sigma2[list(free)] = start * structure.typical
+                sigma2 = climb(structure, sigma2, list(free), method)
+                value = structure.loglik(sigma2, method)
+                # A level more must raise the likelihood by more than rounding.
+                if value > top + 1e-11 * (1 + abs(top)):
+                    best, top = sigma2, value
+    return best
+
+
+def climb(structure: Levels, sigma2: NDArray, free: list[int], method: str) -> NDArray:
+    """Newton steps on the logarithms of the free variances, damped until the likelihood rises; the others stay.
+
+    A variance that falls below :data:`NEGLIGIBLE` is set to zero, which ends the climb: the choice of levels without it
+    is climbed on its own.
+    """
+    sigma2, here, damping = sigma2.copy(), structure.evaluate(sigma2, method), 0.0
+    for _ in range(STEPS):
+        s = sigma2[free]
+        gradient, scale = s * here.score[free], np.outer(s, s)
+        observed, expected = (part[np.ix_(free, free)] * scale for part in (here.observed, here.expected))
+        curvature = _positive(observed - np.diag(gradient), expected)
+        step = np.clip(np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient), -3.0, 3.0)
+        proposal = sigma2.copy()
+        proposal[free] = s * np.exp(step)
+        there = structure.evaluate(proposal, method)
+        longest = np.abs(step).max()
+        if there.value >= here.value or longest < 1e-5:
+            sigma2, here, damping = proposal, there, damping / 10 if damping > 1e-3 else 0.0
+        else:
+            damping = 10 * damping + 0.1
+        small = sigma2 < NEGLIGIBLE * structure.typical
+        if longest < TOLERANCE or small[free].any():
+            break
+    return np.where(sigma2 < NEGLIGIBLE * structure.typical, 0.0, sigma2)
+
+
+def _positive(observed: NDArray, expected: NDArray) -> NDArray:
+    """The observed information where it is positive definite, else the expected one, kept away from singular."""
+    if np.linalg.eigvalsh(observed)[0] > 1e-8 * np.abs(np.diag(observed)).max():
+        return observed
+    return expected + 1e-10 * np.trace(expected) * np.eye(len(expected)) + 1e-300 * np.eye(len(expected))
+
+
+def profile_limits(structure: Levels, sigma2: NDArray, method: str, level: float) -> NDArray:
+    """Limits of each variance by the profile likelihood, the other variances at their best, shape (levels, 2)."""
+    target = structure.loglik(sigma2, method) - 0.5 * float(chdtri(1, 1 - level))
+    typical = structure.typical
+
+    def gap(i: int, value: float) -> float:
+        at = sigma2.copy()
+        others = [j for j in range(len(sigma2)) if j != i]
+        at[i] = value
+        best = structure.loglik(np.where(np.arange(len(sigma2)) == i, value, 0.0), method)
+        if others:
+            at[others] = np.maximum(at[others], 0.1 * typical)
+            best = max(best, structure.loglik(climb(structure, at, others, method), method))
+        return best - target
+
+    limits = np.empty((len(sigma2), 2))
+    for i, estimate in enumerate(sigma2):
+        limits[i, 0] = 0.0 if estimate == 0 or gap(i, 0.0) >= 0 else _root(lambda s, i=i: gap(i, s), 0.0, estimate)
+        upper = 4 * max(estimate, 0.1 * typical)
+        while gap(i, upper) > 0 and upper < LARGEST * typical:
+            upper *= 4
+        limits[i, 1] = np.inf if gap(i, upper) > 0 else _root(lambda s, i=i: gap(i, s), upper, estimate)
+    return limits
+
+
+def _root(function: Callable[[float], float], outside: float, inside: float) -> float:
+    """Where a function turns from negative (``outside``) to positive (``inside``): regula falsi with halved weights."""
+    low, high, f_low, f_high = outside, inside, function(outside), function(inside)
+    for _ in range(ROOT_STEPS):
+        middle = high - f_high * (high - low) / (f_high - f_low)
+        value = function(middle)
+        if abs(value) < ROOT_TOLERANCE or abs(high - low) < ROOT_TOLERANCE * abs(high):
+            break
+        if value < 0:
+            low, f_low, f_high = middle, value, f_high / 2
+        else:
+            high, f_high, f_low = middle, value, f_low / 2
+    return float(middle)
+
 
 __all__ = ["MultilevelFit", "RobustFit", "multilevel", "robust"]
 

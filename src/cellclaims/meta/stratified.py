@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.binomial_result import plain
-from cellclaims.meta.effect_columns import complete_table, fill_empty, read_columns
-from cellclaims.meta.effect_counts import hypergeometric
-from cellclaims.meta.effect_sizes import COLUMNS, escalc
+from cellclaims.meta.binomial_fit import plain
+from cellclaims.meta.effect_sizes import COLUMNS, complete_table, escalc, fill_empty, hypergeometric, read_columns
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided
 
 #: Measures that can be stratified, and the columns they need.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,11 +12,564 @@ from scipy.special import ndtr, ndtri
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta import Fit, fit
+from cellclaims.meta.flags import FEWEST_ADVISED, Caution, stated
 from cellclaims.meta.quantiles import chi2_upper
-from cellclaims.robustness.cautions import FEWEST_ADVISED, Caution, stated
-from cellclaims.robustness.selection_likelihood import SelectionLikelihood, p_value
-from cellclaims.robustness.selection_search import Summit, climb
-from cellclaims.robustness.selection_weights import FAMILIES, Steps, WeightFunction
+
+# How likely a study of P value ``p`` is to be seen, relative to others: the families of weight functions.
+#
+# A family gives the logarithm of the weight and its derivatives by the *parameters*, the free numbers ``delta`` of
+# the
+# weight function.
+
+
+class WeightFunction(Protocol):
+    """What the likelihood needs to know of a family.
+
+    Attributes
+    ----------
+    null : ndarray, shape (d,)
+        Parameters of no selection.
+    lower, upper : ndarray, shape (d,)
+        Range of the parameters.
+    starts : tuple of ndarray, each of shape (d,)
+        Where to start the search for the best parameters.
+    logarithmic : bool
+        Whether the search is best done in ``log(delta)``.
+    smallest_p : float
+        P values closer to 0 or 1 have the weight of this one.
+    """
+
+    null: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    starts: tuple[np.ndarray, ...]
+    logarithmic: bool
+    smallest_p: float
+
+    def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """Logarithm of the weight of each P value, of the shape of ``p``."""
+
+    def slope(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """Its derivative by each parameter, one more axis of length d."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """One weight for each stretch of P values; the first stretch, of the smallest, has weight one.
+
+    ``edges``: the upper end of each stretch, the last one 1.
+    """
+
+    edges: np.ndarray
+    logarithmic = True
+    smallest_p = 0.0
+
+    @property
+    def count(self) -> int:
+        """Free weights."""
+        return len(self.edges) - 1
+
+    @property
+    def null(self) -> np.ndarray:
+        """All as likely."""
+        return np.ones(self.count)
+
+    @property
+    def lower(self) -> np.ndarray:
+        """Never seen at all: no study could be in that stretch."""
+        return np.full(self.count, 1e-8)
+
+    @property
+    def upper(self) -> np.ndarray:
+        """Beyond any selection that data of this kind could tell."""
+        return np.full(self.count, 1e8)
+
+    @property
+    def starts(self) -> tuple[np.ndarray, ...]:
+        """None, and in either direction."""
+        return tuple(base ** np.arange(1.0, self.count + 1.0) for base in (1.0, 0.3, 4.0))
+
+    def stretch(self, p: np.ndarray) -> np.ndarray:
+        """The number of the stretch of each P value."""
+        return np.minimum(np.searchsorted(self.edges, p, side="left"), self.count)
+
+    def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``log delta`` of the stretch."""
+        return np.concatenate([[0.0], np.log(delta)])[self.stretch(p)]
+
+    def slope(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``1/delta`` in its own stretch."""
+        return (self.stretch(p)[..., None] == np.arange(1, self.count + 1)) / delta
+
+
+@dataclass(frozen=True, eq=False)
+class Beta:
+    """``p^(a-1) (1-p)^(b-1)``: falls or rises at either end (Citkowicz and Vevea 2017)."""
+
+    null = np.ones(2)
+    lower = np.full(2, 1e-5)
+    upper = np.full(2, 100.0)
+    starts = (np.ones(2), np.array([0.5, 1.0]), np.array([1.0, 3.0]), np.array([2.0, 2.0]))
+    logarithmic = True
+    smallest_p = 1e-5
+
+    def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``(a-1) log p + (b-1) log(1-p)``."""
+        return (delta[0] - 1.0) * np.log(p) + (delta[1] - 1.0) * np.log1p(-p)
+
+    def slope(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``log p`` and ``log(1-p)``."""
+        return np.stack([np.log(p), np.log1p(-p)], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Falling:
+    """Families that fall from one at ``p = 0``, the faster the larger their one parameter (Preston and others 2004)."""
+
+    null = np.zeros(1)
+    lower = np.zeros(1)
+    upper = np.full(1, 100.0)
+    starts = (np.array([0.01]), np.array([1.0]), np.array([10.0]))
+    logarithmic = False
+    smallest_p = 0.0
+
+
+class HalfNormal(Falling):
+    """``exp(-delta p^2)``."""
+
+    def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``-delta p^2``."""
+        return -delta[0] * p**2
+
+    def slope(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``-p^2``."""
+        return -(p**2)[..., None]
+
+
+class NegativeExponential(Falling):
+    """``exp(-delta p)``."""
+
+    def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``-delta p``."""
+        return -delta[0] * p
+
+    def slope(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``-p``."""
+        return -p[..., None]
+
+
+class Logistic(Falling):
+    """``2 exp(-delta p) / (1 + exp(-delta p))``."""
+
+    def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``log 2 - log(1 + exp(delta p))``."""
+        return np.log(2.0) - np.logaddexp(0.0, delta[0] * p)
+
+    def slope(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``-p / (1 + exp(-delta p))``."""
+        return (-p / (1.0 + np.exp(-delta[0] * p)))[..., None]
+
+
+class Power(Falling):
+    """``(1 - p)^delta``."""
+
+    smallest_p = 1e-5
+
+    def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``delta log(1-p)``."""
+        return delta[0] * np.log1p(-p)
+
+    def slope(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """``log(1-p)``."""
+        return np.log1p(-p)[..., None]
+
+
+#: Families by metafor's names; ``stepfun`` needs its steps.
+FAMILIES = {
+    "stepfun": Steps,
+    "beta": Beta,
+    "halfnorm": HalfNormal,
+    "negexp": NegativeExponential,
+    "logistic": Logistic,
+    "power": Power,
+}
+
+
+# The likelihood of effects that were selected by their P values.
+#
+# An effect is normal about the mean with its own variance and the between-study variance; what is seen are effects
+# drawn
+# with a *weight* that depends on the P value. The density of a seen effect is that of an effect times its weight,
+# over
+# the mean weight ``A`` of all effects that the study could have had.
+#
+# ``A`` is an integral over the study's z value. The line is cut into *pieces* whose weight is one number: stretches
+# of a
+# step function and the ends beyond :data:`FARTHEST`, with the normal probability between their ends; and Gauss-
+# Legendre
+# nodes between, with the normal density. The pieces are the same for all studies, since a P value is a function of
+# z.
+
+
+#: Beyond this z no P value differs from 0 or 1 in double precision.
+FARTHEST = 8.5
+#: Gauss-Legendre nodes of one panel.
+NODES, SHARES = np.polynomial.legendre.leggauss(32)
+
+
+def p_value(z: np.ndarray, two_sided: bool) -> np.ndarray:
+    """P value of a z value: two-sided, or that of larger ones."""
+    return 2.0 * ndtr(-np.abs(z)) if two_sided else ndtr(-z)
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Pieces of the line of z values: stretches from ``low`` to ``high``, and nodes ``z`` with their ``share``.
+
+    ``p``: the P value whose weight each piece has, stretches first.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    z: np.ndarray
+    share: np.ndarray
+    p: np.ndarray
+
+    @classmethod
+    def of(cls, family: WeightFunction, two_sided: bool) -> Pieces:
+        """The pieces that a family needs."""
+        if isinstance(family, Steps):
+            return cls._of_steps(family.edges, two_sided)
+        far, edges = _edges(family.smallest_p, two_sided)
+        middle, half = (edges[1:] + edges[:-1]) / 2.0, (edges[1:] - edges[:-1]) / 2.0
+        z, share = (middle[:, None] + half[:, None] * NODES).ravel(), (half[:, None] * SHARES).ravel()
+        ends = np.array([far, far if two_sided else -far])
+        p = within(p_value(np.concatenate([ends, z]), two_sided), family.smallest_p)
+        return cls(np.array([far, -np.inf]), np.array([np.inf, -far]), z, share, p)
+
+    @classmethod
+    def _of_steps(cls, edges: np.ndarray, two_sided: bool) -> Pieces:
+        none = np.empty(0)
+        down = np.concatenate([[np.inf], -ndtri(edges / (2.0 if two_sided else 1.0))])
+        low, high = down[1:], down[:-1]
+        if not two_sided:
+            return cls(low, high, none, none, edges)
+        return cls(np.concatenate([low, -high]), np.concatenate([high, -low]), none, none, np.tile(edges, 2))
+
+    def masses(self, mean: float, error: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Probability of each piece for each study, and its derivatives by ``mean`` and ``spread``; shape (k, pieces).
+
+        ``error`` is what z is measured in, ``spread`` the standard deviation of an effect about the mean.
+        """
+        error, spread = error[:, None], spread[:, None]
+        bottom, top = ((end * error - mean) / spread for end in (self.low, self.high))
+        flip = bottom > 0.0  # differences of small tails, not of numbers near one
+        between = np.where(flip, ndtr(-bottom) - ndtr(-top), ndtr(top) - ndtr(bottom))
+        fall = _density(bottom) - _density(top)
+        turn = _density(bottom) * _finite(bottom) - _density(top) * _finite(top)
+        x = (self.z * error - mean) / spread
+        at = self.share * error / spread * _density(x)
+        mass = np.concatenate([between, at], axis=1)
+        by_mean = np.concatenate([fall, at * x], axis=1) / spread
+        by_spread = np.concatenate([turn, at * (x * x - 1.0)], axis=1) / spread
+        return mass, by_mean, by_spread
+
+
+def _edges(smallest_p: float, two_sided: bool) -> tuple[float, np.ndarray]:
+    """Where the nodes end, and the edges of their panels.
+
+    A two-sided P value is one at z = 0, where a power of ``1 - p`` is a power of z: panels shrink towards it.
+    """
+    if smallest_p == 0.0:
+        return FARTHEST, np.linspace(-FARTHEST, FARTHEST, 5)
+    far = -float(ndtri(smallest_p / (2.0 if two_sided else 1.0)))
+    if not two_sided:
+        return far, np.linspace(-far, far, 5)
+    near = -float(ndtri((1.0 - smallest_p) / 2.0))
+    outward = np.concatenate([[0.0], np.geomspace(near, far, 7)])
+    return far, np.concatenate([-outward[:0:-1], outward])
+
+
+def within(p: np.ndarray, smallest: float) -> np.ndarray:
+    """P values held away from 0 and 1."""
+    return np.clip(p, smallest, 1.0 - smallest)
+
+
+def _density(x: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * x * x) / np.sqrt(2.0 * np.pi)
+
+
+def _row_sums(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted sum of each row; not by a matrix product, whose threads wait for each other on a busy machine."""
+    return np.einsum("kp,p->k", rows, weight)
+
+
+def _finite(x: np.ndarray) -> np.ndarray:
+    """Zero in place of infinity: it stands beside a density of zero."""
+    return np.where(np.isfinite(x), x, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class SelectionLikelihood:
+    """Log-likelihood of the mean, the between-study variance and the parameters of selection.
+
+    ``y``, ``v``: effects, turned so that large ones are favoured, and variances, shape (k,). ``p``: their P values.
+    Parameters are ``(mean, tau2, *delta)`` throughout.
+    """
+
+    y: np.ndarray
+    v: np.ndarray
+    p: np.ndarray
+    family: WeightFunction
+    pieces: Pieces
+
+    @classmethod
+    def of(cls, y: np.ndarray, v: np.ndarray, family: WeightFunction, two_sided: bool) -> SelectionLikelihood:
+        """For one data set."""
+        p = within(p_value(y / np.sqrt(v), two_sided), family.smallest_p)
+        return cls(y, v, p, family, Pieces.of(family, two_sided))
+
+    def value_and_scores(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """The log-likelihood, and each study's part of its derivatives, shape (k, parameters)."""
+        mean, tau2, delta = parameters[0], parameters[1], parameters[2:]
+        spread = np.sqrt(self.v + tau2)
+        residual = (self.y - mean) / spread
+        log_seen, log_weight = (self.family.log_weight(p, delta) for p in (self.p, self.pieces.p))
+        highest = log_weight.max()
+        weight = np.exp(log_weight - highest)
+        mass, by_mean, by_spread = self.pieces.masses(mean, np.sqrt(self.v), spread)
+        average = np.maximum(_row_sums(mass, weight), np.finfo(float).tiny)
+        value = np.sum(log_seen - highest - 0.5 * residual**2 - np.log(spread) - np.log(average))
+        scores = np.empty((len(self.y), len(parameters)))
+        scores[:, 0] = residual / spread - _row_sums(by_mean, weight) / average
+        scores[:, 1] = ((residual**2 - 1.0) / spread - _row_sums(by_spread, weight) / average) / (2.0 * spread)
+        seen, expected = (self.family.slope(p, delta) for p in (self.p, self.pieces.p))
+        scores[:, 2:] = seen - np.einsum("kp,pd->kd", mass, weight[:, None] * expected) / average[:, None]
+        return value - 0.5 * len(self.y) * np.log(2.0 * np.pi), scores
+
+    def value_and_slope(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """The log-likelihood and its derivatives."""
+        value, scores = self.value_and_scores(parameters)
+        return value, scores.sum(axis=0)
+
+
+# The tops of a selection likelihood: many starts, an edge for every parameter, and Newton steps at the end.
+#
+# The search runs in coordinates in which steps of about one are alike everywhere: the mean in median standard
+# errors,
+# ``log(tau2 + smallest variance)``, and the logarithm of weights. First steps take the curvature from the scores of
+# the
+# single studies, which is never negative and costs nothing; later ones take the curvature itself.
+
+
+#: Parameters -> log-likelihood and its derivatives.
+ValueAndSlope = Callable[[np.ndarray], tuple[float, np.ndarray]]
+#: Between-study variances to start from, in median variances.
+TAU2_STARTS = (0.0, 0.3, 3.0)
+#: How far from all effects the mean may lie, in units of their range and largest standard error.
+MEAN_BEYOND = 10.0
+#: A coordinate this close to its edge is on it.
+AT_EDGE = 1e-9
+#: Points of log-likelihoods this close have climbed the same hill.
+SAME_HEIGHT = 1e-4
+#: Points this close after the first steps have the same hill before them.
+NEXT_TO = 0.3
+#: The first steps, by the scores of the studies; Newton's steps; and how often a step is halved that leads down.
+ROUGH_STEPS, MOST_STEPS, HALVINGS = 15, 80, 40
+#: No coordinate moves farther than this in one step.
+LONGEST = 2.0
+#: Directions of less curvature than this share of the most are taken to have this one.
+LEAST_CURVED = 1e-8
+#: A Newton step this small leaves an error of about its square.
+ARRIVED = 1e-8
+#: Step of the differences of the slope: errors of slope over step and of step squared are alike.
+DIFFERENCE = 3e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Summit:
+    """A top of the likelihood.
+
+    ``parameters``: mean, tau2 and the parameters of selection; ``value``: log-likelihood there; ``held``: which of them
+    lie on an edge or are fixed; ``covariance``: of all of them, zero for those held, NaN where the likelihood is flat.
+    """
+
+    parameters: np.ndarray
+    value: float
+    held: np.ndarray
+    covariance: np.ndarray
+
+
+def climb(likelihood: SelectionLikelihood, held: Summit | None = None) -> list[Summit]:
+    """The tops of the likelihood, the highest first, for effects whose median variance is about one.
+
+    The between-study variance is held at zero, unless there is a top to start from that was found with it held: what is
+    found then is at least as high.
+    """
+    scale = _Scale(likelihood, with_tau2=held is not None)
+    starts = _starts(likelihood, scale, TAU2_STARTS if held else (0.0,))
+    if held is not None:
+        starts.append(scale.inward(held.parameters))
+    slopes = _apart([_approach(scale, start) for start in starts])
+    return _distinct([_summit(scale, _refine(scale, point)) for point in slopes])
+
+
+def _apart(points: list[np.ndarray]) -> list[np.ndarray]:
+    """One of those that several starts led next to each other."""
+    kept: list[np.ndarray] = []
+    for point in points:
+        if all(np.abs(point - other).max() > NEXT_TO for other in kept):
+            kept.append(point)
+    return kept
+
+
+def _distinct(found: list[Summit]) -> list[Summit]:
+    """The highest, and the others that are tops of their own: not the same point, and not a slope given up on."""
+    tops: list[Summit] = []
+    for summit in sorted(found, key=lambda summit: -summit.value):
+        apart = all(abs(summit.value - other.value) > SAME_HEIGHT for other in tops)
+        if not tops or (apart and not np.isnan(summit.covariance).any()):
+            tops.append(summit)
+    return tops
+
+
+class _Scale:
+    """Coordinates of the search, and the box that holds it."""
+
+    def __init__(self, likelihood: SelectionLikelihood, with_tau2: bool) -> None:
+        self.likelihood, self.family = likelihood, likelihood.family
+        y, v = likelihood.y, likelihood.v
+        self.least = v.min()
+        room = MEAN_BEYOND * (np.ptp(y) + np.sqrt(v.max()))
+        self.lower = self.inward(np.concatenate([[y.min() - room, 0.0], self.family.lower]))
+        self.upper = self.inward(np.concatenate([[y.max() + room, room**2 * with_tau2], self.family.upper]))
+
+    def outward(self, point: np.ndarray) -> np.ndarray:
+        """Parameters at a point of the search."""
+        tau2 = np.exp(point[1]) - self.least if point[1] > self.lower[1] else 0.0
+        delta = np.exp(point[2:]) if self.family.logarithmic else point[2:]
+        return np.concatenate([[point[0], tau2], delta])
+
+    def inward(self, parameters: np.ndarray) -> np.ndarray:
+        """The point of the search at given parameters."""
+        delta = np.log(parameters[2:]) if self.family.logarithmic else parameters[2:]
+        return np.concatenate([[parameters[0], np.log(parameters[1] + self.least)], delta])
+
+    def value_and_scores(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log-likelihood and the scores of the studies by the coordinates of the search."""
+        parameters = self.outward(point)
+        value, scores = self.likelihood.value_and_scores(parameters)
+        stretch = np.ones(len(point))
+        stretch[1] = parameters[1] + self.least
+        if self.family.logarithmic:
+            stretch[2:] = parameters[2:]
+        return value, scores * stretch
+
+    def value_and_slope(self, point: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log-likelihood and its slope by the coordinates of the search."""
+        value, scores = self.value_and_scores(point)
+        return value, scores.sum(axis=0)
+
+    def held(self, point: np.ndarray, slope: np.ndarray) -> np.ndarray:
+        """Which coordinates lie on an edge that the likelihood rises beyond, or have no room at all."""
+        low, high = point <= self.lower + AT_EDGE, point >= self.upper - AT_EDGE
+        return (low & (slope <= 0.0)) | (high & (slope >= 0.0)) | (low & high)
+
+
+def _starts(likelihood: SelectionLikelihood, scale: _Scale, variances: tuple[float, ...]) -> list[np.ndarray]:
+    """Every pair of a between-study variance and a strength of selection, from the mean without selection."""
+    starts = []
+    for tau2 in variances:
+        mean = np.average(likelihood.y, weights=1.0 / (likelihood.v + tau2))
+        starts += [scale.inward(np.concatenate([[mean, tau2], delta])) for delta in likelihood.family.starts]
+    return starts
+
+
+def _approach(scale: _Scale, point: np.ndarray) -> np.ndarray:
+    """Up the hill that the start stands on, by steps whose curvature is that of the studies' scores."""
+    for _ in range(ROUGH_STEPS):
+        value, scores = scale.value_and_scores(point)
+        slope = scores.sum(axis=0)
+        step = _uphill(np.einsum("ki,kj->ij", scores, scores), slope, ~scale.held(point, slope))
+        point = _higher(scale, point, _shortened(step, point), value)
+    return point
+
+
+def _refine(scale: _Scale, point: np.ndarray) -> np.ndarray:
+    """To the top, by Newton's steps."""
+    for _ in range(MOST_STEPS):
+        value, slope = scale.value_and_slope(point)
+        step = _uphill(_information(scale.value_and_slope, point), slope, ~scale.held(point, slope))
+        moved = _higher(scale, point, _shortened(step, point), value)
+        if np.abs(moved - point).max() <= ARRIVED:
+            return moved
+        point = moved
+    return point
+
+
+def _uphill(curvature: np.ndarray, slope: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Newton's step along the free coordinates, away from valleys and saddles."""
+    step = np.zeros(len(slope))
+    if not free.any():
+        return step
+    curved, directions = np.linalg.eigh(curvature[np.ix_(free, free)])
+    size = np.abs(curved)
+    size = np.maximum(size, max(LEAST_CURVED * size.max(), np.finfo(float).tiny))
+    step[free] = directions @ ((directions.T @ slope[free]) / size)
+    return step
+
+
+def _shortened(step: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """The step, no longer than :data:`LONGEST`, for the mean in units of the spread of the effects."""
+    unit = np.ones(len(step))
+    unit[0] = max(1.0, np.exp(0.5 * point[1]))
+    return step / max(1.0, np.max(np.abs(step) / unit) / LONGEST)
+
+
+def _higher(scale: _Scale, point: np.ndarray, step: np.ndarray, value: float) -> np.ndarray:
+    """The end of the step, halved until it is not lower than its start."""
+    for _ in range(HALVINGS):
+        moved = np.clip(point + step, scale.lower, scale.upper)
+        if scale.value_and_slope(moved)[0] >= value:
+            return moved
+        step = step / 2.0
+    return point
+
+
+def _summit(scale: _Scale, point: np.ndarray) -> Summit:
+    """What there is to know at a top; the covariance in the parameters themselves."""
+    value, slope = scale.value_and_slope(point)
+    held, parameters = scale.held(point, slope), scale.outward(point)
+    covariance = _covariance(scale.likelihood, parameters, held)
+    return Summit(parameters, value, held, covariance)
+
+
+def _covariance(likelihood: SelectionLikelihood, parameters: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """Inverse of the information of the free parameters; NaN where that is not positive definite."""
+    covariance = np.zeros((len(parameters), len(parameters)))
+    free = np.ix_(~held, ~held)
+    narrow = likelihood.v.min() + parameters[1]
+    sizes = np.concatenate([[np.sqrt(narrow), narrow], np.maximum(np.abs(parameters[2:]), 1e-3)])
+    information = _information(likelihood.value_and_slope, parameters, sizes)[free]
+    try:
+        np.linalg.cholesky(information)
+        covariance[free] = np.linalg.inv(information)
+    except np.linalg.LinAlgError:
+        covariance[free] = np.nan
+    return covariance
+
+
+def _information(slope_at: ValueAndSlope, point: np.ndarray, sizes: np.ndarray | float = 1.0) -> np.ndarray:
+    """Minus the second derivatives, by central differences of the first with steps relative to ``sizes``."""
+    steps = DIFFERENCE * np.broadcast_to(sizes, point.shape)
+    rows = []
+    for place, step in enumerate(steps):
+        shift = np.zeros(len(point))
+        shift[place] = step
+        rows.append((slope_at(point - shift)[1] - slope_at(point + shift)[1]) / (2.0 * step))
+    rows = np.array(rows)
+    return 0.5 * (rows + rows.T)
+
 
 ALTERNATIVES = ("greater", "less", "two-sided")
 METHODS = ("ML", "EE", "FE")

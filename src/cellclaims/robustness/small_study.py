@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta import Fit, Flag, fit
-from cellclaims.robustness.cautions import FEWEST_ADVISED, Caution, refuse_too_few, stated
+from cellclaims.meta.flags import FEWEST_ADVISED, Caution, refuse_too_few, stated
 
 #: Size of a study -> what it is computed from, and the power that it is raised to.
 PREDICTORS = {
@@ -51,7 +51,7 @@ class RegressionTest:
     k : int or ndarray of int
     model, predictor : str
     flags : tuple of str, or ndarray of int
-        :class:`~cellclaims.robustness.Caution`.
+        :class:`~cellclaims.meta.Caution`.
     fit : Fit
         The regression, the constant first.
     """

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta import Fit, Flag, fit
-from cellclaims.robustness.cautions import FEWEST_ADVISED, SUBSTANTIAL_I2, Caution, refuse_too_few, stated
+from cellclaims.meta.flags import FEWEST_ADVISED, SUBSTANTIAL_I2, Caution, refuse_too_few, stated
 
 ESTIMATORS = ("L0", "R0", "Q0")
 SIDES = ("left", "right")

@@ -2,20 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cellclaims.effects import FORMS, change_of_report, contrasts_of, controlled_reports, difference_of_report
+from cellclaims.errors import DataError, ProtocolError
+from cellclaims.evidence import Evidence
+from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.protocol import Protocol
-from cellclaims.report_rows import fullness, one_a_cohort, sharing
-from cellclaims.selection import Question
-from cellclaims.specifications.choices import BETWEEN, Choice, Option, classes_of
-from cellclaims.specifications.report_tables import ReportTables
-from cellclaims.tables import Evidence
-from cellclaims.tables.cohorts import cohorts_of
+from cellclaims.selection import (
+    Question,
+    answer,
+    by_report,
+    count_rules,
+    eligible,
+    fullness,
+    level_rules,
+    one_a_cohort,
+    passing,
+    sharing,
+)
+from cellclaims.specifications.choices import BETWEEN, WITHIN, Choice, Option, classes_of
+
+# Choices within a report: which row answers, which figure is used, which effect is made of it.
+#
+# A *report figure* is what one report gives under one way to read it. A *table* holds the report figures of one
+# combination of choices; it does not depend on which reports are asked for, so few tables serve all questions.
+
+
+#: What is kept of a report figure; events and n for counts, yi and vi for effects.
+FIGURE = (
+    "study_id arm_id source_id outcome diabetes_type intervention_class design randomised blinding year months timing "
+    "n n_control events yi vi source_rank line flag"
+).split()
+
+#: The report figure of each study, by its number.
+Table = dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class ReportTables:
+    """Report figures, and the tables that hold them.
+
+    Attributes
+    ----------
+    figures : DataFrame
+        One line a report figure (:data:`FIGURE`).
+    members : list of tuple of int
+        For each distinct table the numbers of its report figures.
+    favourable : list of bool
+        Whether the table is of the most favourable reports: their timing then decides which of them speaks.
+    number : ndarray of int
+        The table of each combination of options, one axis a choice in the order of WITHIN.
+    """
+
+    figures: pd.DataFrame
+    members: list[tuple[int, ...]]
+    favourable: list[bool]
+    number: NDArray[np.intp]
+
+
+@dataclass
+class Collected:
+    """Report figures as they are found, each once."""
+
+    known: dict[Any, int] = field(default_factory=dict)
+    figures: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, key: Any, figure: Mapping[str, Any]) -> int:
+        """The number of a report figure; ``key`` says which ones are the same."""
+        if key not in self.known:
+            self.known[key] = len(self.figures)
+            self.figures.append({name: figure.get(name, np.nan) for name in FIGURE})
+        return self.known[key]
+
+
+def report_tables(
+    evidence: Evidence, protocol: Protocol, question: Question, kind: str, choices: Sequence[Choice]
+) -> ReportTables:
+    """The report figures of every combination of the choices within a report."""
+
+    options = {choice.choice_id: choice.options for choice in choices}
+    found, make = Collected(), {"rate": count_tables, "difference": difference_tables}[kind]
+    tables = make(evidence, protocol, _wide(protocol, question, choices), options, found)
+    distinct: dict[tuple[tuple[int, ...], bool], int] = {}
+    number = np.empty([len(options[choice_id]) for choice_id in WITHIN], dtype=np.intp)
+    for place in np.ndindex(*number.shape):
+        estimand = options["timing"][place[1]].settings.get("estimand", question.estimand)
+        key = (tuple(sorted(tables[place].values())), kind == "rate" and estimand == "most_favourable")
+        number[place] = distinct.setdefault(key, len(distinct))
+    figures = pd.DataFrame(found.figures, columns=FIGURE)
+    return ReportTables(figures, [m for m, _ in distinct], [f for _, f in distinct], number)
+
+
+def _wide(protocol: Protocol, question: Question, choices: Sequence[Choice]) -> Question:
+    """The question with every type of diabetes and every design that an option asks for."""
+    population = {choice.choice_id: choice for choice in choices}["population"]
+    types = [t for option in population.options for t in option.settings.get("types", question.population)]
+    return replace(question.at(protocol), population=tuple(dict.fromkeys(types)), designs=())
+
+
+def handled(evidence: Evidence, asked: Question, handling: Option) -> tuple[Evidence, Question]:
+    """For an alternative handling: the studies that it touches, and the question that asks for it."""
+    if not handling.settings:
+        return evidence, asked
+    asked = replace(asked, alternative=(*asked.alternative, handling.settings["alternative"]))
+    touched = handling.settings["studies"]
+    return (only(evidence, touched, asked.alternative) if touched else evidence), asked
+
+
+def only(evidence: Evidence, studies: Iterable[str], anomalies: Iterable[str]) -> Evidence:
+    """The evidence of some studies, with the steps of handling that touch them or that a question asks for."""
+    names = ("studies", "arms", "binary", "continuous", "contrasts", "cohorts")
+    frames = {name: getattr(evidence, name) for name in names}
+    frames = {name: frame[frame.study_id.isin(list(studies))] for name, frame in frames.items()}
+    steps = evidence.handling
+    wanted = steps.study_id.isin(["", *studies]) | steps.anomaly_id.isin(list(anomalies))
+    return replace(evidence, **frames, handling=steps[wanted])
+
+
+def read_otherwise(primary: Table, handling: Option, own: Table) -> Table:
+    """The table of the review's own handling, with the touched studies read in the other way."""
+    touched = handling.settings["studies"]
+    return {s: i for s, i in primary.items() if s not in touched} | own if touched else own
+
+
+def timed(protocol: Protocol, asked: Question, timing: Option, figures: Option) -> Question:
+    """The question at the time and with the figures that the options ask for."""
+    when = {name: timing.settings[name] for name in ("estimand", "months", "window") if name in timing.settings}
+    when |= {name: float(when[name]) for name in ("months", "window") if name in when}
+    return replace(asked, **when, assumed=figures.settings.get("assumed", asked.assumed)).at(protocol)
+
+
+def as_printed(rows: pd.DataFrame, figures: Option) -> pd.DataFrame:
+    """Without rows that the reader worked out from the print, where the option asks for that."""
+    return rows if figures.settings.get("derived", True) else rows[rows.status != "derived"]
+
 
 #: Columns that make two report figures the same numbers of the same report.
 SAME = {"rate": ["study_id", "outcome", "events", "n"], "difference": ["study_id", "yi", "vi"]}
@@ -109,3 +238,183 @@ def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool
     timing = own.timing if favourable else [""] * len(own)
     keys = map(fullness, timing, own.n, own.source_rank, own.year, own.study_id)
     return np.array([number for _, number in sorted(zip(keys, members, strict=True))], dtype=np.intp)
+
+
+# Counts of one report under every choice within it.
+
+
+#: What choosing among the rows of a report and describing the answer need.
+COUNT_COLUMNS = (
+    "study_id arm_id part_of definition_id diabetes_type intervention_class design randomised blinding year timing "
+    "months events n n_stands_in status source_id source_rank line flag"
+).split()
+
+
+def count_tables(
+    evidence: Evidence, protocol: Protocol, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
+) -> dict[tuple[int, ...], Table]:
+    """The table of every combination: axes outcome, timing, figures, effect (one option), handling."""
+    tables: dict[tuple[int, ...], Table] = {}
+    for (o, outcome), (h, handling) in product(enumerate(options["outcome"]), enumerate(options["handling"])):
+        about = replace(wide, outcome=outcome.settings.get("definition", wide.outcome))
+        part, asked = handled(evidence, about, handling)
+        rows, read = eligible(part, protocol, asked, "binary")[COUNT_COLUMNS], _CountsRead((o, h), found)
+        for (t, timing), (f, figures) in product(enumerate(options["timing"]), enumerate(options["figures"])):
+            at = timed(protocol, asked, timing, figures)
+            own = read.table(passing(as_printed(rows, figures), count_rules(at)), at)
+            tables[o, t, f, 0, h] = own if h == 0 else read_otherwise(tables[o, t, f, 0, 0], handling, own)
+    return tables
+
+
+class _CountsRead:
+    """Reads the reports of one outcome under one handling; the same rows are read once."""
+
+    def __init__(self, handling: tuple[int, int], found: Collected) -> None:
+        self.handling, self.found = handling, found
+        self.known: dict[Any, int] = {}
+
+    def table(self, rows: pd.DataFrame, asked: Question) -> Table:
+        """The report figure of every report that has an answer."""
+        table = {}
+        for study_id, report in by_report(rows).items() if len(rows) else ():
+            key = (tuple(row.place for row in report), asked.estimand, asked.months)
+            if key not in self.known:
+                alike, _ = answer(report, asked.estimand, asked.months)
+                places = [row.place for row in alike]
+                figure = _summed(rows.loc[places].to_dict("records"))
+                self.known[key] = self.found.add((self.handling, tuple(places)), figure)
+            table[study_id] = self.known[key]
+        return table
+
+
+def _summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Arms that are counted together as one group."""
+    totals = {name: sum(row[name] for row in rows) for name in ("events", "n")}
+    words = {"arm_id": "+".join(row["arm_id"] for row in rows), "line": ";".join(str(row["line"]) for row in rows)}
+    return {**rows[0], **words, **totals, "outcome": rows[0]["definition_id"]}
+
+
+# Differences between the arms of one report under every choice within it.
+
+
+#: What an effect and its description need of a level or change.
+DIFFERENCE_COLUMNS = (
+    "study_id arm_id part_of outcome unit kind months n center_type center dispersion_type dispersion_low "
+    "dispersion_high source_id status n_stands_in source_rank line flag year diabetes_type intervention_class design "
+    "randomised blinding"
+).split()
+
+
+@dataclass(frozen=True, eq=False)
+class _Report:
+    """Rows of one report at one time: with cells, without, and as differences."""
+
+    study_id: str
+    at: Question
+    sides: tuple[pd.DataFrame, ...]
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """What its effects depend on."""
+        return (self.study_id, *(tuple(rows.index) for rows in self.sides), self.at.months)
+
+
+def difference_tables(
+    evidence: Evidence, protocol: Protocol, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
+) -> dict[tuple[int, ...], Table]:
+    """The table of every combination: axes outcome (one option), timing, figures, effect, handling."""
+    if len(options["outcome"]) > 1:
+        raise ProtocolError(f"expected one outcome for differences, found {len(options['outcome'])}")
+    controlled = controlled_reports(evidence, protocol, wide)
+    tables: dict[tuple[int, ...], Table] = {}
+    for h, handling in enumerate(options["handling"]):
+        part, asked = handled(evidence, wide, handling) if h else (only(evidence, controlled, wide.alternative), wide)
+        read = _DifferencesRead(part, protocol, asked, controlled, h, found)
+        for t, f, own in _read_tables(read, options):
+            for e, table in enumerate(own):
+                tables[0, t, f, e, h] = read_otherwise(tables[0, t, f, e, 0], handling, table) if h else table
+    return tables
+
+
+def _read_tables(
+    read: _DifferencesRead, options: Mapping[str, Sequence[Option]]
+) -> Iterator[tuple[int, int, list[Table]]]:
+    """For every time and choice of figures the table of each effect; choices that keep the same rows are read once."""
+    for t, timing in enumerate(options["timing"]):
+        contrasts = contrasts_of(read.evidence, read.protocol, timed(read.protocol, read.asked, timing, Option("all")))
+        known: dict[tuple[Any, ...], list[Table]] = {}
+        for f, figures in enumerate(options["figures"]):
+            at = timed(read.protocol, read.asked, timing, figures)
+            levels = [as_printed(rows, figures) for rows in read.levels]
+            key = (at, *(len(rows) for rows in levels))
+            if key not in known:
+                reports = read.reports(at, levels, contrasts)
+                known[key] = [read.table(reports, effect) for effect in options["effect"]]
+            yield t, f, known[key]
+
+
+@dataclass
+class _DifferencesRead:
+    """Reads the controlled reports under one handling; the same rows at the same month are read once."""
+
+    evidence: Evidence
+    protocol: Protocol
+    asked: Question
+    controlled: set[str]
+    handling: int
+    found: Collected
+    known: dict[Any, int | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.levels = [
+            eligible(self.evidence, self.protocol, replace(self.asked, arms=arms), "continuous")[DIFFERENCE_COLUMNS]
+            for arms in ("cells", "control")
+        ]
+
+    def reports(self, at: Question, levels: Sequence[pd.DataFrame], contrasts: pd.DataFrame) -> list[_Report]:
+        """The rows of each controlled report at one time."""
+        parts = [*(passing(rows, level_rules(at)) for rows in levels), contrasts]
+        named = {study_id for rows in parts for study_id in rows.study_id} & self.controlled
+        return [_Report(s, at, tuple(rows[rows.study_id == s] for rows in parts)) for s in sorted(named)]
+
+    def table(self, reports: Sequence[_Report], effect: Option) -> Table:
+        """The report figure of every report whose rows allow this effect."""
+        table = {}
+        for report in reports:
+            key = (*report.key, effect.name)
+            if key not in self.known:
+                self.known[key] = self._figure(report, effect)
+            if self.known[key] is not None:
+                table[report.study_id] = self.known[key]
+        return table
+
+    def _figure(self, report: _Report, effect: Option) -> int | None:
+        try:
+            made = self._effect(report, effect)
+        except DataError:
+            return None
+        key = (self.handling, *(made[name] for name in ("study_id", "arm_id", "line", "yi", "vi")))
+        return self.found.add(key, made | {"outcome": report.at.outcome})
+
+    def _effect(self, report: _Report, effect: Option) -> dict[str, Any]:
+        if "correlation" in effect.settings:
+            return _of_changes(*report.sides[:2], report.at, float(effect.settings["correlation"]))
+        r = float(self.protocol["models"]["correlation"]["value"])
+        forms = tuple(effect.settings.get("forms", FORMS))
+        return difference_of_report(self.evidence, report.study_id, *report.sides, report.at, r, forms)
+
+
+def _of_changes(cells: pd.DataFrame, controls: pd.DataFrame, at: Question, correlation: float) -> dict[str, Any]:
+    """Change with cells minus change without, each from levels with the same correlation."""
+    if cells.empty or controls.empty:
+        raise DataError("no levels on one of the two sides")
+    with_cells, without = (change_of_report(rows, at, correlation) for rows in (cells, controls))
+    if with_cells["months"] != without["months"]:
+        raise DataError(f"month {with_cells['months']:g} with cells, {without['months']:g} without")
+    return with_cells | {
+        "arm_id": f"{with_cells['arm_id']} v {without['arm_id']}",
+        "line": f"{with_cells['line']};{without['line']}",
+        "n_control": without["n"],
+        "yi": with_cells["yi"] - without["yi"],
+        "vi": with_cells["vi"] + without["vi"],
+    }

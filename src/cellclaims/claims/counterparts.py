@@ -1,0 +1,308 @@
+"""Advertised rates and HbA1c: the pools that answer them, the probabilities, the control arms, the verdict."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scipy.special import expit, ndtr, stdtr
+
+from cellclaims import pools
+from cellclaims.appraisal import Certainty, certainty_of_pool
+from cellclaims.claims.findings import Standing, verdict
+from cellclaims.errors import ProtocolError
+from cellclaims.evidence import Evidence
+from cellclaims.meta.binomial import p_mean_ge, p_new_setting_ge, p_series_ge
+from cellclaims.pools import Pool
+from cellclaims.protocol import Protocol
+from cellclaims.selection import Question
+
+# What the ledger says of one claim, as numbers and words that JSON can hold.
+
+
+#: Column of claims.csv -> what is left unsaid when it does not say yes.
+UNSAID = {
+    "denominator_stated": "of how many patients",
+    "follow_up_stated": "after how long",
+    "control_stated": "what happened without cells",
+    "definition_stated": "how the outcome is defined",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One claim beside its evidence; values in the unit of the claim (percent, percentage points), None where
+    they do not apply. ``verdict`` is never empty.
+    """
+
+    claim_id: str
+    kind: str
+    outcome: str
+    advertised: dict[str, Any]
+    unsaid: list[str]
+    match: dict[str, dict[str, str]]
+    studies: list[dict[str, Any]]
+    unit: str | None = None
+    k: int = 0
+    patients: float = 0
+    pooled: float | None = None
+    ci_lb: float | None = None
+    ci_ub: float | None = None
+    pi_lb: float | None = None
+    pi_ub: float | None = None
+    p_mean_ge: float | None = None
+    p_new_setting_ge: float | None = None
+    p_series_ge: float | None = None
+    control: dict[str, Any] | None = None
+    effective_n: float | None = None
+    verdict: str = ""
+    reasons: list[str] = field(default_factory=list)
+    certainty: str | None = None
+    certainty_steps: list[dict[str, Any]] = field(default_factory=list)
+    stability: float | None = None
+    specifications: int = 0
+    facts: list[dict[str, Any]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as JSON values."""
+        return asdict(self)
+
+
+def described(claim: Any, documents: Any, match: dict[str, Any]) -> dict[str, Any]:
+    """The parts that every kind of entry has: the claim, what it leaves unsaid, how well its counterpart matches."""
+    return {
+        "claim_id": claim.claim_id,
+        "kind": claim.kind,
+        "outcome": claim.outcome,
+        "advertised": advertised(claim, documents),
+        "unsaid": unsaid(claim),
+        "match": {what: {"grade": grade, "reason": reason} for what, (grade, reason) in match.items()},
+    }
+
+
+def rated(certainty: Certainty) -> dict[str, Any]:
+    """A certainty as the fields of an entry."""
+    return {"certainty": certainty.level, "certainty_steps": [asdict(step) for step in certainty.steps]}
+
+
+def advertised(claim: Any, documents: Any) -> dict[str, Any]:
+    """The claim in our words, with its document, date and figure."""
+    known = documents[documents.document_id == claim.document_id].iloc[0]
+    return {
+        "what": claim.what_is_claimed,
+        "document": claim.document_id,
+        "title": known.title,
+        "locator": claim.locator,
+        "as_of": "" if math.isnan(claim.as_of) else f"{claim.as_of:g}",
+        "qualifier": claim.qualifier,
+        "value": None if math.isnan(claim.value) else float(claim.value),
+        "unit": claim.unit,
+        "n_treated": None if math.isnan(claim.n_treated) else int(claim.n_treated),
+        "diabetes_type": claim.diabetes_type,
+        "note": claim.note,
+    }
+
+
+def unsaid(claim: Any) -> list[str]:
+    """What the advertisement leaves out: everything that its row does not mark as stated."""
+    said = {column: getattr(claim, column) for column in UNSAID}
+    return [
+        words + (" (stated in part)" if said[column] == "partly" else "")
+        for column, words in UNSAID.items()
+        if said[column] in ("no", "partly")
+    ]
+
+
+REGISTRATION = re.compile(r"ChiCTR[-\w]*\d{8}|NCT\d{8}")
+#: Which types of diabetes a claim's column diabetes_type stands for.
+TYPES = {"T1D": ("T1D",), "T2D": ("T2D",), "both": ("T1D", "T2D")}
+#: Kinds of counterparts that a pool answers.
+POOLED = ("rate", "difference")
+
+
+def own_trials(evidence: Evidence) -> list[str]:
+    """Reports of the registrations that the advertisements cite: shown beside their claims, never counted for them."""
+    cited = {number for words in evidence.claims.what_is_claimed for number in REGISTRATION.findall(words)}
+    studies = evidence.studies
+    mine = studies.registry_id.map(lambda ids: bool(cited & set(REGISTRATION.findall(ids))))
+    return sorted(studies.study_id[mine])
+
+
+def claim_of(evidence: Evidence, claim_id: str) -> Any:
+    """The row of claims.csv; raises ProtocolError with the known ids."""
+    known = {row.claim_id: row for row in evidence.claims.itertuples()}
+    if claim_id not in known:
+        raise ProtocolError(f"expected a claim among {', '.join(known)}; found {claim_id!r}")
+    return known[claim_id]
+
+
+def plan_of(protocol: Protocol, claim: Any) -> dict[str, Any]:
+    """What the protocol says answers a claim; raises ProtocolError for a name that it does not have."""
+    plans = protocol["counterparts"]
+    if claim.answered_by not in plans:
+        known, place = ", ".join(plans), f"claims.csv, {claim.claim_id}, answered_by"
+        raise ProtocolError(f"{place}: expected one of {known}; found {claim.answered_by!r}")
+    return plans[claim.answered_by]
+
+
+def counterpart_pool(evidence: Evidence, protocol: Protocol, claim_id: str) -> Pool:
+    """The pool of published reports that answers an advertised figure."""
+    return _pool(evidence, protocol, claim_id, "cells", "published reports")
+
+
+def control_pool(evidence: Evidence, protocol: Protocol, claim_id: str) -> Pool:
+    """The same outcome in the untreated control arms."""
+    return _pool(evidence, protocol, claim_id, "control", "untreated control arms")
+
+
+def _pool(evidence: Evidence, protocol: Protocol, claim_id: str, arms: str, words: str) -> Pool:
+    claim = claim_of(evidence, claim_id)
+    plan = plan_of(protocol, claim)
+    question = question_of(evidence, claim, plan, arms)
+    title = f"{protocol.outcome(plan['definition']).name}: {words}"
+    name = f"{claim_id}_{'published' if arms == 'cells' else 'control'}"
+    if plan["kind"] == "rate":
+        return pools.proportion(evidence, protocol, question, name, title)
+    make = pools.difference if arms == "cells" else pools.change
+    return make(evidence, protocol, question, name, title)
+
+
+def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str = "cells") -> Question:
+    """The counterpart as a question, for the claim's type of diabetes; the clinic's own trials never answer for it."""
+    estimand = "at_month" if plan["kind"] == "difference" else plan["estimand"]
+    designs = tuple(plan.get("designs", ()))
+    population = TYPES[claim.diabetes_type]
+    question = Question(plan["definition"], population, plan["product"], arms, estimand, designs=designs)
+    return pools.without(question, own_trials(evidence))
+
+
+def advertised_rates(evidence: Evidence, protocol: Protocol) -> list[Entry]:
+    """An entry for every claim that a pool answers, in the order of claims.csv."""
+    claims = [c for c in evidence.claims.itertuples() if plan_of(protocol, c)["kind"] in POOLED]
+    return [rate_entry(evidence, protocol, c.claim_id) for c in claims]
+
+
+def rate_entry(evidence: Evidence, protocol: Protocol, claim_id: str) -> Entry:
+    """One advertised rate (or HbA1c) beside its counterpart."""
+    claim = claim_of(evidence, claim_id)
+    plan = plan_of(protocol, claim)
+    pool, control = (make(evidence, protocol, claim_id) for make in (counterpart_pool, control_pool))
+    said = described(claim, evidence.documents, plan["match"])
+    threshold = threshold_of(protocol, plan, said["advertised"]["value"])
+    numbers = numbers_of(pool, threshold, said["advertised"]["n_treated"])
+    certainty = certainty_of_pool(pool, plan["match"], protocol, evidence.judgements)
+    decided, reasons = verdict_of_pool(protocol, claim, plan, pool, threshold, certainty.level)
+    return Entry(
+        **said,
+        studies=_studies(pool),
+        control=_control(control),
+        verdict=decided,
+        reasons=reasons,
+        **numbers,
+        **rated(certainty),
+    )
+
+
+def _studies(pool: Pool) -> list[dict[str, Any]]:
+    columns = ["study_id", "label", "link", "arm_id", "source_id", "table", "line"]
+    return [{key: str(value) for key, value in row.items()} for row in pool.rows[columns].to_dict("records")]
+
+
+def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) -> float:
+    """What the evidence is compared with: the advertised percentage, or the fall of HbA1c that matters."""
+    if plan["kind"] == "difference":
+        return -abs(value) if value is not None else -float(protocol["thresholds"]["hba1c_matters"]["value"])
+    return math.nan if value is None else value
+
+
+def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
+    """Pooled value, intervals and probabilities in the unit of the claim."""
+    patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
+    found: dict[str, Any] = {"k": pool.k, "patients": patients}
+    if pool.fit is None:
+        return found
+    percent = pool.scale == "logit"
+    found["unit"] = "percent" if percent else "percentage points"
+    for name in ("ci_lb", "ci_ub", "pi_lb", "pi_ub"):
+        found[name] = in_unit(pool, getattr(pool.fit, name))
+    found["pooled"] = in_unit(pool, pool.fit.beta)
+    if math.isnan(threshold):
+        return found
+    return found | (_share(pool, threshold / 100, n_treated) if percent else _effect(pool, threshold))
+
+
+def in_unit(pool: Pool, value: float) -> float | None:
+    """A value of the analysis scale in the unit of the claim; None where it does not exist."""
+    shown = 100 * pool.back(value) if pool.scale == "logit" else float(value)
+    return shown if math.isfinite(shown) else None
+
+
+def _share(pool: Pool, claimed: float, n_treated: int | None) -> dict[str, Any]:
+    fit = pool.fit
+    p = float(expit(fit.beta))
+    return {
+        "p_mean_ge": _known(p_mean_ge(fit, claimed)),
+        "p_new_setting_ge": _known(p_new_setting_ge(fit, claimed)),
+        "p_series_ge": _known(p_series_ge(fit, claimed, n_treated)) if n_treated else None,
+        "effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None,
+    }
+
+
+def _effect(pool: Pool, threshold: float) -> dict[str, Any]:
+    """Probability that the mean fall, and a new setting's fall, reaches the threshold (both below zero).
+
+    One report: by its own normal interval. More: t with k - 1 degrees of freedom for the mean; for a new setting t
+    with k - 2 and the spread between settings added.
+    """
+    fit, k, away = pool.fit, pool.k, threshold - float(pool.fit.beta)
+    if k == 1:
+        return {"p_mean_ge": _known(ndtr(away / float(fit.se)))}
+    found = {"p_mean_ge": _known(stdtr(k - 1, away / float(fit.se)))}
+    if k > 2:
+        found["p_new_setting_ge"] = _known(stdtr(k - 2, away / math.sqrt(float(fit.se) ** 2 + float(fit.tau2))))
+    return found
+
+
+def _known(value: float) -> float | None:
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def _control(pool: Pool) -> dict[str, Any] | None:
+    if pool.fit is None:
+        return None
+    count = {"events": float(pool.rows.events.sum())} if pool.scale == "logit" else {}
+    return {"value": in_unit(pool, pool.fit.beta), "k": pool.k, "n": float(pool.rows.n.sum()), **count}
+
+
+def verdict_of_pool(
+    protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool, threshold: float, certainty: str
+) -> tuple[str, list[str]]:
+    """The verdict on a claim that a pool answers, and why."""
+    limits = dict.fromkeys(("ci_lb", "ci_ub", "pi_lb", "pi_ub"), math.nan)
+    if pool.fit is not None:
+        limits = {name: _or_nan(in_unit(pool, getattr(pool.fit, name))) for name in limits}
+    standing = Standing(
+        measurable=claim.definition_stated != "no" or claim.kind == "outcome",
+        k=pool.k,
+        claim=threshold,
+        ci_lb=limits["ci_lb"],
+        ci_ub=limits["ci_ub"],
+        pi_ub=limits["pi_ub"],
+        population=plan["match"]["population"][0],
+        outcome=plan["match"]["outcome"][0],
+        randomised=bool((pool.rows.design == "rct").any()),
+        certainty=certainty,
+    )
+    if protocol.outcome(plan["definition"]).better == "lower":
+        standing = standing.mirrored(limits["pi_lb"])
+    decided, reasons = verdict(standing, protocol["verdict"])
+    if decided == "not testable":
+        reasons = ["the advertisement does not define what it counts"]
+    return decided, reasons
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,490 @@
+"""Odds ratios pooled from counts: mixed-effects logistic models of two groups, without a variance for each study.
+
+Study i has ``a`` of ``n1`` events in the first group and ``c`` of ``n2`` in the second; its log odds ratio is drawn
+from N(beta, tau2). The models differ in what they make of the study's own level (Stijnen, Hamza and Özdemir 2010,
+https://doi.org/10.1002/sim.4040; Jackson and others 2018, https://doi.org/10.1002/sim.7588):
+
+UM.FS   a fixed level for each study; groups at plus and minus half the log odds ratio
+UM.RS   levels drawn from a normal distribution with variance sigma2
+CM.AL   levels conditioned away, approximately: a of a + c events, with the groups' sizes as offset; for rare events
+
+A study without events, or with nothing but events, in both groups says nothing of an odds ratio and has weight zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cellclaims.errors import PoolingError
+from cellclaims.meta.binomial_fit import (
+    POINTS_PER_WIDTH2,
+    TAU_BOUND,
+    Derivatives,
+    climb,
+    gauss_hermite,
+    levels,
+    likelihood,
+    log_binomial,
+    log_coefficients,
+    softplus_and_expit,
+)
+from cellclaims.meta.effect_sizes import complete_table, escalc, read_columns
+from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
+
+# Marginal likelihoods of two groups a study: levels fixed and profiled out, or random and integrated out.
+
+
+#: Steps are cut to one logit, over which a logistic curvature changes by less than a factor e: such steps cannot cycle.
+LONGEST_STEP, MODE_STEPS, LEVEL_STEPS = 1.0, 200, 60
+#: Finite differences of the random-levels likelihood: the error is about the fourth power of the step.
+DIFFERENCE = 5e-3
+#: Below this a standard deviation is zero: its square is lost beside any sampling variance.
+SMALLEST = 1e-4
+
+
+@dataclass
+class FixedLevels:
+    """The UM.FS likelihood of one data set as a function of (beta, tau), each study's level at its best.
+
+    Called with ``(rows, mu, tau)`` of shape (r,) it gives the profile likelihood and its derivatives; the levels
+    found last are the next start.
+    """
+
+    a: NDArray
+    n1: NDArray
+    c: NDArray
+    n2: NDArray
+    nodes: tuple[int, ...]
+    levels: NDArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start from the pooled logit of each study."""
+        events, patients = self.a + self.c, self.n1 + self.n2
+        self.levels = np.log((events + 0.5) / (patients - events + 0.5))
+
+    def __call__(self, rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
+        """Profile likelihood at each (mu, tau)."""
+        parts = [self._at(float(m), float(t)) for m, t in zip(mu, tau, strict=True)]
+        return Derivatives(*(np.array(column) for column in zip(*parts, strict=True)))
+
+    def _at(self, mu: float, tau: float) -> tuple[float, ...]:
+        for _ in range(LEVEL_STEPS):
+            value, score, hessian = self._studies(mu, tau)
+            step = -score[2] / hessian[2, 2]
+            if np.all(np.abs(step) < 1e-11 * (1 + np.abs(self.levels))):
+                break
+            self.levels = self.levels + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+        # What the levels' freedom takes from the information (Schur complement of a diagonal block).
+        pair = hessian[:2, :2] - hessian[:2, None, 2] * hessian[None, :2, 2] / hessian[2, 2]
+        h = pair.sum(-1)
+        return value.sum(), score[0].sum(), score[1].sum(), h[0, 0], h[0, 1], h[1, 1]
+
+    def _studies(self, mu: float, tau: float) -> tuple[NDArray, NDArray, NDArray]:
+        """Each study's log-likelihood, score (3, k) and Hessian (3, 3, k) by (beta, tau, level)."""
+        mode = _mode(self.a, self.n1, self.c, self.n2, self.levels, mu, tau)
+        _, p1 = softplus_and_expit(self.levels + (mu + tau * mode) / 2)
+        _, p2 = softplus_and_expit(self.levels - (mu + tau * mode) / 2)
+        curvature = tau**2 / 4 * (self.n1 * p1 * (1 - p1) + self.n2 * p2 * (1 - p2))
+        spread = 1 / np.sqrt(1 + curvature)
+        needed = np.searchsorted(self.nodes, POINTS_PER_WIDTH2 * (tau * spread.max()) ** 2)
+        z, log_w = gauss_hermite(self.nodes[min(int(needed), len(self.nodes) - 1)])
+        u = mode[:, None] + np.sqrt(2) * spread[:, None] * z
+        half, level = (mu + tau * u) / 2, self.levels[:, None]
+        soft1, p1 = softplus_and_expit(level + half)
+        soft2, p2 = softplus_and_expit(level - half)
+        a, n1, c, n2 = (part[:, None] for part in (self.a, self.n1, self.c, self.n2))
+        height = a * (level + half) - n1 * soft1 + c * (level - half) - n2 * soft2 - 0.5 * u * u + log_w
+        top = height.max(-1, keepdims=True)
+        mass = np.exp(height - top)
+        total = mass.sum(-1, keepdims=True)
+        value = (top + np.log(total))[:, 0] + np.log(spread) - 0.5 * np.log(np.pi)
+        r1, r2, i1, i2 = a - n1 * p1, c - n2 * p2, n1 * p1 * (1 - p1), n2 * p2 * (1 - p2)
+        one = np.ones_like(u)
+        score = np.stack([(r1 - r2) / 2, u * (r1 - r2) / 2, r1 + r2])
+        first, second = np.stack([one / 2, u / 2, one]), np.stack([-one / 2, -u / 2, one])
+        weight = mass / total
+        mean = (weight * score).sum(-1)
+        outer = score[:, None] * score[None] - i1 * first[:, None] * first[None] - i2 * second[:, None] * second[None]
+        return value, mean, (weight * outer).sum(-1) - mean[:, None] * mean[None]
+
+
+def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: float, tau: float) -> NDArray:
+    """Most probable random effect of each study, by Newton steps that are never longer than one logit."""
+    u = np.zeros_like(a)
+    for _ in range(MODE_STEPS):
+        _, p1 = softplus_and_expit(level + (mu + tau * u) / 2)
+        _, p2 = softplus_and_expit(level - (mu + tau * u) / 2)
+        gradient = tau / 2 * (a - n1 * p1 - c + n2 * p2) - u
+        curvature = 1 + tau**2 / 4 * (n1 * p1 * (1 - p1) + n2 * p2 * (1 - p2))
+        step = gradient / curvature
+        step = step / np.maximum(1.0, tau * np.abs(step) / LONGEST_STEP)
+        u = u + step
+        if np.all(np.abs(step) < 1e-12):
+            break
+    return u
+
+
+def random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int) -> float:
+    """UM.RS log-likelihood at (mean level, beta, sd of levels, tau), by a product rule at the joint mode."""
+    v, u, factor = _joint_mode(a, n1, c, n2, theta)
+    z, log_one = gauss_hermite(nodes)
+    first, second = (part.ravel() for part in np.meshgrid(z, z, indexing="ij"))
+    log_w = np.add.outer(log_one, log_one).ravel()
+    # factor is the inverse root of the curvature: independent standard normal axes at the mode.
+    at_v = v[:, None] + np.sqrt(2) * (factor[0][:, None] * first)
+    at_u = u[:, None] + np.sqrt(2) * (factor[1][:, None] * first + factor[2][:, None] * second)
+    height = _height(a, n1, c, n2, theta, at_v, at_u) + log_w
+    top = height.max(-1)
+    integral = np.log(np.exp(height - top[:, None]).sum(-1)) + np.log(factor[0] * factor[2]) - np.log(np.pi)
+    return float((top + integral).sum())
+
+
+def _height(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, v: NDArray, u: NDArray) -> NDArray:
+    """Logarithm of the integrand for random effects of shape (k, m)."""
+    level, beta, sigma, tau = theta
+    e1, e2 = level + sigma * v + (beta + tau * u) / 2, level + sigma * v - (beta + tau * u) / 2
+    (soft1, _), (soft2, _) = softplus_and_expit(e1), softplus_and_expit(e2)
+    a, n1, c, n2 = (part[:, None] for part in (a, n1, c, n2))
+    return a * e1 - n1 * soft1 + c * e2 - n2 * soft2 - 0.5 * (v * v + u * u)
+
+
+def _joint_mode(
+    a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray
+) -> tuple[NDArray, NDArray, tuple[NDArray, NDArray, NDArray]]:
+    """Most probable pair of random effects of each study, and the lower triangle of the curvature's inverse root."""
+    level, beta, sigma, tau = theta
+    v, u = np.zeros_like(a), np.zeros_like(a)
+    for _ in range(MODE_STEPS):
+        _, p1 = softplus_and_expit(level + sigma * v + (beta + tau * u) / 2)
+        _, p2 = softplus_and_expit(level + sigma * v - (beta + tau * u) / 2)
+        r1, r2, i1, i2 = a - n1 * p1, c - n2 * p2, n1 * p1 * (1 - p1), n2 * p2 * (1 - p2)
+        by_v, by_u = sigma * (r1 + r2) - v, tau / 2 * (r1 - r2) - u
+        vv, uu, vu = 1 + sigma**2 * (i1 + i2), 1 + tau**2 / 4 * (i1 + i2), sigma * tau / 2 * (i1 - i2)
+        determinant = vv * uu - vu**2
+        d_v, d_u = (uu * by_v - vu * by_u) / determinant, (vv * by_u - vu * by_v) / determinant
+        long = np.abs(sigma * d_v) + np.abs(tau * d_u) / 2
+        shorter = 1 / np.maximum(1.0, long / LONGEST_STEP)
+        v, u = v + shorter * d_v, u + shorter * d_u
+        if np.all(np.abs(d_v) + np.abs(d_u) < 1e-11):
+            break
+    # The inverse curvature [[uu, -vu], [-vu, vv]] / determinant, as a lower triangle times its transpose.
+    root = np.sqrt(uu / determinant)
+    return v, u, (root, -vu / determinant / root, 1 / np.sqrt(uu))
+
+
+def fit_random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, method: str, nodes: int) -> dict[str, float]:
+    """UM.RS by a general optimiser: the two standard deviations may each be zero."""
+    best = _search(a, n1, c, n2, nodes, free=(0, 1, 2))
+    common = best[1]
+    if method == "ML":
+        found = _search(a, n1, c, n2, nodes, free=(0, 1, 2, 3))
+        if found[1] > common + 1e-9 * (1 + abs(common)):
+            best = found
+    theta, value, free = best
+    information = -_hessian(lambda t: random_levels(a, n1, c, n2, t, nodes), theta, free)
+    variance = np.linalg.inv(information)[free.index(1), free.index(1)]
+    return {
+        "beta": float(theta[1]),
+        "se": float(np.sqrt(variance)),
+        "tau2": float(theta[3] ** 2),
+        "sigma2": float(theta[2] ** 2),
+        "loglik": value,
+        "lrt": 2 * (value - common),
+    }
+
+
+def _search(
+    a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, nodes: int, free: tuple[int, ...]
+) -> tuple[NDArray, float, list[int]]:
+    """Maximum over the free parameters; a standard deviation that ends below :data:`SMALLEST` is set to zero."""
+    from scipy.optimize import minimize  # late: the other models do without it
+
+    logit1, logit2 = (np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)) for x, n in ((a, n1), (c, n2)))
+    free = list(free)
+
+    def loss(values: NDArray) -> float:
+        theta = np.zeros(4)
+        theta[free] = values
+        return -random_levels(a, n1, c, n2, theta, nodes)
+
+    best, top = None, -np.inf
+    for spread in (0.3, 1.0):
+        start = np.array([(logit1 + logit2) / 2, logit1 - logit2, spread, spread])[free]
+        found = minimize(loss, start, method="BFGS", jac="3-point", options={"gtol": 1e-7})
+        if -found.fun > top:
+            best, top = found.x, float(-found.fun)
+    theta = np.zeros(4)
+    theta[free] = best
+    theta[2:] = np.where(np.abs(theta[2:]) < SMALLEST, 0.0, np.abs(theta[2:]))
+    return theta, top, [i for i in free if i < 2 or theta[i] > 0]
+
+
+def _hessian(function: Callable[[NDArray], float], theta: NDArray, free: list[int]) -> NDArray:
+    """Fourth-order finite differences of a smooth function by its free parameters."""
+    steps = np.eye(theta.size)[free] * DIFFERENCE
+
+    def second(direction: NDArray) -> float:
+        f = [function(theta + m * direction) for m in (-2, -1, 0, 1, 2)]
+        return (-f[0] + 16 * f[1] - 30 * f[2] + 16 * f[3] - f[4]) / (12 * DIFFERENCE**2)
+
+    own = [second(step) for step in steps]
+    hessian = np.diag(own)
+    for i in range(len(free)):
+        for j in range(i):
+            hessian[i, j] = hessian[j, i] = (second(steps[i] + steps[j]) - own[i] - own[j]) / 2
+    return hessian
+
+
+MODELS = ("UM.FS", "UM.RS", "CM.AL")
+#: Starts of tau: the likelihood may have more than one hill.
+STARTS = (0.1, 0.4, 1.0, 2.5)
+FEW = 4
+
+
+@dataclass(frozen=True, eq=False)
+class OddsRatioFit:
+    """A pooled log odds ratio ``beta`` with its standard error, limits, heterogeneity and prediction interval.
+
+    ``Q`` is the likelihood-ratio statistic of one odds ratio for each study against a common one, ``Q_wald`` that of
+    inverse variances (both NaN for UM.RS, whose saturated model is random itself); ``I2`` and ``H2`` by the typical
+    variance of a log odds ratio; ``sigma2`` the variance of the levels in UM.RS. ``k`` counts the studies with
+    weight, ``k_all`` all of them.
+    """
+
+    beta: float
+    se: float
+    ci_lb: float
+    ci_ub: float
+    stat: float
+    p: float
+    tau2: float
+    sigma2: float
+    pi_lb: float
+    pi_ub: float
+    I2: float
+    H2: float
+    Q: float
+    Q_p: float
+    Q_wald: float
+    lrt: float
+    lrt_p: float
+    loglik: float
+    k: int
+    k_all: int
+    df: float
+    flags: tuple[str, ...]
+    model: str
+    method: str
+    test: str
+    level: float
+
+
+def glmm_odds_ratio(
+    ai: ArrayLike,
+    n1i: ArrayLike,
+    ci: ArrayLike,
+    n2i: ArrayLike,
+    *,
+    model: str = "UM.FS",
+    method: str = "ML",
+    level: float = 0.95,
+    test: str = "t",
+    nodes: int = 21,
+) -> OddsRatioFit:
+    """Pool odds ratios of two groups by maximum likelihood on the counts.
+
+    Parameters
+    ----------
+    ai, n1i, ci, n2i : array-like of whole numbers, shape (k,)
+        Events and patients of the first and of the second group.
+    model : {"UM.FS", "UM.RS", "CM.AL"}
+    method : {"ML", "EE"}
+        EE holds tau2 at 0.
+    level : float
+    test : {"t", "z"}
+        t with k - 1 degrees of freedom, or normal.
+    nodes : int
+        Quadrature points a study and random effect; 1 is Laplace's approximation (for UM.RS only).
+
+    Returns
+    -------
+    OddsRatioFit
+
+    Raises
+    ------
+    PoolingError
+        An unknown model, method or test; counts that cannot be; no study that says anything.
+
+    Examples
+    --------
+    >>> fit = glmm_odds_ratio([4, 6, 3], [123, 306, 231], [11, 29, 11], [139, 303, 220])
+    >>> round(fit.beta, 3), round(fit.se, 3), fit.tau2
+    (-1.419, 0.316, 0.0)
+    """
+    known = {"model": (model, MODELS), "method": (method, ("ML", "EE")), "test": (test, ("t", "z"))}
+    for name, (found, choices) in known.items():
+        if found not in choices:
+            raise PoolingError(f"{name}: expected one of {', '.join(choices)}, found {found!r}")
+    columns = read_columns({"ai": ai, "n1i": n1i, "ci": ci, "n2i": n2i})
+    cells = np.stack(np.broadcast_arrays(*(np.atleast_1d(cell) for cell in complete_table(columns))))
+    if cells.ndim != 2 or np.any(cells != np.round(cells)):
+        raise PoolingError(f"expected whole counts of shape (k,), found shape {cells.shape[1:]}")
+    says = (cells[0] + cells[2] > 0) & (cells[1] + cells[3] > 0)
+    a, b, c, d = cells[:, says]
+    if not says.any():
+        raise PoolingError("expected a study with events and non-events, found none")
+    if not _separated(a, b, c, d):
+        estimate = _fit(a, b, c, d, model, method, nodes)
+    else:
+        estimate = dict.fromkeys(("se", "sigma2", "tau2", "loglik", "lrt"), np.nan)
+        estimate["beta"] = np.inf if a.sum() * d.sum() > 0 else -np.inf
+    estimate["loglik"] += _coefficients((a, b, c, d), model)
+    return _assemble(estimate, (a, b, c, d), says.size, model, method, level, test)
+
+
+def _separated(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> bool:
+    """Whether one group has no events, or nothing else, in all studies that say something: no finite odds ratio."""
+    return 0.0 in (a.sum(), b.sum(), c.sum(), d.sum())
+
+
+def _fit(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str, method: str, nodes: int) -> dict[str, float]:
+    """Estimates of one model."""
+    if model == "UM.RS":
+        return fit_random_levels(a, a + b, c, c + d, method, nodes)
+    if model == "UM.FS":
+        return _climb_tau(
+            FixedLevels(a, a + b, c, c + d, levels(nodes)), np.log((a + b).sum() / (c + d).sum()), a, c, method
+        )
+    offset = np.log((a + b) / (c + d))
+
+    def conditional(rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
+        size = (mu.size, 1)
+        return likelihood(np.tile(a, size), np.tile(a + c, size), mu, tau, levels(nodes), np.tile(offset, size))
+
+    return _climb_tau(conditional, 0.0, a, c, method)
+
+
+def _climb_tau(
+    evaluate: Callable[[NDArray, NDArray, NDArray], Derivatives], shift: float, a: NDArray, c: NDArray, method: str
+) -> dict[str, float]:
+    """Maximum over (beta, tau) of one data set, tau = 0 kept where no start climbs above it."""
+    start = np.array([np.log((a.sum() + 0.5) / (c.sum() + 0.5)) - shift])
+    tau = np.zeros(1)
+    mu, _, best = climb(evaluate, start, tau)
+    common, variance = best.value[0], -1.0 / best.by_mu_mu[0]
+    if method == "ML":
+        row = np.zeros(1, int)
+        heights = [evaluate(row, mu, np.array([t])).value[0] for t in STARTS]
+        found = climb(evaluate, mu, np.array([STARTS[int(np.argmax(heights))]]))
+        if found[1][0] > SMALLEST and found[2].value[0] > common + 1e-10 * (1 + abs(common)):
+            mu, tau, best = found
+            variance = 1.0 / (-best.by_mu_mu[0] + best.by_mu_tau[0] ** 2 / best.by_tau_tau[0])
+    return {
+        "beta": float(mu[0]),
+        "se": float(np.sqrt(variance)),
+        "tau2": float(tau[0] ** 2),
+        "sigma2": np.nan,
+        "loglik": float(best.value[0]),
+        "lrt": float(2 * (best.value[0] - common)),
+    }
+
+
+def _coefficients(cells: tuple[NDArray, ...], model: str) -> float:
+    """Logarithms of the binomial coefficients of the counts that the model takes as random."""
+    a, b, c, d = (cell[None] for cell in cells)
+    if model == "CM.AL":
+        return float(log_coefficients(a, a + c)[0])
+    return float((log_coefficients(a, a + b) + log_coefficients(c, c + d))[0])
+
+
+def _saturated(cells: tuple[NDArray, ...], model: str) -> float:
+    """Log-likelihood with an odds ratio of its own for each study; NaN where the model has none of that kind."""
+    a, b, c, d = cells
+    if model == "UM.RS":
+        return np.nan
+    best = log_binomial(a, a + c) if model == "CM.AL" else log_binomial(a, a + b) + log_binomial(c, c + d)
+    return float(best.sum()) + _coefficients(cells, model)
+
+
+def _heterogeneity(cells: tuple[NDArray, ...], model: str, common: float, tau2: float) -> dict[str, float]:
+    """Q by likelihood ratio and by inverse variances, I2 and H2 by the typical variance."""
+    a, b, c, d = cells
+    k = a.size
+    v = 1 / escalc("OR", ai=a, bi=b, ci=c, di=d).vi
+    typical = (k - 1) * v.sum() / (v.sum() ** 2 - (v * v).sum()) if k > 1 else 1.0
+    q = max(2 * (_saturated(cells, model) - common), 0.0) if model != "UM.RS" else np.nan
+    h2 = 1 + tau2 / typical
+    return {
+        "Q": q,
+        "Q_p": float(chi2_upper(q, k - 1)) if np.isfinite(q) else np.nan,
+        "Q_wald": _wald(cells, model),
+        "I2": float(100 * (1 - 1 / h2)),
+        "H2": float(h2),
+    }
+
+
+def _wald(cells: tuple[NDArray, ...], model: str) -> float:
+    """Weighted squares of the studies' own estimates; those without a finite one add nothing."""
+    a, b, c, d = cells
+    if model == "UM.RS":
+        return np.nan
+    parts = (a, c) if model == "CM.AL" else (a, b, c, d)
+    finite = np.all(np.stack(parts) > 0, axis=0)
+    w = 1 / sum(1 / part[finite] for part in parts)
+    y = np.log(a[finite] / c[finite])
+    y = y - np.log((a + b) / (c + d))[finite] if model == "CM.AL" else y - np.log(b[finite] / d[finite])
+    return float((w * (y - w @ y / w.sum()) ** 2).sum()) if w.size else np.nan
+
+
+def _assemble(
+    estimate: dict[str, float], cells: tuple[NDArray, ...], k_all: int, model: str, method: str, level: float, test: str
+) -> OddsRatioFit:
+    """Limits, tests and flags."""
+    k, beta, se, tau2, lrt = cells[0].size, *(estimate[name] for name in ("beta", "se", "tau2", "lrt"))
+    df = np.inf if test == "z" else float(k - 1)
+    stat = beta / se
+    half = (normal_quantile(level) if test == "z" else float(t_quantile(level, k - 1))) * se
+    width = float(t_quantile(level, k - 2)) * np.sqrt(se**2 + tau2) if method == "ML" else np.nan
+    return OddsRatioFit(
+        beta=beta,
+        se=se,
+        ci_lb=beta - half,
+        ci_ub=beta + half,
+        stat=stat,
+        p=float(normal_two_sided(stat) if test == "z" else t_two_sided(stat, k - 1)),
+        tau2=tau2,
+        sigma2=estimate["sigma2"],
+        pi_lb=beta - width,
+        pi_ub=beta + width,
+        **_heterogeneity(cells, model, estimate["loglik"] - lrt / 2, tau2),
+        lrt=lrt,
+        lrt_p=0.5 * float(chi2_upper(lrt, 1)) if lrt > 0 else 1.0,
+        loglik=estimate["loglik"],
+        k=k,
+        k_all=k_all,
+        df=df,
+        flags=_flags(estimate, k, k_all, method, np.isfinite(width)),
+        model=model,
+        method=method,
+        test=test,
+        level=level,
+    )
+
+
+def _flags(estimate: dict[str, float], k: int, k_all: int, method: str, predicts: bool) -> tuple[str, ...]:
+    """What a reader must know beside the numbers."""
+    tau2 = estimate["tau2"]
+    flags = {
+        "single study: shown, not pooled": k == 1,
+        "few studies: k = 2 to 4": 2 <= k <= FEW,
+        "studies that carry no information, such as those without events, have weight zero": k < k_all,
+        "a group without events, or with nothing else, in every study: no finite estimate": np.isnan(tau2),
+        "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0,
+        f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
+        "no prediction interval: fewer than 3 studies, or no tau2": not predicts,
+    }
+    return tuple(words for words, holds in flags.items() if holds)
