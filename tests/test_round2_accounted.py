@@ -239,4 +239,4 @@ COUNTS = {
     "benchmarks/benchmarks.csv": {"used": 40, "stays out": 6},
 }
 #: Decisions on the corrections that are not about topics, advertisements or claims.
-DECIDED = {"applied": 195, "anomaly": 20, "declined": 7, "rule": 11}
+DECIDED = {"applied": 196, "anomaly": 20, "declined": 7, "rule": 10}
