@@ -15,9 +15,9 @@ import pandas as pd
 from cellclaims.errors import DataError
 from cellclaims.evidence import rules
 from cellclaims.evidence.read import read_all
+from cellclaims.evidence.rules_reports import FIGURES
 from cellclaims.evidence.schema import FILE, Evidence, Fault, Schema, read_schema
 
-FIGURES = ("continuous", "binary", "survival", "contrasts")
 WIDTH = 110
 
 
@@ -93,9 +93,9 @@ def wanted(evidence: Evidence) -> pd.DataFrame:
 def unused_sources(evidence: Evidence) -> dict[str, list[str]]:
     """Sources that no figure comes from, by the file that lists them; they were read and are kept, no fault."""
     used = {source for name in FIGURES for source in getattr(evidence, name).source_id}
-    pooled = set(evidence.pooled_elsewhere.source_url)
+    pooled = set(evidence.pooled_elsewhere.read_at)
     rows = evidence.sources
-    spare = rows[~rows.source_id.isin(used) & ~rows.url.isin(pooled)]
+    spare = rows[~rows.source_id.isin(used) & ~rows.read_at.isin(pooled)]
     beyond = evidence.topic_sources
     quoted = {*evidence.topic_evidence.read_at, *evidence.thresholds.url}
     return {
