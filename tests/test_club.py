@@ -429,15 +429,18 @@ def test_an_exercise_needs_an_answer(tasks, nearest, overlap):
 
 #: A made-up exercise text, and labelled so: no clinic says this.
 MADE_UP = {
-    "claim_id": "exercise_off", "document_id": "exercise", "locator": "made up for an exercise", "as_of": "2020",
-    "diabetes_type": "T2D", "kind": "proportion", "what_is_claimed": "patients who can stop insulin (made up)",
-    "outcome": "insulin_independence", "qualifier": "over", "value": "45", "unit": "percent", "n_treated": "120",
-    "denominator_stated": "no", "follow_up_stated": "no", "control_stated": "no", "definition_stated": "yes",
-    "answered_by": "insulin_independence", "note": "an exercise text, no advertisement",
+    "claim_id": "exercise_off", "document_id": "exercise", "locator": "made up for an exercise",
+    "quotation_span": "", "span_sha256": "", "as_of": "2020", "diabetes_type": "T2D", "kind": "rate",
+    "what_is_claimed": "patients who can stop insulin (made up)",
+    "wording": "A made-up text says that over 45 % of patients can stop insulin.", "qualifier": "can",
+    "figure_qualifier": "over", "outcome": "insulin_independence", "value": "45", "unit": "percent",
+    "n_treated": "120", "denominator_stated": "no", "follow_up_stated": "no", "control_stated": "no",
+    "definition_stated": "yes", "unsaid": "", "answered_by": "insulin_independence", "supersedes": "",
+    "note": "an exercise text, no advertisement",
 }  # fmt: skip
 DOCUMENT = {
     "document_id": "exercise", "file_or_url": "exercise.txt", "kind": "web page", "title": "A made-up text",
-    "as_of": "2020", "what_it_is": "an exercise text, made up, no advertisement", "sha256": "",
+    "as_of": "2020", "what_it_is": "an exercise text, made up, no advertisement", "copy_exists": "yes", "sha256": "",
 }  # fmt: skip
 
 
