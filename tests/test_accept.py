@@ -335,7 +335,8 @@ def test_a_table_that_changed_meanwhile_is_not_written_over(data, monkeypatch):
 
     def slow(plan, contents):
         tried(plan, contents)
-        study.write_text(study.read_text() + "s_new,,secondary,https://example.org/n,https://example.org/n,made up,2026-01-01,all\n")
+        address = "https://example.org/n"
+        study.write_text(study.read_text() + f"s_new,,secondary,{address},{address},made up,2026-01-01,all\n")
 
     monkeypatch.setattr("cellclaims.harvest.accept.try_out", slow)
     with pytest.raises(ProposalError, match="found it changed meanwhile"):

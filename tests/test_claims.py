@@ -289,10 +289,10 @@ def test_the_probability_of_the_mean_is_the_tail_of_its_t_distribution():
 
 
 def test_one_report_gives_the_probability_of_its_own_count():
-    """1 of 16 against 30 %: Beta(1.5, 15.5), the Jeffreys posterior."""
-    entry, _ = entry_and_pool("stop_all_2016")
-    assert entry.p_mean_ge == pytest.approx(stats.beta.sf(0.30, 1.5, 15.5))
-    assert entry.effective_n == pytest.approx(16)
+    """15 of 22 against 93 %: Beta(15.5, 7.5), the Jeffreys posterior."""
+    entry, _ = entry_and_pool("effective_2016")
+    assert entry.p_mean_ge == pytest.approx(stats.beta.sf(0.93, 15.5, 7.5))
+    assert entry.effective_n == pytest.approx(22)
     assert entry.pi_lb is entry.pi_ub is None
 
 

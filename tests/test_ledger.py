@@ -247,15 +247,15 @@ def test_a_second_advertisement_runs_through_the_same_path_without_code(folder):
 def test_one_changed_number_changes_the_probabilities(folder, entries):
     def more_events(rows):
         for row in rows:
-            if row["study_id"] == "lian2022" and row["definition_id"] == "all_glucose_lowering_drugs_stopped":
-                row.update(events="2", percent="", percent_printed="")
+            if row["study_id"] == "li2021" and row["events"] == "15":
+                row.update(events="16", percent="", percent_printed="")
         return rows
 
     rewrite(folder / "published" / "binary.csv", more_events)
     changed = {e.claim_id: e for e in ledger(load_evidence(folder), protocol.load(folder))}
-    before = next(e for e in entries if e.claim_id == "stop_all_2016")
-    assert changed["stop_all_2016"].p_mean_ge > before.p_mean_ge
-    assert not math.isclose(changed["stop_all_2016"].pooled, before.pooled)
+    before = next(e for e in entries if e.claim_id == "effective_2016")
+    assert changed["effective_2016"].p_mean_ge > before.p_mean_ge
+    assert not math.isclose(changed["effective_2016"].pooled, before.pooled)
 
 
 def test_a_claim_that_nothing_answers_is_refused_by_name(folder):
