@@ -39,6 +39,7 @@ BEYOND_CHECKS = {
     "derived_from_individual_times": "the count follows from times that are no rows",
     "dispersion_inconsistent": "the label is said in words",
     "ever_versus_status": "both counts are right: they answer different questions",
+    "impossible_interval": "the limits belong to a figure that is no row",
     "implausible": "an outlier is possible: only other reports speak against it",
     "interval_unlabelled": "quartiles and a range of few patients look alike",
     "label_conflict": "the meaning is said in words",
