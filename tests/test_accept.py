@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import files, pools, protocol
+from cellclaims import files, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
 from cellclaims.evidence import load as load_evidence
@@ -22,8 +22,10 @@ from cellclaims.harvest.commands import propose
 from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes, with_cell, with_rows
 from cellclaims.harvest.proposals import PROPOSAL_COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
-from cellclaims.question import Question
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis, Question
 from cellclaims.registries.store import Snapshot, Store
+from cellclaims.selection import EvidenceBase
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY = date(2026, 1, 2)
@@ -335,9 +337,8 @@ def test_a_table_that_changed_meanwhile_is_not_written_over(data, monkeypatch):
 
     def slow(plan, contents):
         tried(plan, contents)
-        study.write_text(
-            study.read_text() + "s_new,,secondary,https://example.org/n,https://example.org/n,made up,2026-01-01,all\n"
-        )
+        address = "https://example.org/n"
+        study.write_text(study.read_text() + f"s_new,,secondary,{address},{address},made up,2026-01-01,all\n")
 
     monkeypatch.setattr("cellclaims.harvest.accept.try_out", slow)
     with pytest.raises(ProposalError, match="found it changed meanwhile"):
@@ -478,7 +479,7 @@ def test_from_a_record_to_the_pool_it_belongs_to(tmp_path, monkeypatch):
 
     evidence = load_evidence(data)
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
-    pool = pools.difference(evidence, protocol.load(data), asked, "hba1c", "")
+    pool = pooled(EvidenceBase(evidence, protocol.load(data)), asked.named("hba1c", ""), Analysis("MD"))
     assert pool.rows.study_id.tolist() == ["zang2022", "invented2026"]
     assert pool.rows.iloc[1].yi == pytest.approx(7.9 - 8.3)
     assert set(evidence.accepted.sha256) == {answer.sha256}

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellclaims import anomalies, pools
+from cellclaims import anomalies
 from cellclaims.anomalies import handled, joined
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence.rules_reports import ABOUT_THE_STEP, rows_meant
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis
 from cellclaims.reporting.pools import durability
 from cellclaims.selection import NEVER_POOLED, Question, benchmarks
 
@@ -191,7 +193,7 @@ def test_what_is_said_of_a_row_stands_before_what_is_said_of_its_report():
 def test_a_report_that_is_left_out_leaves_every_pool_with_its_reason():
     made = two_trials().handle("a01", "leave_out", table="studies", study_id="one2020", reason="withdrawn")
     question = Question(outcome="hba1c", population=("T2D",), product="msc", months=12.0)
-    pool = pools.difference(made.evidence(), rules(), question, "made_up", "Made up")
+    pool = pooled(made.base(), question.named("made_up", "Made up"), Analysis("MD"))
     assert set(pool.rows.study_id) == {"two2020"}
     left = pool.left_out[pool.left_out.study_id == "one2020"]
     assert list(left.reason) == ["a01: withdrawn"] * 3, "two levels and a difference"
@@ -203,17 +205,17 @@ def test_a_curve_that_is_left_out_does_not_stand_beside_the_pool(table):
     row = {"outcome": "insulin_independence", "months": 12.0, "percent": 50.0, "source_id": "s_curve2020"}
     made.add("survival", study_id="curve2020", arm_id="all", **row)
     question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
-    assert list(durability(made.evidence(), rules(), question, []).percent) == [50.0]
+    assert list(durability(made.base(), question, []).percent) == [50.0]
     made.handle("a01", "leave_out", table=table, study_id="curve2020")
-    assert durability(made.evidence(), rules(), question, []).empty
+    assert durability(made.base(), question, []).empty
 
 
 def test_a_registry_that_is_left_out_is_no_benchmark():
     made = MadeUp().study("registry2020", design="registry").arm("registry2020").count("registry2020", 3, 14)
     question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
-    assert len(benchmarks(made.evidence(), rules(), question)) == 1
+    assert len(benchmarks(made.base(), question)) == 1
     made.handle("a01", "leave_out", study_id="registry2020")
-    assert benchmarks(made.evidence(), rules(), question).empty
+    assert benchmarks(made.base(), question).empty
 
 
 # --- primary and alternative -------------------------------------------------------------------------------------
@@ -265,18 +267,18 @@ def test_handling_applies_to_the_tables_that_it_names():
 def clinic_and_paper():
     """A count from a clinic's page and one from a paper, in the same population."""
     made = MadeUp().study("page2020", source="not_scientific").arm("page2020").count("page2020", 9, 10)
-    return made.study("paper2020").arm("paper2020").count("paper2020", 3, 10).evidence()
+    return made.study("paper2020").arm("paper2020").count("paper2020", 3, 10).base()
 
 
 def test_a_figure_from_a_source_that_is_not_scientific_leaves_with_that_reason():
-    pool = pools.proportion(clinic_and_paper(), rules(), ISLETS, "made_up", "Made up")
+    pool = pooled(clinic_and_paper(), ISLETS.named("made_up", "Made up"), Analysis("PLO"))
     assert list(pool.rows.study_id) == ["paper2020"]
     assert dict(zip(pool.left_out.study_id, pool.left_out.reason, strict=True)) == {"page2020": anomalies.NO_SCIENCE}
 
 
 def test_a_sensitivity_analysis_can_use_it_and_says_so():
     question = replace(ISLETS, alternative=("not_scientific",))
-    pool = pools.proportion(clinic_and_paper(), rules(), question, "made_up", "Made up")
+    pool = pooled(clinic_and_paper(), question.named("made_up", "Made up"), Analysis("PLO"))
     notes = pool.rows.set_index("study_id").note
     assert set(notes.index) == {"page2020", "paper2020"}
     assert anomalies.NO_SCIENCE in notes["page2020"] and anomalies.NO_SCIENCE not in notes["paper2020"]
@@ -300,11 +302,11 @@ def test_no_pool_of_the_repository_has_a_row_from_a_source_that_is_not_scientifi
 # --- what is shown and never pooled ------------------------------------------------------------------------------
 
 
-def test_a_single_named_event_is_never_pooled():
-    made = MadeUp().study("one2020").arm("one2020")
-    made = made.add("definitions", definition_id="fever", kind="named event", pooled="no")
-    made = made.count("one2020", 3, 10, outcome="fever", definition_id="fever")
-    pool = pools.proportion(made.evidence(), rules(), replace(ISLETS, outcome="fever"), "made_up", "Made up")
+def test_what_its_definition_forbids_to_pool_is_never_pooled():
+    made = MadeUp().study("one2020").arm("one2020").count("one2020", 3, 10)
+    assert len(pooled(made.base(), ISLETS.named("made_up", "Made up"), Analysis("PLO")).rows) == 1
+    made = made.add("definitions", definition_id="insulin_independence", kind="named event", pooled="no")
+    pool = pooled(made.base(), ISLETS.named("made_up", "Made up"), Analysis("PLO"))
     assert pool.rows.empty
     assert list(pool.left_out.reason) == [NEVER_POOLED]
 

@@ -298,6 +298,7 @@ MORE = {
         (put("context", 2, url="https://copies.example/x"), ("context", 2, "url")),
         (put("context_sources", 2, url="https://copies.example/x"), ("context_sources", 2, "url")),
     ],
+    "claims_exist": [(put("context", 2, claim_ids="none_such"), ("context", 2, "claim_ids"))],
     "unscientific_source_is_not_cited": [
         (put("context_sources", 2, kind="not_scientific"), ("context_sources", 2, "url")),
     ],

@@ -407,8 +407,9 @@ def test_every_measured_column_has_a_unit_or_a_unit_column():
                 assert column.name in ("year", "as_of", "p_value", "n") or {"unit", "measure"} & set(table.names)
 
 
-#: Text that repeats although it is no category: places in a source, names that a key or a rule checks, who judged.
-FREE_TEXT = {"locator", "part_of", "arm_id", "variant", "outcome", "column", "reviewer"}
+#: Text that repeats although it is no category: places in a source, names that a key or a rule checks, who judged and
+#: what was read, a list whose words the pattern allows.
+FREE_TEXT = {"locator", "part_of", "arm_id", "variant", "outcome", "column", "claim_ids", "reviewer", "text_read"}
 
 
 def test_what_looks_like_a_category_has_its_allowed_values():

@@ -160,10 +160,11 @@ def topic_has_source(evidence: Evidence) -> Iterator[Finding]:
 def claims_exist(evidence: Evidence) -> Iterator[Finding]:
     """The claims that a row speaks to are claims."""
     known = set(evidence.claims.claim_id)
-    for line, cell in evidence.topic_evidence.claim_ids.items():
-        for claim in cell.split(";"):
-            if claim not in known:
-                yield Finding("topic_evidence", line, "claim_ids", "claims of advertised/claims.csv", repr(claim))
+    for table in ("topic_evidence", "context"):
+        for line, cell in getattr(evidence, table).claim_ids.items():
+            for claim in cell.split(";"):
+                if claim not in known:
+                    yield Finding(table, line, "claim_ids", "claims of advertised/claims.csv", repr(claim))
 
 
 def figure_fits_kind_of_claim(evidence: Evidence) -> Iterator[Finding]:
