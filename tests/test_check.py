@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from cellclaims.cli import main
 from cellclaims.evidence import check, rules
 from cellclaims.evidence import load as load_evidence
 from cellclaims.evidence.cohorts import overlaps
@@ -112,9 +116,13 @@ CAUGHT: dict[str, tuple[Edit, tuple[str, int, str]]] = {
     "report_entered_once": (put("studies", 3, doi="10.9999/alpha"), ("studies", 3, "doi")),
     "registry_numbers_have_form": (put("studies", 2, registry_id="NCT0000001"), ("studies", 2, "registry_id")),
     "source_speaks_of_report": (put("binary", 2, source_id="beta_abs"), ("binary", 2, "source_id")),
-    "text_beyond_has_source": (put("thresholds", 2, url="https://example.org/x"), ("thresholds", 2, "url")),
-    "claims_exist": (put("beyond_evidence", 2, claim_ids="share;sight"), ("beyond_evidence", 2, "claim_ids")),
+    "topic_has_source": (put("thresholds", 2, url="https://example.org/x"), ("thresholds", 2, "url")),
+    "claims_exist": (put("topic_evidence", 2, claim_ids="share;sight"), ("topic_evidence", 2, "claim_ids")),
     "figure_fits_kind_of_claim": (put("claims", 2, value=130), ("claims", 2, "value")),
+    "span_has_checksum": (put("claims", 2, span_sha256=""), ("claims", 2, "span_sha256")),
+    "wanted_can_be_found": (put("wanted", 2, doi=""), ("wanted", 2, "doi")),
+    "topic_estimate_in_limits": (put("topic_evidence", 2, estimate=0.3), ("topic_evidence", 2, "estimate")),
+    "topic_precision_fits_interval": (put("topic_evidence", 2, ci_high=-0.1), ("topic_evidence", 2, "precision")),
     "document_has_checksum": (put("documents", 2, sha256=""), ("documents", 2, "sha256")),
     "anomaly_names_record": (put("anomalies", 2, record_id="alpha2002"), ("anomalies", 2, "record_id")),
     "step_can_be_set": (put("handling", 3, value="twenty"), ("handling", 3, "value")),
@@ -124,6 +132,11 @@ CAUGHT: dict[str, tuple[Edit, tuple[str, int, str]]] = {
     "accepted_figure_stands": (put("continuous", 8, locator="abstract"), ("accepted", 2, "pointer")),
     "accepted_identifier_stands": (put("studies", 2, pmid="11111112"), ("accepted", 3, "value")),
     "accepted_once": (again("accepted", 2), ("accepted", 4, "pointer")),
+    "address_can_be_cited": (put("sources", 2, url="https://copies.example/alpha"), ("sources", 2, "url")),
+    "unscientific_source_is_not_cited": (put("sources", 6, url="https://example.org/spare"), ("sources", 6, "url")),
+    "differing_readings_are_recorded": (put("binary", 6, read_twice="differs"), ("binary", 6, "read_twice")),
+    "correction_names_anomaly": (put("corrections", 2, reason="a99: made up"), ("corrections", 2, "reason")),
+    "benchmark_counts_fit": (put("benchmarks", 2, events_treated=21), ("benchmarks", 2, "events_treated")),
 }
 
 #: rule -> what it must let pass although it is close to what it catches.
@@ -165,9 +178,13 @@ PASSED: dict[str, Edit] = {
     "report_entered_once": put("studies", 3, doi=""),
     "registry_numbers_have_form": put("studies", 2, registry_id="ChiCTR-ONC-10000985; IRCT2016070428786N1"),
     "source_speaks_of_report": put("binary", 2, source_id="beta_abs", locator="discussion of beta2021"),
-    "text_beyond_has_source": put("thresholds", 2, url="https://example.org/unused"),
-    "claims_exist": put("beyond_evidence", 2, claim_ids="treated"),
+    "topic_has_source": put("thresholds", 2, url="https://example.org/unused"),
+    "claims_exist": put("topic_evidence", 2, claim_ids="treated"),
     "figure_fits_kind_of_claim": put("claims", 2, value=100),
+    "span_has_checksum": put("claims", 2, quotation_span="", span_sha256=""),
+    "wanted_can_be_found": put("wanted", 2, doi="", pmid="11111111"),
+    "topic_estimate_in_limits": put("topic_evidence", 2, estimate=None),  # the source prints one for each arm
+    "topic_precision_fits_interval": put("topic_evidence", 2, ci_low=0.1, role="context"),
     "document_has_checksum": put("documents", 2, sha256="", kind="web page"),
     "anomaly_names_record": put("anomalies", 2, record_id="review", table="pooled_elsewhere"),
     "step_can_be_set": put("handling", 3, value=""),  # sets to missing
@@ -177,6 +194,11 @@ PASSED: dict[str, Edit] = {
     "accepted_figure_stands": put("continuous", 8, note="looked at again"),
     "accepted_identifier_stands": put("studies", 2, doi=""),  # another identifier of the same report
     "accepted_once": both(again("accepted", 2), put("accepted", 4, pointer="/resultsSection/1")),
+    "address_can_be_cited": put("sources", 2, url="https://example.org/a ; https://other.example/copies.example"),
+    "unscientific_source_is_not_cited": put("sources", 5, url=""),
+    "differing_readings_are_recorded": put("binary", 2, read_twice="differs"),  # a01 is about this report
+    "correction_names_anomaly": put("corrections", 3, reason="said in the notes"),
+    "benchmark_counts_fit": put("benchmarks", 2, events_treated=20),
 }
 
 
@@ -237,7 +259,10 @@ MORE = {
         (put("contrasts", 2, estimate=None, ci_low=0.4), ("contrasts", 2, "ci_low")),
     ],
     "control_names_comparator": [(put("arms", 2, comparator="placebo"), ("arms", 2, "comparator"))],
-    "cells_fit_role": [(put("arms", 2, gets_cells="no"), ("arms", 2, "gets_cells"))],
+    "cells_fit_role": [
+        (put("arms", 2, gets_cells="no"), ("arms", 2, "gets_cells")),
+        (put("studies", 2, intervention_class="blood_passed_over_cells"), ("arms", 2, "gets_cells")),
+    ],
     "part_of_an_arm": [
         (put("arms", 2, part_of="placebo"), ("arms", 3, "part_of")),
         (put("arms", 3, part_of="cells_high"), ("arms", 3, "part_of")),
@@ -247,7 +272,17 @@ MORE = {
         (put("studies", 3, pmcid="PMC1111111"), ("studies", 3, "pmcid")),
     ],
     "figure_fits_kind_of_claim": [(put("claims", 3, value=51), ("claims", 3, "value"))],
-    "text_beyond_has_source": [(put("beyond_evidence", 2, url="https://example.org/y"), ("beyond_evidence", 2, "url"))],
+    "topic_has_source": [(put("topic_evidence", 2, read_at="https://example.org/y"), ("topic_evidence", 2, "read_at"))],
+    "span_has_checksum": [
+        (put("claims", 2, quotation_span=""), ("claims", 2, "span_sha256")),
+        (put("documents", 2, copy_exists="no"), ("claims", 2, "quotation_span")),
+        (put("claims", 2, quotation_span="12-12"), ("claims", 2, "quotation_span")),
+    ],
+    "topic_precision_fits_interval": [
+        # no effect is 1 for a ratio and 0 for a difference
+        (put("topic_evidence", 2, measure="RR of something"), ("topic_evidence", 2, "precision"))
+    ],
+    "unit_fits_outcome": [(put("continuous", 2, unit="", unit_printed=""), ("continuous", 2, "unit"))],
     "unit_is_tidied": [(put("contrasts", 2, unit_printed="per cent"), ("contrasts", 2, "unit_printed"))],
     "step_can_be_set": [
         (put("handling", 3, column="patients"), ("handling", 3, "column")),
@@ -255,6 +290,23 @@ MORE = {
         (put("handling", 3, table="studies", column="design", value="rct"), ("handling", 3, "action")),
         (put("handling", 3, table="arms", column="role", value="control"), ("handling", 3, "action")),
     ],
+    "address_can_be_cited": [
+        (put("sources", 2, url="http://192.0.2.1/alpha"), ("sources", 2, "url")),
+        (put("sources", 2, url="https://example.org/a ; https://example.org:8081/alpha"), ("sources", 2, "url")),
+        (put("pooled_elsewhere", 2, source_url="https://copies.example/x"), ("pooled_elsewhere", 2, "source_url")),
+        (put("benchmarks", 2, url="https://copies.example/x"), ("benchmarks", 2, "url")),
+        (put("context", 2, url="https://copies.example/x"), ("context", 2, "url")),
+        (put("context_sources", 2, url="https://copies.example/x"), ("context_sources", 2, "url")),
+    ],
+    "claims_exist": [(put("context", 2, claim_ids="none_such"), ("context", 2, "claim_ids"))],
+    "unscientific_source_is_not_cited": [
+        (put("context_sources", 2, kind="not_scientific"), ("context_sources", 2, "url")),
+    ],
+    "differing_readings_are_recorded": [
+        (put("survival", 2, read_twice="differs"), ("survival", 2, "read_twice")),
+        (put("pooled_elsewhere", 2, read_twice="differs"), ("pooled_elsewhere", 2, "read_twice")),
+    ],
+    "benchmark_counts_fit": [(put("benchmarks", 2, events_control=21), ("benchmarks", 2, "events_control"))],
     "counts_entered_once": [(again("survival", 2), ("survival", 4, "source_id"))],
     "measures_entered_once": [(again("contrasts", 2), ("contrasts", 5, "source_id"))],
     "source_speaks_of_report": [(put("continuous", 2, source_id="gamma_abs"), ("continuous", 2, "source_id"))],
@@ -336,7 +388,7 @@ def test_report_of_good_data_lists_known_faults_and_unused_sources_and_passes(fo
     text = capsys.readouterr().out
     assert "a01  published/binary.csv, row 3, column percent_printed: expected 38.89 percent" in text
     assert "Sources of published/sources.csv that no figure comes from, 1 (no fault): never_used" in text
-    assert "Sources of beyond_glucose/sources.csv that no figure comes from, 1 (no fault): ce003" in text
+    assert "Sources of topics/sources.csv that no figure comes from, 1 (no fault): ce003" in text
     assert text.splitlines()[-1].endswith("0 faults, 1 known of the sources.")
 
 
@@ -355,3 +407,30 @@ def test_frictionless_and_the_quick_reader_agree_on_what_is_wrong(folder):
     ours = {(f.file, f.row, f.column) for f in check.faults(folder)}
     theirs = {(f.file, f.row, f.column) for f in check._by_frictionless(folder)}
     assert ours == theirs == {("published/binary.csv", 2, "timing"), ("published/binary.csv", 2, "events")}
+
+
+# --- what is wanted ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_wanted_is_listed_with_the_most_wanted_first_and_a_number_to_find_it_by(made_up):
+    rows = check.wanted(made_up)
+    assert list(rows.priority) == ["high", "low"]
+    assert list(rows["found by"]) == ["NCT00000002", "10.9999/alpha"]
+    assert list(rows.year) == ["", "2020"]
+
+
+@pytest.mark.parametrize("kind", ["md", "csv", "json"])
+def test_the_command_lists_what_is_wanted_and_checks_nothing_then(folder, kind):
+    result = CliRunner().invoke(main, ["check", "--data", str(folder), "--wanted", "--format", kind])
+    assert result.exit_code == 0
+    assert "10.9999/alpha" in result.stdout and "faults" not in result.stdout
+    if kind == "json":
+        assert [row["priority"] for row in json.loads(result.stdout)] == ["high", "low"]
+    if kind == "csv":
+        assert list(csv.reader(result.stdout.splitlines()))[1][1] == "'=a made-up trial", "no formula for a spreadsheet"
+
+
+def test_a_format_without_a_list_is_refused(folder):
+    result = CliRunner().invoke(main, ["check", "--data", str(folder), "--format", "csv"])
+    assert result.exit_code == 2
+    assert "expected --wanted" in result.output

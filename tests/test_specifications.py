@@ -304,7 +304,7 @@ def test_blinded_and_randomised_row_sets_hold_nothing_else():
 
 
 def test_changes_from_levels_widen_with_less_correlation():
-    curve = real_curves()["better_control"]
+    curve = real_curves()["first_course_control"]
     axis = [c.choice_id for c in curve.choices].index("effect")
     options = curve.choices[axis].options
     place, variance = [0] * curve.sets.number.ndim, {}

@@ -39,8 +39,17 @@ def main() -> None:
 
 @main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-def check(data: Path) -> None:
+@click.option("--wanted", is_flag=True, help="List the reports whose numbers are wanted, the most wanted first.")
+@click.option(
+    "--format", "kind", type=click.Choice(["md", "csv", "json"]), help="How --wanted is printed.  [default: md]"
+)
+def check(data: Path, wanted: bool, kind: str | None) -> None:
     """Check the evidence: each fault with its file, row and column."""
+    if kind and not wanted:
+        raise click.UsageError(f"--format {kind}: expected --wanted, whose list it is for; found none")
+    if wanted:
+        click.echo(wanted_texts(data)[kind or "md"])
+        return
     from cellclaims.evidence import check as checks
 
     text, status = checks.report(data)
@@ -188,6 +197,21 @@ def claims(data: Path, kind: str) -> None:
     click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
 
 
+def wanted_texts(data: Path) -> dict[str, str]:
+    """The reports whose numbers are wanted in every format that they are printed in."""
+    import json
+
+    from cellclaims.evidence import load
+    from cellclaims.evidence.check import wanted
+    from cellclaims.harvest.held import guard
+
+    rows = wanted(load(data))
+    cells = [list(rows.columns), *rows.to_numpy().tolist()]
+    values = json.dumps(rows.to_dict("records"), indent=1, ensure_ascii=False)
+    guarded = [[guard(cell) for cell in row] for row in cells]
+    return {"md": as_markdown(cells), "csv": as_csv(guarded), "json": values}
+
+
 def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
@@ -195,11 +219,13 @@ def ledger_texts(data: Path) -> dict[str, str]:
     from cellclaims import evidence, protocol, reporting
     from cellclaims.claims import ledger
 
-    entries = ledger(EvidenceBase(evidence.load(data), protocol.load(data)))
+    tables = evidence.load(data)
+    entries = ledger(EvidenceBase(tables, protocol.load(data)))
     table = reporting.ledger_table(entries)
+    note = reporting.other_pages(tables)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
-    return {"md": as_markdown(rows), "csv": as_csv(rows), "json": values}
+    return {"md": as_markdown(rows) + (f"\n\n{note}" if note else ""), "csv": as_csv(rows), "json": values}
 
 
 @main.command()

@@ -388,7 +388,10 @@ def _id_in_words(study_id: str) -> str:
 
 
 def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
-    """Address for readers: DOI, PubMed or registry where one is known, else where the text was read."""
+    """Address for readers: DOI, PubMed or registry where one is known, else the citable address of the source.
+
+    Empty where neither is known: a copy, a mirror or a page that is not scientific is never a link.
+    """
     study = evidence.studies.loc[evidence.studies.study_id == study_id].iloc[0]
     number = re.search(r"NCT\d{8}", study.registry_id)
     known = [study.doi and f"https://doi.org/{study.doi}", study.pmid and f"https://pubmed.ncbi.nlm.nih.gov/{study.pmid}/",

@@ -185,6 +185,9 @@ __all__ = [
 #: What a reason may name of the row that leaves.
 NAMED_IN_REASONS = "diabetes_type intervention_class design comparator role timing months events part_of".split()
 
+#: Why a count leaves whose definition is shown and never pooled (``definitions.csv``).
+NEVER_POOLED = "a single named event, or events only called severe or related: shown, never pooled"
+
 #: Which column of a table says what a question asks about.
 OUTCOME_OF = {"binary": "definition_id", "continuous": "outcome"}
 
@@ -276,6 +279,10 @@ class EvidenceBase:
         studies = evidence.studies.drop(columns=["notes", "n_infusions", "n_infusions_printed"])
         arms = evidence.arms.drop(columns="description")
         rows = rows.assign(table=table, line=rows.index, source_rank=source_rank(self, rows.source_id))
+        if table == "binary":
+            never = set(evidence.definitions.definition_id[evidence.definitions.pooled == "no"])
+            alone = rows.definition_id.isin(never) & (rows.leave == "")
+            rows = rows.assign(leave=np.where(alone, NEVER_POOLED, rows.leave))
         described = rows.merge(studies, on="study_id", how="left", validate="m:1")
         return _with_n_of_the_arm(described.merge(arms, on=["study_id", "arm_id"], how="left", validate="m:1"))
 

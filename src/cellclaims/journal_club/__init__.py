@@ -30,7 +30,6 @@ WHERE = {
     "ByHand": "by_hand",
     "three": "by_hand",
     "said": "widgets",
-    "two_states": "widgets",
     "exercises": "exercises",
     "Exercise": "exercises",
     "ask": "widgets",

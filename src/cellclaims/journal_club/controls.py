@@ -219,7 +219,7 @@ class Answer:
     def _claim(self) -> str:
         if self.asked.is_share:
             return f"the advertised {self.claimed:g} %"
-        return f"a fall of {-self.claimed:g} points, the smallest that matters"
+        return f"a fall of {-self.claimed:g} points, our threshold for clinical importance"
 
     def _shown(self, value: float | None) -> str:
         if value is None:
@@ -254,7 +254,7 @@ def marks_of(protocol: Protocol, claim: Any, asked: Asked) -> list[tuple[float, 
         return []
     if asked.is_share:
         return [(value, f"advertised {value:g} %", "advertised")]
-    return [(value, "smallest change that matters", "threshold")]
+    return [(value, "threshold for clinical importance", "threshold")]
 
 
 def answer(base: EvidenceBase, claim: Any, asked: Asked) -> Answer:

@@ -5,6 +5,7 @@ Notebooks and figures take every sentence and table from here, so that prose nev
 
 from cellclaims.reporting.appraisal import (
     Finding,
+    agreement_table,
     certainty_alt,
     certainty_table,
     certainty_words,
@@ -39,8 +40,8 @@ from cellclaims.reporting.claims import (
     ledger_json,
     ledger_table,
     match_table,
+    other_pages,
     paragraph,
-    same_rates,
     unsaid_table,
     write_ledger,
 )
@@ -50,6 +51,7 @@ from cellclaims.reporting.evidence import (
     evidence_alt,
     fingerprint,
     flow_alt,
+    how_it_was_read,
     pooled_elsewhere,
     protocol_outcomes,
     protocol_verdicts,
@@ -90,6 +92,7 @@ from cellclaims.reporting.tables import reports as reports_of_pool
 __all__ = [
     "Finding",
     "Results",
+    "agreement_table",
     "anomalies",
     "asked_table",
     "cards",
@@ -118,6 +121,7 @@ __all__ = [
     "flow_alt",
     "forest_alt",
     "heterogeneity",
+    "how_it_was_read",
     "how_sure",
     "inconsistent_table",
     "influence_table",
@@ -136,6 +140,7 @@ __all__ = [
     "missing_words",
     "named_reports",
     "news_beside",
+    "other_pages",
     "paragraph",
     "pooled_elsewhere",
     "pooled_sentence",
@@ -151,7 +156,6 @@ __all__ = [
     "registered_words",
     "registrations_table",
     "reports_of_pool",
-    "same_rates",
     "say",
     "snapshot_words",
     "specification_alt",

@@ -9,7 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from cellclaims.appraisal import DOMAINS, Certainty, Step, certainty_of_pool, design_facts, judged_domains, overall
+from cellclaims.appraisal import (
+    DOMAINS,
+    Certainty,
+    Step,
+    agreement,
+    certainty_of_pool,
+    design_facts,
+    judged_domains,
+    overall,
+    reviewers_words,
+)
 from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
 from cellclaims.evidence import Evidence
@@ -340,6 +350,11 @@ def _judged(evidence: Evidence, found: Finding, study: str, tool: str = "") -> b
     return overall(evidence.judgements, study, found.effect.question.outcome, tool) is not None
 
 
+#: What a line of the table of agreement is about.
+LEVEL_WORDS = {"domains": "domain by domain", "overall": "overall"}
+AGREEMENT = "Agreement of the two readings of the risk of bias"
+
+
 def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
     """How many reports of the main questions reviewers have judged, and who."""
     judged = {study for f, study in _reports(findings) if _judged(evidence, f, study)}
@@ -347,8 +362,33 @@ def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
     if not judged:
         return say(f"No reviewer has judged any of these {len(every)} reports; appraisal/judgements.csv waits for it.")
     rows = evidence.judgements[evidence.judgements.study_id.isin(judged)]
-    names = ", ".join(dict.fromkeys(rows.reviewer))
-    return say(f"{len(judged)} of {len(every)} reports have been judged, by {names}.")
+    return say(f"{len(judged)} of {len(every)} reports have been judged, by {reviewers_words(rows.reviewer)}.")
+
+
+def agreement_table(evidence: Evidence) -> Table:
+    """How often the two readings of the risk of bias agree, by tool: proportion of equal judgements and Cohen's kappa.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    Table
+        A line for the domains and one for the overall judgement of each tool.
+    """
+    found = agreement(evidence.judgements)
+    lines = [
+        {
+            "tool": row.tool,
+            "judgements": LEVEL_WORDS[row.level],
+            "pairs": float(row.pairs),
+            "equal": percent(row.equal, 0),
+            "kappa": number(row.kappa) if row.kappa == row.kappa else "–",
+        }
+        for row in found.itertuples()
+    ]
+    return table(pd.DataFrame(lines, columns=["tool", "judgements", "pairs", "equal", "kappa"]), AGREEMENT)
 
 
 def design_table(base: EvidenceBase, findings: Sequence[Finding]) -> Table:
