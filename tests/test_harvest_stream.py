@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from cellclaims import cli
 from cellclaims.errors import HarvestError
 from cellclaims.harvest import posted, stream
-from cellclaims.harvest.stream import TOO_LARGE, bodies, refused_beside, write
+from cellclaims.harvest.stream import refused_beside, write
+from cellclaims.registries.folder import TOO_LARGE, bodies
 
 from .harvest_records import OUTCOMES, counted, measured, outcome, recorded, study
 
@@ -41,6 +42,7 @@ EXPECTED = [row for one in STUDIES for row in posted(one).rows]
 
 
 STREAM = import_module("cellclaims.harvest.stream")  # the public name of the package is the function
+FOLDER = import_module("cellclaims.registries.folder")
 
 
 def lines(studies):
@@ -68,8 +70,8 @@ def harvested(*paths, **how):
 @pytest.fixture
 def tiny(monkeypatch):
     """So small limits that made-up files count as large ones."""
-    monkeypatch.setattr(STREAM, "CHUNK", 512)
-    monkeypatch.setattr(STREAM, "WHOLE", 1024)
+    monkeypatch.setattr(FOLDER, "CHUNK", 512)
+    monkeypatch.setattr(FOLDER, "WHOLE", 1024)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -112,8 +114,8 @@ def test_a_large_file_is_split_into_its_values(values, chunk, page, indent):
     whole = {"token": ']}{[\\"', "studies": values, "rest": {"studies": [1]}} if page else values
     content = json.dumps(whole, ensure_ascii=False, indent=indent or None).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(STREAM, "CHUNK", chunk)
-        patch.setattr(STREAM, "WHOLE", 0)
+        patch.setattr(FOLDER, "CHUNK", chunk)
+        patch.setattr(FOLDER, "WHOLE", 0)
         found = list(bodies(io.BufferedReader(io.BytesIO(content)), "values"))
     assert [json.loads(body.content) for body in found if not body.fault] == values
 
@@ -158,7 +160,7 @@ def test_a_large_file_that_breaks_off_keeps_what_came_before(tmp_path, tiny):
 
 @pytest.mark.parametrize("shape", ["lines", "array"])
 def test_a_record_that_is_too_large_is_refused_and_the_next_one_read(tmp_path, tiny, monkeypatch, shape):
-    monkeypatch.setattr(STREAM, "LARGEST", 4000)
+    monkeypatch.setattr(FOLDER, "LARGEST", 4000)
     big = study(*[outcome("Weight")] * 12)
     path = tmp_path / "studies.json"
     made = [STUDIES[0], big, STUDIES[1]]

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from cellclaims.harvest import vocabulary
+from cellclaims.harvest.reading import Unread, entries, entry, events_of, kind_of, numeral, plain, quoted, text, whole
+from cellclaims.harvest.times import doubt_of, is_ever, months_of, origin_of, times
 from cellclaims.harvest.vocabulary import (
     CHANGE,
     OTHERS,
+    RELATIVE,
     THRESHOLD,
     TOPICS,
-    Unread,
     counted_in,
     curve_unit,
-    doubt_of,
-    entries,
-    entry,
-    events_of,
-    kind_of,
+    in_percent,
     measured_in,
-    months_of,
     named,
-    numeral,
-    origin_of,
-    plain,
-    quoted,
+    narrowed,
+    of_others,
     residue,
     simple,
-    some,
-    text,
-    times,
-    whole,
-    words,
+    some_kind,
 )
+from cellclaims.registries.answers import list_at, text_at
 
 # One posted outcome, taken apart into its measurements, each with what is needed to read it.
 #
@@ -45,7 +37,7 @@ from cellclaims.harvest.vocabulary import (
 
 
 #: Numbers of patients that a class title prints, one a group.
-PRINTED_N = re.compile(r"\bn\s*=\s*(\d[\d,;\s]*\d|\d)", re.IGNORECASE | re.ASCII)
+PRINTED_N = re.compile(r"\bn\s*=\s*(\d[\d,;/\s]*\d|\d)", re.IGNORECASE | re.ASCII)
 
 #: A category that is the outcome, and one that is its absence.
 YES, NO = frozenset({"yes", "achieved", "responder", "responders"}), frozenset({"no", "not achieved", "non-responder"})
@@ -82,7 +74,7 @@ class Outcome:
 
 
 def _has_baseline(classes: list) -> bool:
-    titles = [simple(title) for one in classes for title in words(one, "title")]
+    titles = [simple(title) for one in classes if (title := text_at(one, "title"))]
     return any(times(title).baseline and not CHANGE.search(title) for title in titles)
 
 
@@ -131,16 +123,15 @@ class Measurement:
         return n, pointer
 
     def _same_as_printed(self, n: str) -> None:
-        printed = PRINTED_N.search(self.class_title)
+        printed = list(PRINTED_N.finditer(self.class_title))
         if not printed:
             return
-        numbers, groups = re.findall(r"\d+", printed[1]), list(self.outcome.groups)
+        numbers = [number for found in printed for number in re.findall(r"\d+", found[1])]
+        groups, said = list(self.outcome.groups), quoted(", ".join(found[0] for found in printed))
         if len(numbers) != len(groups):
-            raise Unread(
-                f"n: the class title prints {quoted(printed[0])}, which cannot be assigned to {len(groups)} groups"
-            )
+            raise Unread(f"n: the class title prints {said}, which cannot be assigned to {len(groups)} groups")
         if numbers[groups.index(self.group)] != n:
-            raise Unread(f"n: the denominator says {n}, the class title {quoted(printed[0])}")
+            raise Unread(f"n: the denominator says {n}, the class title {said}")
 
 
 def _counts(denoms: object, pointer: str, group: str) -> Iterator[tuple[object, str]]:
@@ -197,11 +188,11 @@ def _of_category(
 
 
 def _own(class_title: str, category_title: str) -> str:
-    """The titles of class and category in one; a category that only says yes adds nothing."""
-    if simple(category_title) in NO:
-        raise Unread(f"the category {quoted(category_title)} counts those without the outcome")
-    said = "" if simple(category_title) in YES else category_title
-    return ", ".join(part for part in (class_title, said) if part)
+    """The titles of class and category in one; one that only says yes adds nothing."""
+    for kind, title in (("class", class_title), ("category", category_title)):
+        if simple(title) in NO:
+            raise Unread(f"the {kind} {quoted(title)} counts those without the outcome")
+    return ", ".join(part for part in (class_title, category_title) if part and simple(part) not in YES)
 
 
 # What a harvest hands out: rows in the columns of the published tables, and refusals.
@@ -250,6 +241,17 @@ class Row:
     arm_title: str
     values: dict[str, str]
     n_pointer: str = ""
+
+
+def made_row(
+    registration: str, table: str, pointer: str, arm_title: str, n_pointer: str, notes: Iterable[str], **cells: str
+) -> Row:
+    """A row with the columns of its table in their order; those that are not given stay empty."""
+    note = "; ".join(part for part in notes if part)
+    values = dict.fromkeys(COLUMNS[table], "") | cells | {"note": note}
+    if unknown := values.keys() - set(COLUMNS[table]):
+        raise ValueError(f"expected the columns of {table}, found {', '.join(sorted(unknown))}")
+    return Row(registration, table, pointer, arm_title, values, n_pointer)
 
 
 @dataclass(frozen=True)
@@ -305,7 +307,6 @@ POSSIBLE = {
 _DIRECTION = re.compile(
     r"reduc|decreas|declin|\bfalls?\b|\bfell\b|lowering|\bdrop|improv|increas|\bloss\b|\bgain|\brise\b"
 )
-_SUBGROUP = re.compile(r"\b(?:whose|among|subgroup|stratum|in (?:participants|patients|subjects) (?:with|who))\b")
 _PART = re.compile(
     r"\b(?:lispro|glargine|aspart|detemir|degludec|glulisine|nph|basal|bolus|prandial|short|rapid|long)\b"
 )
@@ -328,9 +329,12 @@ def continuous_row(registration: str, one: Measurement, topic: str) -> Row:
     """
     outcome, own, title = one.outcome, simple(one.own), simple(one.outcome.title)
     center_type = _center_type(outcome)
+    _whole_outcome(one, topic)
+    if is_ever(title, own):
+        raise Unread("a value at any time has no time")
     name = _measured_outcome(topic, own, title, simple(outcome.description))
     unit_text = simple(outcome.unit)
-    unit = curve_unit(unit_text) if name == "c_peptide_auc" else measured_in(topic, unit_text, title)
+    unit = curve_unit(unit_text) if name == "c_peptide_auc" else measured_in(topic, unit_text, f"{title} {own}")
     _only_this(topic, own, title)
     center = numeral(one.posted.get("value"), with_comment("value", one.posted))
     kind, kind_note = _kind(outcome, own, title, unit, name, center)
@@ -338,18 +342,25 @@ def continuous_row(registration: str, one: Measurement, topic: str) -> Row:
     months, said = months_of(kind, one.own, outcome.title, outcome.frame)
     dispersion, low, high, spread_note = _dispersion(outcome.dispersion, one.posted, center)
     n, n_pointer = one.patients()
+    adjusted = "adjusted" if "adjusted" in title else ""
     notes = (
-        "least squares mean" if outcome.param == "LEAST_SQUARES_MEAN" else "adjusted" if "adjusted" in title else "",
+        "least squares mean" if outcome.param == "LEAST_SQUARES_MEAN" else adjusted,
         kind_note,
         spread_note,
-        part_of_arm(title, own),
-        doubt_of(one.own, outcome.frame, months),
-        f"time as posted: {said}",
+        *_notes_of_time(one, months, said),
     )
-    note = "; ".join(part for part in notes if part)
-    cells = (name, unit, plain(outcome.unit), months, kind, n, center_type, center, dispersion, low, high)
-    values = dict(zip(CONTINUOUS, (*cells, one.locator, "printed", note), strict=True))
-    return Row(registration, "continuous", one.pointer, one.arm_title, values, n_pointer)
+    return made_row(
+        registration, "continuous", one.pointer, one.arm_title, n_pointer, notes,
+        outcome=name, unit=unit, unit_printed=plain(outcome.unit), months=months, kind=kind, n=n,
+        center_type=center_type, center=center, dispersion_type=dispersion, dispersion_low=low, dispersion_high=high,
+        locator=one.locator, status="printed",
+    )  # fmt: skip
+
+
+def _notes_of_time(one: Measurement, months: str, said: str) -> tuple[str, str]:
+    """A doubt about the time, and the words that it was read from."""
+    doubt = doubt_of(one.own, one.outcome.frame, months) if months else ""
+    return doubt, f"time as posted: {said}"
 
 
 def _center_type(outcome: Outcome) -> str:
@@ -358,9 +369,14 @@ def _center_type(outcome: Outcome) -> str:
     return CENTERS[outcome.param]
 
 
-def part_of_arm(title: str, own: str) -> str:
-    """A note where the titles speak of a part of the arm."""
-    return "of a part of the arm, by its title" if _SUBGROUP.search(f"{title} {own}") else ""
+def _whole_outcome(one: Measurement, topic: str) -> None:
+    """Refuse what is another outcome or a part of the arm, by any of the words that go with it."""
+    outcome = one.outcome
+    titles = simple(f"{outcome.title} {one.own} {outcome.unit}")
+    if said := narrowed(topic, titles, simple(outcome.frame), simple(outcome.description)):
+        raise Unread(f"another outcome, or that of a part of the arm: {quoted(said)}")
+    if said := of_others(one.arm_title):
+        raise Unread(f"the group is not one of the patients treated: {quoted(said)}")
 
 
 def with_comment(what: str, posted: dict) -> str:
@@ -395,8 +411,11 @@ def _only_this(topic: str, own: str, title: str) -> None:
 def _kind(outcome: Outcome, own: str, title: str, unit: str, name: str, center: str) -> tuple[str, str]:
     """Level or change, and a note where only the description says so."""
     words = f"{title} {own}"
+    said = RELATIVE.search(simple(outcome.description))
     if unit.startswith("% relative"):
         return "change", ""
+    if said:
+        raise Unread(f"the description speaks of a {said[0]}, the title and unit do not")
     if direction := _DIRECTION.search(words):
         raise Unread(f"the title turns the sign or may turn it: {quoted(direction[0])}")
     if CHANGE.search(own) or (CHANGE.search(title) and not outcome.levels):
@@ -475,15 +494,15 @@ _CONDITION = re.compile(r"\b(?:without|no|not|or|nor|weight|rescue|insulin|c-pep
 _SAFE = re.compile(r"\b(?:without|no)\s+severe\s+hypoglyc(?:a)?emi\w*")
 _BETWEEN_THRESHOLDS = re.compile(rf"({THRESHOLD.pattern})\s*(?:and|or|,)+\s*(?=[<>])")
 _CHANGE = re.compile(r"\bchange (?:from|in)\b")
+#: Of HbA1c, what makes of a threshold one of a change.
+_CHANGED = re.compile(
+    rf"{CHANGE.pattern}|reduc|decreas|declin|\bdrop|\bfall|\bfell\b|lowering|\blowered|improv|increas"
+)
 _MODELLED = re.compile(r"\badjusted\b|kaplan|estimated|cumulative|probability|odds|model")
 _HALVED = re.compile(
     r"(?:>=|>)\s*50\s*%\s*(?:reduc|decreas)|(?:reduc|decreas)\w*\s+(?:\w+\s+){0,4}(?:by\s+)?(?:>=|>)\s*50\s*%"
 )
 _DETECTABLE = re.compile(r"(?<!un)\bdetectable|\bpositiv|\bpersist|graft function")
-_ANY_KIND = re.compile(
-    r"\b(?:incidence|count|experienc\w*|occurrences?|treatment-?emergent|emergent|te-?|s|safety|reported|during|event"
-    r"|events|each|arm|group|frequency|who|had|have|having|total|through(?:out)?|entire|period|up)(?![\w-])"
-)
 _MORE = re.compile(r"(?<!serious )(?<!serious, )\badverse events?\b|\baes?\b|\bdeaths?\b|discontinu|related|fatal")
 
 
@@ -497,49 +516,53 @@ def binary_row(registration: str, one: Measurement, topic: str) -> Row:
     """
     outcome, own, title = one.outcome, simple(one.own), simple(one.outcome.title)
     how = counted_in(outcome.param, simple(outcome.unit), title)
-    if _CHANGE.search(f"{title} {own}"):
-        raise Unread("a change of a share, not a share")
+    if changed := (_CHANGED if topic == "hba1c" else _CHANGE).search(f"{title} {own}"):
+        raise Unread(f"a change, not a level or a share of people: {quoted(changed[0])}")
     name = DEFINITIONS[topic](own, title)
+    if topic == "serious_adverse_event" and (kind := some_kind(title, own, simple(outcome.description))):
+        raise Unread(f"serious adverse events of some kind only: {quoted(kind)}")
+    _whole_outcome(one, topic)
     timing, months, said = _timing(one, topic)
     n, n_pointer = one.patients()
     modelled = bool(_MODELLED.search(f"{title} {own} {simple(outcome.unit)}"))
-    counted = _count(one, n) if how == "count" else _percent(one, n, modelled)
+    events, percent, status, counted = _count(one, n) if how == "count" else _percent(one, n, modelled)
     more = "with a further condition, by its title" if len(named(f"{title} {own}")) > 1 else ""
-    notes = (
-        counted[-1],
-        more,
-        part_of_arm(title, own),
-        doubt_of(one.own, outcome.frame, months),
-        f"time as posted: {said}",
-    )
-    definition = plain("; ".join(part for part in (outcome.title, one.own) if part))
-    origin = origin_of(one.own, outcome.title, outcome.frame)
-    head = (name, name, definition, timing, months, origin)
-    tail = (one.locator, counted[3], "; ".join(part for part in notes if part))
-    values = dict(zip(BINARY, (*head, counted[0], n, counted[1], counted[2], *tail), strict=True))
-    return Row(registration, "binary", one.pointer, one.arm_title, values, n_pointer)
+    notes = (counted, more, *_notes_of_time(one, months, said))
+    return made_row(
+        registration, "binary", one.pointer, one.arm_title, n_pointer, notes,
+        outcome=name, definition_id=name, definition=plain("; ".join(filter(None, (outcome.title, one.own)))),
+        timing=timing, months=months, time_origin=origin_of(one.own, outcome.title, outcome.frame),
+        events=events, n=n, percent=percent, percent_printed=percent, locator=one.locator, status=status,
+    )  # fmt: skip
 
 
 def _timing(one: Measurement, topic: str) -> tuple[str, str, str]:
-    """Timing, months and the words that say so; adverse events may go on for a time that is not one number."""
-    words = (one.own, one.outcome.title, one.outcome.frame)
-    if topic != "serious_adverse_event":
-        return "at_month", *months_of("status", *words)
+    """Timing, months and the words that say so.
+
+    What was so at any time is counted up to a month, and adverse events may go on for a time that is not one number.
+    """
+    outcome = one.outcome
+    words = (one.own, outcome.title, outcome.frame)
+    described = "" if topic == "serious_adverse_event" else outcome.description
+    timing = "ever" if is_ever(*words, described) else "at_month"
+    if timing == "at_month" and topic != "serious_adverse_event":
+        return timing, *months_of("status", *words)
     try:
-        return "at_month", *months_of("change", *words)
+        return timing, *months_of("span", *words)
     except Unread:
-        return "not_stated", "", plain(one.outcome.frame) or "nothing"
+        said = plain(outcome.frame) or "nothing"
+        return (timing if timing == "ever" else "not_stated"), "", said
 
 
-def _count(one: Measurement, n: str) -> tuple[str, str, str, str, str]:
-    """Events, percent, percent as printed, status and note of a posted count."""
+def _count(one: Measurement, n: str) -> tuple[str, str, str, str]:
+    """Events, percent, status and note of a posted count."""
     events = whole(one.posted.get("value"), with_comment("value", one.posted))
     if int(events) > int(n):
         raise Unread(f"doubted: {events} participants of {n}")
-    return events, "", "", "printed", ""
+    return events, "", "printed", ""
 
 
-def _percent(one: Measurement, n: str, modelled: bool) -> tuple[str, str, str, str, str]:
+def _percent(one: Measurement, n: str, modelled: bool) -> tuple[str, str, str, str]:
     """The same of a posted percentage: events only where one whole number rounds to it and no model made it."""
     percent = numeral(one.posted.get("value"), with_comment("value", one.posted))
     if not 0 <= Decimal(percent) <= 100:
@@ -551,15 +574,15 @@ def _percent(one: Measurement, n: str, modelled: bool) -> tuple[str, str, str, s
         f"{plain(one.outcome.dispersion)} {quoted(str(limits[0]))} to {quoted(str(limits[1]))}" if any(limits) else ""
     )
     if modelled or one.outcome.dispersion:
-        return "", printed, printed, "printed", note or "percentage out of a model"
+        return "", printed, "printed", note or "percentage out of a model"
     events = events_of(percent, int(n))
-    return events, printed, printed, "derived" if events else "printed", "events from the percentage" if events else ""
+    return events, printed, "derived" if events else "printed", "events from the percentage" if events else ""
 
 
 def _hba1c(own: str, title: str) -> str:
     """The definition of a threshold of HbA1c: by class and category, else by the title."""
     words = own if THRESHOLD.search(own) else title
-    found = {(sign, float(number)) for sign, number, _ in THRESHOLD.findall(words)}
+    found = {_in_percent(*one) for one in THRESHOLD.findall(words)}
     if len(found) != 1:
         raise Unread(f"HbA1c: expected one threshold, found {len(found)} in {quoted(words)}")
     ((sign, number),) = found
@@ -572,6 +595,13 @@ def _hba1c(own: str, title: str) -> str:
     if name == "hba1c_lt_7" and condition == "severe hypoglycemia":
         return LT_7_SAFE
     raise Unread(f"HbA1c: a further condition that the tables do not know: {quoted(title)}")
+
+
+def _in_percent(sign: str, number: str, unit: str) -> tuple[str, float]:
+    """A threshold of HbA1c as a percentage, which it is unless its unit says otherwise."""
+    if unit not in ("", "%", "percent", "mmol/mol"):
+        raise Unread(f"HbA1c: expected a threshold in % or mmol/mol, found {number} {unit}")
+    return sign, in_percent(number) if unit == "mmol/mol" else float(number)
 
 
 def _condition(words: str) -> str:
@@ -612,12 +642,9 @@ def _dose(own: str, title: str) -> str:
 
 def _serious(own: str, title: str) -> str:
     words = own if TOPICS["serious_adverse_event"].search(own) else title
-    left = TOPICS["serious_adverse_event"].sub(" ", words)
-    if more := _MORE.search(left):
+    if more := _MORE.search(TOPICS["serious_adverse_event"].sub(" ", words)):
         raise Unread(f"serious adverse events and something besides: {quoted(more[0])}")
     _not_reversed(words)
-    if kind := _ANY_KIND.sub(" ", residue(words, "serious_adverse_event")).strip():
-        raise Unread(f"serious adverse events of some kind only: {quoted(kind)}")
     return "serious_adverse_event"
 
 
@@ -636,13 +663,24 @@ DEFINITIONS = {
 }
 
 
-def serious_row(registration: str, group: dict, pointer: str, frame: str) -> Row:
+def serious_row(registration: str, group: dict, pointer: str, frame: str, described: str = "") -> Row:
     """The row of one event group: patients with any serious adverse event.
+
+    Parameters
+    ----------
+    registration : str
+        ``NCT`` and eight digits.
+    group : dict
+        The event group.
+    pointer : str
+        Where it stands.
+    frame, described : str
+        Time frame and description of the module of adverse events.
 
     Raises
     ------
     Unread
-        If the numbers are missing, none, or more than those at risk.
+        If the numbers are missing, none, or more than those at risk, or the events or people are of some kind only.
     """
     events, n = (_given(group.get(key), key) for key in ("seriousNumAffected", "seriousNumAtRisk"))
     title = text(group, "title")
@@ -652,26 +690,19 @@ def serious_row(registration: str, group: dict, pointer: str, frame: str) -> Row
         raise Unread("seriousNumAtRisk: nobody was at risk")
     if events > n:
         raise Unread(f"doubted: {events} participants of {n}")
+    if others := of_others(title):
+        raise Unread(f"the group is not one of the patients treated: {quoted(others)}")
+    if kind := some_kind("", "serious adverse events", simple(described)):
+        raise Unread(f"serious adverse events of some kind only, by the description: {quoted(kind)}")
     months = _period(frame)
-    head = ("serious_adverse_event",) * 2
-    definition = "participants with any serious adverse event, as the adverse events module counts them"
-    timing = ("at_month", months) if months else ("not_stated", "")
     note = f"time frame as posted: {plain(frame)}" if frame else "no time frame posted"
-    cells = (
-        *head,
-        definition,
-        *timing,
-        "",
-        str(events),
-        str(n),
-        "",
-        "",
-        "posted results, adverse events",
-        "printed",
-        note,
-    )
-    values = dict(zip(BINARY, cells, strict=True))
-    return Row(registration, "binary", pointer, title, values, f"{pointer}/seriousNumAtRisk")
+    return made_row(
+        registration, "binary", pointer, title, f"{pointer}/seriousNumAtRisk", (note,),
+        outcome="serious_adverse_event", definition_id="serious_adverse_event",
+        definition="participants with any serious adverse event, as the adverse events module counts them",
+        timing="at_month" if months else "not_stated", months=months, events=str(events), n=str(n),
+        locator="posted results, adverse events", status="printed",
+    )  # fmt: skip
 
 
 def _given(value: object, what: str) -> int:
@@ -686,11 +717,13 @@ def _given(value: object, what: str) -> int:
 def _period(frame: str) -> str:
     """The months of a time frame that is one length and nothing else; empty otherwise."""
     found = times(frame)
-    alone = len(found.marks) == 1 and not found.baseline and not residue(simple(frame), "serious_adverse_event")
+    alone = len(found.marks) == 1 and not (found.baseline or found.end or found.offset)
+    alone = alone and not residue(simple(frame), "serious_adverse_event")
     return f"{found.marks[0].months:g}" if alone and found.marks[0].sureness == "plain" else ""
 
 
 OUTCOMES = "/resultsSection/outcomeMeasuresModule/outcomeMeasures"
+AT_ENTRY = "/resultsSection/baselineCharacteristicsModule/measures"
 EVENTS = "/resultsSection/adverseEventsModule/eventGroups"
 NEXT = " | "  # between texts that are looked through together: no pattern of a topic reaches over it
 _NUMBER = re.compile(r"NCT[0-9]{8}", re.ASCII)
@@ -744,6 +777,7 @@ def _registration(record: dict) -> str:
 def _everything(registration: str, results: object) -> Iterator[Row | Refusal]:
     for module, key, reader in (
         ("outcomeMeasuresModule", "outcomeMeasures", _outcomes),
+        ("baselineCharacteristicsModule", "measures", _at_entry),
         ("adverseEventsModule", "eventGroups", _events),
     ):
         try:
@@ -764,28 +798,37 @@ def _outcomes(registration: str, listed: list, _: object) -> Iterator[Row | Refu
             yield from _outcome(registration, one, pointer)
 
 
+def _at_entry(registration: str, listed: list, _: object) -> Iterator[Refusal]:
+    """What was measured at entry is no result and is not read; that it is there is said."""
+    for number, one in enumerate(listed):
+        if isinstance(one, dict) and _titled(one):
+            title = plain(text_at(one, "title"))
+            yield Refusal(
+                registration, f"{AT_ENTRY}/{number}", title, "a characteristic at entry, not a posted outcome"
+            )
+
+
 def relevant(outcome: dict) -> bool:
     """Whether an outcome names a topic anywhere: in a title, its unit or its description."""
-    return _titled(outcome) or vocabulary.speaks(next(words(outcome, "description"), ""), description=True)
+    return _titled(outcome) or vocabulary.speaks(text_at(outcome, "description"))
 
 
 def _titled(outcome: dict) -> bool:
     """Whether it does so in a title or its unit."""
-    return vocabulary.speaks(NEXT.join((*words(outcome, "title", "unitOfMeasure"), *_class_titles(outcome))))
+    titles = (text_at(outcome, "title"), text_at(outcome, "unitOfMeasure"), *_class_titles(outcome))
+    return vocabulary.speaks(NEXT.join(titles))
 
 
-def _class_titles(outcome: dict) -> list[str]:
-    titles = []
-    for one in some(outcome.get("classes")):
-        if isinstance(one, dict):
-            titles.append(one.get("title"))
-            titles.extend(c["title"] for c in some(one.get("categories")) if isinstance(c, dict) and "title" in c)
-    return [title for title in titles if isinstance(title, str)]
+def _class_titles(outcome: dict) -> Iterator[str]:
+    for one in list_at(outcome, "classes"):
+        yield text_at(one, "title")
+        for category in list_at(one, "categories"):
+            yield text_at(category, "title")
 
 
 def _outcome(registration: str, outcome: dict, pointer: str) -> Iterator[Row | Refusal]:
     """Rows and refusals of one relevant outcome."""
-    title = plain(next(words(outcome, "title"), ""))
+    title = plain(text_at(outcome, "title"))
     try:
         head = Outcome.of(outcome, pointer)
         classes = entries(outcome, "classes")
@@ -835,6 +878,7 @@ def _events(registration: str, listed: list, module: dict) -> Iterator[Row | Ref
     for number, group in enumerate(listed):
         pointer = f"{EVENTS}/{number}"
         try:
-            yield serious_row(registration, entry(group), pointer, text(module, "timeFrame"))
+            said = (text(module, key) for key in ("timeFrame", "description"))
+            yield serious_row(registration, entry(group), pointer, *said)
         except Unread as why:
             yield Refusal(registration, pointer, "Serious adverse events", str(why))
