@@ -29,7 +29,7 @@ from cellclaims.harvest.held import (
     sheet_bytes,
     unguard,
 )
-from cellclaims.harvest.measurements import Row, posted
+from cellclaims.harvest.measurements import Row
 from cellclaims.harvest.proposals import (
     PROPOSAL_COLUMNS,
     Found,
@@ -40,6 +40,7 @@ from cellclaims.harvest.proposals import (
     write_proposals,
 )
 from cellclaims.harvest.stream import Portion, write
+from cellclaims.harvest.study import posted
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY, TIME = "20260101T000000Z", "2026-01-01T00:00:00Z"

@@ -20,7 +20,8 @@ from cellclaims.errors import DataError, ProposalError
 from cellclaims.evidence.schema import cell_faults
 from cellclaims.files import write_atomically
 from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes, unguard
-from cellclaims.harvest.measurements import COLUMNS, posted
+from cellclaims.harvest.measurements import COLUMNS
+from cellclaims.harvest.study import posted
 from cellclaims.units import tidy
 
 if TYPE_CHECKING:

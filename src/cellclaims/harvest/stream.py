@@ -21,8 +21,9 @@ from typing import BinaryIO
 
 from cellclaims.errors import HarvestError
 from cellclaims.harvest.held import guard
-from cellclaims.harvest.measurements import BINARY, CONTINUOUS, Refusal, Row, posted
+from cellclaims.harvest.measurements import BINARY, CONTINUOUS, Refusal, Row
 from cellclaims.harvest.reading import kind_of, plain
+from cellclaims.harvest.study import posted
 from cellclaims.registries.folder import Body, bodies
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")

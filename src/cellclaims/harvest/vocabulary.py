@@ -23,7 +23,8 @@ _PATTERNS = {
     "insulin_independence": r"insulin[\s-]*(?:independ\w*|free\w*)|\boff[\s-](?:of\s+)?(?:exogenous\s+)?insulin"
     r"|free(?:dom)?\s+(?:from|of)\s+(?:exogenous\s+)?insulin|\bno\s+need\s+(?:of|for)\s+(?:exogenous\s+)?insulin"
     r"|without\s+(?:exogenous\s+)?insulin\b",
-    "serious_adverse_event": r"serious[\s-]+(?:\(?(?:treatment|therapy)[\s-]+emergent\)?[\s-]+|te[\s-]+|\()?"
+    "serious_adverse_event": r"(?<!non)(?<!non[\s-])(?<!not\s)serious[\s-]+"
+    r"(?:\(?(?:treatment|therapy)[\s-]+emergent\)?[\s-]+|te[\s-]+|\()?"
     r"(?:adverse\b\)?(?:\s+(?:events?|experiences?)\b)?|t?e?aes?\b|events?\b)(?:\s*\(s\))?"
     r"|(?:treatment[\s-]+emergent\s+|te[\s-]?)?\bt?e?saes?\b(?:\s*\(s\))?",
     "hba1c": r"\bhg?b\s?-?a\s?-?1\s?-?\(?c?\b|h(?:a)?emoglobin,?\s+(?:a1c|a-1c|a\s?\(1c\)|a1\b)|\ba\s?-?1\s?-?c\b"
@@ -121,11 +122,12 @@ CHANGE = re.compile(r"\bchang|\bdifference|\bdelta\b|from baseline|\bfrom bl\b")
 
 #: What may stand in a class or category beside topic, time and threshold without making it another measurement.
 _NEUTRAL = re.compile(
-    r"\b(?:an?|the|at|in|of|on|to|from|and|by|with|post|pre|after|since|following|changes?|changed|difference|visit"
+    r"\b(?:an?|the|at|in|of|on|to|from|and|by|with|post|pre|after|since|following|changes?|changed|difference|visits?(?:\s*\d+)?"
     r"|end|endpoint|study|treatment|(?:post|pre)?-?transplant(?:ation)?|post-?intervention|intervention|follow-?up|up"
     r"|follow|time|points?|timepoint|values?|levels?|mean|median|overall|all|any|least|one|participants?|patients"
     r"|subjects|number|percent|percentage|locf|infusion|randomi[sz]ation|measured|concentration|result|results|actual"
-    r"|observed|absolute|first|last|final|initial|islet|achiev\w*|attain\w*|who|reach\w*|baseline|yes)\b"
+    r"|observed|absolute|first|last|final|initial|islet|achiev\w*|attain\w*|who|reach\w*|baseline|yes"
+    r"|ls|squares|adjusted|mmrm|ancova|itt|fas|oc|cases|double-?blind|blood)\b"
 )
 _NEUTRAL_OF = {
     "insulin_dose": re.compile(r"\b(?:tdi|tdd|total|daily|dose|insulin|exogenous|units?|iu|u|kg|day|per)\b"),
@@ -335,8 +337,6 @@ def topic_of(own: str, title: str, unit: str) -> str:
     Unread
         If several topics are named, something else is measured, or class and category name something besides.
     """
-    if not _named(own) and _SERIOUS_ALONE.search(own) and _ADVERSE.search(title):
-        own = _SERIOUS_ALONE.sub("serious adverse events", own)
     found = _named(own) or _named(title) or _named(unit)
     if not found:
         raise Unread(f"title, class and unit name another outcome: {quoted('; '.join(filter(None, (title, own))))}")
@@ -348,6 +348,17 @@ def topic_of(own: str, title: str, unit: str) -> str:
     if rest := residue(own, topic):
         raise Unread(f"the class or category names something besides the outcome and its time: {quoted(rest)}")
     return topic
+
+
+def spelt_out(own: str, title: str) -> str:
+    """The words of class and category; one that says only "serious" under a title of adverse events in full.
+
+    >>> spelt_out("serious", "number of participants with adverse events")
+    'serious adverse events'
+    """
+    if not _named(own) and _ADVERSE.search(title):
+        return _SERIOUS_ALONE.sub("serious adverse events", own)
+    return own
 
 
 @lru_cache(maxsize=256)
