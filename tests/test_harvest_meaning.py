@@ -424,7 +424,7 @@ def test_every_recorded_measurement_of_a_topic_is_accounted_for(shared):
 
 
 LOOKED_FOR = re.compile(
-    r"a1c|glycated h|glycosylated h|\bc-?\s?peptide|(?<!non-)serious|\bsaes?\b|insulin (?:dose|requirement|independ|use)"
+    r"a1c|glycated h|glycosylated h|\bc-?\s?peptide|(?<!non-)serious|\bsaes?\b|insulin (?:dose|requirement|independ)"
     r"|daily insulin",
     re.IGNORECASE,
 )

@@ -15,6 +15,13 @@ QUOTED = 80
 HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
 
+#: What is said where a Parquet file is asked for and the extra that reads and writes it is not installed.
+NO_PYARROW = (
+    "expected the package pyarrow for a Parquet file, found none: install the extra parquet (pip install "
+    "'cellclaims[parquet]'), or use a name that ends in .csv"
+)
+
+
 class Unread(Exception):
     """Why something is not read."""
 

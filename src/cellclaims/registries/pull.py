@@ -135,6 +135,7 @@ def pull_folder(store: Store, folder: Path) -> Pulled:
         If the store cannot be written.
     """
     started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    store.tidy()
     done: Replayed = replay(folder, store)
     asked = tuple(source for source in SOURCES if any(answer.source == source for answer in done.answers))
     snapshot = _snapshot(store, started, "folder", asked, done.answers, done.warnings)
