@@ -380,7 +380,7 @@ def test_harvested_rows_are_read_from_a_file(tmp_path, kind):
 def test_without_pyarrow_a_parquet_file_is_refused_and_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "rows.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ProposalError, match=r"rows.parquet: expected the package pyarrow .* cellclaims.parquet."):
+    with pytest.raises(ProposalError, match=r"rows.parquet: expected the package pyarrow .*'cellclaims.parquet.'"):
         list(from_file(tmp_path / "rows.parquet"))
 
 
