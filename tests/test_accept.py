@@ -493,7 +493,7 @@ def test_a_harvest_of_the_same_record_gives_the_same_proposals(tmp_path, data):
     body = json.dumps(made_record("NCT09999991", {"Baseline": [("8.8", "1.2"), ("8.7", "1.1")]})).encode()
     store_of(tmp_path / "registry", body)
     (tmp_path / "record.json").write_bytes(body)
-    rows = tmp_path / "rows.parquet"
+    rows = tmp_path / "rows.csv"
     done = CliRunner().invoke(main, ["harvest", str(tmp_path / "record.json"), "--into", str(rows)])
     assert done.exit_code == 0, done.output
     propose(tmp_path / "of_snapshot.csv", data, tmp_path / "registry")

@@ -20,7 +20,9 @@ from cellclaims.errors import DataError, ProposalError
 from cellclaims.evidence.schema import cell_faults
 from cellclaims.files import write_atomically
 from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes, unguard
-from cellclaims.harvest.measurements import COLUMNS, posted
+from cellclaims.harvest.measurements import COLUMNS
+from cellclaims.harvest.reading import NO_PYARROW
+from cellclaims.harvest.study import posted
 from cellclaims.units import tidy
 
 if TYPE_CHECKING:
@@ -265,7 +267,7 @@ def provenance(trial: Trial, snapshot: Snapshot) -> Provenance:
 
 
 def from_file(path: Path) -> Iterator[Found]:
-    """The rows of a Parquet or CSV file; without the columns of an answer, its fields are empty.
+    """The rows of a CSV or Parquet file; without the columns of an answer, its fields are empty.
 
     Raises
     ------
@@ -284,7 +286,7 @@ def from_file(path: Path) -> Iterator[Found]:
 
 
 def table_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a Parquet or CSV file as text by column."""
+    """The rows of a CSV or Parquet file as text by column."""
     try:
         if path.suffix == ".parquet":
             yield from parquet_rows(path)
@@ -293,12 +295,15 @@ def table_rows(path: Path) -> Iterator[dict[str, str]]:
         for cells in csv.DictReader(io.StringIO(text, newline=""), strict=True):
             yield {name: unguard(cell or "") for name, cell in cells.items() if name}
     except (OSError, ValueError, csv.Error) as error:
-        raise ProposalError(f"{path}: expected harvested rows as Parquet or CSV, found {error}") from None
+        raise ProposalError(f"{path}: expected harvested rows as CSV or Parquet, found {error}") from None
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a Parquet file, a portion at a time."""
-    import pyarrow.parquet
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise ProposalError(f"{path}: {NO_PYARROW}") from None
 
     with pyarrow.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches():

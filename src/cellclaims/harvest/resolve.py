@@ -22,8 +22,8 @@ from typing import Any
 
 from cellclaims.errors import RefusedAnswer
 from cellclaims.harvest.held import Cells, Held, one_line
-from cellclaims.registries import crossref, europepmc
 from cellclaims.registries.client import Client, Fetched
+from cellclaims.registries.services import papers_by_title, works_like
 from cellclaims.registries.store import Answer, Store, answer_from
 
 # How well a found publication fits a report of ``studies.csv``: one number from 0 to 1, with its reasons.
@@ -415,8 +415,8 @@ FRESH = timedelta(days=1)
 ROWS = 10
 #: Source -> the kind of its answer, and what asks it for a text.
 ASKED: dict[str, tuple[str, Callable[[Client, str, int], tuple[Fetched, list]]]] = {
-    "crossref": ("works", crossref.candidates),
-    "europepmc": ("search", europepmc.by_title),
+    "crossref": ("works", works_like),
+    "europepmc": ("search", papers_by_title),
 }
 
 

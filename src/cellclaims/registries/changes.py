@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cellclaims.evidence import Evidence
-from cellclaims.registries.answers import list_at, stripped_text_at, value_at
+from cellclaims.registries.answers import list_at, text_at, value_at
 from cellclaims.registries.records import Paper, Trial, all_keys, keys_of, numbers_in, papers, trials
 from cellclaims.registries.store import Snapshot, Store
 
@@ -104,12 +104,12 @@ def registry_facts(trial: Trial) -> dict[str, str]:
     """Facts of a study of ClinicalTrials.gov, in words."""
     protocol = value_at(trial.record, "protocolSection")
     ends = {
-        name: stripped_text_at(protocol, "statusModule", f"{key}DateStruct", "date")
+        name: text_at(protocol, "statusModule", f"{key}DateStruct", "date")
         for name, key in (("primary completion", "primaryCompletion"), ("completion", "completion"))
     }
     enrolled = value_at(protocol, "designModule", "enrollmentInfo")
-    count, kind = stripped_text_at(enrolled, "count"), stripped_text_at(enrolled, "type").lower()
-    measures = (stripped_text_at(one, "measure") for one in list_at(protocol, "outcomesModule", "primaryOutcomes"))
+    count, kind = text_at(enrolled, "count"), text_at(enrolled, "type").lower()
+    measures = (text_at(one, "measure") for one in list_at(protocol, "outcomesModule", "primaryOutcomes"))
     return {
         "status": status_in_words(trial.status),
         "results posted on": trial.results_posted,
@@ -126,8 +126,8 @@ def export_facts(trial: Trial) -> dict[str, str]:
         "status": status_in_words(trial.status),
         "results posted on": trial.results_posted,
         "start": trial.start,
-        "enrolment": stripped_text_at(trial.record, "Target_size"),
-        "primary outcome": " ".join(stripped_text_at(trial.record, "Primary_outcome").split()),
+        "enrolment": text_at(trial.record, "Target_size"),
+        "primary outcome": " ".join(text_at(trial.record, "Primary_outcome").split()),
     }
 
 
@@ -136,7 +136,7 @@ def status_in_words(status: str) -> str:
 
     Examples
     --------
-    >>> in_words("ACTIVE_NOT_RECRUITING"), in_words("Not Recruiting")
+    >>> status_in_words("ACTIVE_NOT_RECRUITING"), status_in_words("Not Recruiting")
     ('active not recruiting', 'not recruiting')
     """
     return status.replace("_", " ").lower()
@@ -145,7 +145,7 @@ def status_in_words(status: str) -> str:
 def has_results(trial: Trial) -> bool | None:
     """Whether results are posted; None where the record does not say (a search that asked for few fields)."""
     if trial.source == "ictrp":
-        return bool(trial.results_posted) or stripped_text_at(trial.record, "results_yes_no") == "Yes"
+        return bool(trial.results_posted) or text_at(trial.record, "results_yes_no") == "Yes"
     if "resultsSection" in trial.record or trial.results_posted:
         return True
     said = trial.record.get("hasResults")
@@ -162,14 +162,14 @@ def parts_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def export_parts(trial: Trial) -> dict[str, str]:
     """The texts about results in an ICTRP export, where results are posted."""
-    texts = {key: stripped_text_at(trial.record, key) for key in trial.record if key.startswith("results_")}
+    texts = {key: text_at(trial.record, key) for key in trial.record if key.startswith("results_")}
     told = {key.replace("_", " "): text for key, text in texts.items() if text and key != "results_date_posted"}
     return told if has_results(trial) else {}
 
 
 def outcome_name(outcome: Any) -> str:
     """An outcome as a reader knows it."""
-    title, frame = (" ".join(stripped_text_at(outcome, key).split()) for key in ("title", "timeFrame"))
+    title, frame = (" ".join(text_at(outcome, key).split()) for key in ("title", "timeFrame"))
     return f"{title or 'outcome without a title'} ({frame})" if frame else title or "outcome without a title"
 
 

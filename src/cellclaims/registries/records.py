@@ -22,7 +22,7 @@ from cellclaims.registries.answers import (
     iso,
     json_of,
     list_at,
-    stripped_text_at,
+    text_at,
     value_at,
     without_marks,
     words_of,
@@ -274,14 +274,13 @@ def europepmc(answer: Answer, body: bytes) -> Iterator[Paper | str]:
         pointer = f"/resultList/result/{place}"
         keywords = map(str, list_at(one, "keywordList", "keyword"))
         parts = {
-            "title": stripped_text_at(one, "title"),
-            "journal": stripped_text_at(one, "journalInfo", "journal", "title")
-            or stripped_text_at(one, "journalTitle"),
-            "date": stripped_text_at(one, "firstPublicationDate") or stripped_text_at(one, "pubYear"),
-            "other_id": f"{stripped_text_at(one, 'source')}/{stripped_text_at(one, 'id')}",
+            "title": text_at(one, "title"),
+            "journal": text_at(one, "journalInfo", "journal", "title") or text_at(one, "journalTitle"),
+            "date": text_at(one, "firstPublicationDate") or text_at(one, "pubYear"),
+            "other_id": f"{text_at(one, 'source')}/{text_at(one, 'id')}",
         }
-        ids = {name: stripped_text_at(one, name) for name in ("pmid", "doi", "pmcid")}
-        yield _paper("europepmc", answer, pointer, [stripped_text_at(one, "abstractText"), *keywords], **parts, **ids)
+        ids = {name: text_at(one, name) for name in ("pmid", "doi", "pmcid")}
+        yield _paper("europepmc", answer, pointer, [text_at(one, "abstractText"), *keywords], **parts, **ids)
 
 
 def pubmed(answer: Answer, body: bytes) -> Iterator[Paper | str]:
@@ -307,13 +306,11 @@ def _summaries_json(answer: Answer, content: Any) -> Iterator[Paper | str]:
         raise ValueError(f"neither a search nor summaries: {_start(content)}")
     for uid in map(str, list_at(content, "result", "uids")):
         one = value_at(content, "result", uid)
-        ids = {
-            stripped_text_at(named, "idtype"): stripped_text_at(named, "value") for named in list_at(one, "articleids")
-        }
+        ids = {text_at(named, "idtype"): text_at(named, "value") for named in list_at(one, "articleids")}
         parts = {
-            "title": stripped_text_at(one, "title"),
-            "journal": stripped_text_at(one, "fulljournalname") or stripped_text_at(one, "source"),
-            "date": stripped_text_at(one, "pubdate"),
+            "title": text_at(one, "title"),
+            "journal": text_at(one, "fulljournalname") or text_at(one, "source"),
+            "date": text_at(one, "pubdate"),
         }
         yield _paper("pubmed", answer, f"/result/{uid}", [], pmid=uid, doi=ids.get("doi", ""),
                      pmcid=ids.get("pmc", ""), **parts)  # fmt: skip
@@ -361,12 +358,12 @@ def crossref(answer: Answer, body: bytes) -> Iterator[Paper | str]:
     message = value_at(content, "message")
     if isinstance(value_at(message, "items"), list):
         works = [(f"/message/items/{place}", work) for place, work in enumerate(message["items"])]
-    elif stripped_text_at(message, "DOI"):
+    elif text_at(message, "DOI"):
         works = [("/message", message)]
     else:
         raise ValueError(f"neither a work nor a list of works: {_start(content)}")
     for pointer, work in works:
-        banks = [stripped_text_at(one, "clinical-trial-number") for one in list_at(work, "clinical-trial-number")]
+        banks = [text_at(one, "clinical-trial-number") for one in list_at(work, "clinical-trial-number")]
         parts = {
             "title": next((one for one in list_at(work, "title") if isinstance(one, str)), ""),
             "journal": next((one for one in list_at(work, "container-title") if isinstance(one, str)), ""),
@@ -376,8 +373,8 @@ def crossref(answer: Answer, body: bytes) -> Iterator[Paper | str]:
             "crossref",
             answer,
             pointer,
-            [stripped_text_at(work, "abstract"), *banks],
-            doi=stripped_text_at(work, "DOI"),
+            [text_at(work, "abstract"), *banks],
+            doi=text_at(work, "DOI"),
             **parts,
         )
 
@@ -424,7 +421,7 @@ PAGE = "https://clinicaltrials.gov/study/"
 def registry_trials(answer: Answer, body: bytes) -> Iterator[Trial | str]:
     """Trials of ClinicalTrials.gov: those of a page of a search, or one study."""
     for pointer, study in studies_in(json_of(body)):
-        number = stripped_text_at(study, "protocolSection", "identificationModule", "nctId")
+        number = text_at(study, "protocolSection", "identificationModule", "nctId")
         yield _registered(study, answer, pointer) if number else f"{pointer or 'study'}: expected an nctId, found none"
 
 
@@ -455,14 +452,14 @@ def studies_in(content: Any) -> Iterator[tuple[str, Any]]:
 
 def _registered(study: Mapping[str, Any], answer: Answer, pointer: str) -> Trial:
     protocol = value_at(study, "protocolSection")
-    number = stripped_text_at(protocol, "identificationModule", "nctId")
+    number = text_at(protocol, "identificationModule", "nctId")
     dates = [
-        iso(stripped_text_at(protocol, "statusModule", f"{name}DateStruct", "date"))
+        iso(text_at(protocol, "statusModule", f"{name}DateStruct", "date"))
         for name in ("start", "resultsFirstPost", "studyFirstPost")
     ]
-    named = (stripped_text_at(protocol, "identificationModule", f"{kind}Title") for kind in ("brief", "official"))
+    named = (text_at(protocol, "identificationModule", f"{kind}Title") for kind in ("brief", "official"))
     title = next(filter(None, named), "")
-    status = stripped_text_at(protocol, "statusModule", "overallStatus")
+    status = text_at(protocol, "statusModule", "overallStatus")
     start, posted, registered = dates
     return Trial("ctgov", number, title, status, start, posted, study, answer, pointer, registered, f"{PAGE}{number}")
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cellclaims.errors import SourceError
-from cellclaims.files import REGISTRY, write_atomically
+from cellclaims.files import REGISTRY, clear_abandoned, write_atomically
 
 #: The layout that this module reads and writes.
 FORMAT = 1
@@ -143,6 +143,11 @@ class Store:
                 f"{path}: expected bytes with SHA-256 {answer.sha256}, found {found}: the file was changed"
             )
         return body
+
+    def tidy(self) -> int:
+        """Clear away what a pull that was killed left half written; how many files."""
+        folders = (self.folder / "snapshots", *(self.folder / "answers").glob("*"))
+        return sum(clear_abandoned(folder) for folder in folders)
 
     def place(self, sha256: str) -> Path:
         """Where the bytes with that SHA-256 lie."""
@@ -311,6 +316,7 @@ class Journal:
         self.store.folder.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("ab")
         _lock(self._file, self.path)
+        self.store.tidy()
         self._read()
         return self
 
