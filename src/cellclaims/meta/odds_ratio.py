@@ -14,25 +14,28 @@ A study without events, or with nothing but events, in both groups says nothing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial_fit import (
+    CENTRED,
+    LEAST_TAU,
     POINTS_PER_WIDTH2,
+    SEARCH_NODES,
     TAU_BOUND,
-    Derivatives,
-    climb,
     gauss_hermite,
     levels,
     likelihood,
     log_binomial,
     log_coefficients,
+    mean_variance,
     softplus_and_expit,
 )
 from cellclaims.meta.effect_sizes import complete_table, escalc, read_columns
+from cellclaims.meta.modes import Derivatives, Evaluate, grid_from_zero, highest_mode
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
 
 # Marginal likelihoods of two groups a study: levels fixed and profiled out, or random and integrated out.
@@ -40,18 +43,20 @@ from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_si
 
 #: Steps are cut to one logit, over which a logistic curvature changes by less than a factor e: such steps cannot cycle.
 LONGEST_STEP, MODE_STEPS, LEVEL_STEPS = 1.0, 200, 60
+#: A curvature closer to zero than this is rounding: far out, where every patient of a group has the event or none.
+FLAT = 1e-12
 #: Finite differences of the random-levels likelihood: the error is about the fourth power of the step.
 DIFFERENCE = 5e-3
 #: Below this a standard deviation is zero: its square is lost beside any sampling variance.
 SMALLEST = 1e-4
 
 
-@dataclass
+@dataclass(frozen=True)
 class FixedLevels:
     """The UM.FS likelihood of one data set as a function of (beta, tau), each study's level at its best.
 
-    Called with ``(rows, mu, tau)`` of shape (r,) it gives the profile likelihood and its derivatives; the levels
-    found last are the next start.
+    Called with ``(rows, mu, tau)`` of shape (r,) it gives the profile likelihood and its derivatives; ``rows`` is that
+    of the one data set each time.
     """
 
     a: NDArray
@@ -59,41 +64,50 @@ class FixedLevels:
     c: NDArray
     n2: NDArray
     nodes: tuple[int, ...]
-    levels: NDArray = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start from the pooled logit of each study."""
-        events, patients = self.a + self.c, self.n1 + self.n2
-        self.levels = np.log((events + 0.5) / (patients - events + 0.5))
 
     def __call__(self, rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
         """Profile likelihood at each (mu, tau)."""
-        parts = [self._at(float(m), float(t)) for m, t in zip(mu, tau, strict=True)]
-        return Derivatives(*(np.array(column) for column in zip(*parts, strict=True)))
-
-    def _at(self, mu: float, tau: float) -> tuple[float, ...]:
+        events, patients = self.a + self.c, self.n1 + self.n2
+        levels = np.tile(np.log((events + 0.5) / (patients - events + 0.5)), (mu.size, 1))
+        value, score, hessian = np.empty(levels.shape), np.empty((3, *levels.shape)), np.empty((3, 3, *levels.shape))
+        moving = np.arange(mu.size)
         for _ in range(LEVEL_STEPS):
-            value, score, hessian = self._studies(mu, tau)
-            step = -score[2] / hessian[2, 2]
-            if np.all(np.abs(step) < 1e-11 * (1 + np.abs(self.levels))):
+            found = self._studies(levels[moving], mu[moving], tau[moving])
+            value[moving], score[:, moving], hessian[:, :, moving] = found
+            step = -found[1][2] / np.minimum(found[2][2, 2], -FLAT)
+            going = np.any(np.abs(step) >= 1e-9 * (1 + np.abs(levels[moving])), axis=-1)
+            moving, step = moving[going], step[going]
+            if moving.size == 0:
                 break
-            self.levels = self.levels + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+            levels[moving] += np.clip(step, -LONGEST_STEP, LONGEST_STEP)
         # What the levels' freedom takes from the information (Schur complement of a diagonal block).
-        pair = hessian[:2, :2] - hessian[:2, None, 2] * hessian[None, :2, 2] / hessian[2, 2]
+        pair = hessian[:2, :2] - hessian[:2, None, 2] * hessian[None, :2, 2] / np.minimum(hessian[2, 2], -FLAT)
         h = pair.sum(-1)
-        return value.sum(), score[0].sum(), score[1].sum(), h[0, 0], h[0, 1], h[1, 1]
+        return Derivatives(value.sum(-1), score[0].sum(-1), score[1].sum(-1), h[0, 0], h[0, 1], h[1, 1])
 
-    def _studies(self, mu: float, tau: float) -> tuple[NDArray, NDArray, NDArray]:
-        """Each study's log-likelihood, score (3, k) and Hessian (3, 3, k) by (beta, tau, level)."""
-        mode = _mode(self.a, self.n1, self.c, self.n2, self.levels, mu, tau)
-        _, p1 = softplus_and_expit(self.levels + (mu + tau * mode) / 2)
-        _, p2 = softplus_and_expit(self.levels - (mu + tau * mode) / 2)
+    def _studies(self, levels: NDArray, mu: NDArray, tau: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Each study's log-likelihood (r, k), score (3, r, k) and Hessian (3, 3, r, k) by (beta, tau, level)."""
+        mu, tau = mu[:, None], tau[:, None]
+        mode = _mode(self.a, self.n1, self.c, self.n2, levels, mu, tau)
+        _, p1 = softplus_and_expit(levels + (mu + tau * mode) / 2)
+        _, p2 = softplus_and_expit(levels - (mu + tau * mode) / 2)
         curvature = tau**2 / 4 * (self.n1 * p1 * (1 - p1) + self.n2 * p2 * (1 - p2))
         spread = 1 / np.sqrt(1 + curvature)
-        needed = np.searchsorted(self.nodes, POINTS_PER_WIDTH2 * (tau * spread.max()) ** 2)
-        z, log_w = gauss_hermite(self.nodes[min(int(needed), len(self.nodes) - 1)])
-        u = mode[:, None] + np.sqrt(2) * spread[:, None] * z
-        half, level = (mu + tau * u) / 2, self.levels[:, None]
+        needed = np.searchsorted(self.nodes, POINTS_PER_WIDTH2 * (tau * spread).max(-1) ** 2)
+        needed = np.minimum(needed, len(self.nodes) - 1)
+        value, score, hessian = np.empty(mode.shape), np.empty((3, *mode.shape)), np.empty((3, 3, *mode.shape))
+        for i in np.unique(needed):
+            here = needed == i
+            parts = (part[here] for part in (levels, mu, tau, mode, spread))
+            value[here], score[:, here], hessian[:, :, here] = self._integrate(*parts, self.nodes[i])
+        return value, score, hessian
+
+    def _integrate(
+        self, levels: NDArray, mu: NDArray, tau: NDArray, mode: NDArray, spread: NDArray, nodes: int
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        z, log_w = gauss_hermite(nodes)
+        u = mode[..., None] + np.sqrt(2) * spread[..., None] * z
+        half, level = (mu[..., None] + tau[..., None] * u) / 2, levels[..., None]
         soft1, p1 = softplus_and_expit(level + half)
         soft2, p2 = softplus_and_expit(level - half)
         a, n1, c, n2 = (part[:, None] for part in (self.a, self.n1, self.c, self.n2))
@@ -101,20 +115,24 @@ class FixedLevels:
         top = height.max(-1, keepdims=True)
         mass = np.exp(height - top)
         total = mass.sum(-1, keepdims=True)
-        value = (top + np.log(total))[:, 0] + np.log(spread) - 0.5 * np.log(np.pi)
+        value = (top + np.log(total))[..., 0] + np.log(spread) - 0.5 * np.log(np.pi)
         r1, r2, i1, i2 = a - n1 * p1, c - n2 * p2, n1 * p1 * (1 - p1), n2 * p2 * (1 - p2)
-        one = np.ones_like(u)
-        score = np.stack([(r1 - r2) / 2, u * (r1 - r2) / 2, r1 + r2])
-        first, second = np.stack([one / 2, u / 2, one]), np.stack([-one / 2, -u / 2, one])
         weight = mass / total
+        # By (beta, tau, level) the two logits move by (1/2, u/2, 1) and (-1/2, -u/2, 1).
+        score = np.stack([(r1 - r2) / 2, u * (r1 - r2) / 2, r1 + r2])
         mean = (weight * score).sum(-1)
-        outer = score[:, None] * score[None] - i1 * first[:, None] * first[None] - i2 * second[:, None] * second[None]
-        return value, mean, (weight * outer).sum(-1) - mean[:, None] * mean[None]
+        both, apart = (i1 + i2) / 4, (i1 - i2) / 2
+        information = (both, both * u, both * u * u, apart, apart * u, i1 + i2)
+        pairs = ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))
+        hessian = np.empty((3, 3, *mode.shape))
+        for (i, j), lost in zip(pairs, information, strict=True):
+            hessian[i, j] = hessian[j, i] = (weight * (score[i] * score[j] - lost)).sum(-1) - mean[i] * mean[j]
+        return value, mean, hessian
 
 
-def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: float, tau: float) -> NDArray:
-    """Most probable random effect of each study, by Newton steps that are never longer than one logit."""
-    u = np.zeros_like(a)
+def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: NDArray, tau: NDArray) -> NDArray:
+    """Most probable random effect of each study, shape (r, k), by Newton steps never longer than one logit."""
+    u = np.zeros_like(level)
     for _ in range(MODE_STEPS):
         _, p1 = softplus_and_expit(level + (mu + tau * u) / 2)
         _, p2 = softplus_and_expit(level - (mu + tau * u) / 2)
@@ -123,7 +141,7 @@ def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: 
         step = gradient / curvature
         step = step / np.maximum(1.0, tau * np.abs(step) / LONGEST_STEP)
         u = u + step
-        if np.all(np.abs(step) < 1e-12):
+        if np.all(np.abs(step) < CENTRED):
             break
     return u
 
@@ -194,6 +212,7 @@ def fit_random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, method: 
         "sigma2": float(theta[2] ** 2),
         "loglik": value,
         "lrt": 2 * (value - common),
+        "several": False,
     }
 
 
@@ -240,8 +259,6 @@ def _hessian(function: Callable[[NDArray], float], theta: NDArray, free: list[in
 
 
 MODELS = ("UM.FS", "UM.RS", "CM.AL")
-#: Starts of tau: the likelihood may have more than one hill.
-STARTS = (0.1, 0.4, 1.0, 2.5)
 FEW = 4
 
 
@@ -337,17 +354,23 @@ def glmm_odds_ratio(
     a, b, c, d = cells[:, says]
     if not says.any():
         raise PoolingError("expected a study with events and non-events, found none")
-    if not _separated(a, b, c, d):
+    if not _separated(a, b, c, d, model):
         estimate = _fit(a, b, c, d, model, method, nodes)
     else:
-        estimate = dict.fromkeys(("se", "sigma2", "tau2", "loglik", "lrt"), np.nan)
-        estimate["beta"] = np.inf if a.sum() * d.sum() > 0 else -np.inf
+        estimate = dict.fromkeys(("se", "sigma2", "tau2", "loglik", "lrt"), np.nan) | {"several": False}
+        estimate["beta"] = -np.inf if np.all((a == 0) | (d == 0)) else np.inf
     estimate["loglik"] += _coefficients((a, b, c, d), model)
     return _assemble(estimate, (a, b, c, d), says.size, model, method, level, test)
 
 
-def _separated(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> bool:
-    """Whether one group has no events, or nothing else, in all studies that say something: no finite odds ratio."""
+def _separated(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str) -> bool:
+    """Whether the likelihood rises for ever in the odds ratio.
+
+    So it does where one group has no events, or nothing else, in all studies that say something; with a fixed level for
+    each study already where each has an empty cell on the same diagonal.
+    """
+    if model == "UM.FS":
+        return bool(np.all((a == 0) | (d == 0)) or np.all((b == 0) | (c == 0)))
     return 0.0 in (a.sum(), b.sum(), c.sum(), d.sum())
 
 
@@ -356,40 +379,38 @@ def _fit(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str, method: str
     if model == "UM.RS":
         return fit_random_levels(a, a + b, c, c + d, method, nodes)
     if model == "UM.FS":
-        return _climb_tau(
-            FixedLevels(a, a + b, c, c + d, levels(nodes)), np.log((a + b).sum() / (c + d).sum()), a, c, method
+        start = np.log((a.sum() + 0.5) / (c.sum() + 0.5)) - np.log((a + b).sum() / (c + d).sum())
+        data = (a, a + b, c, c + d)
+        return _over_tau(
+            FixedLevels(*data, levels(nodes)), FixedLevels(*data, SEARCH_NODES), start, np.max(a + b + c + d), method
         )
     offset = np.log((a + b) / (c + d))
 
-    def conditional(rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
-        size = (mu.size, 1)
-        return likelihood(np.tile(a, size), np.tile(a + c, size), mu, tau, levels(nodes), np.tile(offset, size))
+    def conditional(points: tuple[int, ...]) -> Evaluate:
+        def evaluate(rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
+            size = (mu.size, 1)
+            return likelihood(np.tile(a, size), np.tile(a + c, size), mu, tau, points, np.tile(offset, size))
 
-    return _climb_tau(conditional, 0.0, a, c, method)
+        return evaluate
+
+    start = np.log((a.sum() + 0.5) / (c.sum() + 0.5))
+    return _over_tau(conditional(levels(nodes)), conditional(SEARCH_NODES), start, np.max(a + c), method)
 
 
-def _climb_tau(
-    evaluate: Callable[[NDArray, NDArray, NDArray], Derivatives], shift: float, a: NDArray, c: NDArray, method: str
-) -> dict[str, float]:
-    """Maximum over (beta, tau) of one data set, tau = 0 kept where no start climbs above it."""
-    start = np.array([np.log((a.sum() + 0.5) / (c.sum() + 0.5)) - shift])
-    tau = np.zeros(1)
-    mu, _, best = climb(evaluate, start, tau)
-    common, variance = best.value[0], -1.0 / best.by_mu_mu[0]
-    if method == "ML":
-        row = np.zeros(1, int)
-        heights = [evaluate(row, mu, np.array([t])).value[0] for t in STARTS]
-        found = climb(evaluate, mu, np.array([STARTS[int(np.argmax(heights))]]))
-        if found[1][0] > SMALLEST and found[2].value[0] > common + 1e-10 * (1 + abs(common)):
-            mu, tau, best = found
-            variance = 1.0 / (-best.by_mu_mu[0] + best.by_mu_tau[0] ** 2 / best.by_tau_tau[0])
+def _over_tau(evaluate: Evaluate, rough: Evaluate, start: float, largest: float, method: str) -> dict[str, float]:
+    """Maximum over (beta, tau) of one data set; ``largest`` is the count behind its most precise study."""
+    smallest = min(LEAST_TAU * 2.0 / np.sqrt(largest), 0.1 * TAU_BOUND)
+    grid = grid_from_zero(smallest, TAU_BOUND) if method == "ML" else np.zeros(1)
+    found = highest_mode(evaluate, np.array([start]), grid, rough=rough)
+    value, common = float(found.here.value[0]), float(found.common[0])
     return {
-        "beta": float(mu[0]),
-        "se": float(np.sqrt(variance)),
-        "tau2": float(tau[0] ** 2),
+        "beta": float(found.mu[0]),
+        "se": float(np.sqrt(mean_variance(found, TAU_BOUND)[0])),
+        "tau2": float(found.tau[0] ** 2),
         "sigma2": np.nan,
-        "loglik": float(best.value[0]),
-        "lrt": float(2 * (best.value[0] - common)),
+        "loglik": value,
+        "lrt": 2 * (value - common),
+        "several": bool(found.several[0]),
     }
 
 
@@ -485,6 +506,7 @@ def _flags(estimate: dict[str, float], k: int, k_all: int, method: str, predicts
         "a group without events, or with nothing else, in every study: no finite estimate": np.isnan(tau2),
         "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0,
         f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
+        "several modes of the likelihood: the highest was taken": estimate["several"],
         "no prediction interval: fewer than 3 studies, or no tau2": not predicts,
     }
     return tuple(words for words, holds in flags.items() if holds)
