@@ -23,11 +23,11 @@ from batch import ROOT, claims
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from cellclaims.notebooks import batch_plan, batch_report, kernels, run
-from cellclaims.notebooks.batch_plan import Job
-from cellclaims.notebooks.batch_processes import each_ended, warmed
-from cellclaims.notebooks.kernels_limits import Limits
-from cellclaims.notebooks.parameter_sets import read_sets
+from cellclaims.runner import batch_report, kernels, run
+from cellclaims.runner.batch_report import Job, jobs_of
+from cellclaims.runner.kernels import Limits
+from cellclaims.runner.parameter_sets import read_sets
+from cellclaims.runner.workers import each_ended, warmed
 
 DATA = ROOT / "data"
 
@@ -76,7 +76,7 @@ def measured(way: Callable[[Iterable[Job]], None], sets: Path, *, is_killed: boo
         into, before, start = Path(folder), used(), perf_counter()
         if is_killed:
             threading.Thread(target=kill_one, args=(into,), daemon=True).start()
-        jobs = batch_plan.jobs_of(read_sets(sets), into)
+        jobs = jobs_of(read_sets(sets), into)
         way(jobs)
         seconds, spent = perf_counter() - start, used() - before
         killed = "yes" if is_killed else "no"

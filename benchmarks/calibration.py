@@ -21,7 +21,7 @@ import pandas as pd
 from cellclaims import figures, files
 from cellclaims.figures import calibration as draw
 from cellclaims.meta.calibration import MODELS, Judged, Setting, reliability, study
-from cellclaims.reporting.rounding import number
+from cellclaims.reporting.tables import number
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 KS, HETEROGENEITY = (3, 5, 10, 20), (0.0, 50.0, 90.0)

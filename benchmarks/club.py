@@ -13,10 +13,11 @@ import time
 from pathlib import Path
 from statistics import median
 
-from cellclaims import club, protocol, tables
+from cellclaims import journal_club, protocol
 from cellclaims.claims.counterparts import claim_of
-from cellclaims.club import answers
-from cellclaims.club.panel import Panel
+from cellclaims.evidence import load as load_evidence
+from cellclaims.journal_club import controls
+from cellclaims.journal_club.widgets import Panel
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 #: Control -> where to go; a move to the state's own value would do nothing.
@@ -36,11 +37,11 @@ STATES = {"a share": ({}, SHARE), "a change of HbA1c": ({"OUTCOME": "hba1c_chang
 def main() -> None:
     """Print a line for each control in each state."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    evidence, rules = tables.load(DATA), protocol.load(DATA)
+    evidence, rules = load_evidence(DATA), protocol.load(DATA)
     claim = claim_of(evidence, "stop_all_2016")
     every = []
     for state, (given, moves) in STATES.items():
-        panel = Panel(evidence, rules, claim, club.asked_of(evidence, rules, claim, **given))
+        panel = Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim, **given))
         for name, value in moves.items():
             taken = [timed(panel, name, value) for _ in range(repeats)]
             every += taken
@@ -53,8 +54,8 @@ def timed(panel: Panel, name: str, value: object) -> tuple[float, float]:
     control, start = panel.controls[name], panel.asked
     panel.known = {start: panel.known[start]}
     panel.reports = dict(list(panel.reports.items())[:1])  # those of the state it starts from
-    answers._posterior.cache_clear()
-    answers.p_prior(panel.answer.pool, panel.answer.claimed, start.tau_scale)  # as it is known at the state's own
+    controls._posterior.cache_clear()
+    controls.p_prior(panel.answer.pool, panel.answer.claimed, start.tau_scale)  # as it is known at the state's own
     begun = time.perf_counter(), time.process_time()
     control.value = value
     taken = 1000 * (time.perf_counter() - begun[0]), 1000 * (time.process_time() - begun[1])

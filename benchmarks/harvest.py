@@ -21,8 +21,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from time import perf_counter, process_time
 
-from cellclaims.harvest.split import Body
-from cellclaims.harvest.stream import harvest_piece
+from cellclaims.harvest.stream import Body, harvest_piece
 
 ROOT = Path(__file__).resolve().parent.parent
 

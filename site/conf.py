@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import cellclaims
-from cellclaims.notebooks.render import provenance
+from cellclaims.runner.page import provenance
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))

@@ -179,7 +179,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chromium() -> Iterator[object]:
     """A running Chromium; without one the tests are skipped, on CI too (a browser cannot be had everywhere)."""
     from cellclaims.errors import ReviewError
-    from cellclaims.notebooks import pdf
+    from cellclaims.runner import pdf
 
     playwright = pytest.importorskip("playwright.sync_api", reason="no Playwright: make browser installs it")
     try:
@@ -195,10 +195,10 @@ def chromium() -> Iterator[object]:
 @pytest.fixture(scope="session")
 def batch_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The index of ``runs/sensitivity.yml``, its reports put together from those of the review: no kernel starts."""
-    from cellclaims.notebooks import batch_index as index
-    from cellclaims.notebooks.batch_plan import jobs_of
-    from cellclaims.notebooks.parameter_sets import read_sets
-    from cellclaims.notebooks.review import write_record
+    from cellclaims.runner import batch as index
+    from cellclaims.runner.batch_report import jobs_of
+    from cellclaims.runner.parameter_sets import read_sets
+    from cellclaims.runner.review import write_record
 
     into = tmp_path_factory.mktemp("batch") / "sensitivity"
     sets = read_sets(REPOSITORY / "runs" / "sensitivity.yml")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from cellclaims.sources import Snapshot, Store
+from cellclaims.registries import Snapshot, Store
 
 EARLY, LATE = "20260520T101500Z", "20261120T101500Z"
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cellclaims import protocol, tables
-from cellclaims.tables import Evidence
+from cellclaims import protocol
+from cellclaims.evidence import Evidence, read
+from cellclaims.evidence import load as load_evidence
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -21,7 +22,7 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 @functools.cache
 def real() -> Evidence:
     """The evidence of the repository, read once."""
-    return tables.load(DATA)
+    return load_evidence(DATA)
 
 
 @functools.cache
@@ -38,7 +39,7 @@ class MadeUp:
     """
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in tables.read.TABLES}
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in read.TABLES}
 
     def add(self, name: str, /, **cells: Any) -> MadeUp:
         """One row of the table of that name."""

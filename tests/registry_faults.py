@@ -20,8 +20,8 @@ from pathlib import Path
 
 from werkzeug import Request, Response
 
-from cellclaims.sources import Client, Pulled, Snapshot, Store, pull
-from cellclaims.sources.settings import Settings
+from cellclaims.registries import Client, Pulled, Snapshot, Store, pull
+from cellclaims.registries.client import Settings
 
 from .registry_server import (
     Sources,

@@ -21,8 +21,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from cellclaims.sources.asking import Wanted
-from cellclaims.sources.settings import Settings
+from cellclaims.registries.client import Settings
+from cellclaims.registries.services import Wanted
 
 #: Answers one request; None leaves it to the site.
 Handler = Callable[[Request], Response | None]

@@ -12,19 +12,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import files, pools, protocol, tables
+from cellclaims import files, pools, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
-from cellclaims.harvest import plan as planning
+from cellclaims.evidence import load as load_evidence
+from cellclaims.harvest import accept as planning
 from cellclaims.harvest.accept import accept
-from cellclaims.harvest.csv_lines import with_cell, with_rows
-from cellclaims.harvest.held import read_held
-from cellclaims.harvest.proposal_commands import propose
-from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, write_proposals
+from cellclaims.harvest.commands import propose
+from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes, with_cell, with_rows
+from cellclaims.harvest.proposals import PROPOSAL_COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
-from cellclaims.harvest.sheet import read_sheet, sheet_bytes
 from cellclaims.question import Question
-from cellclaims.sources.store import Snapshot, Store
+from cellclaims.registries.store import Snapshot, Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY = date(2026, 1, 2)
@@ -63,7 +62,7 @@ def data(tmp_path):
 def quick(monkeypatch, request):
     """The check without its second reader, which takes a second each time; one test runs the whole of it."""
     if "whole_check" not in request.node.name:
-        monkeypatch.setattr("cellclaims.tables.check._by_frictionless", lambda folder: [])
+        monkeypatch.setattr("cellclaims.evidence.check._by_frictionless", lambda folder: [])
 
 
 def found(values, pointer="/resultsSection/1", title="cells", registration="NCT00000001"):
@@ -75,7 +74,7 @@ def decided(data, rows, **cells):
     """A file of proposals of these rows, all accepted by A Reader, with other cells where they are given."""
     path = data.parent / "proposals.csv"
     made = [row | {"decision": "accept", "reviewer": "A Reader"} | cells for row in proposals(rows, read_held(data))]
-    path.write_bytes(sheet_bytes(COLUMNS, made))
+    path.write_bytes(sheet_bytes(PROPOSAL_COLUMNS, made))
     return path
 
 
@@ -115,7 +114,7 @@ def test_an_accepted_row_stands_at_the_end_of_its_table_with_source_and_reviewer
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {f"published/{name}.csv" for name in ("sources", "continuous", "binary", "accepted")}
     assert all(after[name].startswith(before[name]) for name in changed)
-    evidence = tables.load(data)
+    evidence = load_evidence(data)
     row = evidence.continuous.iloc[-1]
     assert (row.study_id, row.arm_id, row.unit, row.unit_printed, row.n) == ("alpha2020", "cells", "%", "percent", 17)
     assert row.locator == "snapshot 20260101T000000Z, /studies/0/resultsSection/1"
@@ -170,7 +169,7 @@ def test_a_table_keeps_its_line_ends(data, edit):
     after = contents(data)["published/binary.csv"]
     assert after.startswith(before["published/binary.csv"])
     assert after.count(b"\n") - after.count(b"\r\n") in (0, after.count(b"\n"))
-    assert len(tables.load(data).binary) == 8
+    assert len(load_evidence(data).binary) == 8
 
 
 def test_a_table_that_quotes_every_cell_goes_on_doing_so():
@@ -210,9 +209,9 @@ def test_a_label_is_corrected_with_a_reason(data):
         data, [found(COUNT)], timing="last_follow_up", time_origin="first_infusion", reason="follow-up varies"
     )
     accept(path, data, today=DAY)
-    row = tables.load(data).binary.iloc[-1]
+    row = load_evidence(data).binary.iloc[-1]
     assert (row.timing, row.time_origin) == ("last_follow_up", "first_infusion")
-    assert tables.load(data).accepted.iloc[-1].reason == "follow-up varies"
+    assert load_evidence(data).accepted.iloc[-1].reason == "follow-up varies"
 
 
 def test_words_that_a_spreadsheet_would_run_do_not_reach_the_tables(data):
@@ -224,7 +223,7 @@ def test_words_that_a_spreadsheet_would_run_do_not_reach_the_tables(data):
 
 def test_line_ends_and_hidden_signs_in_what_a_person_wrote_are_left_out(data):
     accept(decided(data, [found(COUNT)], reviewer="A\n Reader\u200b", reason="seen\r\ntwice"), data, today=DAY)
-    assert list(tables.load(data).accepted.iloc[-1][["reviewer", "reason"]]) == ["A Reader", "seen twice"]
+    assert list(load_evidence(data).accepted.iloc[-1][["reviewer", "reason"]]) == ["A Reader", "seen twice"]
 
 
 def test_one_refused_row_keeps_all_out_and_each_fault_is_named(data):
@@ -320,11 +319,11 @@ def test_an_acceptance_that_was_killed_between_two_files_is_completed(data, monk
     monkeypatch.setattr(planning, "write_atomically", write)
     with pytest.raises(KeyboardInterrupt):
         accept(path, data, today=DAY)
-    tables.load(data)  # without a fault
+    load_evidence(data)  # without a fault
     monkeypatch.undo()
     outcome = accept(path, data, today=DAY)
     assert outcome.added == {"accepted": 1}
-    assert len(tables.load(data).accepted) == 3
+    assert len(load_evidence(data).accepted) == 3
 
 
 def test_a_table_that_changed_meanwhile_is_not_written_over(data, monkeypatch):
@@ -339,7 +338,7 @@ def test_a_table_that_changed_meanwhile_is_not_written_over(data, monkeypatch):
     monkeypatch.setattr("cellclaims.harvest.accept.try_out", slow)
     with pytest.raises(ProposalError, match="found it changed meanwhile"):
         accept(path, data, today=DAY)
-    assert len(tables.load(data).binary) == 7
+    assert len(load_evidence(data).binary) == 7
 
 
 # Identifiers ---------------------------------------------------------------------------------------------------------
@@ -354,7 +353,7 @@ def test_an_accepted_candidate_fills_empty_cells_and_no_other_byte(data):
     assert before.count(row + b",,") == 1
     expected = before.replace(row + b",,", row + b'"10.9999/ga,mma",33333333,')
     assert path.read_bytes() == expected
-    evidence = tables.load(data)
+    evidence = load_evidence(data)
     assert list(evidence.accepted.value)[-2:] == ["10.9999/ga,mma", "33333333"]
     again = contents(data)
     assert accept(candidate(data), data, today=DAY).already == 1
@@ -473,7 +472,7 @@ def test_from_a_record_to_the_pool_it_belongs_to(tmp_path, monkeypatch):
     checked = CliRunner().invoke(main, ["check", "--data", str(data)])
     assert checked.exit_code == 0, checked.output
 
-    evidence = tables.load(data)
+    evidence = load_evidence(data)
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
     pool = pools.difference(evidence, protocol.load(data), asked, "hba1c", "")
     assert pool.rows.study_id.tolist() == ["zang2022", "invented2026"]
@@ -495,7 +494,7 @@ def test_a_harvest_of_the_same_record_gives_the_same_proposals(tmp_path, data):
     propose(tmp_path / "of_snapshot.csv", data, tmp_path / "registry")
     propose(tmp_path / "of_file.csv", data, tmp_path / "registry", rows)
     assert (tmp_path / "of_file.csv").read_bytes() == (tmp_path / "of_snapshot.csv").read_bytes()
-    assert len(read_sheet(tmp_path / "of_file.csv", COLUMNS)) == 2
+    assert len(read_sheet(tmp_path / "of_file.csv", PROPOSAL_COLUMNS)) == 2
 
 
 def test_a_recorded_study_goes_from_the_record_into_a_copy_of_the_tables(shared, tmp_path, data):
@@ -508,11 +507,11 @@ def test_a_recorded_study_goes_from_the_record_into_a_copy_of_the_tables(shared,
     person_decides(into, reason="stands in for a trial")
     outcome = accept(into, data, today=DAY)
     assert outcome.added == {"sources": 1, "continuous": 12, "accepted": 12}
-    rows = tables.load(data).continuous.tail(12)
+    rows = load_evidence(data).continuous.tail(12)
     at_52 = rows[rows.months == 12].set_index("arm_id")
     assert at_52.center.to_dict() == {"cells": 5.5, "sham": 5.3}
     assert at_52.n.to_dict() == {"cells": 18, "sham": 16}
-    assert set(rows.source_id) == {f"invented2026_nct01790594_{tables.load(data).accepted.sha256.iloc[-1][:8]}"}
+    assert set(rows.source_id) == {f"invented2026_nct01790594_{load_evidence(data).accepted.sha256.iloc[-1][:8]}"}
 
 
 def test_the_proposals_of_every_recorded_study_are_written(shared, tmp_path, data):

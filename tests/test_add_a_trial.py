@@ -12,12 +12,13 @@ import shutil
 
 import pytest
 
-from cellclaims import pools, protocol, tables
+from cellclaims import pools, protocol
 from cellclaims.errors import DataError
-from cellclaims.notebooks import render
-from cellclaims.notebooks.run import run_notebook
+from cellclaims.evidence import check
+from cellclaims.evidence import load as load_evidence
+from cellclaims.runner.page import provenance, write_page
+from cellclaims.runner.run import run_notebook
 from cellclaims.selection import Question
-from cellclaims.tables import check
 
 from .made_up_trials import DATA
 
@@ -67,7 +68,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evidence(data):
-    return tables.load(data)
+    return load_evidence(data)
 
 
 def test_the_page_fills_the_six_tables_in_the_order_of_their_keys():
@@ -94,7 +95,7 @@ def test_the_check_finds_no_fault_in_the_copy(data):
 def test_a_forgotten_step_is_told(tmp_path, forgotten, expected):
     folder = copy_with(tmp_path / "data", left_out=[forgotten])
     with pytest.raises(DataError, match=expected) as refused:
-        tables.load(folder)
+        load_evidence(folder)
     assert NEW in str(refused.value)
 
 
@@ -138,7 +139,7 @@ def test_a_second_report_of_the_same_patients_is_not_counted_again(tmp_path):
         shared = [row | {"cohort_id": "plagh_uc_msc"} for row in rows] if name == "cohorts" else rows
         add(folder, name, shared)
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
-    pool = pools.difference(tables.load(folder), protocol.load(folder), asked, "hba1c", "")
+    pool = pools.difference(load_evidence(folder), protocol.load(folder), asked, "hba1c", "")
     assert pool.rows.study_id.tolist() == ["zang2022"]
     why = dict(zip(pool.left_out.study_id, pool.left_out.reason, strict=True))[NEW]
     assert why == "shares patients (plagh_uc_msc) with zang2022, which is counted"
@@ -149,7 +150,7 @@ def report(data, tmp_path_factory):
     """Step 8: notebook 2 run on the copy, with its page."""
     into = tmp_path_factory.mktemp("with_the_new_trial")
     executed = run_notebook(ROOT / "notebooks" / "02_hba1c.ipynb", into, {"DATA": data.as_posix()})
-    render.write_page(executed, into / "02_hba1c.html", render.provenance(data))
+    write_page(executed, into / "02_hba1c.html", provenance(data))
     return into
 
 

@@ -14,7 +14,7 @@ from cellclaims.appraisal.check import CONSISTENT, INCONSISTENT, NOT_APPLICABLE,
 from cellclaims.appraisal.checks import FEWEST, p_from_interval, usual_spread, welch_p
 from cellclaims.appraisal.consistency import BEYOND_CHECKS
 from cellclaims.dispersion import MeanSD
-from cellclaims.tables import rules
+from cellclaims.evidence import rules
 
 from .made_up_trials import MadeUp, real
 

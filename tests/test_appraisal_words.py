@@ -10,8 +10,8 @@ import pytest
 from cellclaims import appraisal, figures, reporting
 from cellclaims.appraisal import Certainty, Step
 from cellclaims.errors import DataError
-from cellclaims.figures.certainty_profile import KEY
-from cellclaims.reporting.findings import with_minus
+from cellclaims.figures.appraisal import KEY
+from cellclaims.reporting.appraisal import with_minus
 from cellclaims.selection import Question
 
 from .made_up_trials import MadeUp, real, rules

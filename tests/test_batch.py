@@ -20,18 +20,10 @@ from click.testing import CliRunner
 from cellclaims import cli
 from cellclaims.errors import ReviewError
 from cellclaims.files import fingerprint
-from cellclaims.notebooks import (
-    batch,
-    batch_command,
-    batch_plan,
-    batch_processes,
-    batch_progress,
-    kernels,
-    kernels_warmth,
-    run,
-)
-from cellclaims.notebooks.batch_plan import Failure, Job
-from cellclaims.notebooks.kernels_limits import Limits
+from cellclaims.runner import batch, batch_report, kernel_parent, kernels, run, workers
+from cellclaims.runner.batch import bar, cores, teller
+from cellclaims.runner.batch_report import Failure, Job
+from cellclaims.runner.kernels import Limits
 
 from .conftest import OPENING, PARAMETERS, write_notebook
 
@@ -249,7 +241,7 @@ def test_a_cell_that_hangs_is_ended(small_review, runs, tmp_path):
 
 def test_a_process_that_is_late_is_ended(small_review, runs, tmp_path, monkeypatch):
     small_review(("import time",), ("time.sleep(60)",))
-    monkeypatch.setattr(batch_processes, "GRACE", 0.0)
+    monkeypatch.setattr(workers, "GRACE", 0.0)
     done = batch.run_batch(runs(grid="DOSE: [1]"), tmp_path / "into", limits=Limits(total_seconds=3))
     assert done.failed["01_double_dose-1"].reason == "01_double.ipynb failed: no end after 3 s"
     until(lambda: kernels_of(tmp_path / "notebooks") == [])
@@ -407,7 +399,7 @@ class Terminal(list):
 
 def test_a_terminal_shows_one_bar_with_the_time_left_and_keeps_failures(done):
     stream, times = Terminal(), iter([0.0, 10.0, 20.0])
-    tell = batch_progress.bar(stream, lambda: next(times))
+    tell = bar(stream, lambda: next(times))
     tell(done(Failure("it failed", "")), 1, 2)
     tell(done(), 2, 2)
     text = "".join(stream)
@@ -416,7 +408,7 @@ def test_a_terminal_shows_one_bar_with_the_time_left_and_keeps_failures(done):
 
 
 def test_machines_are_told_in_json(done, capsys):
-    batch_progress.teller(as_json=True)(done(Failure("why", "")), 1, 2)
+    teller(as_json=True)(done(Failure("why", "")), 1, 2)
     assert json.loads(capsys.readouterr().out) == {
         "report": "one", "state": "failed", "reason": "why", "seconds": 1.25, "done": 1, "of": 2
     }  # fmt: skip
@@ -424,7 +416,7 @@ def test_machines_are_told_in_json(done, capsys):
 
 def test_the_words_of_a_failure_do_not_name_the_place_where_it_was_made(tmp_path):
     job = Job("one", tmp_path / "01_double.ipynb", {}, tmp_path, tmp_path, "key")
-    from cellclaims.notebooks.batch_report import as_failure
+    from cellclaims.runner.batch_report import as_failure
 
     said = as_failure(job, f"failed\n    in {job.work.resolve()}/a\n  {run.KEPT}{job.work}/x")
     assert said == Failure("failed", "    in one/a")
@@ -432,11 +424,11 @@ def test_the_words_of_a_failure_do_not_name_the_place_where_it_was_made(tmp_path
 
 def test_a_failure_is_forgotten_when_its_report_changes(tmp_path):
     job = Job("one", tmp_path / "01_double.ipynb", {}, tmp_path, tmp_path, "key")
-    batch_plan.write_failure(job, Failure("why", "trace"))
-    assert batch_plan.is_done(job, failures_too=True)
-    assert not batch_plan.is_done(job)
+    batch_report.write_failure(job, Failure("why", "trace"))
+    assert batch_report.is_done(job, failures_too=True)
+    assert not batch_report.is_done(job)
     other = Job("one", tmp_path / "01_double.ipynb", {}, tmp_path, tmp_path, "another key")
-    assert not batch_plan.is_done(other, failures_too=True)
+    assert not batch_report.is_done(other, failures_too=True)
 
 
 # --- forked kernels are fresh kernels ----------------------------------------------------------------------------
@@ -483,7 +475,7 @@ def test_evidence_of_the_parent_is_handed_out_once_while_it_is_the_same(tmp_path
     for name in ("data", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.csv").write_text("x\n")
-    load = kernels_warmth.handed_out(lambda folder: "read", tmp_path / "data", fingerprint(tmp_path / "data"), "kept")
+    load = kernel_parent.handed_out(lambda folder: "read", tmp_path / "data", fingerprint(tmp_path / "data"), "kept")
     if change == "the evidence":
         (tmp_path / "data" / "a.csv").write_text("y\n")
     folder = tmp_path / ("other" if change == "another folder" else "data")
@@ -492,13 +484,13 @@ def test_evidence_of_the_parent_is_handed_out_once_while_it_is_the_same(tmp_path
 
 def test_where_there_is_no_terminal_only_failures_are_told(done):
     stream = io.StringIO()
-    tell = batch_progress.teller(stream=stream)
+    tell = teller(stream=stream)
     tell(done(), 1, 2)
     tell(done(Failure("why", "")), 2, 2)
     assert stream.getvalue() == "2 of 2: one, 1.2 s failed: why\n"
 
 
 def test_workers_below_nought_count_from_the_cores():
-    there = batch_command.cores(-1)
-    assert (batch_command.cores(3), batch_command.cores(-there), batch_command.cores(-there - 5)) == (3, 1, 1)
+    there = cores(-1)
+    assert (cores(3), cores(-there), cores(-there - 5)) == (3, 1, 1)
     assert there >= 1

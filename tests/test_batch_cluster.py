@@ -19,10 +19,10 @@ import pytest
 
 from cellclaims.errors import ClusterError
 from cellclaims.files import fingerprint
-from cellclaims.notebooks import batch, batch_cluster, batch_plan, batch_station, kernels, run
-from cellclaims.notebooks.kernels_limits import Limits
-from cellclaims.notebooks.parameter_sets import read_sets
-from cellclaims.notebooks.review import surroundings
+from cellclaims.runner import batch, batch_report, kernels, run, workers_dask
+from cellclaims.runner.kernels import Limits
+from cellclaims.runner.parameter_sets import read_sets
+from cellclaims.runner.review import surroundings
 
 from .conftest import OPENING, PARAMETERS, write_notebook
 from .test_batch import FIGURE, POOLS, begin, call, snapshot, until
@@ -145,7 +145,7 @@ def test_an_interrupted_batch_is_cancelled_at_the_workers(dask, here, tmp_path):
 
 @pytest.mark.cluster
 def test_a_worker_with_another_package_is_refused(dask, here, tmp_path, monkeypatch):
-    monkeypatch.setattr(batch_cluster, "surroundings", lambda: ["another package", *surroundings()[1:]])
+    monkeypatch.setattr(workers_dask, "surroundings", lambda: ["another package", *surroundings()[1:]])
     done = call(here[0], "--into", tmp_path / "there", "--scheduler", dask.address)
     assert done.exit_code == 255
     assert "cellclaims: worker: expected the same package, Python and libraries as where" in done.stderr
@@ -160,14 +160,14 @@ def test_a_worker_with_another_package_is_refused(dask, here, tmp_path, monkeypa
 def request_for(here, tmp_path):
     """What a worker is asked for the first report of the batch."""
     path, _ = here
-    job = batch_plan.jobs_of(read_sets(path), tmp_path)[0]
-    return batch_cluster.request_of(job, Limits(), batch_cluster.evidence_of, tuple(surroundings()))
+    job = batch_report.jobs_of(read_sets(path), tmp_path)[0]
+    return workers_dask.request_of(job, Limits(), workers_dask.evidence_of, tuple(surroundings()))
 
 
 def answers_to(*requests):
     """What a station answers."""
     asked, answers = io.BytesIO(b"".join(pickle.dumps(request) for request in requests)), io.BytesIO()
-    batch_station.serve(asked, answers)
+    workers_dask.serve(asked, answers)
     answers.seek(0)
     return pickle.load(answers)
 
@@ -185,29 +185,29 @@ def test_other_libraries_are_named(request_for):
 
 def test_packed_evidence_is_the_evidence(here, tmp_path):
     data = here[0].parent.parent / "data"
-    batch_station.unpack(batch_station.packed_evidence(data), tmp_path / "copy")
+    workers_dask.unpack(workers_dask.packed_evidence(data), tmp_path / "copy")
     assert fingerprint(tmp_path / "copy") == fingerprint(data)
-    assert batch_station.packed_evidence(data) == batch_station.packed_evidence(tmp_path / "copy")
+    assert workers_dask.packed_evidence(data) == workers_dask.packed_evidence(tmp_path / "copy")
 
 
 @pytest.mark.parametrize("place", ["/evidence", "../../../../../../../evidence"])
 def test_evidence_at_a_place_that_a_worker_cannot_have_is_refused(here, tmp_path, place):
-    job = replace(batch_plan.jobs_of(read_sets(here[0]), tmp_path)[0], values={"DATA": place})
+    job = replace(batch_report.jobs_of(read_sets(here[0]), tmp_path)[0], values={"DATA": place})
     with pytest.raises(ClusterError, match=f"expected evidence beside the notebooks, such as ../data, found {place}"):
-        batch_cluster.request_of(job, Limits(), batch_cluster.evidence_of, ())
+        workers_dask.request_of(job, Limits(), workers_dask.evidence_of, ())
 
 
 def test_a_station_that_ends_is_a_failure_of_its_report(monkeypatch, request_for):
-    monkeypatch.setattr(batch_cluster, "_own", SimpleNamespace())
+    monkeypatch.setattr(workers_dask, "_own", SimpleNamespace())
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    answer = batch_cluster.asked(request_for, lambda: True)
+    answer = workers_dask.asked(request_for, lambda: True)
     assert answer.failure.reason == "01_double.ipynb failed: the process that makes reports ended with 1"
 
 
 def test_a_report_that_nobody_wants_any_more_is_not_waited_for(monkeypatch, request_for):
-    monkeypatch.setattr(batch_cluster, "_own", SimpleNamespace())
-    assert batch_cluster.asked(request_for, lambda: False).refusal == "cancelled"
-    assert batch_cluster._own.station.returncode == -signal.SIGKILL
+    monkeypatch.setattr(workers_dask, "_own", SimpleNamespace())
+    assert workers_dask.asked(request_for, lambda: False).refusal == "cancelled"
+    assert workers_dask._own.station.returncode == -signal.SIGKILL
 
 
 def test_without_dask_it_says_what_to_install(here, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from cellclaims.errors import ReviewError
-from cellclaims.notebooks import pdf
+from cellclaims.runner import pdf
 
 
 @pytest.fixture

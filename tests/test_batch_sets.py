@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellclaims.errors import ParameterError, ReviewError
-from cellclaims.notebooks import batch, batch_plan
-from cellclaims.notebooks.parameter_sets import LONGEST_NAME, NO_NAME, in_name, read_sets
+from cellclaims.runner import batch, batch_report
+from cellclaims.runner.parameter_sets import LONGEST_NAME, NO_NAME, in_name, read_sets
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = sorted((ROOT / "runs").glob("*.yml"))
@@ -124,10 +124,10 @@ def test_evidence_that_is_not_there_and_a_folder_of_notebooks_are_refused(sets, 
     sets("- notebook: 01_double", "  fixed: {DATA: ../nothing}")
     read = read_sets(tmp_path / "runs" / "some.yml")
     with pytest.raises(ReviewError, match=r"line 3: 01_double_data-\.\.-nothing: expected a folder of evidence"):
-        batch_plan.jobs_of(read, tmp_path / "into")
+        batch_report.jobs_of(read, tmp_path / "into")
     sets("- notebook: 01_double")
     with pytest.raises(ReviewError, match="never writes into the folder of its notebook"):
-        batch_plan.jobs_of(read_sets(tmp_path / "runs" / "some.yml"), tmp_path / "notebooks")
+        batch_report.jobs_of(read_sets(tmp_path / "runs" / "some.yml"), tmp_path / "notebooks")
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=5))
@@ -141,7 +141,7 @@ def test_a_value_in_a_name_is_never_a_path(value):
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
 def test_a_shipped_file_can_be_planned(path, tmp_path):
-    jobs = batch_plan.jobs_of(read_sets(path), tmp_path)
+    jobs = batch_report.jobs_of(read_sets(path), tmp_path)
     assert len({job.key for job in jobs}) == len(jobs), "two reports with the same content"
 
 

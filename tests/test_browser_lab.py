@@ -14,7 +14,7 @@ from collections import deque
 import nbformat
 import pytest
 
-from cellclaims.notebooks.run import ONE_THREAD, read, without_run_traces
+from cellclaims.runner.run import ONE_THREAD, read, without_run_traces
 
 from .conftest import NOTEBOOKS, REPOSITORY
 from .test_freshness import difference, svgs, texts

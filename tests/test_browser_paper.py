@@ -7,9 +7,8 @@ from __future__ import annotations
 import nbformat
 import pytest
 
-from cellclaims.notebooks import render
-from cellclaims.notebooks.render import Provenance
 from cellclaims.reporting.tables import Table
+from cellclaims.runner.page import Provenance, page_html
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +37,7 @@ def printed(small_review, tmp_path, chromium):
             output = nbformat.v4.new_output("display_data", data)
             book.cells.append(nbformat.v4.new_code_cell("show()", outputs=[output]))
         path = tmp_path / f"{height}.html"
-        text = render.page(book, Provenance("2026-11-20", "0.1.0", "ab" * 32), name="01_double")
+        text = page_html(book, Provenance("2026-11-20", "0.1.0", "ab" * 32), name="01_double")
         path.write_text(text.replace("</style>", f".drawing svg {{ height: {height}mm }}</style>", 1))
         page.goto(path.as_uri())
         page.add_style_tag(content=AS_PAGES)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import nbformat
 import pytest
 
-from cellclaims.notebooks import render
-from cellclaims.notebooks.render import Provenance
 from cellclaims.reporting.tables import Table
+from cellclaims.runner.page import Provenance, page_html
 
 pytestmark = pytest.mark.browser
 
@@ -45,7 +44,7 @@ def page_of(small_review, tmp_path):
             output = nbformat.v4.new_output("display_data", {"text/html": table._repr_html_(), "text/plain": "x"})
             book.cells.append(nbformat.v4.new_code_cell("show()", outputs=[output]))
         path = tmp_path / "page.html"
-        path.write_text(render.page(book, ORIGIN, name="01_double"))
+        path.write_text(page_html(book, ORIGIN, name="01_double"))
         return path.as_uri()
 
     return write

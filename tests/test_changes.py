@@ -15,21 +15,28 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellclaims import tables
 from cellclaims.cli import main
 from cellclaims.errors import SourceError
-from cellclaims.harvest.sheet import unguard
-from cellclaims.reporting.changes_words import COLUMNS, MOST_REFUSED, lines_csv
-from cellclaims.reporting.registry_news import registry_news
-from cellclaims.reporting.snapshot_words import snapshot_words
-from cellclaims.sources import Store
-from cellclaims.sources.changes import KINDS, compare
-from cellclaims.sources.changes_known import first_sight, known_registrations
-from cellclaims.sources.changes_state import PaperState, State, TrialState, parts_of, state_of
-from cellclaims.sources.changes_values import difference, leaves
-from cellclaims.sources.last_snapshot import NONE
-from cellclaims.sources.plain_text import visible
-from cellclaims.sources.records_trials import registry_trials
+from cellclaims.evidence import load as load_evidence
+from cellclaims.harvest.held import unguard
+from cellclaims.registries import Store
+from cellclaims.registries.answers import visible
+from cellclaims.registries.changes import (
+    KINDS,
+    PaperState,
+    State,
+    TrialState,
+    compare,
+    difference,
+    first_sight,
+    known_registrations,
+    leaves,
+    parts_of,
+    state_of,
+)
+from cellclaims.registries.records import registry_trials
+from cellclaims.registries.store import NONE
+from cellclaims.reporting.registries import COLUMNS, MOST_REFUSED, lines_csv, registry_news, snapshot_words
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 
@@ -38,7 +45,7 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(DATA)
+    return load_evidence(DATA)
 
 
 # --- laws -----------------------------------------------------------------------------------------------------------
@@ -131,7 +138,7 @@ def test_what_is_shown_has_no_control_and_no_direction_and_fits_a_line(text):
 def state(*studies, papers=(), name=LATE):
     """The state of made-up studies."""
     found = [one for content in studies for one in registry_trials(None, json.dumps(content).encode())]
-    from cellclaims.sources.changes_state import trial_state
+    from cellclaims.registries.changes import trial_state
 
     return State(name, "", {one.number: trial_state(one) for one in found}, tuple(papers))
 
@@ -403,8 +410,8 @@ def test_a_known_trial_is_found_under_the_number_of_another_register(evidence):
 
 
 def state_of_export(text):
-    from cellclaims.sources.changes_state import trial_state
-    from cellclaims.sources.records_trials import export_trials
+    from cellclaims.registries.changes import trial_state
+    from cellclaims.registries.records import export_trials
 
     class AnyAnswer:
         time = ""

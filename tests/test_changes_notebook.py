@@ -9,18 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from cellclaims import protocol, reporting, tables
+from cellclaims import protocol, reporting
 from cellclaims.errors import SourceError
+from cellclaims.evidence import load as load_evidence
 from cellclaims.files import fingerprint
-from cellclaims.notebooks import batch_plan, render
-from cellclaims.notebooks import review as reviews
-from cellclaims.notebooks.parameter_sets import read_sets
-from cellclaims.notebooks.parameters import declared
-from cellclaims.notebooks.run import read, run_notebook
-from cellclaims.reporting.registry_news import registry_news
-from cellclaims.sources import Store, pull_command
-from cellclaims.sources.changes_known import known_registrations
-from cellclaims.sources.last_snapshot import NONE
+from cellclaims.registries import Store
+from cellclaims.registries.changes import known_registrations
+from cellclaims.registries.pull import Order
+from cellclaims.registries.store import NONE
+from cellclaims.reporting.registries import registry_news
+from cellclaims.runner import batch_report, page
+from cellclaims.runner import review as reviews
+from cellclaims.runner.parameter_sets import read_sets
+from cellclaims.runner.run import declared, read, run_notebook
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 
@@ -31,7 +32,7 @@ WHATS_NEW = ROOT / "notebooks" / "07_whats_new.ipynb"
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(ROOT / "data")
+    return load_evidence(ROOT / "data")
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +65,13 @@ def test_a_notebook_takes_a_snapshot_and_shows_which_it_stands_beside(path):
 
 def test_a_page_names_the_snapshot_of_its_run(small_review, tmp_path):
     notebook = read(small_review())
-    assert NONE in render.page(notebook, render.provenance(tmp_path / "data"), name="01_double")
+    assert NONE in page.page(notebook, page.provenance(tmp_path / "data"), name="01_double")
     two_snapshots(tmp_path / "data" / "registry", *posting())
-    origins = {name: render.provenance(tmp_path / "data", name) for name in ("", EARLY)}
-    assert f"snapshot {LATE} of 2026-11-20" in render.page(notebook, origins[""], name="01_double")
-    assert f"snapshot {EARLY} of 2026-05-20" in render.page(notebook, origins[EARLY], name="01_double")
+    origins = {name: page.provenance(tmp_path / "data", name) for name in ("", EARLY)}
+    assert f"snapshot {LATE} of 2026-11-20" in page.page(notebook, origins[""], name="01_double")
+    assert f"snapshot {EARLY} of 2026-05-20" in page.page(notebook, origins[EARLY], name="01_double")
     with pytest.raises(SourceError, match=f"one of the snapshots {EARLY}, {LATE}; found 'x'"):
-        render.provenance(tmp_path / "data", "x")
+        page.provenance(tmp_path / "data", "x")
 
 
 def test_a_new_snapshot_makes_reports_stale_and_leaves_the_fingerprint_of_the_evidence(small_review, tmp_path):
@@ -80,7 +81,7 @@ def test_a_new_snapshot_makes_reports_stale_and_leaves_the_fingerprint_of_the_ev
     sets.write_text("title: T\nsets:\n  - notebook: all\n")
 
     def keys():
-        (job,) = batch_plan.jobs_of(read_sets(sets), tmp_path / "into")
+        (job,) = batch_report.jobs_of(read_sets(sets), tmp_path / "into")
         (report,) = reviews.found(tmp_path / "notebooks", tmp_path / "reports")
         return job.key, report.key
 
@@ -117,14 +118,13 @@ def test_without_a_snapshot_the_notebook_says_so_and_a_name_is_an_error(evidence
 
 
 @pytest.mark.parametrize("is_asked", [True, False])
-def test_pull_is_the_command_of_that_name(is_asked, monkeypatch, tmp_path):
+def test_pull_is_the_command_of_that_name(is_asked, tmp_path):
     orders = []
-    monkeypatch.setattr(pull_command, "run", orders.append)
     code = next(cell.source for cell in read(WHATS_NEW).cells if "if PULL:" in cell.source)
     branch = [node for node in ast.parse(code).body if isinstance(node, ast.If)]
-    names = {"PULL": is_asked, "DATA": str(tmp_path), "Path": Path, "pull_command": pull_command}
+    names = {"PULL": is_asked, "DATA": str(tmp_path), "Path": Path, "Order": Order, "run": orders.append}
     exec(compile(ast.Module(branch, []), "cell", "exec"), names)
-    assert orders == ([pull_command.Order(into=tmp_path / "registry", data=tmp_path)] if is_asked else [])
+    assert orders == ([Order(into=tmp_path / "registry", data=tmp_path)] if is_asked else [])
 
 
 def test_the_notebook_tells_of_two_snapshots(tmp_path):

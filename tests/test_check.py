@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cellclaims import tables
-from cellclaims.tables import check, rules
-from cellclaims.tables.cohorts import overlaps
-from cellclaims.tables.read import Evidence
-from cellclaims.tables.schema import read_schema
+from cellclaims.evidence import check, rules
+from cellclaims.evidence import load as load_evidence
+from cellclaims.evidence.cohorts import overlaps
+from cellclaims.evidence.read import Evidence
+from cellclaims.evidence.schema import read_schema
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MADE_UP = Path(__file__).resolve().parent / "made_up"
@@ -37,7 +37,7 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     target = tmp_path_factory.mktemp("made_up") / "data"
     shutil.copytree(MADE_UP, target)
     shutil.copy(REPOSITORY / "data" / "datapackage.json", target)
-    return tables.load(target)
+    return load_evidence(target)
 
 
 def put(table: str, line: int, /, **cells: object) -> Edit:
@@ -299,7 +299,7 @@ def test_an_arm_and_its_part_share_patients_and_two_arms_do_not(made_up):
 
 
 def test_real_pools_may_not_hold_two_reports_of_edmonton():
-    evidence = tables.load(REPOSITORY / "data")
+    evidence = load_evidence(REPOSITORY / "data")
     assert overlaps(evidence, [("shapiro2006", "ita"), ("ryan2005", "all")])
     assert not overlaps(evidence, [("badet2007", "all"), ("gerber2008", "sik_iak")])
 

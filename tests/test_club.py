@@ -15,14 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellclaims import club, meta, pools, protocol, tables
+from cellclaims import journal_club, meta, pools, protocol
 from cellclaims.claims import entry_of, own_trials
 from cellclaims.claims.counterparts import claim_of, rate_entry
-from cellclaims.club import claim_file, exercise_set, light_forest
-from cellclaims.club.answers import answer, chance, p_prior
-from cellclaims.club.room import VERDICTS
 from cellclaims.errors import DataError, ParameterError, ProtocolError
-from cellclaims.notebooks import markup
+from cellclaims.evidence import load as load_evidence
+from cellclaims.journal_club import controls, exercises, quick_forest
+from cellclaims.journal_club.controls import answer, chance, p_prior
+from cellclaims.journal_club.widgets import VERDICTS
+from cellclaims.runner import page
 from cellclaims.selection import Question
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -45,7 +46,7 @@ STATES = {
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(DATA)
+    return load_evidence(DATA)
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +61,17 @@ def claim(evidence):
 
 @pytest.fixture(scope="module")
 def asked(evidence, rules, claim):
-    return club.asked_of(evidence, rules, claim)
+    return journal_club.asked_of(evidence, rules, claim)
 
 
 @pytest.fixture(scope="module")
 def narrow(evidence, rules, asked):
-    return club.narrowed(evidence, rules, asked)
+    return journal_club.narrowed(evidence, rules, asked)
 
 
 @pytest.fixture(scope="module")
 def nearest(narrow, rules, asked):
-    return club.pool_of(narrow, rules, asked)
+    return journal_club.pool_of(narrow, rules, asked)
 
 
 def by_pools(evidence, rules, state):
@@ -111,7 +112,7 @@ def test_narrowing_sends_away_what_cannot_answer_and_nothing_else(evidence, narr
 
 def test_the_probabilities_of_a_claim_are_those_of_the_ledger(evidence, rules):
     claim = claim_of(evidence, "half_dose_2016")
-    asked = club.asked_of(evidence, rules, claim, outcome="insulin_halved_and_hba1c_lt_7")
+    asked = journal_club.asked_of(evidence, rules, claim, outcome="insulin_halved_and_hba1c_lt_7")
     entry = rate_entry(evidence, rules, "half_dose_2016")
     found = answer(evidence, rules, claim, asked)
     assert (found.p_mean, found.numbers["pooled"]) == (entry.p_mean_ge, entry.pooled)
@@ -135,8 +136,8 @@ def _t(x, df):
 
 
 def test_one_report_keeps_its_own_fit_whatever_the_estimator(narrow, rules, asked):
-    without = (*club.pool_of(narrow, rules, asked).rows.study_id[1:], "bhansali2014b")
-    one = club.pool_of(narrow, rules, replace(asked, without=without, method="REML"))
+    without = (*journal_club.pool_of(narrow, rules, asked).rows.study_id[1:], "bhansali2014b")
+    one = journal_club.pool_of(narrow, rules, replace(asked, without=without, method="REML"))
     assert one.k == 1
     assert one.fit.model == "binomial_normal"
 
@@ -155,9 +156,9 @@ def test_a_prior_has_no_say_without_events_or_a_claim(nearest):
 
 def test_a_claim_without_a_figure_gets_no_probability(evidence, rules):
     claim = claim_of(evidence, "better_control")
-    found = answer(evidence, rules, claim, club.asked_of(evidence, rules, claim))
+    found = answer(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
     assert "no figure" in found.in_words()
-    assert "advertised" not in club.forest_svg(found)
+    assert "advertised" not in journal_club.forest_svg(found)
 
 
 def test_a_fall_is_set_against_the_smallest_that_matters(evidence, narrow, rules, claim, asked):
@@ -169,7 +170,7 @@ def test_a_fall_is_set_against_the_smallest_that_matters(evidence, narrow, rules
 def test_no_report_is_said_and_drawn(narrow, rules, claim, asked):
     found = answer(narrow, rules, claim, replace(asked, estimand="at_month", months=120.0))
     assert found.in_words() == "No report answers this question."
-    assert "No report answers this question." in club.forest_svg(found)
+    assert "No report answers this question." in journal_club.forest_svg(found)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_no_report_is_said_and_drawn(narrow, rules, claim, asked):
 )
 def test_a_parameter_that_cannot_be_is_named(evidence, rules, claim, parameter, expected):
     with pytest.raises(ParameterError, match=expected):
-        club.asked_of(evidence, rules, claim, **parameter)
+        journal_club.asked_of(evidence, rules, claim, **parameter)
 
 
 def test_chances_near_the_ends_are_no_certainties():
@@ -202,22 +203,22 @@ def test_chances_near_the_ends_are_no_certainties():
 def test_the_drawing_says_what_it_shows_and_escapes_labels(narrow, rules, claim, asked):
     found = answer(narrow, rules, claim, asked)
     hostile = replace(found, pool=replace(found.pool, rows=found.pool.rows.assign(label="<script>alert(1)</script>")))
-    svg = club.forest_svg(hostile)
+    svg = journal_club.forest_svg(hostile)
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
-    assert "The dashed line marks advertised: 30 %." in club.forest_svg(found)
+    assert "The dashed line marks advertised: 30 %." in journal_club.forest_svg(found)
 
 
 def test_equal_answers_are_equal_bytes_and_the_claim_stands_where_it_is(narrow, rules, claim, asked):
     found = answer(narrow, rules, claim, asked)
-    assert club.forest_svg(found) == club.forest_svg(answer(narrow, rules, claim, asked))
-    x = light_forest.LEFT + 0.3 * (light_forest.RIGHT - light_forest.LEFT)
-    assert f'<line x1="{x:.1f}"' in club.forest_svg(found)
+    assert journal_club.forest_svg(found) == journal_club.forest_svg(answer(narrow, rules, claim, asked))
+    x = quick_forest.LEFT + 0.3 * (quick_forest.RIGHT - quick_forest.LEFT)
+    assert f'<line x1="{x:.1f}"' in journal_club.forest_svg(found)
 
 
 @given(st.floats(-50, 50), st.floats(0.01, 100))
 def test_ticks_are_few_round_and_within(low, width):
-    scale = light_forest.Scale(low, low + width)
+    scale = quick_forest.Scale(low, low + width)
     ticks = scale.ticks()
     assert 1 <= len(ticks) <= 7
     assert all(scale.low - 1e-6 <= tick <= scale.high + 1e-6 for tick in ticks)
@@ -225,48 +226,48 @@ def test_ticks_are_few_round_and_within(low, width):
 
 @given(st.floats(-1e6, 1e6))
 def test_nothing_is_drawn_beyond_the_scale(value):
-    assert light_forest.LEFT <= light_forest.Scale(0.0, 100.0).x(value) <= light_forest.RIGHT
+    assert quick_forest.LEFT <= quick_forest.Scale(0.0, 100.0).x(value) <= quick_forest.RIGHT
 
 
 # --- the sheet by hand ---------------------------------------------------------------------------------------------
 
 
 def test_the_sheet_is_equal_to_the_engine(nearest):
-    sheet = club.three(nearest)
+    sheet = journal_club.three(nearest)
     assert str(sheet.beside_the_engine()).endswith("Equal to the sheet.")
 
 
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=3, max_size=3))
 def test_any_three_reports_pool_by_hand_as_by_the_engine(counts):
     events, rest = (np.array(part, float) for part in zip(*counts, strict=True))
-    sheet = club.ByHand(("a", "b", "c"), events, events + rest)
+    sheet = journal_club.ByHand(("a", "b", "c"), events, events + rest)
     assert str(sheet.beside_the_engine()).endswith("Equal to the sheet.")
 
 
 def test_a_sheet_that_differs_is_not_called_equal(nearest, monkeypatch):
-    monkeypatch.setattr(club.ByHand, "tau2", property(lambda sheet: 0.2))
-    assert "Not equal" in club.three(nearest).beside_the_engine()
+    monkeypatch.setattr(journal_club.ByHand, "tau2", property(lambda sheet: 0.2))
+    assert "Not equal" in journal_club.three(nearest).beside_the_engine()
 
 
 def test_every_formula_of_the_sheet_can_be_shown(nearest):
-    steps = club.three(nearest).steps()
+    steps = journal_club.three(nearest).steps()
     assert len(steps) > 12
-    assert [latex for _, latex in steps if "<code>" in markup.mathml(latex, "block")] == []
+    assert [latex for _, latex in steps if "<code>" in page.mathml(latex, "block")] == []
 
 
 def test_the_sheet_takes_the_three_largest_with_some_and_some_not(nearest):
     rows = nearest.rows.assign(events=[0.0, *nearest.rows.events[1:]])
-    assert club.three(nearest).labels == ("Estrada 2008", "Hu 2012", "Li 2021")
-    assert club.three(replace(nearest, rows=rows)).labels == ("Bhansali 2009", "Hu 2012", "Li 2021")
+    assert journal_club.three(nearest).labels == ("Estrada 2008", "Hu 2012", "Li 2021")
+    assert journal_club.three(replace(nearest, rows=rows)).labels == ("Bhansali 2009", "Hu 2012", "Li 2021")
 
 
 def test_fewer_than_three_cannot_be_pooled_by_hand(nearest):
     with pytest.raises(DataError, match=r"expected 3 reports with some .* found 2"):
-        club.three(replace(nearest, rows=nearest.rows.head(2)))
+        journal_club.three(replace(nearest, rows=nearest.rows.head(2)))
 
 
 def test_a_label_is_no_markup():
-    sheet = club.ByHand(("A_b*2008*",) * 3, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]))
+    sheet = journal_club.ByHand(("A_b*2008*",) * 3, np.array([1.0, 2, 3]), np.array([4.0, 5, 6]))
     assert r"A\_b\*2008\*" in sheet._repr_markdown_()
 
 
@@ -274,31 +275,31 @@ def test_a_label_is_no_markup():
 
 
 def test_each_line_has_one_report_more_and_the_last_has_all(evidence, rules, asked, nearest):
-    found = club.subsets(evidence, rules, club.question_of(evidence, asked))
+    found = journal_club.subsets(evidence, rules, journal_club.question_of(evidence, asked))
     assert [pool.k for pool in found] == [1, 2, 3, 4, 5]
     assert found[-1].fit.beta == nearest.fit.beta
     assert found[0].rows.n[0] == nearest.rows.n.max()
-    assert "one report" in repr(club.subsets_table(found))
+    assert "one report" in repr(journal_club.subsets_table(found))
 
 
 def test_counting_every_report_counts_patients_twice(evidence, rules):
     question = Question("insulin_independence", ("T1D",), "any_cells", estimand="ever")
-    found = club.as_if_independent(evidence, rules, question)
+    found = journal_club.as_if_independent(evidence, rules, question)
     assert set(found.honest.rows.study_id) < set(found.naive.rows.study_id)
     assert len(found.naive.rows) - len(found.honest.rows) == len(found.counted_twice) > 0
     counts = found.naive.rows.events.to_numpy(float), found.naive.rows.n.to_numpy(float)
     assert found.naive.fit.beta == meta.glmm(*counts, test="t", nodes=15).beta
-    assert f"{len(found.counted_twice)} reports share patients" in club.overlap_words(found)
+    assert f"{len(found.counted_twice)} reports share patients" in journal_club.overlap_words(found)
 
 
 def test_reports_that_share_nobody_are_said_to(evidence, rules):
     question = Question("insulin_independence", ("T1D",), "islets")
-    words = club.overlap_words(club.as_if_independent(evidence, rules, question))
+    words = journal_club.overlap_words(journal_club.as_if_independent(evidence, rules, question))
     assert words == "No two reports of this question share patients."
 
 
 def test_an_outcome_is_counted_at_three_times(evidence, rules):
-    found = club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
+    found = journal_club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
     assert [pool.question.estimand for pool in found.values()] == ["ever", "at_month", "last_follow_up"]
     assert found["at_month"].title == "Islets, at 12 months"
     assert len({float(pool.fit.beta) for pool in found.values()}) == 3
@@ -309,7 +310,7 @@ def test_an_outcome_is_counted_at_three_times(evidence, rules):
 
 def test_what_is_advertised_gives_no_answer_away(evidence, rules):
     entries = [rate_entry(evidence, rules, name) for name in (CLAIM, "half_dose_2016")]
-    text = repr(club.said(entries, CLAIM))
+    text = repr(journal_club.said(entries, CLAIM))
     assert "30 %" in text
     assert text.count("this sitting") == 1
     for entry in entries:
@@ -319,14 +320,14 @@ def test_what_is_advertised_gives_no_answer_away(evidence, rules):
 
 def test_two_states_need_two(evidence, rules):
     both = [rate_entry(evidence, rules, name) for name in (CLAIM, "stop_all_2014")]
-    assert "30.0 %" in repr(club.two_states(both))
-    assert club.two_states(both[:1]) == "The advertisement is known in one state only."
+    assert "30.0 %" in repr(journal_club.two_states(both))
+    assert journal_club.two_states(both[:1]) == "The advertisement is known in one state only."
 
 
 def test_a_room_keeps_what_it_is_given():
-    room = club.Room.of({"share": 12, "verdict": "mixed", "answers": {"share": 0.3}})
+    room = journal_club.Room.of({"share": 12, "verdict": "mixed", "answers": {"share": 0.3}})
     assert (room.share, room.reports, room.verdict, room.answers) == (12, 10.0, "mixed", {"share": 0.3})
-    assert club.Room.of({}).answers is not club.Room.of({}).answers
+    assert journal_club.Room.of({}).answers is not journal_club.Room.of({}).answers
 
 
 def test_the_verdicts_are_those_of_the_protocol(rules):
@@ -347,21 +348,21 @@ def test_the_verdicts_are_those_of_the_protocol(rules):
 )
 def test_a_room_that_cannot_be_is_refused(given, expected):
     with pytest.raises(ParameterError, match=expected):
-        club.Room.of(given)
+        journal_club.Room.of(given)
 
 
 def test_a_guess_stands_beside_its_answer():
     answers = {"reports": 10, "share": 27.9, "without_cells": None}
-    cells = club.guesses_table(club.Room(share=20), answers).cells
+    cells = journal_club.guesses_table(journal_club.Room(share=20), answers).cells
     assert [row[-1] for row in cells] == ["right", "too low by 8", "–"]
     assert cells[2][2] == "nothing published answers it"
-    assert len(club.guesses_table(club.Room()).cells[0]) == 2
+    assert len(journal_club.guesses_table(journal_club.Room()).cells[0]) == 2
 
 
 def test_the_rooms_verdict_stands_beside_the_ledgers(evidence, rules):
     entry = rate_entry(evidence, rules, CLAIM)
-    assert "They differ" in club.verdict_beside(club.Room(verdict="supported"), entry)
-    assert "Both agree" in club.verdict_beside(club.Room(verdict=entry.verdict), entry)
+    assert "They differ" in journal_club.verdict_beside(journal_club.Room(verdict="supported"), entry)
+    assert "Both agree" in journal_club.verdict_beside(journal_club.Room(verdict=entry.verdict), entry)
 
 
 # --- exercises -----------------------------------------------------------------------------------------------------
@@ -370,13 +371,13 @@ def test_the_rooms_verdict_stands_beside_the_ledgers(evidence, rules):
 @pytest.fixture(scope="module")
 def overlap(evidence, rules):
     question = Question("insulin_independence", ("T1D",), "any_cells", estimand="ever")
-    return club.as_if_independent(evidence, rules, question)
+    return journal_club.as_if_independent(evidence, rules, question)
 
 
 @pytest.fixture(scope="module")
 def tasks(evidence, rules, nearest, overlap):
-    islets = club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
-    return club.exercises(club.three(nearest), islets["at_month"], islets["ever"], overlap)
+    islets = journal_club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
+    return journal_club.exercises(journal_club.three(nearest), islets["at_month"], islets["ever"], overlap)
 
 
 def test_every_exercise_knows_its_answer_and_its_mistakes_apart(tasks):
@@ -416,18 +417,18 @@ def test_rounding_on_paper_is_right(tasks, rounded):
 
 
 def test_a_solution_stays_folded_and_text_is_escaped():
-    exercise = club.Exercise("x", "<b>?", 1.0, "", 0.1, 0, "<script>")
+    exercise = journal_club.Exercise("x", "<b>?", 1.0, "", 0.1, 0, "<script>")
     html = exercise.html(2.0)
     assert html.index("<details>") < html.index("&lt;script&gt;") < html.index("</details>")
     assert "<b>" not in html
-    assert "details" in markup.safe_html(html)
-    assert "<summary>" in markup.safe_html(html)
+    assert "details" in page.safe_html(html)
+    assert "<summary>" in page.safe_html(html)
 
 
 def test_an_exercise_needs_an_answer(tasks, nearest, overlap):
     empty = SimpleNamespace(fit=None, title="nothing")
     with pytest.raises(DataError, match="expected reports for 'nothing', found none"):
-        exercise_set.exercises(club.three(nearest), empty, nearest, overlap)
+        exercises.exercises(journal_club.three(nearest), empty, nearest, overlap)
 
 
 # --- another advertisement -----------------------------------------------------------------------------------------
@@ -462,7 +463,7 @@ def other(tmp_path):
 
 
 def test_another_advertisement_takes_the_place_of_the_claims_alone(evidence, rules, other):
-    loaded = club.load(DATA, other())
+    loaded = journal_club.load(DATA, other())
     assert list(loaded.claims.claim_id) == ["exercise_off"]
     pd.testing.assert_frame_equal(loaded.binary, evidence.binary)
     assert loaded.fingerprint != evidence.fingerprint
@@ -474,11 +475,11 @@ def test_another_advertisement_takes_the_place_of_the_claims_alone(evidence, rul
 
 def test_its_own_trials_count_again_when_it_does_not_cite_them(evidence, other):
     assert own_trials(evidence)
-    assert own_trials(club.load(DATA, other())) == []
+    assert own_trials(journal_club.load(DATA, other())) == []
 
 
 def test_without_a_file_the_claims_are_the_reviews(evidence):
-    pd.testing.assert_frame_equal(club.load(DATA).claims, evidence.claims)
+    pd.testing.assert_frame_equal(journal_club.load(DATA).claims, evidence.claims)
 
 
 @pytest.mark.parametrize(
@@ -492,7 +493,7 @@ def test_without_a_file_the_claims_are_the_reviews(evidence):
 def test_a_fault_is_told_of_the_file_that_was_given(other, changes, expected):
     path = other(**changes)
     with pytest.raises(DataError, match=expected) as error:
-        club.load(DATA, path)
+        journal_club.load(DATA, path)
     assert str(path) in str(error.value)
     assert "advertised/claims.csv" not in str(error.value)
 
@@ -500,27 +501,27 @@ def test_a_fault_is_told_of_the_file_that_was_given(other, changes, expected):
 def test_a_claim_that_nothing_answers_is_named(other):
     path = other(answered_by="hope")
     with pytest.raises(ProtocolError, match=r"claims.csv, row 2, column answered_by: expected one of .*found 'hope'"):
-        club.load(DATA, path)
+        journal_club.load(DATA, path)
 
 
 def test_a_missing_column_and_a_missing_file_are_named(other, tmp_path):
     path = other()
     path.write_text(path.read_text().replace("answered_by,", "", 1))
     with pytest.raises(DataError, match=r"column answered_by: expected this column, found no such column"):
-        club.load(DATA, path)
+        journal_club.load(DATA, path)
     with pytest.raises(DataError, match="expected a CSV of claims, found no file"):
-        club.load(DATA, tmp_path / "none.csv")
+        journal_club.load(DATA, tmp_path / "none.csv")
 
 
 def test_documents_of_the_review_are_known_where_none_lie_beside(other, tmp_path):
     path = other(document_id="ad_treatment")
     (tmp_path / "documents.csv").unlink()
-    assert club.load(DATA, path).claims.document_id.iloc[0] == "ad_treatment"
+    assert journal_club.load(DATA, path).claims.document_id.iloc[0] == "ad_treatment"
 
 
 def test_nothing_is_written_into_the_data(other):
     before = {path: path.read_bytes() for path in DATA.rglob("*.csv")}
-    club.load(DATA, other())
+    journal_club.load(DATA, other())
     assert {path: path.read_bytes() for path in DATA.rglob("*.csv")} == before
 
 
@@ -531,8 +532,8 @@ def test_what_a_registry_answered_is_not_copied(other, tmp_path, monkeypatch):
     (folder / "registry" / "large.csv").write_text("x")
     seen = []
     monkeypatch.setattr(
-        claim_file, "_read", lambda view, *_: seen.append((view / "registry").exists()) or SimpleNamespace()
+        controls, "_read", lambda view, *_: seen.append((view / "registry").exists()) or SimpleNamespace()
     )
     with pytest.raises(AttributeError):
-        club.load(folder, other())
+        journal_club.load(folder, other())
     assert seen == [False]

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from cellclaims import club, protocol, tables
+from cellclaims import journal_club, protocol
 from cellclaims.claims.counterparts import claim_of
-from cellclaims.club import command
-from cellclaims.notebooks.pdf import chromium as chromium_program
-from cellclaims.notebooks.pdf import print_page
+from cellclaims.evidence import load as load_evidence
+from cellclaims.journal_club import handouts
+from cellclaims.runner.pdf import chromium as chromium_program
+from cellclaims.runner.pdf import print_page
 
 pytestmark = pytest.mark.browser
 
@@ -35,8 +36,8 @@ SERIOUS = {"serious", "critical"}
 def made(tmp_path_factory):
     """The page, the slides and the worksheet, as the command makes them."""
     folder = tmp_path_factory.mktemp("club")
-    command.worksheet(NOTEBOOK, folder, {})
-    command.page_and_slides(NOTEBOOK, folder, {})
+    handouts.worksheet_command(NOTEBOOK, folder, {})
+    handouts.page_and_slides(NOTEBOOK, folder, {})
     return folder
 
 
@@ -191,9 +192,11 @@ def live(chromium, lab):
 @pytest.fixture(scope="module")
 def asks():
     """The engine's own answer to a state, with nothing of the panel between."""
-    evidence, rules = tables.load(ROOT / "data"), protocol.load(ROOT / "data")
+    evidence, rules = load_evidence(ROOT / "data"), protocol.load(ROOT / "data")
     claim = claim_of(evidence, "stop_all_2016")
-    return lambda **state: club.answer(evidence, rules, claim, club.asked_of(evidence, rules, claim, **state))
+    return lambda **state: journal_club.answer(
+        evidence, rules, claim, journal_club.asked_of(evidence, rules, claim, **state)
+    )
 
 
 def scrolled(page, words):
@@ -217,7 +220,7 @@ def says(page, answer):
     words = answer.in_words()
     page.locator("p[role=status]", has_text=words).first.wait_for(timeout=30_000)
     drawn = page.locator(".widget-html-content svg polygon").first.get_attribute("points")
-    assert f'points="{drawn}"' in club.forest_svg(answer)
+    assert f'points="{drawn}"' in journal_club.forest_svg(answer)
 
 
 def test_all_cells_run_and_the_controls_come_alive(live):

@@ -13,15 +13,16 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import club, protocol, tables
+from cellclaims import journal_club, protocol
 from cellclaims.claims.counterparts import claim_of, rate_entry
 from cellclaims.cli import main
-from cellclaims.club import command, room_controls, showing, slides, worksheet
-from cellclaims.club.exercises import Mistake
-from cellclaims.club.panel import Panel
 from cellclaims.errors import ParameterError, PoolingError
-from cellclaims.notebooks.parameters import declared
-from cellclaims.notebooks.render import Provenance
+from cellclaims.evidence import load as load_evidence
+from cellclaims.journal_club import handouts, widgets
+from cellclaims.journal_club.exercises import Mistake
+from cellclaims.journal_club.widgets import Panel
+from cellclaims.runner.page import Provenance
+from cellclaims.runner.run import declared
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "journal_club.ipynb"
@@ -30,7 +31,7 @@ ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(ROOT / "data")
+    return load_evidence(ROOT / "data")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def book():
 
 @pytest.fixture(scope="module")
 def panel(evidence, rules, claim):
-    return Panel(evidence, rules, claim, club.asked_of(evidence, rules, claim))
+    return Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
 
 
 class Shown(list):
@@ -59,7 +60,7 @@ class Shown(list):
     def __init__(self, monkeypatch):
         super().__init__()
         monkeypatch.setattr("IPython.display.display", lambda data, raw: self.append(data))
-        self.watched = lambda: monkeypatch.setattr(showing, "is_watched", lambda: True)
+        self.watched = lambda: monkeypatch.setattr(widgets, "is_watched", lambda: True)
 
 
 @pytest.fixture
@@ -96,33 +97,33 @@ def test_the_panel_starts_as_the_page(panel, book):
 def test_every_part_of_what_is_asked_has_a_control_and_a_parameter(panel, book):
     given = {one.name.lower() for one in declared(book)}
     fixed = {"population", "product"}  # the claim and the protocol say them
-    assert set(panel.controls) == set(club.Asked.__dataclass_fields__) - fixed
+    assert set(panel.controls) == set(journal_club.Asked.__dataclass_fields__) - fixed
     assert set(panel.controls) <= given
 
 
 def test_the_parameters_are_the_defaults_of_the_controls(book):
     defaults = {one.name.lower(): one.default for one in declared(book)}
-    own = club.Asked()
+    own = journal_club.Asked()
     for name in ("outcome", "estimand", "months", "window", "method", "test", "correlation", "tau_scale"):
         assert defaults[name] == getattr(own, name), name
-    assert club.Room.of(defaults["room"]) == club.Room()
+    assert journal_club.Room.of(defaults["room"]) == journal_club.Room()
 
 
 def test_each_move_shows_what_the_engine_says(evidence, rules, claim):
-    panel = Panel(evidence, rules, claim, club.asked_of(evidence, rules, claim))
+    panel = Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
     for name, value in MOVES:
         before = panel.said.value
         panel.controls[name].value = value
-        direct = club.answer(evidence, rules, claim, panel.asked)
+        direct = journal_club.answer(evidence, rules, claim, panel.asked)
         assert getattr(panel.asked, name) == value
-        assert panel.figure.value == club.forest_svg(direct), name
+        assert panel.figure.value == journal_club.forest_svg(direct), name
         assert direct.in_words() in panel.said.value.replace("&lt;", "<"), name
         assert panel.controls["test"].value == panel.asked.test
         assert before != panel.said.value or name in ("test", "correlation", "window", "without"), name
 
 
 def test_tests_that_the_model_does_not_know_are_not_offered(evidence, rules, claim):
-    asked = club.asked_of(evidence, rules, claim, METHOD="REML", TEST="knha")
+    asked = journal_club.asked_of(evidence, rules, claim, METHOD="REML", TEST="knha")
     panel = Panel(evidence, rules, claim, asked)
     panel.controls["method"].value = "protocol"
     assert panel.asked.test == panel.controls["test"].value == "protocol"
@@ -136,7 +137,7 @@ def test_controls_without_effect_are_off(panel):
 
 
 def test_a_report_that_is_left_out_can_come_back(evidence, rules, claim):
-    panel = Panel(evidence, rules, claim, club.asked_of(evidence, rules, claim, WITHOUT=["hu2012"]))
+    panel = Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim, WITHOUT=["hu2012"]))
     assert ("hu2012 (left out)", "hu2012") in panel.controls["without"].options
     panel.controls["without"].value = ()
     assert panel.answer.pool.k == 5
@@ -144,7 +145,7 @@ def test_a_report_that_is_left_out_can_come_back(evidence, rules, claim):
 
 def test_a_refusal_is_said_and_the_figure_stays(panel, monkeypatch):
     before = panel.figure.value
-    monkeypatch.setattr("cellclaims.club.panel.answer", _refuse(PoolingError("<no> such thing")))
+    monkeypatch.setattr("cellclaims.journal_club.widgets.answer", _refuse(PoolingError("<no> such thing")))
     panel.move("tau_scale", 0.77)
     assert "&lt;no&gt; such thing" in panel.said.value
     assert panel.figure.value == before
@@ -161,10 +162,10 @@ def _refuse(error):
 
 
 def test_without_a_front_end_nothing_of_a_widget_is_shown(shown, evidence, rules, claim):
-    room = club.Room()
-    club.guess(room)
-    club.live(evidence, rules, claim, club.asked_of(evidence, rules, claim))
-    club.judge(room, rate_entry(evidence, rules, "stop_all_2016"))
+    room = journal_club.Room()
+    journal_club.guess(room)
+    journal_club.live(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
+    journal_club.judge(room, rate_entry(evidence, rules, "stop_all_2016"))
     assert [sorted(data) for data in shown] == [
         ["text/html", "text/plain"],
         ["image/svg+xml", "text/plain"],
@@ -174,42 +175,42 @@ def test_without_a_front_end_nothing_of_a_widget_is_shown(shown, evidence, rules
 
 
 def test_a_front_end_gets_the_widget_with_the_same_as_its_fallback(shown, evidence, rules, claim):
-    room, asked = club.Room(), club.asked_of(evidence, rules, claim)
-    exercise = club.Exercise("share", "How many?", 3.0, "", 0.1, 0, "Count.")
+    room, asked = journal_club.Room(), journal_club.asked_of(evidence, rules, claim)
+    exercise = journal_club.Exercise("share", "How many?", 3.0, "", 0.1, 0, "Count.")
     shown.watched()
-    club.guess(room)
-    club.guess(room, {"reports": 1, "share": None, "without_cells": -0.7})
-    club.ask(exercise, room)
-    club.live(evidence, rules, claim, asked)
-    club.judge(room, rate_entry(evidence, rules, "stop_all_2016"))
+    journal_club.guess(room)
+    journal_club.guess(room, {"reports": 1, "share": None, "without_cells": -0.7})
+    journal_club.ask(exercise, room)
+    journal_club.live(evidence, rules, claim, asked)
+    journal_club.judge(room, rate_entry(evidence, rules, "stop_all_2016"))
     assert len(shown) == 5
     for data in shown:
-        assert showing.VIEW in data
+        assert widgets.VIEW in data
         assert set(data) & {"text/html", "image/svg+xml", "text/markdown"}
-    assert shown[3]["image/svg+xml"] == club.forest_svg(club.answer(evidence, rules, claim, asked))
+    assert shown[3]["image/svg+xml"] == journal_club.forest_svg(journal_club.answer(evidence, rules, claim, asked))
 
 
 def test_only_a_request_that_names_its_cell_comes_from_a_front_end(monkeypatch):
-    assert not showing.is_watched()
+    assert not widgets.is_watched()
     for metadata, expected in (({}, False), ({"cellId": "a"}, True)):
         kernel = type("Kernel", (), {"get_parent": lambda _, channel, own=metadata: {"metadata": own}})()
         monkeypatch.setattr("IPython.get_ipython", lambda own=kernel: type("Shell", (), {"kernel": own})())
-        assert showing.is_watched() is expected
+        assert widgets.is_watched() is expected
 
 
 def test_guesses_are_kept_and_the_table_below_follows():
-    room = club.Room()
-    table = room_controls.guesses_beside(room, {"reports": 1, "share": 28.0, "without_cells": None})
-    sliders = [box.children[1] for box in room_controls.guesses(room).children]
+    room = journal_club.Room()
+    table = widgets.guesses_beside(room, {"reports": 1, "share": 28.0, "without_cells": None})
+    sliders = [box.children[1] for box in widgets.guesses(room).children]
     sliders[1].value = 28.0
     assert room.share == 28.0
     assert "right" in table.value
 
 
 def test_an_answer_is_checked_as_it_is_typed():
-    room = club.Room()
-    exercise = club.Exercise("share", "How many?", 0.5, "", 0.01, 2, "", (Mistake(50.0, "a percentage"),))
-    _, field, said, _ = room_controls.exercise(exercise, room).children
+    room = journal_club.Room()
+    exercise = journal_club.Exercise("share", "How many?", 0.5, "", 0.01, 2, "", (Mistake(50.0, "a percentage"),))
+    _, field, said, _ = widgets.exercise_controls(exercise, room).children
     assert said.value == ""
     field.value = 50.0
     assert "Not yet: a percentage." in said.value
@@ -219,8 +220,8 @@ def test_an_answer_is_checked_as_it_is_typed():
 
 
 def test_the_ledger_is_folded_until_the_room_has_chosen(evidence, rules):
-    room = club.Room()
-    choice, words = room_controls.verdict(room, rate_entry(evidence, rules, "stop_all_2016")).children
+    room = journal_club.Room()
+    choice, words = widgets.verdict(room, rate_entry(evidence, rules, "stop_all_2016")).children
     assert words.value.startswith("<details>")
     choice.value = "insufficient"
     assert room.verdict == "insufficient"
@@ -254,10 +255,10 @@ def fetched(text):
 
 
 def test_a_heading_starts_a_slide_and_code_stays_behind(book):
-    found = list(slides.slides_of(book))
+    found = list(handouts.slides_of(book))
     titles = [slide.title for slide in found]
     assert [title[:6] for title in titles if title.startswith("Step")] == [f"Step {n}" for n in range(1, 7)]
-    text = slides.slides(book, ORIGIN, name="journal_club")
+    text = handouts.slides(book, ORIGIN, name="journal_club")
     assert text.count('class="slide"') == len(found)
     assert "club.load(DATA" not in text
     assert "pools recorded in" not in text
@@ -265,7 +266,7 @@ def test_a_heading_starts_a_slide_and_code_stays_behind(book):
 
 
 def test_slides_fetch_nothing_and_allow_their_own_script_alone(book):
-    text = slides.slides(book, ORIGIN, name="journal_club")
+    text = handouts.slides(book, ORIGIN, name="journal_club")
     assert fetched(text) == []
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', text)[1]
     assert policy.startswith("default-src 'none'")
@@ -275,14 +276,14 @@ def test_slides_fetch_nothing_and_allow_their_own_script_alone(book):
 
 
 def test_what_is_folded_stays_folded_on_a_slide(book):
-    text = slides.slides(book, ORIGIN, name="journal_club")
+    text = handouts.slides(book, ORIGIN, name="journal_club")
     assert text.count("<details>") == text.count("<summary>Solution</summary>") == 5
 
 
 def test_text_from_elsewhere_is_no_markup_on_a_slide(book):
     hostile = nbformat.from_dict(book)
     hostile.cells = [*book.cells, nbformat.v4.new_markdown_cell("## <script>alert(1)</script>")]
-    text = slides.slides(hostile, ORIGIN, name="journal_club")
+    text = handouts.slides(hostile, ORIGIN, name="journal_club")
     assert text.count("<script") == 1
 
 
@@ -292,7 +293,7 @@ def test_text_from_elsewhere_is_no_markup_on_a_slide(book):
 @pytest.fixture(scope="module")
 def sheet(tmp_path_factory):
     target = tmp_path_factory.mktemp("sheet") / "worksheet.html"
-    worksheet.write_worksheet(target, ROOT / "data")
+    handouts.write_worksheet(target, ROOT / "data")
     return target.read_text(encoding="utf-8")
 
 
@@ -308,7 +309,7 @@ def test_the_worksheet_asks_and_does_not_answer(sheet):
 def test_the_worksheet_fetches_nothing_and_shows_its_formulas(sheet):
     assert fetched(sheet) == []
     assert "<script" not in sheet
-    assert sheet.count("<math ") == len(worksheet.FORMULAS)
+    assert sheet.count("<math ") == len(handouts.FORMULAS)
     assert "<code>" not in sheet
 
 
@@ -341,18 +342,18 @@ def test_a_refusal_has_its_status_and_writes_nothing(tmp_path):
 
 def test_a_claim_is_given_once():
     with pytest.raises(ParameterError, match="expected CLAIM once, found as an option and with -p"):
-        command.parameters(NOTEBOOK, None, "stop_all_2016", {"CLAIM": "half_dose_2016"})
+        handouts.parameters(NOTEBOOK, None, "stop_all_2016", {"CLAIM": "half_dose_2016"})
 
 
 def test_the_first_claim_that_a_pool_answers_is_the_sittings(tmp_path):
     lines = (ROOT / "data" / "advertised" / "claims.csv").read_text(encoding="utf-8").splitlines()
     path = tmp_path / "claims.csv"
     path.write_text("\n".join([lines[0], lines[1], lines[3]]) + "\n", encoding="utf-8")
-    values = command.parameters(NOTEBOOK, path, "", {})
+    values = handouts.parameters(NOTEBOOK, path, "", {})
     assert values == {"CLAIMS": path.resolve().as_posix(), "CLAIM": "half_dose_2016"}
     path.write_text(lines[0] + "\n", encoding="utf-8")
     with pytest.raises(ParameterError, match="expected at least one claim, found none"):
-        command.parameters(NOTEBOOK, path, "", {})
+        handouts.parameters(NOTEBOOK, path, "", {})
 
 
 def test_another_advertisement_runs_from_its_file_alone(tmp_path):

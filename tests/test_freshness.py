@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from cellclaims.notebooks import kernels
-from cellclaims.notebooks.kernels_limits import Limits
-from cellclaims.notebooks.run import ONE_THREAD, as_text, read, run_notebook, without_run_traces
+from cellclaims.runner import kernels
+from cellclaims.runner.kernels import Limits
+from cellclaims.runner.run import ONE_THREAD, as_text, read, run_notebook, without_run_traces
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellclaims import tables
+from cellclaims import evidence
 from cellclaims.harvest import BINARY, CONTINUOUS, posted
 
 from .harvest_records import OUTCOMES, at, counted, counts, measured, outcome, recorded, study
@@ -156,7 +156,7 @@ CELLS = {
 }
 
 
-TABLES = tables.read_schema(DATA).tables
+TABLES = evidence.read_schema(DATA).tables
 
 
 def misfits(row):

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from cellclaims import cli
 from cellclaims.errors import HarvestError
-from cellclaims.harvest import posted, split, stream, table_files
+from cellclaims.harvest import posted, stream
+from cellclaims.harvest.stream import TOO_LARGE, bodies, refused_beside, write
 
 from .harvest_records import OUTCOMES, counted, measured, outcome, recorded, study
 
@@ -67,8 +68,8 @@ def harvested(*paths, **how):
 @pytest.fixture
 def tiny(monkeypatch):
     """So small limits that made-up files count as large ones."""
-    monkeypatch.setattr(split, "CHUNK", 512)
-    monkeypatch.setattr(split, "WHOLE", 1024)
+    monkeypatch.setattr(STREAM, "CHUNK", 512)
+    monkeypatch.setattr(STREAM, "WHOLE", 1024)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -111,9 +112,9 @@ def test_a_large_file_is_split_into_its_values(values, chunk, page, indent):
     whole = {"token": ']}{[\\"', "studies": values, "rest": {"studies": [1]}} if page else values
     content = json.dumps(whole, ensure_ascii=False, indent=indent or None).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(split, "CHUNK", chunk)
-        patch.setattr(split, "WHOLE", 0)
-        found = list(split.bodies(io.BufferedReader(io.BytesIO(content)), "values"))
+        patch.setattr(STREAM, "CHUNK", chunk)
+        patch.setattr(STREAM, "WHOLE", 0)
+        found = list(bodies(io.BufferedReader(io.BytesIO(content)), "values"))
     assert [json.loads(body.content) for body in found if not body.fault] == values
 
 
@@ -157,14 +158,14 @@ def test_a_large_file_that_breaks_off_keeps_what_came_before(tmp_path, tiny):
 
 @pytest.mark.parametrize("shape", ["lines", "array"])
 def test_a_record_that_is_too_large_is_refused_and_the_next_one_read(tmp_path, tiny, monkeypatch, shape):
-    monkeypatch.setattr(split, "LARGEST", 4000)
+    monkeypatch.setattr(STREAM, "LARGEST", 4000)
     big = study(*[outcome("Weight")] * 12)
     path = tmp_path / "studies.json"
     made = [STUDIES[0], big, STUDIES[1]]
     path.write_bytes(lines(made) if shape == "lines" else json.dumps(made).encode())
     rows, refused = harvested(path)
     assert [row.registration for row in rows] == [row.registration for one in STUDIES[:2] for row in posted(one).rows]
-    assert [one.reason for one in refused] == [split.TOO_LARGE]
+    assert [one.reason for one in refused] == [TOO_LARGE]
 
 
 @pytest.mark.parametrize("paths", [["missing.json"], ["."]])
@@ -229,13 +230,13 @@ def recorded_lines(shared, tmp_path):
 
 
 def test_both_formats_hold_the_same_rows_and_refusals(tmp_path, recorded_lines, monkeypatch):
-    monkeypatch.setattr(table_files, "GROUP", 100)
+    monkeypatch.setattr(STREAM, "GROUP", 100)
     made = {}
     for kind in ("csv", "parquet"):
         into = tmp_path / "made" / f"posted.{kind}"
-        for _ in table_files.write(stream([recorded_lines]), into):
+        for _ in write(stream([recorded_lines]), into):
             pass
-        made[kind] = read(into), read(table_files.refused_beside(into))
+        made[kind] = read(into), read(refused_beside(into))
     rows, refused = made["parquet"]
     assert (len(rows), len(refused)) == tuple(map(len, harvested(recorded_lines)))
     assert made["csv"] == made["parquet"] and len(rows) > 300
@@ -250,8 +251,8 @@ def test_both_formats_hold_the_same_rows_and_refusals(tmp_path, recorded_lines, 
 def test_parquet_is_written_in_row_groups(tmp_path, recorded_lines, monkeypatch):
     from pyarrow import parquet
 
-    monkeypatch.setattr(table_files, "GROUP", 100)
-    list(table_files.write(stream([recorded_lines]), tmp_path / "posted.parquet"))
+    monkeypatch.setattr(STREAM, "GROUP", 100)
+    list(write(stream([recorded_lines]), tmp_path / "posted.parquet"))
     file = parquet.ParquetFile(tmp_path / "posted.parquet")
     assert file.metadata.num_row_groups == -(-file.metadata.num_rows // 100) > 2
 
@@ -259,7 +260,7 @@ def test_parquet_is_written_in_row_groups(tmp_path, recorded_lines, monkeypatch)
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_harvest_that_fails_leaves_the_old_tables(tmp_path, kind):
     into = tmp_path / f"posted.{kind}"
-    for path in (into, table_files.refused_beside(into)):
+    for path in (into, refused_beside(into)):
         path.write_text("old")
 
     def breaks():
@@ -268,8 +269,8 @@ def test_a_harvest_that_fails_leaves_the_old_tables(tmp_path, kind):
 
     (tmp_path / "studies.jsonl").write_bytes(lines(STUDIES))
     with pytest.raises(KeyboardInterrupt):
-        list(table_files.write(breaks(), into))
-    assert into.read_text() == table_files.refused_beside(into).read_text() == "old"
+        list(write(breaks(), into))
+    assert into.read_text() == refused_beside(into).read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -285,17 +286,17 @@ def test_text_from_outside_is_harmless_in_a_table(tmp_path, kind):
     path = tmp_path / "studies.json"
     path.write_text(json.dumps(one))
     into = tmp_path / f"posted.{kind}"
-    list(table_files.write(stream([path]), into))
+    list(write(stream([path]), into))
     shown = r"=cmd|' /C calc'!A0 \u202eevil\u0000 <script>\ud800"
     quote = "'" if kind == "csv" else ""
     assert read(into)[0]["arm_title"] == quote + shown
-    assert read(table_files.refused_beside(into))[0]["title"] == f"{quote}{shown}HbA1c"
+    assert read(refused_beside(into))[0]["title"] == f"{quote}{shown}HbA1c"
 
 
 def test_a_number_below_zero_is_no_formula(tmp_path):
     path = tmp_path / "studies.json"
     path.write_text(json.dumps(study(outcome("Change in HbA1c, Week 52", [measured("-0.8")]))))
-    list(table_files.write(stream([path]), tmp_path / "posted.csv"))
+    list(write(stream([path]), tmp_path / "posted.csv"))
     assert read(tmp_path / "posted.csv")[0]["center"] == "-0.8"
 
 

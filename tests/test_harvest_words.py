@@ -6,12 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellclaims.harvest.numerals import events_of, numeral, whole
-from cellclaims.harvest.shapes import Unread
-from cellclaims.harvest.spellings import counted_in, curve_unit, measured_in
-from cellclaims.harvest.times import times
-from cellclaims.harvest.timing import doubt_of, months_of
-from cellclaims.harvest.topics import named, simple
+from cellclaims.harvest.vocabulary import (
+    Unread,
+    counted_in,
+    curve_unit,
+    doubt_of,
+    events_of,
+    measured_in,
+    months_of,
+    named,
+    numeral,
+    simple,
+    times,
+    whole,
+)
 
 #: Words -> months, 52 weeks and 365 days being 12.
 NAMED = {

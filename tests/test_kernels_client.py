@@ -8,8 +8,8 @@ from queue import Empty
 import nbformat
 import pytest
 
-from cellclaims.notebooks import kernels, run
-from cellclaims.notebooks.kernels_client import PromptClient
+from cellclaims.runner import kernels, run
+from cellclaims.runner.kernels import PromptClient
 
 
 class Channel(list):

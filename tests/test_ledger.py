@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import protocol, reporting, tables
+from cellclaims import protocol, reporting
 from cellclaims.claims import ledger
 from cellclaims.claims.arithmetic import arithmetic, cannot_fail, possible_counts
 from cellclaims.claims.counterparts import own_trials
 from cellclaims.claims.ledger import KINDS, Direction, direction_of, verdict_of
 from cellclaims.cli import main
-from cellclaims.reporting.ledger_words import FOUND, paragraph
+from cellclaims.evidence import load as load_evidence
+from cellclaims.reporting.claims import FOUND, paragraph
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 VERDICTS = {
@@ -38,7 +39,7 @@ KEYS = {
 
 @pytest.fixture(scope="module")
 def evidence():
-    return tables.load(DATA)
+    return load_evidence(DATA)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_an_entry_as_json_has_the_keys_that_others_rely_on_and_only_json_values(
 def test_the_command_prints_a_json_list_and_nothing_else():
     result = CliRunner().invoke(main, ["claims", "--format", "json", "--data", str(DATA)])
     assert result.exit_code == 0
-    assert len(json.loads(result.stdout)) == len(tables.load(DATA).claims)
+    assert len(json.loads(result.stdout)) == len(load_evidence(DATA).claims)
 
 
 def test_no_paragraph_holds_a_number_that_is_none(entries):
@@ -237,7 +238,7 @@ def test_a_second_advertisement_runs_through_the_same_path_without_code(folder):
         return [*rows, claim | {"note": "made up in a test"}]
 
     rewrite(folder / "advertised" / "claims.csv", made_up)
-    entry = ledger(tables.load(folder), protocol.load(folder))[-1]
+    entry = ledger(load_evidence(folder), protocol.load(folder))[-1]
     #: Five cohorts, 31 of 111, upper prediction limit far below 99 %: the one rule that needs five reports.
     assert (entry.claim_id, entry.k, entry.verdict) == ("made_up_off_insulin", 5, "contradicted")
     assert entry.p_series_ge < 1e-3
@@ -251,7 +252,7 @@ def test_one_changed_number_changes_the_probabilities(folder, entries):
         return rows
 
     rewrite(folder / "published" / "binary.csv", more_events)
-    changed = {e.claim_id: e for e in ledger(tables.load(folder), protocol.load(folder))}
+    changed = {e.claim_id: e for e in ledger(load_evidence(folder), protocol.load(folder))}
     before = next(e for e in entries if e.claim_id == "stop_all_2016")
     assert changed["stop_all_2016"].p_mean_ge > before.p_mean_ge
     assert not math.isclose(changed["stop_all_2016"].pooled, before.pooled)
@@ -260,7 +261,7 @@ def test_one_changed_number_changes_the_probabilities(folder, entries):
 def test_a_claim_that_nothing_answers_is_refused_by_name(folder):
     rewrite(folder / "advertised" / "claims.csv", lambda rows: [rows[0] | {"answered_by": "astrology"}, *rows[1:]])
     with pytest.raises(protocol.ProtocolError, match=r"answered_by: expected one of .*found 'astrology'"):
-        ledger(tables.load(folder), protocol.load(folder))
+        ledger(load_evidence(folder), protocol.load(folder))
 
 
 def test_two_reports_can_never_contradict_or_support(entries):

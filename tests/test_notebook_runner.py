@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from cellclaims import cli
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
-from cellclaims.notebooks import parameters, run
-from cellclaims.notebooks.parameters import Parameter, checked, declared, declared_in, fits, parsed
-from cellclaims.notebooks.stored import stored
+from cellclaims.runner import run
+from cellclaims.runner.review import stored
+from cellclaims.runner.run import Parameter, checked, declared, declared_in, fits, parsed
 
 DOUBLE = ("print(f'{DOSE} doubled is {2 * DOSE}, of {PARTS}, at most {LIMIT}')",)
 FILES = (
@@ -307,12 +307,12 @@ def test_help_imports_nothing_heavy():
 
 
 def test_every_type_that_is_named_is_known():
-    assert all(parameters.fits(value, name) for name, value in {"bool": True, "int": 1, "str": "", "list": []}.items())
+    assert all(fits(value, name) for name, value in {"bool": True, "int": 1, "str": "", "list": []}.items())
 
 
 @pytest.mark.parametrize("status", [0, 1])
 def test_check_prints_the_faults_and_ends_with_their_status(monkeypatch, status):
-    from cellclaims.tables import check
+    from cellclaims.evidence import check
 
     monkeypatch.setattr(check, "report", lambda folder: (f"faults of {folder}", status))
     done = call("check", "--data", "elsewhere")

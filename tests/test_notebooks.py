@@ -9,9 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from cellclaims.notebooks import markup
-from cellclaims.notebooks.parameters import declared
-from cellclaims.notebooks.render import alternative, question
+from cellclaims.runner import page
+from cellclaims.runner.page import alternative, question
+from cellclaims.runner.run import declared
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 
@@ -118,7 +118,7 @@ def formulas_can_be_shown(book):
     for cell in book.cells:
         if cell.cell_type == "markdown":
             formulas = re.findall(r"\$\$(.+?)\$\$|\$(.+?)\$", cell.source, re.DOTALL)
-            yield from (f"cannot read {a or b!r}" for a, b in formulas if "<code>" in markup.mathml(a or b, "inline"))
+            yield from (f"cannot read {a or b!r}" for a, b in formulas if "<code>" in page.mathml(a or b, "inline"))
 
 
 RULES = [

@@ -16,16 +16,30 @@ from hypothesis import strategies as st
 
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
-from cellclaims.harvest.compare import grade, same_time
-from cellclaims.harvest.harvested import from_file, with_answers
-from cellclaims.harvest.held import read_held
-from cellclaims.harvest.matching import arm_of, report_of
-from cellclaims.harvest.posted import posted
-from cellclaims.harvest.proposals import COLUMNS, Found, Provenance, proposals, write_proposals
-from cellclaims.harvest.rows import Row
-from cellclaims.harvest.sheet import guard, is_number, one_line, read_sheet, sheet_bytes, unguard
-from cellclaims.harvest.stream import Portion
-from cellclaims.harvest.table_files import write
+from cellclaims.harvest.held import (
+    arm_of,
+    grade,
+    guard,
+    is_number,
+    one_line,
+    read_held,
+    read_sheet,
+    report_of,
+    same_time,
+    sheet_bytes,
+    unguard,
+)
+from cellclaims.harvest.measurements import Row, posted
+from cellclaims.harvest.proposals import (
+    PROPOSAL_COLUMNS,
+    Found,
+    Provenance,
+    from_file,
+    proposals,
+    with_answers,
+    write_proposals,
+)
+from cellclaims.harvest.stream import Portion, write
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY, TIME = "20260101T000000Z", "2026-01-01T00:00:00Z"
@@ -254,7 +268,7 @@ def test_the_only_group_is_the_only_arm(held):
 
 def test_a_proposal_has_every_column_its_grade_and_its_answer(held):
     (row,) = proposals([found(measure(center="7.6"))], held)
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == PROPOSAL_COLUMNS
     assert (row["decision"], row["reviewer"], row["grade"]) == ("", "", "differs")
     assert (row["study_id"], row["arm_id"], row["held"]) == (
         "alpha2020",

@@ -10,12 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellclaims.errors import SourceError
-from cellclaims.sources import Answer, Store
-from cellclaims.sources.dates import iso
-from cellclaims.sources.records import Paper, papers, together, trials
-from cellclaims.sources.records_papers import crossref, europepmc, pubmed
-from cellclaims.sources.records_trials import export_trials, registry_trials, studies_in
-from cellclaims.sources.registrations import FORMS, keys_of, numbers_in
+from cellclaims.registries import Answer, Store
+from cellclaims.registries.answers import iso
+from cellclaims.registries.records import (
+    FORMS,
+    Paper,
+    crossref,
+    europepmc,
+    export_trials,
+    keys_of,
+    numbers_in,
+    papers,
+    pubmed,
+    registry_trials,
+    studies_in,
+    together,
+    trials,
+)
 
 from .made_up_registry import kept, study
 

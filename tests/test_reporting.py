@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from nbconvert.filters import markdown2html
 
 from cellclaims import claims, overview, pools, reporting
-from cellclaims.reporting import results, rounding, tables
-from cellclaims.reporting.tables import Link, table
+from cellclaims.reporting import results, tables
+from cellclaims.reporting.tables import Link, interval, number, p_value, percent, table
 from cellclaims.selection import Question
 
 from .made_up_trials import MadeUp, real, rules
@@ -44,38 +44,38 @@ TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "a"}
 
 def proportion(k):
     made = MadeUp()
-    for number in range(k):
-        made.study(f"r{number}", first_author=f"Author{number} B").arm(f"r{number}").count(f"r{number}", 3 + number, 20)
+    for place in range(k):
+        made.study(f"r{place}", first_author=f"Author{place} B").arm(f"r{place}").count(f"r{place}", 3 + place, 20)
     return pools.proportion(made.evidence(), rules(), ISLETS, "shares", "Made-up shares")
 
 
 def difference(k):
     made = MadeUp()
-    for number in range(k):
-        made.trial(f"r{number}").contrast(f"r{number}", estimate=-0.9 + 0.2 * number, se=0.2)
+    for place in range(k):
+        made.trial(f"r{place}").contrast(f"r{place}", estimate=-0.9 + 0.2 * place, se=0.2)
     return pools.difference(made.evidence(), rules(), CELLS, "differences", "Made-up differences")
 
 
 def change(k):
     made = MadeUp()
-    for number in range(k):
-        made.trial(f"r{number}").change(f"r{number}", -0.9 + 0.2 * number, "cells")
+    for place in range(k):
+        made.trial(f"r{place}").change(f"r{place}", -0.9 + 0.2 * place, "cells")
     return pools.change(made.evidence(), rules(), CELLS, "changes", "Made-up changes")
 
 
 def risk_difference(k):
     made = MadeUp()
-    for number in range(k):
-        made.trial(f"r{number}")
-        for arm, events in (("cells", 5 + number), ("sham", number)):
+    for place in range(k):
+        made.trial(f"r{place}")
+        for arm, events in (("cells", 5 + place), ("sham", number)):
             made.count(f"r{number}", events, 20, arm, definition_id=HALVED.outcome, outcome="composite_primary")
     return pools.risk_difference(made.evidence(), rules(), HALVED, "risks", "Made-up risks")
 
 
 def without_events(k):
     made = MadeUp()
-    for number in range(k):
-        made.study(f"r{number}").arm(f"r{number}").count(f"r{number}", 0, 20)
+    for place in range(k):
+        made.study(f"r{place}").arm(f"r{place}").count(f"r{place}", 0, 20)
     return pools.proportion(made.evidence(), rules(), ISLETS, "none", "Made-up nothing")
 
 
@@ -156,14 +156,14 @@ def test_two_reports_are_few_and_predict_nothing():
 
 def test_five_reports_say_what_a_new_clinic_may_show():
     pool, sentence = pool_of(difference, 5), said(difference, 5, "points")
-    low, high = (rounding.number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
+    low, high = (number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
     assert f"true value would lie between {low} and {high} points (95 % prediction interval)" in sentence
     assert "Few reports" not in sentence and "5 reports, 200 patients" in sentence
 
 
 def test_the_interval_of_a_sentence_is_that_of_the_fit():
     pool, sentence = pool_of(proportion, 5), said(proportion, 5)
-    low, high = (rounding.percent(pool.back(x)) for x in (pool.fit.ci_lb, pool.fit.ci_ub))
+    low, high = (percent(pool.back(x)) for x in (pool.fit.ci_lb, pool.fit.ci_ub))
     assert f"(95 % interval {low} to {high}; 5 reports, 25 of 100 patients)" in sentence
 
 
@@ -196,7 +196,7 @@ def test_parts_of_a_paragraph_that_say_nothing_drop_out():
 @UNHURRIED
 @given(st.floats(-1e6, 1e6), st.integers(0, 4))
 def test_a_number_is_the_nearest_with_so_many_digits(value, decimals):
-    shown = rounding.number(value, decimals)
+    shown = number(value, decimals)
     back = float(shown.replace("−", "-").replace(" ", "").replace("\N{NARROW NO-BREAK SPACE}", "").replace("\xa0", ""))
     assert abs(back - value) <= 0.5 * 10**-decimals * (1 + 1e-9)
     assert len(shown.partition(".")[2]) == decimals
@@ -207,23 +207,23 @@ def test_a_number_is_the_nearest_with_so_many_digits(value, decimals):
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (rounding.number(-0.664), "−0.66"),
-        (rounding.number(-0.004), "0.00"),
-        (rounding.number(0.0), "0.00"),
-        (rounding.number(2.675, 1), "2.7"),
-        (rounding.number(9999, 0), "9999"),
-        (rounding.number(math.nan), "–"),
-        (rounding.number(math.inf), "∞"),
-        (rounding.number(-math.inf), "−∞"),
-        (rounding.percent(0.0625, 2), "6.25 %"),
-        (rounding.percent(1.0, 0), "100 %"),
-        (rounding.percent(math.nan), "–"),
-        (rounding.interval(-1.131, 0.19), "−1.13 to 0.19"),
-        (rounding.p_value(0.0312), "p = 0.031"),
-        (rounding.p_value(0.0999), "p = 0.100"),
-        (rounding.p_value(0.436), "p = 0.44"),
-        (rounding.p_value(0.0), "p < 0.001"),
-        (rounding.p_value(math.nan), "p –"),
+        (number(-0.664), "−0.66"),
+        (number(-0.004), "0.00"),
+        (number(0.0), "0.00"),
+        (number(2.675, 1), "2.7"),
+        (number(9999, 0), "9999"),
+        (number(math.nan), "–"),
+        (number(math.inf), "∞"),
+        (number(-math.inf), "−∞"),
+        (percent(0.0625, 2), "6.25 %"),
+        (percent(1.0, 0), "100 %"),
+        (percent(math.nan), "–"),
+        (interval(-1.131, 0.19), "−1.13 to 0.19"),
+        (p_value(0.0312), "p = 0.031"),
+        (p_value(0.0999), "p = 0.100"),
+        (p_value(0.436), "p = 0.44"),
+        (p_value(0.0), "p < 0.001"),
+        (p_value(math.nan), "p –"),
     ],
 )
 def test_numbers_as_they_are_printed(shown, expected):

@@ -13,11 +13,24 @@ import nbformat
 import pytest
 
 from cellclaims.errors import NotebookError, ReviewError
-from cellclaims.notebooks import batch_index, drawings, index, markup, render
-from cellclaims.notebooks import review as reviews
-from cellclaims.notebooks.batch_plan import Failure, Job, write_failure
-from cellclaims.notebooks.parameter_sets import ParameterSets
-from cellclaims.notebooks.render import Provenance
+from cellclaims.runner import review as reviews
+from cellclaims.runner.batch import conclude
+from cellclaims.runner.batch_report import Failure, Job, write_failure
+from cellclaims.runner.page import (
+    COMPUTING,
+    TEMPLATES,
+    Provenance,
+    inline,
+    markdown,
+    mathml,
+    page_html,
+    provenance,
+    safe_html,
+    used,
+    write_page,
+)
+from cellclaims.runner.parameter_sets import ParameterSets
+from cellclaims.runner.review import card_of, write_index
 
 ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -82,7 +95,7 @@ def executed(small_review):
 
 
 def paged(book, **more):
-    return render.page(book, ORIGIN, name="01_double", **more)
+    return page_html(book, ORIGIN, name="01_double", **more)
 
 
 # --- a page is whole in itself -------------------------------------------------------------------------------
@@ -90,7 +103,7 @@ def paged(book, **more):
 
 def parsed(text):
     """A page without the package's own script, which it must hold once."""
-    own = f"<script>{(render.TEMPLATES / 'script.js').read_text()}</script>"
+    own = f"<script>{(TEMPLATES / 'script.js').read_text()}</script>"
     assert text.count(own) == 1
     return Page(text.replace(own, ""))
 
@@ -113,7 +126,7 @@ def test_a_page_fetches_nothing_and_forbids_it(executed):
     )
     assert requests(page) == []
     policy = next(one["content"] for one in page.named("meta") if one.get("http-equiv") == "Content-Security-Policy")
-    digest = base64.b64encode(hashlib.sha256((render.TEMPLATES / "script.js").read_bytes()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256((TEMPLATES / "script.js").read_bytes()).digest()).decode()
     assert policy == (
         f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; "
         "base-uri 'none'; form-action 'none'"
@@ -136,7 +149,7 @@ def test_formulas_are_mathml(executed):
 
 
 def test_a_formula_that_cannot_be_read_is_shown_as_written():
-    assert markup.mathml("\\frac{1}{", "inline") == "<code>\\frac{1}{</code>"
+    assert mathml("\\frac{1}{", "inline") == "<code>\\frac{1}{</code>"
 
 
 def test_the_header_says_what_the_page_was_made_from(executed):
@@ -152,7 +165,7 @@ def test_changed_parameters_stand_in_the_header_and_places_do_not(executed):
     book = executed()
     injected = nbformat.v4.new_code_cell('DOSE = 5.0\nPARTS = ["<b>"]', metadata={"tags": ["injected-parameters"]})
     book.cells.insert(2, injected)
-    assert [(one.name, one.value, one.is_changed) for one in render.used(book)[:3]] == [
+    assert [(one.name, one.value, one.is_changed) for one in used(book)[:3]] == [
         ("DOSE", 5.0, True),
         ("PARTS", ["<b>"], True),
         ("LIMIT", None, False),
@@ -191,7 +204,7 @@ def test_two_equal_drawings_keep_their_ids_and_styles_to_themselves(executed):
 
 def test_active_parts_of_a_drawing_are_left_out():
     active = '<a href="https://x" onclick="x()"><image href="https://x/y.png"/></a><script>x()</script>'
-    svg = drawings.inline(SVG.replace("<defs>", active + "<defs>"), "d")
+    svg = inline(SVG.replace("<defs>", active + "<defs>"), "d")
     assert not re.search(r"script|onclick|https://x", svg)
 
 
@@ -214,7 +227,7 @@ def test_hostile_text_reaches_the_reader_as_text_and_no_more(executed, part):
     book = executed(
         (("headline",), part) if not isinstance(part, str) else part, opening=f"# T {HOSTILE}\n\n**Question** {HOSTILE}"
     )
-    card = index.card(book, "01.html", 0)
+    card = card_of(book, "01.html", 0)
     for page in (parsed(paged(book)), Page(f"{card.question}{card.headline}")):
         assert page.named("script") == []
         assert [one for one in page.named("img") if not one["src"].startswith("data:")] == []
@@ -223,19 +236,19 @@ def test_hostile_text_reaches_the_reader_as_text_and_no_more(executed, part):
 
 
 def test_words_of_a_pandas_style_sheet_are_not_shown():
-    html = markup.safe_html("<style scoped>.dataframe {color: red}</style><table><tr><td>1 &lt; 2</td></tr></table>")
+    html = safe_html("<style scoped>.dataframe {color: red}</style><table><tr><td>1 &lt; 2</td></tr></table>")
     assert "color" not in html
     assert "1 &lt; 2" in html
 
 
 def test_a_table_scrolls_in_a_box_named_by_its_caption():
-    html = markup.safe_html('<table><caption>Arms "as given" &amp; dose</caption><tr><td>1</td></tr></table>')
+    html = safe_html('<table><caption>Arms "as given" &amp; dose</caption><tr><td>1</td></tr></table>')
     box = Page(html).named("div")[0]
     assert (box["class"], box["tabindex"], box["aria-label"]) == ("scroll", "0", 'Arms "as given" & dose')
 
 
 def test_a_table_keeps_alignment_and_links_and_loses_other_styles():
-    html = markup.safe_html(
+    html = safe_html(
         '<table><tr><td style="text-align:right;position:fixed"><a href="https://x.org">x</a></td></tr></table>'
     )
     page = Page(html)
@@ -244,7 +257,7 @@ def test_a_table_keeps_alignment_and_links_and_loses_other_styles():
 
 
 def test_links_between_notebooks_lead_to_their_pages():
-    html = markup.markdown("[a](03_next.ipynb#top) [b](../docs/method.md) [c](https://x.org/y.ipynb)")
+    html = markdown("[a](03_next.ipynb#top) [b](../docs/method.md) [c](https://x.org/y.ipynb)")
     assert [one["href"] for one in Page(html).named("a")] == [
         "03_next.html#top",
         "../docs/method.md",
@@ -285,12 +298,12 @@ def test_a_card_has_question_answer_main_drawing_and_counts(executed, tmp_path):
         (("main-figure",), shows(image__svg_xml=other, text__plain="x")),
         shows(text__html="<table></table>"),
     )
-    card = index.card(book, "01_double.html", 3)
+    card = card_of(book, "01_double.html", 3)
     assert (card.title, card.address, card.alternative) == ("Does it double?", "01_double.html", "The main one.")
     assert "Is twice the dose twice the number?" in card.question
     assert card.headline == "<p>It <strong>does</strong>.</p>\n"
     assert card.counts == "2 figures, 1 table, 3 pools"
-    index.write_index(tmp_path / "index.html", [card], ORIGIN, 3)
+    write_index(tmp_path / "index.html", [card], ORIGIN, 3)
     page = parsed((tmp_path / "index.html").read_text())
     assert requests(page) == []
     assert {"results.json", "01_double.html"} <= {one["href"] for one in page.named("a")}
@@ -319,7 +332,7 @@ def batch(executed, tmp_path):
             nbformat.write(executed(opening=f"# T {HOSTILE}\n\n**Question** {HOSTILE}"), job.folder / "01_double.ipynb")
             (job.folder / "01_double.json").write_text(json.dumps(pools))
             reviews.write_record(job.into, name, job.key, [job.folder / "01_double.ipynb"])
-        batch_index.conclude(SETS, jobs, tmp_path / "into")
+        conclude(SETS, jobs, tmp_path / "into")
         return (tmp_path / "into" / "index.html").read_text()
 
     return write
@@ -364,10 +377,10 @@ def test_an_index_lists_of_each_notebook_the_first_pool_that_differs(batch):
 def test_numbers_stand_as_csv_beside_a_page_that_leads_to_them(executed, tmp_path):
     place = tmp_path / "01_double.ipynb"
     nbformat.write(executed(), place)
-    render.write_page(place, place.with_suffix(".html"), ORIGIN)
+    write_page(place, place.with_suffix(".html"), ORIGIN)
     assert not place.with_suffix(".csv").exists()
     place.with_suffix(".json").write_text(json.dumps([{"pool": "a", "title": "A", "result": {"k": 2, "beta": 0.5}}]))
-    render.write_page(place, place.with_suffix(".html"), ORIGIN)
+    write_page(place, place.with_suffix(".html"), ORIGIN)
     assert place.with_suffix(".csv").read_text().splitlines()[1] == "a,A,,,,2,0.5,,,,,,,,,"
     links = {one.get("href") for one in Page(place.with_suffix(".html").read_text()).named("a")}
     assert {"01_double.csv", "01_double.json"} <= links
@@ -375,9 +388,9 @@ def test_numbers_stand_as_csv_beside_a_page_that_leads_to_them(executed, tmp_pat
 
 def test_a_page_names_the_versions_that_computed_it(tmp_path, small_review):
     small_review()
-    origin = render.provenance(tmp_path / "data")
+    origin = provenance(tmp_path / "data")
     names = [library.split()[0] for library in origin.libraries]
-    assert names == ["Python", *render.COMPUTING]
+    assert names == ["Python", *COMPUTING]
     assert all(re.fullmatch(r"\w+ \d+(\.\w+)+", library) for library in origin.libraries)
 
 

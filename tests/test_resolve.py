@@ -13,17 +13,25 @@ from hypothesis import strategies as st
 
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError, SourceError
-from cellclaims.harvest import candidates as finding
+from cellclaims.harvest import resolve as finding
 from cellclaims.harvest.accept import accept
-from cellclaims.harvest.held import read_held
-from cellclaims.harvest.lookups import FILE, Lookups, read_lookups
-from cellclaims.harvest.proposal_commands import find
-from cellclaims.harvest.resolve import COLUMNS, facts_of, near_equal, ranking, unresolved
-from cellclaims.harvest.resolve_score import LIKELY, Facts, score
-from cellclaims.harvest.sheet import read_sheet, sheet_bytes
-from cellclaims.sources.client import Client
-from cellclaims.sources.settings import Settings
-from cellclaims.sources.store import Answer, Store
+from cellclaims.harvest.commands import find
+from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes
+from cellclaims.harvest.resolve import (
+    COLUMNS,
+    FILE,
+    LIKELY,
+    Facts,
+    Lookups,
+    facts_of,
+    near_equal,
+    ranking,
+    read_lookups,
+    score,
+    unresolved,
+)
+from cellclaims.registries.client import Client, Settings
+from cellclaims.registries.store import Answer, Store
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TITLE = "A made-up later report of the same series"
@@ -201,7 +209,7 @@ def test_what_has_another_type_or_form_is_not_stated():
 
 
 def test_recorded_answers_of_both_sources_give_candidates(shared):
-    from cellclaims.sources.cassettes import interactions
+    from cellclaims.registries.folder import interactions
 
     path = shared / "registry" / "europepmc" / "search_cancer_core.json"
     found = list(finding.found_in(answer("europepmc"), path.read_bytes()))

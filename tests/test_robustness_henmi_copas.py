@@ -97,7 +97,7 @@ def test_a_batch_is_its_data_sets_one_by_one_and_a_single_study_is_flagged():
     keep[0] = [True] + [False] * 7
     batch = robustness.hc(YI, VI, keep=keep)
     assert np.isnan(batch.ci_lb[0])
-    assert "too few studies for this method" in robustness.cautions_in_words(batch.flags)[0]
+    assert "too few studies for this method" in meta.cautions_in_words(batch.flags)[0]
     for row in range(1, 6):
         one = robustness.hc(YI[row][keep[row]], VI[row][keep[row]])
         for name in ("beta", "se", "ci_lb", "ci_ub", "tau2"):

@@ -142,7 +142,7 @@ def trimmed_mean(y: np.ndarray, v: np.ndarray, trimmed: int) -> float:
 def test_a_batch_is_its_data_sets_one_by_one(estimator):
     keep = RNG.random((6, 9)) < 0.8
     batch = robustness.trim_and_fill(YI, VI, keep=keep, estimator=estimator, method="DL")
-    words = robustness.cautions_in_words(batch.flags)
+    words = meta.cautions_in_words(batch.flags)
     for row in range(6):
         if any("negative number" in w for w in words[row]):
             assert np.isnan([batch.se_k0[row], batch.beta[row]]).all()
@@ -209,7 +209,7 @@ def test_q0_without_a_root_is_refused_for_one_data_set_and_flagged_in_a_batch(or
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         batch = robustness.trim_and_fill(np.stack([y, -y]), v, estimator="Q0", method="EE")
-    assert (batch.flags & robustness.Caution.NO_ROOT > 0).all() and np.isnan(batch.beta).all()
+    assert (batch.flags & meta.Caution.NO_ROOT > 0).all() and np.isnan(batch.beta).all()
 
 
 def test_the_filled_fit_is_a_fit_of_the_engine():

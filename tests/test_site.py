@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 import cellclaims
-from cellclaims import protocol, tables
+from cellclaims import evidence, protocol
 from cellclaims.claims import Entry
 from cellclaims.errors import DataError
-from cellclaims.notebooks import markup, render
-from cellclaims.tables.schema import read_schema
+from cellclaims.evidence.schema import read_schema
+from cellclaims.runner.page import Provenance, markdown, shell
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "site"))
@@ -50,7 +50,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)> ```\n# *x*"
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" aria-labelledby="01_line-title"><desc>A line that rises.</desc><g/></svg>'
 )
-ORIGIN = render.Provenance("2026-11-20", "0.1.0", "ab" * 32)
+ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ LINES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_cat
 
 @given(LINES)
 def test_escaped_text_is_shown_as_it_is(text):
-    shown = unescape(re.sub(r"</?p>|\n", "", markup.markdown(raw.escaped(text))))
+    shown = unescape(re.sub(r"</?p>|\n", "", markdown(raw.escaped(text))))
     assert shown == " ".join(text.split())
 
 
@@ -291,7 +291,7 @@ def test_the_package_is_whole_equal_from_build_to_build_and_can_be_loaded(tmp_pa
     folder = tmp_path / "cellclaims-data-2026-11-20"
     assert {"LICENSE-DATA", "CITATION.cff", "data"} == {path.name for path in folder.iterdir()}
     assert (
-        len(tables.load(folder / "data").studies)
+        len(evidence.load(folder / "data").studies)
         == len((ROOT / "data/published/studies.csv").read_text().splitlines()) - 1
     )
     assert protocol.load(folder / "data").evidence_date == protocol.load(ROOT / "data").evidence_date
@@ -394,8 +394,8 @@ def test_a_reader_who_chooses_light_or_dark_gets_the_colours_of_the_reports():
 
 
 def test_a_style_without_dark_colours_is_refused(monkeypatch):
-    bare = replace(render.shell(), style=Markup(":root {\n  --paper: #fff;\n}\n"))
-    monkeypatch.setattr(render, "shell", lambda: bare)
+    bare = replace(shell(), style=Markup(":root {\n  --paper: #fff;\n}\n"))
+    monkeypatch.setattr(style.page, "shell", lambda: bare)
     with pytest.raises(SiteError, match=r"style\.css: expected colours for light and for dark"):
         style.stylesheet()
 

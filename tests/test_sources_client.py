@@ -14,13 +14,18 @@ from hypothesis import strategies as st
 from werkzeug import Request, Response
 
 from cellclaims.errors import NetworkError, RefusedAnswer, SourceError
-from cellclaims.sources import Client, Settings, crossref, europepmc
-from cellclaims.sources import client as client_module
-from cellclaims.sources.addresses import WHO, shown
-from cellclaims.sources.client import _check_peer, path_of
-from cellclaims.sources.retrying import next_wait, retry_after
-from cellclaims.sources.services import SERVICES
-from cellclaims.sources.settings import from_environment
+from cellclaims.registries import Client, Settings, crossref, europepmc
+from cellclaims.registries import client as client_module
+from cellclaims.registries.client import (
+    SERVICES,
+    WHO,
+    _check_peer,
+    from_environment,
+    next_wait,
+    path_of,
+    retry_after,
+    shown,
+)
 
 from . import registry_server
 from .registry_server import broken_wire, quick, reply
@@ -375,5 +380,7 @@ def test_papers_by_title_leave_out_the_signs_of_the_query_language(made, heard):
 
 
 def test_importing_the_package_opens_nothing_heavy():
-    code = "import sys; from cellclaims.sources import Store; print({'httpx', 'hishel', 'stamina'} & set(sys.modules))"
+    code = (
+        "import sys; from cellclaims.registries import Store; print({'httpx', 'hishel', 'stamina'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

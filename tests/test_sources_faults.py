@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cellclaims.sources import Store
+from cellclaims.registries import Store
 
 from . import registry_server
 from .registry_faults import BEFORE, CASES, LIMIT, cell, cell_text, run, stored

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellclaims.errors import RefusedAnswer, SourceError
-from cellclaims.sources import SOURCES, Snapshot, Store, pull_folder
-from cellclaims.sources.cassettes import interactions, is_cassette
-from cellclaims.sources.recognise import recognised
+from cellclaims.registries import SOURCES, Snapshot, Store, pull_folder
+from cellclaims.registries.folder import interactions, is_cassette, recognised
 
 from . import registry_server
 from .registry_server import articles, ctgov_site, papers_page, studies_page, study
@@ -336,7 +335,7 @@ def test_the_made_up_registry_has_the_shapes_of_the_official_description(shared)
 
 
 def test_the_fields_that_are_looked_at_are_those_of_the_official_description(shared):
-    from cellclaims.sources import ctgov
+    from cellclaims.registries import ctgov
 
     text = (shared / "registry" / "specs" / "ctg-oas-v2_2.0.0.yaml").read_bytes()
     schemas = yaml.load(text, yaml.CSafeLoader)["components"]["schemas"]

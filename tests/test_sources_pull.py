@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,18 +19,19 @@ from click.testing import CliRunner
 from cellclaims import protocol
 from cellclaims.cli import main
 from cellclaims.errors import ProtocolError, RefusedAnswer, SourceError
-from cellclaims.sources import SOURCES, Client, Store, paging, pull, pull_command, pull_folder, pulling
-from cellclaims.sources import store as stores
-from cellclaims.sources.oddities import KINDS, oddity
-from cellclaims.sources.pull_command import Order
-from cellclaims.sources.shapes import Page
-from cellclaims.sources.wanted import known_numbers
-from cellclaims.sources.wanted import wanted as wanted_of
+from cellclaims.registries import SOURCES, Client, Store, answers, pull, pull_folder
+from cellclaims.registries import store as stores
+from cellclaims.registries.answers import KINDS, Page, oddity
+from cellclaims.registries.pull import PULLS, Order, known_numbers, run
+from cellclaims.registries.pull import wanted as wanted_of
 
 from . import registry_server
 from .registry_server import TRIALS, quick, reply, sources, study, wanted
 
 made, only_loopback = registry_server.made, registry_server.only_loopback
+
+#: The module; the package has a function of the same name.
+pulling = import_module("cellclaims.registries.pull")
 
 ROOT = Path(__file__).resolve().parent.parent
 DOIS = ("10.1000/a", "10.1000/b?c#d", "10.9999/gone")
@@ -144,8 +146,8 @@ def test_a_pull_goes_on_at_the_page_where_it_stopped(store, made, asked):
 
 CHILD = """
 import sys
-from cellclaims.sources import Client, Settings, Store, pull
-from cellclaims.sources.asking import Wanted
+from cellclaims.registries import Client, Settings, Store, pull
+from cellclaims.registries.services import Wanted
 base, folder = sys.argv[1:]
 settings = Settings(bases={"ctgov": base + "/ctgov"}, per_second=1000)
 with Client(settings) as client:
@@ -194,11 +196,11 @@ def test_a_full_disk_anywhere_and_the_next_pull_goes_on(store, made, asked, monk
     numbers = {"registrations": ("NCT90000001",)}
     with monkeypatch.context() as patch:
         patch.setattr(stores, "write_atomically", fills)
-        patch.setattr(pull_command, "wanted", lambda rules, data: wanted(**numbers))
+        patch.setattr(pulling, "wanted", lambda rules, data: wanted(**numbers))
         # the study differs from that of the page, so that it is written
         made.fault = lambda request: reply(study(1, derivedSection={})) if "NCT" in request.path else None
         with pytest.raises(SourceError, match=r"No space left on device; there is no snapshot yet"):
-            pull_command.run(Order(store.folder, ROOT / "data", ("ctgov",)), made.settings())
+            run(Order(store.folder, ROOT / "data", ("ctgov",)), made.settings())
     assert store.names() == []
     done = pulled(store, made, ["ctgov"])
     assert done.resumed == min(writes, 4)
@@ -208,7 +210,7 @@ def test_a_full_disk_anywhere_and_the_next_pull_goes_on(store, made, asked, monk
 def test_without_a_network_every_source_says_so_and_the_last_snapshot_stays(store, made, capsys):
     first = pulled(store, made).snapshot
     nowhere = quick(bases=dict.fromkeys(("ctgov", "europepmc", "pubmed", "crossref"), "http://127.0.0.1:9"))
-    status = pull_command.run(Order(store.folder, ROOT / "data"), nowhere)
+    status = run(Order(store.folder, ROOT / "data"), nowhere)
     said = capsys.readouterr()
     assert status == 1
     assert said.out == ""
@@ -222,12 +224,12 @@ def test_without_a_network_every_source_says_so_and_the_last_snapshot_stays(stor
 def test_a_store_that_cannot_be_written_is_a_clear_error(tmp_path, made):
     (tmp_path / "registry").write_text("a file where the folder should be")
     with pytest.raises(SourceError, match="registry: expected a store that can be written, found"):
-        pull_command.run(Order(tmp_path / "registry", ROOT / "data"), made.settings())
+        run(Order(tmp_path / "registry", ROOT / "data"), made.settings())
 
 
 def test_a_search_without_end_stops(monkeypatch):
-    monkeypatch.setattr(paging, "MOST_PAGES", 3)
-    guard = paging.Guard("ctgov", "search 'islets'")
+    monkeypatch.setattr(answers, "MOST_PAGES", 3)
+    guard = answers.Guard("ctgov", "search 'islets'")
     for number in range(3):
         guard.turn(Page((str(number),), token=str(number)))
     with pytest.raises(RefusedAnswer, match="search 'islets': expected at most 3 pages, found more"):
@@ -248,8 +250,8 @@ def recorded(tmp_path):
 
 
 def test_the_summary_names_sources_bytes_and_warnings(store, made, monkeypatch, capsys):
-    monkeypatch.setattr(pull_command, "wanted", lambda rules, data: wanted(**ALL))
-    assert pull_command.run(Order(store.folder, ROOT / "data"), made.settings()) == 0
+    monkeypatch.setattr(pulling, "wanted", lambda rules, data: wanted(**ALL))
+    assert run(Order(store.folder, ROOT / "data"), made.settings()) == 0
     out, err = capsys.readouterr()
     snapshot = store.snapshot()
     size = sum(answer.bytes for answer in snapshot.of("ctgov"))
@@ -309,11 +311,11 @@ def test_a_contact_that_is_none_is_refused_before_anything_is_asked(tmp_path, mo
 
 
 def test_the_key_is_nowhere_in_the_store(store, made, monkeypatch):
-    monkeypatch.setattr(pull_command, "wanted", lambda rules, data: wanted(**ALL))
+    monkeypatch.setattr(pulling, "wanted", lambda rules, data: wanted(**ALL))
     settings = made.settings(api_key="0123456789abcdef", contact="lab@example.org")
     made.fault = lambda request: reply("busy", 503) if "/works/" in request.path else None
     try:
-        assert pull_command.run(Order(store.folder, ROOT / "data"), settings) == 1, "so that the journal stays"
+        assert run(Order(store.folder, ROOT / "data"), settings) == 1, "so that the journal stays"
     finally:
         made.fault = None
     for path in store.folder.rglob("*"):
@@ -364,4 +366,4 @@ def test_every_warning_is_of_a_known_kind():
 
 
 def test_every_source_that_can_be_asked_has_a_pull():
-    assert [*pulling.PULLS, "ictrp"] == list(SOURCES)
+    assert [*PULLS, "ictrp"] == list(SOURCES)

@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellclaims.errors import SourceError
-from cellclaims.sources import Snapshot, Store
-from cellclaims.sources import journal as journals
-from cellclaims.sources import store as stores
-from cellclaims.sources.journal import Journal, free_name
-from cellclaims.sources.store import answer_from
+from cellclaims.registries import Snapshot, Store
+from cellclaims.registries import store as journals
+from cellclaims.registries import store as stores
+from cellclaims.registries.store import Journal, answer_from, free_name
 
 DAY = "2026-11-20T10:15:00Z"
 NAME = "20261120T101500Z"

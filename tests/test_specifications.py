@@ -14,21 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellclaims import meta, robustness, specifications
+from cellclaims import meta, specifications
 from cellclaims.claims import entry_of
 from cellclaims.claims.counterparts import POOLED, claim_of, counterpart_pool, in_unit, own_trials, plan_of, question_of
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.claims.ledger import curves, stability
 from cellclaims.errors import DataError, PoolingError, ProtocolError
-from cellclaims.figures.specification_curve import heights_of
-from cellclaims.figures.specification_curve import specification_curve as figure
+from cellclaims.evidence.cohorts import overlaps
+from cellclaims.figures.specifications import heights_of
+from cellclaims.figures.specifications import specification_curve as figure
 from cellclaims.protocol import Protocol
-from cellclaims.report_rows import one_a_cohort, sharing
-from cellclaims.reporting import specification_words
-from cellclaims.selection import Question, select_counts
+from cellclaims.reporting.specifications import choices_table, influence_sentence, influence_table, specification_alt
+from cellclaims.selection import Question, one_a_cohort, select_counts, sharing
 from cellclaims.specifications.curve import influence_of
 from cellclaims.specifications.fits import NUMBERS, Analysis, from_double_arcsine
-from cellclaims.tables.cohorts import overlaps
 
 from .made_up_trials import MadeUp, real, rules
 from .test_figures_layout import boxes, covered, cut_off
@@ -80,7 +79,7 @@ def numbers(curve, row_set, analysis):
 
 @pytest.mark.parametrize("a", range(len(NORMAL)), ids=lambda a: f"{NORMAL[a].method} {NORMAL[a].test}")
 def test_every_fit_of_effects_is_what_it_is_alone(a):
-    curve = robustness.specification_curve(EFFECTS, KEEP, NORMAL)
+    curve = specifications.specification_curve(EFFECTS, KEEP, NORMAL)
     for row_set in range(0, len(KEEP), 17):
         fit = meta.fit(**EFFECTS, keep=KEEP[row_set], method=NORMAL[a].method, test=NORMAL[a].test)
         alone = [getattr(fit, name) for name in NUMBERS]
@@ -88,7 +87,7 @@ def test_every_fit_of_effects_is_what_it_is_alone(a):
 
 
 def test_binomial_fits_are_what_they_are_alone_with_the_quantile_asked_for():
-    curve = robustness.specification_curve(COUNTS, KEEP, OF_COUNTS)
+    curve = specifications.specification_curve(COUNTS, KEEP, OF_COUNTS)
     for row_set, (a, test) in itertools.product(range(1, len(KEEP), 23), enumerate(("t", "z"))):
         fit = meta.glmm(COUNTS["events"], COUNTS["n"], keep=KEEP[row_set], test=test)
         logits = np.array([getattr(fit, name) for name in NUMBERS[:5]], float)
@@ -99,7 +98,7 @@ def test_binomial_fits_are_what_they_are_alone_with_the_quantile_asked_for():
 
 def test_a_posterior_is_what_it_is_alone_and_one_report_is_not_pooled():
     ways = [Analysis("bayes", tau_scale=0.5), Analysis("normal", method="REML", test="z")]
-    curve = robustness.specification_curve(EFFECTS, KEEP, ways)
+    curve = specifications.specification_curve(EFFECTS, KEEP, ways)
     one, eight = np.flatnonzero(KEEP.sum(1) == 1)[0], np.flatnonzero(KEEP.sum(1) == 8)[0]
     assert curve.line_of[one, 0] == curve.line_of[one, 1]
     fit = meta.bayes(**EFFECTS, prior=meta.Prior(0.5))
@@ -107,7 +106,7 @@ def test_a_posterior_is_what_it_is_alone_and_one_report_is_not_pooled():
 
 
 def test_fits_that_do_not_differ_are_one_line():
-    curve = robustness.specification_curve(EFFECTS, np.vstack([KEEP, KEEP]), NORMAL)
+    curve = specifications.specification_curve(EFFECTS, np.vstack([KEEP, KEEP]), NORMAL)
     np.testing.assert_array_equal(curve.line_of[: len(KEEP)], curve.line_of[len(KEEP) :])
     single = curve.line_of[: len(KEEP)][KEEP.sum(1) == 1]
     assert (single == single[:, :1]).all()  # one report: no method and no test changes it
@@ -116,12 +115,12 @@ def test_fits_that_do_not_differ_are_one_line():
 
 
 def test_no_report_is_one_line_whatever_is_done_with_it():
-    curve = robustness.specification_curve(COUNTS, np.zeros((3, 8), bool), OF_COUNTS)
+    curve = specifications.specification_curve(COUNTS, np.zeros((3, 8), bool), OF_COUNTS)
     assert len(curve.lines) == 1 and curve.lines.k[0] == 0 and np.isnan(curve.lines.beta[0])
 
 
 def test_lines_stand_in_the_order_of_their_estimates():
-    beta = robustness.specification_curve(EFFECTS, KEEP, NORMAL).lines.beta.dropna()
+    beta = specifications.specification_curve(EFFECTS, KEEP, NORMAL).lines.beta.dropna()
     assert beta.round(6).is_monotonic_increasing
 
 
@@ -138,14 +137,14 @@ def test_facts_part_lines_and_reach_the_verdict():
     keep = np.array([[True] * 8, [True] * 8])
     facts = pd.DataFrame({"randomised": [True, False]})
     decide = lambda lines: ["yes" if r else "no" for r in lines.randomised]  # noqa: E731 - a rule in one line
-    curve = robustness.specification_curve(EFFECTS, keep, NORMAL[:1], facts=facts, decide=decide)
+    curve = specifications.specification_curve(EFFECTS, keep, NORMAL[:1], facts=facts, decide=decide)
     assert sorted(curve.lines.verdict) == ["no", "yes"]
     assert list(curve.lines.verdict[curve.line_of[:, 0]]) == ["yes", "no"]
 
 
 def test_a_reproduction_is_marked_as_not_counted():
     ways = [Analysis("binomial_normal", test="t"), Analysis("normal", "PFT", "DL", "z", counted=False)]
-    curve = robustness.specification_curve(COUNTS, KEEP[-1:], ways)
+    curve = specifications.specification_curve(COUNTS, KEEP[-1:], ways)
     assert list(curve.lines.counted[curve.line_of[0]]) == [True, False]
 
 
@@ -162,7 +161,7 @@ def test_a_reproduction_is_marked_as_not_counted():
 )
 def test_what_cannot_be_fitted_is_refused_by_name(data, keep, ways, words):
     with pytest.raises(PoolingError, match=words):
-        robustness.specification_curve(data, keep, ways)
+        specifications.specification_curve(data, keep, ways)
 
 
 def test_an_unknown_model_is_refused_by_name():
@@ -174,7 +173,7 @@ def test_tens_of_thousands_of_specifications_take_seconds():
     keep = np.random.default_rng(1).random((4000, 20)) < 0.5
     data = {"yi": np.linspace(-1, 1, 20), "vi": np.linspace(0.05, 0.5, 20)}
     start = time.process_time()
-    curve = robustness.specification_curve(data, keep, NORMAL)
+    curve = specifications.specification_curve(data, keep, NORMAL)
     assert curve.line_of.size == 36_000
     assert time.process_time() - start < 6.0  # 0.6 s on an idle core
 
@@ -544,21 +543,21 @@ def test_a_curve_without_an_estimate_is_not_drawn():
 def test_the_words_hold_the_numbers_of_the_curve():
     curve = real_curves()["stop_all_2016"]
     share, counted = curve.stability
-    words = specification_words.specification_alt(curve, "patients off insulin", "advertised 30 %")
+    words = specification_alt(curve, "patients off insulin", "advertised 30 %")
     assert f"{counted} distinct specifications" in words and f"{100 * share:.0f} % give the same verdict" in words
     most = curve.influence.loc[curve.influence.share.idxmax()]
     assert f"{most.low:.0f} % ({most.low_option})" in words and "advertised 30 %" in words
     assert "nan" not in words
-    tried = repr(specification_words.choices_table(curve))
+    tried = repr(choices_table(curve))
     assert all(choice.title in tried for choice in curve.choices)
-    assert "share of the spread" in repr(specification_words.influence_table(curve))
+    assert "share of the spread" in repr(influence_table(curve))
 
 
 def test_words_of_a_curve_that_nothing_moves():
     curve = real_curves()["effective_2016"]
-    assert "No choice alone changes the verdict." in specification_words.influence_sentence(curve)
+    assert "No choice alone changes the verdict." in influence_sentence(curve)
     still = replace(curve, influence=curve.influence.assign(share=0.0))
-    assert specification_words.influence_sentence(still) == "No choice moves the estimate."
+    assert influence_sentence(still) == "No choice moves the estimate."
 
 
 def test_the_curves_of_all_claims_are_quick():

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cellclaims import tables, units
+from cellclaims import units
 from cellclaims.errors import DataError
-from cellclaims.tables import check, describe
-from cellclaims.tables.read import TABLES
+from cellclaims.evidence import check, dictionary, read_schema, write_dictionary
+from cellclaims.evidence import load as load_evidence
+from cellclaims.evidence.dictionary import BEGIN, END
+from cellclaims.evidence.read import TABLES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = REPOSITORY / "data"
@@ -44,7 +46,7 @@ def refused(folder: Path) -> str:
     """The message of the error with which a folder is refused; the folder must stay as it was."""
     before = contents(folder)
     with pytest.raises(DataError) as error:
-        tables.load(folder)
+        load_evidence(folder)
     text, status = check.report(folder)
     assert status == 1
     assert "Traceback" not in text
@@ -64,7 +66,7 @@ def replace(old: str, new: str) -> Callable[[bytes], bytes]:
 
 
 def test_load_gives_typed_tables_with_the_line_of_the_file(folder):
-    evidence = tables.load(folder)
+    evidence = load_evidence(folder)
     binary = evidence.binary
     assert binary.index.name == "line"
     assert list(binary.index) == list(range(2, 9))
@@ -78,7 +80,7 @@ def test_load_gives_typed_tables_with_the_line_of_the_file(folder):
 
 
 def test_every_declared_type_is_kept_in_every_table():
-    evidence, schema = tables.load(DATA), tables.read_schema(DATA)
+    evidence, schema = load_evidence(DATA), read_schema(DATA)
     assert set(schema.tables) == set(TABLES)
     for name, table in schema.tables.items():
         frame = getattr(evidence, name)
@@ -90,7 +92,7 @@ def test_every_declared_type_is_kept_in_every_table():
 
 
 def test_a_line_of_the_index_is_that_line_of_the_file():
-    evidence, schema = tables.load(DATA), tables.read_schema(DATA)
+    evidence, schema = load_evidence(DATA), read_schema(DATA)
     for name, table in schema.tables.items():
         frame = getattr(evidence, name)
         lines = (DATA / table.path).read_text().splitlines()
@@ -101,23 +103,23 @@ def test_a_line_of_the_index_is_that_line_of_the_file():
 
 
 def test_evidence_cannot_be_reassigned_and_knows_its_folder_and_fingerprint(folder):
-    evidence = tables.load(folder)
+    evidence = load_evidence(folder)
     with pytest.raises(AttributeError):
         evidence.binary = evidence.binary.head(1)
     assert evidence.folder == folder
     before = evidence.fingerprint
     path = folder / "published" / "studies.csv"
     path.write_bytes(replace("A made-up trial", "A renamed made-up trial")(path.read_bytes()))
-    assert tables.load(folder).fingerprint != before
+    assert load_evidence(folder).fingerprint != before
 
 
 def test_a_table_without_rows_is_read_as_such(folder):
     path = folder / "published" / "handling.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")
-    handling = tables.load(folder).handling
+    handling = load_evidence(folder).handling
     assert len(handling) == 0
     assert handling.months.dtype == np.float64
-    assert list(handling.columns) == tables.read_schema(folder).tables["handling"].names
+    assert list(handling.columns) == read_schema(folder).tables["handling"].names
 
 
 @pytest.mark.parametrize(
@@ -125,11 +127,11 @@ def test_a_table_without_rows_is_read_as_such(folder):
     ids=["byte order mark", "CRLF", "no last line end"],
 )  # fmt: skip
 def test_what_spreadsheets_write_is_read_alike_by_both_readers(folder, edit):
-    plain = tables.load(folder)
+    plain = load_evidence(folder)
     for path in folder.rglob("*.csv"):
         path.write_bytes(edit(path.read_bytes()))
     for name in TABLES:
-        pd.testing.assert_frame_equal(getattr(tables.load(folder), name), getattr(plain, name))
+        pd.testing.assert_frame_equal(getattr(load_evidence(folder), name), getattr(plain, name))
     assert check.report(folder)[1] == 0
 
 
@@ -148,11 +150,11 @@ LOAD_LIMIT = 0.3
 def test_load_is_quick_and_leaves_frictionless_alone():
     code = (
         "import sys, time, pandas\n"
-        "from cellclaims import tables\n"
-        "tables.load(sys.argv[1])\n"  # the first call pays for lazy imports inside pandas
+        "from cellclaims import evidence\n"
+        "evidence.load(sys.argv[1])\n"  # the first call pays for lazy imports inside pandas
         "times = []\n"
         "for _ in range(5):\n"
-        "    start = time.process_time(); tables.load(sys.argv[1]); times.append(time.process_time() - start)\n"
+        "    start = time.process_time(); evidence.load(sys.argv[1]); times.append(time.process_time() - start)\n"
         "print(min(times), 'frictionless' in sys.modules, 'scipy.stats' in sys.modules)\n"
     )
     out = subprocess.run([sys.executable, "-c", code, str(DATA)], capture_output=True, text=True, check=True).stdout
@@ -288,7 +290,7 @@ def test_bad_input_gets_one_clear_error_and_changes_nothing(what, folder):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_missing_file_is_named(name, folder):
-    path = folder / tables.read_schema(folder).tables[name].path
+    path = folder / read_schema(folder).tables[name].path
     path.unlink()
     message = refused(folder)
     assert message.startswith(f"{path.relative_to(folder)}: expected a file that can be read")
@@ -296,7 +298,7 @@ def test_a_missing_file_is_named(name, folder):
 
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(DataError, match=r"datapackage.json: expected JSON .* nothing that can be read at .*nowhere"):
-        tables.load(tmp_path / "nowhere")
+        load_evidence(tmp_path / "nowhere")
 
 
 def test_several_faults_are_counted_and_the_first_is_told_in_full(folder):
@@ -371,13 +373,13 @@ def test_whatever_stands_in_a_cell_is_read_or_refused_by_name(tmp_path, name, ce
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(MADE_UP, folder)
     shutil.copy(DATA / "datapackage.json", folder)
-    table = tables.read_schema(folder).tables[name]
+    table = read_schema(folder).tables[name]
     rows = pd.read_csv(folder / table.path, dtype=str, keep_default_na=False)
     column = data.draw(st.sampled_from(table.names))
     rows.loc[data.draw(st.sampled_from(list(rows.index))), column] = cell
     rows.to_csv(folder / table.path, index=False)
     try:
-        evidence = tables.load(folder)
+        evidence = load_evidence(folder)
     except DataError as error:
         assert len(str(error).splitlines()) == 1
     else:
@@ -388,7 +390,7 @@ def test_whatever_stands_in_a_cell_is_read_or_refused_by_name(tmp_path, name, ce
 
 
 def test_every_table_and_column_says_what_it_means():
-    for table in tables.read_schema(DATA).tables.values():
+    for table in read_schema(DATA).tables.values():
         assert len(table.description) > 40, table.name
         for column in table.columns:
             assert column.title, f"{table.name}.{column.name}"
@@ -398,7 +400,7 @@ def test_every_table_and_column_says_what_it_means():
 def test_every_measured_column_has_a_unit_or_a_unit_column():
     """A number without a unit is an identifier's year, a share of 1, or stands beside a unit column."""
     bare = {"year", "as_of", "p_value", "estimate", "se", "ci_low", "ci_high", "n", "value", "center"}
-    for table in tables.read_schema(DATA).tables.values():
+    for table in read_schema(DATA).tables.values():
         for column in table.columns:
             if column.numeric and not column.unit and "dispersion" not in column.name:
                 assert column.name in bare, f"{table.name}.{column.name}"
@@ -411,7 +413,7 @@ FREE_TEXT = {"locator", "part_of", "arm_id", "variant", "outcome"}
 
 def test_what_looks_like_a_category_has_its_allowed_values():
     """A text column with few distinct values and no list of them would let a misspelling through."""
-    evidence, schema = tables.load(DATA), tables.read_schema(DATA)
+    evidence, schema = load_evidence(DATA), read_schema(DATA)
     for name, table in schema.tables.items():
         linked = {column for key in table.foreign_keys for column in key.columns}
         for column in table.columns:
@@ -422,7 +424,7 @@ def test_what_looks_like_a_category_has_its_allowed_values():
 
 
 def test_the_allowed_units_are_those_of_the_units_module():
-    schema = tables.read_schema(DATA)
+    schema = read_schema(DATA)
     for name in ("continuous", "contrasts"):
         (unit,) = (column for column in schema.tables[name].columns if column.name == "unit")
         assert set(unit.enum) == set(units.SPELLINGS)
@@ -430,13 +432,13 @@ def test_the_allowed_units_are_those_of_the_units_module():
 
 def test_the_dictionary_in_the_readme_is_fresh():
     text = (DATA / "README.md").read_text()
-    made = text.partition(describe.BEGIN)[2].partition(describe.END)[0].strip()
-    assert made == tables.dictionary(DATA), "run: python -c 'from cellclaims import tables; tables.write_dictionary()'"
+    made = text.partition(BEGIN)[2].partition(END)[0].strip()
+    assert made == dictionary(DATA), "run: python -c 'from cellclaims import evidence; evidence.write_dictionary()'"
 
 
 def test_the_dictionary_names_every_table_and_column():
-    text = tables.dictionary(DATA)
-    for table in tables.read_schema(DATA).tables.values():
+    text = dictionary(DATA)
+    for table in read_schema(DATA).tables.values():
         section = text.partition(f"`{table.path}`\n")[2].partition("\n### ")[0]
         for column in table.columns:
             assert f"| `{column.name}` | {column.type} |" in section
@@ -444,13 +446,13 @@ def test_the_dictionary_names_every_table_and_column():
 
 def test_writing_the_dictionary_keeps_the_words_around_it(folder):
     readme = folder / "README.md"
-    readme.write_text(f"before\n{describe.BEGIN}\nan outdated line\n{describe.END}\nafter\n")
-    tables.write_dictionary(folder)
+    readme.write_text(f"before\n{BEGIN}\nan outdated line\n{END}\nafter\n")
+    write_dictionary(folder)
     text = readme.read_text()
-    assert text.startswith(f"before\n{describe.BEGIN}\n\n### Advertisements")
-    assert text.endswith(f"{describe.END}\nafter\n")
+    assert text.startswith(f"before\n{BEGIN}\n\n### Advertisements")
+    assert text.endswith(f"{END}\nafter\n")
     assert "outdated" not in text
     readme.write_text("no marks")
     with pytest.raises(DataError, match=r"README.md: expected the marks"):
-        tables.write_dictionary(folder)
+        write_dictionary(folder)
     assert readme.read_text() == "no marks"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from cellclaims.tables.describe import BEGIN
-from cellclaims.tables.schema import Column, ForeignKey, Schema, Table, read_schema
+from cellclaims.evidence.dictionary import BEGIN
+from cellclaims.evidence.schema import Column, ForeignKey, Schema, Table, read_schema
 from sitepages import SiteError
 from sitepages.ledger_page import scrolled
 from sitepages.raw import escaped, raw

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import yaml
 from markupsafe import Markup
 
-from cellclaims.notebooks.render import Provenance
+from cellclaims.runner.page import Provenance
 from sitepages.downloads import Download, size_words
 from sitepages.ledger_page import scrolled
 from sitepages.raw import raw

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from cellclaims.tables.schema import FILE
+from cellclaims.evidence.schema import FILE
 
 #: A file of a zip has a date; this one says nothing, and is the same on every day and machine.
 NO_DATE = (1980, 1, 1, 0, 0, 0)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from cellclaims.notebooks.index import Card
-from cellclaims.notebooks.render import Provenance
-from cellclaims.reporting.answer import BEGIN, END
+from cellclaims.reporting.claims import BEGIN, END
+from cellclaims.runner.page import Provenance
+from cellclaims.runner.review import Card
 from sitepages import SiteError
 from sitepages.notebook_page import enlargeable
 from sitepages.raw import raw

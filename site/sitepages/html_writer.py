@@ -6,7 +6,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
-from cellclaims.notebooks.markup import mathml
+from cellclaims.runner.page import mathml
 from sitepages import SiteError
 
 

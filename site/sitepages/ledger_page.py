@@ -15,9 +15,8 @@ from typing import Any
 from markupsafe import Markup
 
 from cellclaims.claims import Entry
-from cellclaims.notebooks import markup
-from cellclaims.reporting.claim_words import capital, figure_words, published_words
-from cellclaims.reporting.ledger_words import facts_table, rows_behind
+from cellclaims.reporting.claims import capital, facts_table, figure_words, published_words, rows_behind
+from cellclaims.runner import page
 from sitepages import SiteError
 from sitepages.raw import escaped, raw
 
@@ -175,5 +174,5 @@ def _sources(entry: Entry) -> Markup:
     """Every source that speaks to a claim without a figure, counted or not."""
     if not entry.facts or "direction" not in entry.facts[0]:
         return Markup()
-    table = markup.safe_html(facts_table(entry)._repr_html_())
+    table = page.safe_html(facts_table(entry)._repr_html_())
     return Markup('<details class="more"><summary>Every source, counted or not</summary>\n{}\n</details>').format(table)

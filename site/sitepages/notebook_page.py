@@ -1,7 +1,7 @@
 """An executed notebook as a page of the site: its text as Markdown, its outputs as the reports show them.
 
 What comes out of a cell may hold text from a registry or an advertisement, so it takes the same way as in the reports
-(``cellclaims.notebooks``): cut down to the tags of text and tables. Drawings become files of their own, which a reader
+(``cellclaims.runner``): cut down to the tags of text and tables. Drawings become files of their own, which a reader
 can open large; the text of a notebook is its authors' and stays Markdown, so that search and contents see its headings.
 """
 
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 from nbformat import NotebookNode
 
-from cellclaims.notebooks import render
-from cellclaims.notebooks.parameters import PLACES
+from cellclaims.runner import page
+from cellclaims.runner.run import PLACES
 from sitepages import SiteError
 from sitepages.raw import raw
 
@@ -26,7 +26,7 @@ NAME = re.compile(r"aria-labelledby=\"([\w-]+)-title\b")
 
 
 @dataclass
-class Outputs(render.Contents):
+class Outputs(page.Contents):
     """The outputs of one notebook; its drawings are kept by name, to be written beside the page."""
 
     notebook: str = ""
@@ -38,7 +38,7 @@ class Outputs(render.Contents):
         svg = data["image/svg+xml"]
         name = self._kept(svg)
         address = f"../figures/{self.notebook}/{name}.svg"
-        return enlargeable(address, render.alternative(data))
+        return enlargeable(address, page.alternative(data))
 
     def _kept(self, svg: str) -> str:
         if found := ACTIVE.search(svg):
@@ -95,7 +95,7 @@ def notebook_page(notebook: NotebookNode, name: str) -> NotebookPage:
 def _joined(sections: list[dict | str]) -> Iterator[dict | str]:
     """The sections, with the code of a cell that shows nothing joined to that of the next."""
     as_sections = [one if isinstance(one, dict) else {"kind": "text", "source": one} for one in sections]
-    return (one if one["kind"] == "code" else one.get("source", "") for one in render.joined(as_sections))
+    return (one if one["kind"] == "code" else one.get("source", "") for one in page.joined(as_sections))
 
 
 def _shown(section: dict | str) -> str:
@@ -121,7 +121,7 @@ def provenance(notebook: NotebookNode, name: str) -> Markup:
         Markup('<tr><th scope="row"><code>{}</code></th><td><code>{!r}</code></td><td>{}</td></tr>').format(
             one.name, one.value, one.help
         )
-        for one in render.used(notebook)
+        for one in page.used(notebook)
         if one.name not in PLACES
     ]
     link = Markup('<p class="file">Executed notebook: <a href="{0}.ipynb" download>{0}.ipynb</a></p>').format(name)

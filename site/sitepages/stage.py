@@ -9,9 +9,9 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from cellclaims.files import write_atomically
-from cellclaims.notebooks.index import card, main_drawing
-from cellclaims.notebooks.render import Provenance, provenance
-from cellclaims.notebooks.run import read
+from cellclaims.runner.page import Provenance, provenance
+from cellclaims.runner.review import card_of, main_drawing
+from cellclaims.runner.run import read
 from sitepages import contents
 from sitepages.api_page import PACKAGES, api_page
 from sitepages.dictionary_page import dictionary_page
@@ -90,7 +90,7 @@ def pages(material: Material) -> dict[str, str]:
 def _front(material: Material, places: Mapping[str, str]) -> str:
     readme = repointed((material.root / "README.md").read_text(encoding="utf-8"), "README.md", places)
     pictures = {book.name: picture_of(book) for book in material.books}
-    cards = [card(one.content, f"notebooks/{one.name}.html", 0, pictures[one.name]) for one in material.books]
+    cards = [card_of(one.content, f"notebooks/{one.name}.html", 0, pictures[one.name]) for one in material.books]
     figure = {"address": "/".join(["figures", *FRONT_FIGURE]) + ".svg", "alternative": _words_of_front(cards)}
     return front_page(readme, figure, cards, material.origin, contents.menu(material.root))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cellclaims.notebooks import render
+from cellclaims.runner import page
 from sitepages import SiteError
 
 #: The two blocks of variables of the reports' style: light, and dark where the system asks for it.
@@ -20,7 +20,7 @@ def stylesheet() -> str:
     SiteError
         If the style sheet does not hold the two blocks of colours.
     """
-    reports = str(render.shell().style)
+    reports = str(page.shell().style)
     light, dark = LIGHT.search(reports), DARK.search(reports)
     if not (light and dark):
         raise SiteError("style.css: expected colours for light and for dark, found only one of them or none")

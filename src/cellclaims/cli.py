@@ -40,7 +40,7 @@ def main() -> None:
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def check(data: Path) -> None:
     """Check the evidence: each fault with its file, row and column."""
-    from cellclaims.tables import check as checks
+    from cellclaims.evidence import check as checks
 
     text, status = checks.report(data)
     click.echo(text)
@@ -54,23 +54,23 @@ def check(data: Path) -> None:
 @click.option("--html", is_flag=True, help="Write a page of it, too.")
 def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bool) -> None:
     """Run one NOTEBOOK with other parameters into another folder."""
-    from cellclaims.notebooks.run import run_notebook
+    from cellclaims.runner.run import run_notebook
 
     values = values_of(given)
     executed = run_notebook(notebook, into, values, progress=sys.stderr.isatty())
     click.echo(executed)
     if html:
-        from cellclaims.notebooks import render
+        from cellclaims.runner.page import provenance, write_page
 
         page = executed.with_suffix(".html")
         snapshot = str(values.get("SNAPSHOT", ""))
-        render.write_page(executed, page, render.provenance(data_of(notebook, values), snapshot))
+        write_page(executed, page, provenance(data_of(notebook, values), snapshot))
         click.echo(page)
 
 
 def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
     """The values of ``-p NAME VALUE``, each name once."""
-    from cellclaims.notebooks.parameters import parsed
+    from cellclaims.runner.run import parsed
 
     names = [name for name, _ in given]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -80,8 +80,7 @@ def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
 
 def data_of(notebook: Path, values: dict[str, object]) -> Path:
     """The folder of evidence that a run of the notebook reads."""
-    from cellclaims.notebooks.parameters import declared
-    from cellclaims.notebooks.run import places, read
+    from cellclaims.runner.run import declared, places, read
 
     return places(declared(read(notebook)), values, notebook, notebook.parent).get("DATA", Path("data"))
 
@@ -90,8 +89,7 @@ def data_of(notebook: Path, values: dict[str, object]) -> Path:
 @click.argument("notebook", type=NOTEBOOK)
 def parameters(notebook: Path) -> None:
     """List the parameters of a NOTEBOOK with type, default and meaning."""
-    from cellclaims.notebooks.parameters import declared
-    from cellclaims.notebooks.run import read
+    from cellclaims.runner.run import declared, read
 
     for one in declared(read(notebook)):
         click.echo(f"{one.name}: {one.type} = {one.default!r}")
@@ -105,7 +103,7 @@ def parameters(notebook: Path) -> None:
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
 def review(notebooks: Path, into: Path, workers: int) -> None:
     """Bring all reports up to date: run, render, collect, list."""
-    from cellclaims.notebooks.review import review as make_reports
+    from cellclaims.runner.review import review as make_reports
 
     made = make_reports(notebooks, into, workers=workers, say=click.echo)
     click.echo(f"{into / 'index.html'}: {f'{len(made)} made' if made else 'all up to date'}")
@@ -143,16 +141,16 @@ def batch(
     memory: int,
 ) -> None:
     """Make the reports of a file of parameter SETS; the exit status is the number that failed (101: more than 100)."""
-    from cellclaims.notebooks import batch_command
-    from cellclaims.notebooks.kernels_limits import Limits
+    from cellclaims.runner.batch import list_planned, make
+    from cellclaims.runner.kernels import Limits
 
     into = into or Path("reports", "batch", sets.stem)
     if dry_run:
-        batch_command.list_planned(sets, into, only, resume=resume, as_json=as_json)
+        list_planned(sets, into, only, resume=resume, as_json=as_json)
         return
     limits = Limits(seconds=timeout, memory_bytes=memory * 1_000_000)
     how = {"workers": workers, "scheduler": scheduler, "resume": resume, "as_json": as_json}
-    raise SystemExit(batch_command.make(sets, into, only, limits=limits, **how))
+    raise SystemExit(make(sets, into, only, limits=limits, **how))
 
 
 @main.command()
@@ -164,16 +162,16 @@ def batch(
 @click.option("--json", "as_json", is_flag=True, help="Say what came as one line of JSON.")
 def pull(only: tuple[str, ...], folder: Path | None, offline: bool, into: Path, data: Path, as_json: bool) -> None:
     """Fetch what registries and literature hold today; exit status 1 if a source failed (the last snapshot stays)."""
-    from cellclaims.sources import pull_command
+    from cellclaims.registries.pull import Order, run
 
-    raise SystemExit(pull_command.run(pull_command.Order(into, data, only, folder, offline, as_json)))
+    raise SystemExit(run(Order(into, data, only, folder, offline, as_json)))
 
 
 @main.command()
 @click.argument("folder", type=FOLDER)
 def pdf(folder: Path) -> None:
     """Print the pages in FOLDER to PDF beside them (needs Chromium)."""
-    from cellclaims.notebooks.pdf import print_pages
+    from cellclaims.runner.pdf import print_pages
 
     for target in print_pages(folder):
         click.echo(target)
@@ -184,7 +182,7 @@ def pdf(folder: Path) -> None:
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
 def claims(data: Path, kind: str) -> None:
     """Print the ledger: a verdict for every advertised statement; json holds it at full precision."""
-    from cellclaims.notebooks.stored import stored
+    from cellclaims.runner.review import stored
 
     click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
 
@@ -193,10 +191,10 @@ def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
 
-    from cellclaims import protocol, reporting, tables
+    from cellclaims import evidence, protocol, reporting
     from cellclaims.claims import ledger
 
-    entries = ledger(tables.load(data), protocol.load(data))
+    entries = ledger(evidence.load(data), protocol.load(data))
     table = reporting.ledger_table(entries)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
@@ -213,9 +211,9 @@ def ledger_texts(data: Path) -> dict[str, str]:
 )
 def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path) -> None:
     """Set harvested rows beside what the tables hold, for a person to decide on (docs/proposals.md)."""
-    from cellclaims.harvest import proposal_commands
+    from cellclaims.harvest import commands
 
-    click.echo(proposal_commands.propose(into, data, registry, harvest, snapshot))
+    click.echo(commands.propose(into, data, registry, harvest, snapshot))
 
 
 @main.command()
@@ -224,9 +222,9 @@ def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, int
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
 def accept(proposals: Path, data: Path, dry_run: bool) -> None:
     """Take over the accepted rows of PROPOSALS into the tables, all or none, with where they came from."""
-    from cellclaims.harvest import proposal_commands
+    from cellclaims.harvest import commands
 
-    click.echo(proposal_commands.accept(proposals, data, dry_run=dry_run))
+    click.echo(commands.accept(proposals, data, dry_run=dry_run))
 
 
 @main.command()
@@ -238,9 +236,9 @@ def accept(proposals: Path, data: Path, dry_run: bool) -> None:
 )
 def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
     """Find candidates for reports without DOI, PubMed or registry number, for a person to accept."""
-    from cellclaims.harvest import proposal_commands
+    from cellclaims.harvest import commands
 
-    click.echo(proposal_commands.find(into, data, registry, offline=offline))
+    click.echo(commands.find(into, data, registry, offline=offline))
 
 
 @main.command()
@@ -252,7 +250,7 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
     """Read posted results out of registry RECORDS: rows for the published tables, and what was refused."""
     from functools import partial
 
-    from cellclaims.harvest import command
+    from cellclaims.harvest.stream import harvest as harvest_records
 
     spread = None
     if scheduler is not None:
@@ -260,7 +258,7 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 
         spread = partial(on_cluster, address=scheduler)
     tell = partial(click.echo, err=True)
-    unreadable = command.harvest(list(records), into, workers=workers, spread=spread, say=click.echo, tell=tell)
+    unreadable = harvest_records(list(records), into, workers=workers, spread=spread, say=click.echo, tell=tell)
     raise SystemExit(FAULTS if unreadable else 0)
 
 
@@ -269,11 +267,11 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def answer(page: Path, data: Path) -> None:
     """Put the table of the review's answer into PAGE, between its marks."""
-    from cellclaims import protocol, tables
-    from cellclaims.reporting.answer import answer as answer_of
-    from cellclaims.reporting.answer import put_answer
+    from cellclaims import evidence, protocol
+    from cellclaims.reporting.claims import answer as answer_of
+    from cellclaims.reporting.claims import put_answer
 
-    put_answer(page, answer_of(tables.load(data), protocol.load(data)))
+    put_answer(page, answer_of(evidence.load(data), protocol.load(data)))
     click.echo(f"{page}: answer up to date")
 
 
@@ -287,14 +285,14 @@ def answer(page: Path, data: Path) -> None:
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def changes(since: str, until: str, kind: str, registry: Path | None, data: Path) -> None:
     """Tell what changed between two snapshots; of a single one, what it says beside what the review knows."""
-    from cellclaims import tables
-    from cellclaims.reporting.registry_news import registry_news
+    from cellclaims import evidence
+    from cellclaims.reporting.registries import registry_news
 
-    news = registry_news(tables.load(data), since, until, registry)
+    news = registry_news(evidence.load(data), since, until, registry)
     if kind == "html":
-        from cellclaims.notebooks import changes_page, render
+        from cellclaims.runner.page import news_page, provenance
 
-        click.echo(changes_page.news_page(news, render.provenance(data)), nl=False)
+        click.echo(news_page(news, provenance(data)), nl=False)
     else:
         # left to itself, click would cut codes of a terminal out of a file, and send them to a terminal
         text = {"table": news.text, "csv": news.csv, "json": news.json}[kind]()
@@ -319,11 +317,11 @@ def club(
     pdf: bool,
 ) -> None:
     """Make a journal club's page, slides and worksheet (docs/journal_club.md)."""
-    from cellclaims.club import command
+    from cellclaims.journal_club import handouts
 
-    values = command.parameters(notebook, claim_file, claim_id, values_of(given))
-    made = [] if only == "slides" else command.worksheet(notebook, into, values, pdf=pdf)
-    made += [] if only == "worksheet" else command.page_and_slides(notebook, into, values)
+    values = handouts.parameters(notebook, claim_file, claim_id, values_of(given))
+    made = [] if only == "slides" else handouts.worksheet_command(notebook, into, values, pdf=pdf)
+    made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
 

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 
 from cellclaims import units
+from cellclaims.anomalies import handled, joined
 from cellclaims.dispersion import MeanSD, combine_groups, mean_and_sd, sd_of_change, se_from_p
 from cellclaims.errors import DataError
-from cellclaims.handling import handled, joined
+from cellclaims.evidence import Evidence
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question, Selected, select_levels, source_rank
-from cellclaims.tables import Evidence
 
 #: Forms of a difference between arms, in the protocol's order of preference.
 FORMS = ("adjusted", "change", "final")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from cellclaims.evidence import Evidence
 from cellclaims.pools import Pool, label, link
 from cellclaims.protocol import Protocol
-from cellclaims.tables import Evidence
 
 #: Words for the designs of studies.csv, the strongest first.
 DESIGNS = {

@@ -16,12 +16,12 @@ import pandas as pd
 from scipy.special import expit, logit, ndtri
 
 from cellclaims import meta
+from cellclaims.anomalies import joined
 from cellclaims.effects import FORMS, each_by_its_side, mean_changes, mean_differences
-from cellclaims.handling import joined
+from cellclaims.evidence import Evidence
 from cellclaims.meta.binomial_fit import clopper_pearson
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question, Selected, independent, select_counts
-from cellclaims.tables import Evidence
 
 ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from cellclaims import files
-from cellclaims.tables import Evidence, read_schema
-from cellclaims.tables.cells import read_rows
-from cellclaims.tables.faults import Finding
+from cellclaims.evidence import Evidence, read_schema
+from cellclaims.evidence.schema import Finding, read_rows
 
 CONSISTENT, INCONSISTENT, NOT_APPLICABLE = "consistent", "inconsistent", "not applicable"
 ARITHMETIC, PLAUSIBILITY = "arithmetic", "plausibility"

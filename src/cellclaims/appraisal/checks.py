@@ -25,30 +25,28 @@ from cellclaims.appraisal.check import (
 )
 from cellclaims.dispersion import MeanSD, mean_and_sd, sd_from_se
 from cellclaims.errors import DataError
-from cellclaims.tables import Evidence, rules
-from cellclaims.tables.faults import Finding
-from cellclaims.tables.rules_counts import (
-    arm_sizes,
-    curve_never_rises,
-    definition_fits_outcome,
-    events_at_most_n,
-    n_at_most_arm,
-    percent_agrees_with_count,
-    percent_can_be_a_count,
-    rounding_limits,
-)
-from cellclaims.tables.rules_measures import (
+from cellclaims.evidence import Evidence, rules
+from cellclaims.evidence.rules_figures import (
     DIFFERENCES,
     INTERVALS,
     RATIOS,
     RELATIVE,
+    arm_sizes,
     change_agrees_with_levels,
+    curve_never_rises,
+    definition_fits_outcome,
+    events_at_most_n,
     half_unit,
     interval_is_symmetric,
     limits_around_estimate,
     median_without_sd,
+    n_at_most_arm,
+    percent_agrees_with_count,
+    percent_can_be_a_count,
+    rounding_limits,
     spread_around_centre,
 )
+from cellclaims.evidence.schema import Finding
 
 #: Randomised arms that differ more at baseline than chance does once in twenty comparisons are shown.
 ALPHA = 0.05
@@ -235,7 +233,7 @@ COMPARISON_CHECKS = (
 
 # Checks of one row by itself: counts against percentages, centres and limits, changes against levels.
 #
-# They are the rules that guard ``data/`` (:mod:`cellclaims.tables.rules`), which name faults only; here every row
+# They are the rules that guard ``data/`` (:mod:`cellclaims.evidence.rules`), which name faults only; here every row
 # that
 # they apply to gets its result, and every other row the reason why not.
 

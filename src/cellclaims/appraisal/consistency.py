@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import pandas as pd
 
+from cellclaims.anomalies import handled
 from cellclaims.appraisal import granularity
 from cellclaims.appraisal.check import INCONSISTENT, NOT_APPLICABLE, Check
 from cellclaims.appraisal.checks import COMPARISON_CHECKS, COUNT_CHECKS, SPREAD_CHECKS
-from cellclaims.handling import handled
-from cellclaims.tables import Evidence, read_schema, rules
+from cellclaims.evidence import Evidence, read_schema, rules
 
 #: All checks, in the order in which they are shown.
 CHECKS: tuple[Check, ...] = (

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cellclaims.evidence import Evidence
 from cellclaims.protocol import Protocol
-from cellclaims.tables import Evidence
 
 Fact = tuple[str, str]
 

@@ -25,8 +25,8 @@ from cellclaims.appraisal.check import (
     Result,
     printed_text,
 )
-from cellclaims.tables import Evidence
-from cellclaims.tables.rules_measures import RELATIVE
+from cellclaims.evidence import Evidence
+from cellclaims.evidence.rules_figures import RELATIVE
 
 #: A step as text ("0.1") or as an exact fraction.
 Step = str | int | Fraction

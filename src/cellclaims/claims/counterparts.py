@@ -13,11 +13,11 @@ from cellclaims import pools
 from cellclaims.appraisal import Certainty, certainty_of_pool
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
+from cellclaims.evidence import Evidence
 from cellclaims.meta.binomial import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question
-from cellclaims.tables import Evidence
 
 # What the ledger says of one claim, as numbers and words that JSON can hold.
 

@@ -30,11 +30,11 @@ from cellclaims.claims.counterparts import (
     threshold_of,
 )
 from cellclaims.claims.findings import Standing, verdict
+from cellclaims.evidence import Evidence
 from cellclaims.meta.quantiles import normal_quantile
 from cellclaims.pools import Pool, label, link
 from cellclaims.protocol import Protocol
 from cellclaims.specifications import Curve, Fitted, fitted
-from cellclaims.tables import Evidence
 
 # How often the verdict on a claim stays the same, over all choices that a fair reviewer could have made.
 

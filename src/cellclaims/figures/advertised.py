@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from cellclaims.errors import DataError
-from cellclaims.figures.sheet import Sheet, block_height
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -22,10 +21,12 @@ from cellclaims.figures.style import (
     TITLE,
     VERMILLION,
     VERMILLION_INK,
+    Sheet,
     applied,
+    block_height,
     wrapped,
 )
-from cellclaims.reporting.rounding import interval, number
+from cellclaims.reporting.tables import interval, number
 
 #: Inches: margin, width of the words, of the two columns of figures and of the plot, least height of a row.
 EDGE, WORDS, FIGURES, PLOT, ROW = 0.12, 2.15, 1.0, 3.1, 0.92

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cellclaims.figures.style import BLACK, BLUE, GREEN, GREY, SKY, SMALL, VERMILLION, applied
-from cellclaims.reporting.rounding import number
+from cellclaims.reporting.tables import number
 
 #: Method -> colour, marker, line; the default of the review is filled and thick.
 LOOKS = {

@@ -12,9 +12,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cellclaims.errors import DataError
-from cellclaims.figures.sheet import Sheet, block_height
-from cellclaims.figures.style import BLACK, BLUE, GREY, PALE, SKY, SMALL, TITLE, applied, text_width, wrapped
-from cellclaims.reporting.rounding import number
+from cellclaims.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    PALE,
+    SKY,
+    SMALL,
+    TITLE,
+    Sheet,
+    applied,
+    block_height,
+    text_width,
+    wrapped,
+)
+from cellclaims.reporting.tables import number
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,21 +2,310 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from cellclaims.figures.interval_axis import scale_for
-from cellclaims.figures.interval_rows import Claim, Row, marks_of
-from cellclaims.figures.interval_table import draw
-from cellclaims.figures.pool_rows import benchmark_rows, columns_for, pool_rows, pooled_rows, view_of
-from cellclaims.figures.pool_words import model_notes
+from cellclaims.errors import DataError
+from cellclaims.figures.intervals import Claim, Column, Row, draw, marks_of, scale_for
+from cellclaims.figures.style import text_width
+from cellclaims.reporting.tables import interval, number, p_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cellclaims.pools import Pool
+
+
+# What a figure says about a pool in words: how many reports, which model, how much they differ, which counts.
+
+
+#: How the choices in a pool's settings are called in a figure.
+METHODS = {
+    "EE": "common effect", "DL": "random effects, DerSimonian-Laird", "PM": "random effects, Paule-Mandel",
+    "ML": "random effects, ML", "REML": "random effects, REML", "EB": "random effects, empirical Bayes",
+}  # fmt: skip
+MODELS = {
+    "binomial_normal": "binomial-normal, maximum likelihood", "beta_binomial": "beta-binomial",
+    "mantel_haenszel": "Mantel-Haenszel", "peto": "Peto's method", "multilevel": "multilevel, REML",
+    "bayes_normal": "Bayesian, normal", "bayes_binomial_normal": "Bayesian, binomial-normal",
+}  # fmt: skip
+TESTS = {
+    "z": "normal interval", "t": "t interval", "knha": "Hartung-Knapp interval",
+    "adhoc": "Hartung-Knapp interval, never narrower than the standard one",
+}  # fmt: skip
+
+#: Models whose heterogeneity is a spread on the logit and nothing else.
+BINOMIAL = ("binomial_normal", "beta_binomial", "bayes_binomial_normal")
+
+#: Choices under which all reports share one true value, so that there is nothing to predict.
+COMMON = ("EE", "MH", "PETO")
+
+#: Pools of so few reports are labelled wherever they are shown.
+FEW = range(2, 5)
+
+#: Letters of the remarks below a figure.
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+#: Inches up to which details stand in a column; longer ones stand below the figure.
+DETAIL = 1.3
+
+#: Columns of a pool that hold counts.
+COUNTS = ("events", "n", "events_control", "n_control")
+
+
+def count_words(k: int) -> str:
+    """How many reports a pool has, and what that means for it.
+
+    Examples
+    --------
+    >>> [count_words(k) for k in (0, 1, 3, 16)]
+    ['no report qualifies', 'one report: shown, not pooled', 'k = 3, few reports', 'k = 16']
+    """
+    if k == 0:
+        return "no report qualifies"
+    if k == 1:
+        return "one report: shown, not pooled"
+    return f"k = {k}, few reports" if k in FEW else f"k = {k}"
+
+
+def effect_words(estimate: float, low: float, high: float, decimals: int) -> str:
+    """An estimate with its interval; without limits the estimate alone; without anything, nothing."""
+    if math.isnan(estimate):
+        return ""
+    words = number(estimate, decimals)
+    return words if math.isnan(low + high) else f"{words} ({interval(low, high, decimals)})"
+
+
+def settings_words(settings: Mapping[str, object]) -> str:
+    """The model of a pool in words.
+
+    Examples
+    --------
+    >>> settings_words({"model": "normal", "method": "REML", "test": "knha"})
+    'random effects, REML; Hartung-Knapp interval'
+    """
+    model = str(settings.get("model", ""))
+    method = str(settings.get("method", ""))
+    first = MODELS.get(model) or METHODS.get(method) or model.replace("_", " ")
+    test = str(settings.get("test", "") or "")
+    return "; ".join(part for part in (first, TESTS.get(test, test)) if part)
+
+
+def statistic(fit: object, name: str) -> float:
+    """One number of a fit, NaN where the model has no such number."""
+    value = getattr(fit, name, None)
+    return math.nan if value is None else float(np.asarray(value))
+
+
+def heterogeneity_words(pool: Pool) -> str:
+    """How much the reports of a pool differ, in the terms that its model has.
+
+    A normal model has τ², I², Q and its P value. A binomial model has τ² on the logit only: its reports have
+    no fixed sampling variance to set τ² against.
+    """
+    tau2, i2, q, q_p = (statistic(pool.fit, name) for name in ("tau2", "I2", "Q", "Q_p"))
+    parts = [f"τ² = {number(tau2, 2)}"] if math.isfinite(tau2) else []
+    if pool.settings.get("model") in BINOMIAL:
+        return f"Heterogeneity: {parts[0]} on the logit" if parts else ""
+    if math.isfinite(i2):
+        parts.append(f"I² = {number(i2, 0)} %")
+    if math.isfinite(q + q_p):
+        parts.append(f"Q = {number(q, 1)} on {len(pool.rows) - 1} df ({p_value(q_p)})")
+    # lines break between the statistics, never inside one
+    return f"Heterogeneity: {', '.join(part.replace(' ', chr(0xA0)) for part in parts)}" if parts else ""
+
+
+def prediction_words(pool: Pool) -> str:
+    """Why there is no prediction interval; nothing for a model that has none."""
+    if str(pool.settings.get("method", "")).upper() in COMMON:
+        return ""
+    return "Prediction for a new setting: too few reports" if len(pool.rows) < 3 else "No prediction for a new setting"
+
+
+def model_notes(pools: Sequence[Pool]) -> list[str]:
+    """How the pools were made, said once for all that were made alike."""
+    made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and len(pool.rows) > 1]
+    return [f"Model: {words}." for words in dict.fromkeys(made) if words]
+
+
+def group_words(events: float, n: float) -> str:
+    """Events of patients in one group, patients alone where nothing was counted.
+
+    Examples
+    --------
+    >>> group_words(4.0, 15.0), group_words(math.nan, 45.0), group_words(math.nan, math.nan)
+    ('4/15', '45', '')
+    """
+    if math.isnan(n):
+        return ""
+    return number(n, 0) if math.isnan(events) else f"{number(events, 0)}/{number(n, 0)}"
+
+
+def numbers_words(row: pd.Series) -> str:
+    """Counts of a report: "4/15", "45", or with a control group "9/45 v 2/44", "45 v 44"."""
+    counts = {name: float(row.get(name, math.nan)) for name in COUNTS}
+    groups = (group_words(counts["events"], counts["n"]), group_words(counts["events_control"], counts["n_control"]))
+    return " v ".join(words for words in groups if words)
+
+
+def total_words(rows: pd.DataFrame) -> str:
+    """The printed counts of a pool together, in the same form; nothing where one is missing."""
+    counts = [name for name in COUNTS if name in rows and rows[name].notna().all()]
+    return numbers_words(rows[counts].sum()) if "n" in counts else ""
+
+
+def text_of(value: object) -> str:
+    """A text cell; nothing where the table has no text (empty or NaN)."""
+    return value if isinstance(value, str) else ""
+
+
+def details_fit(frames: Sequence[pd.DataFrame]) -> bool:
+    """Whether the details of all rows are short enough for a column of their own."""
+    details = [text_of(detail) for rows in frames if "detail" in rows for detail in rows["detail"]]
+    return all(text_width(detail) <= DETAIL for detail in details)
+
+
+def remarks_of(row: pd.Series, in_column: bool) -> list[str]:
+    """What stands below the figure about a row: its detail, unless that has a column, and its note."""
+    detail = "" if in_column else text_of(row.get("detail"))
+    return [words for words in (detail, text_of(row.get("note"))) if words]
+
+
+def remark_letters(frames: Sequence[pd.DataFrame], in_column: bool) -> dict[str, str]:
+    """A letter for every different remark on a row, in order of appearance."""
+    remarks = [words for rows in frames for _, row in rows.iterrows() for words in remarks_of(row, in_column)]
+    return {words: LETTERS[number % 26] * (number // 26 + 1) for number, words in enumerate(dict.fromkeys(remarks))}
+
+
+# A pool as lines of a forest plot: its reports, its diamond, its prediction interval, its heterogeneity.
+
+
+#: From the analysis scale to the scale that is shown.
+SHOWN: dict[str, Callable[[float], float]] = {
+    "identity": lambda value: value,
+    "logit": lambda value: 50.0 * (1.0 + math.tanh(value / 2.0)),
+    "log": math.exp,
+}
+
+#: Differences of proportions are shown in percentage points.
+POINTS = "RD"
+
+#: Digits after the point and heading of the effect column, by analysis scale (points: differences of proportions).
+DECIMALS = {"identity": 2, "logit": 1, "log": 2, POINTS: 1}
+EFFECT = {"identity": "Effect", "logit": "Percent", "log": "Ratio", POINTS: "Points"}
+
+
+@dataclass(frozen=True)
+class View:
+    """How pools are shown: the way to the shown scale, digits after the point, letters of the remarks."""
+
+    scale: str
+    heading: str
+    shown: Callable[[float], float]
+    decimals: int
+    letters: Mapping[str, str] = field(default_factory=dict)
+    details: bool = True
+
+    def three(self, source: Mapping[str, object], names: Sequence[str]) -> list[float]:
+        """The named numbers of a row or a fit on the shown scale, NaN where there is none."""
+        return [self.shown(value) for value in (float(source.get(name, math.nan)) for name in names)]
+
+    def words(self, estimate: float, low: float, high: float) -> str:
+        """An estimate with its interval in words."""
+        return effect_words(estimate, low, high, self.decimals)
+
+
+def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, decimals: int | None) -> View:
+    """How these pools are shown together; refuses pools that cannot stand on one axis."""
+    scales = sorted({pool.scale for pool in pools})
+    if len(scales) != 1 or scales[0] not in SHOWN:
+        found = ", ".join(scales) or "no pool"
+        raise DataError(f"forest: expected pools on one scale of {', '.join(SHOWN)}, found {found}")
+    points = all(pool.measure == POINTS for pool in pools)
+    key = POINTS if points else scales[0]
+    way = transform or ((lambda value: 100.0 * value) if points else SHOWN[key])
+    frames = [pool.rows for pool in pools]
+    fits = details_fit(frames)
+    digits = DECIMALS[key] if decimals is None else decimals
+    return View(scales[0], EFFECT[key], way, digits, remark_letters(frames, fits), fits)
+
+
+def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
+    """One report of a pool as a line of the figure; without weight where it stands alone."""
+    estimate, low, high = view.three(row, ("yi", "ci_lb", "ci_ub"))
+    letters = ", ".join(sorted(view.letters[words] for words in remarks_of(row, view.details)))
+    weight = math.nan if math.isnan(heaviest) else float(row["weight"])
+    months = float(row.get("months", math.nan))
+    numbers, detail = numbers_words(row), text_of(row.get("detail"))
+    cells = {
+        "numbers": numbers,
+        "detail": detail if view.details and detail != numbers else "",
+        "months": "" if math.isnan(months) else number(months, 0),
+        "effect": view.words(estimate, low, high),
+        "weight": "" if math.isnan(weight) else number(weight, 1),
+    }
+    label = f"{row['label']} [{letters}]" if letters else str(row["label"])
+    return Row(kind, label, cells, estimate, low, high, weight / heaviest)
+
+
+def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[Row]:
+    """The lines below a pool's reports: diamond, prediction, heterogeneity; or why there are none."""
+    k = len(pool.rows)
+    if k < 2 or pool.fit is None:
+        return [Row("note", count_words(k) if k < 2 else f"k = {k}: not pooled")]
+    found = {part: statistic(pool.fit, part) for part in ("beta", "ci_lb", "ci_ub", "pi_lb", "pi_ub")}
+    beta, low, high = view.three(found, ("beta", "ci_lb", "ci_ub"))
+    cells = {"numbers": total_words(pool.rows), "effect": view.words(beta, low, high)}
+    rows = [Row(kind, f"{name} ({count_words(k)})", cells, beta, low, high)]
+    low, high = view.three(found, ("pi_lb", "pi_ub"))
+    if math.isfinite(low + high):
+        words = f"({interval(low, high, view.decimals)})"
+        rows.append(Row("prediction", "Prediction for a new setting", {"effect": words}, low=low, high=high))
+    else:
+        rows.append(Row("note", prediction_words(pool)))
+    rows.append(Row("note", heterogeneity_words(pool)))
+    return [row for row in rows if row.label]
+
+
+def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[Row]:
+    """The reports of a pool and what they come to; ``kind`` is "control" for arms without cells."""
+    weighed = "weight" in pool.rows and len(pool.rows) > 1
+    heaviest = float(pool.rows["weight"].max()) if weighed else math.nan
+    reports = [study_row(row, view, heaviest, kind) for _, row in pool.rows.iterrows()]
+    return reports + pooled_rows(pool, view, "Pooled", "control pooled" if kind == "control" else "pooled")
+
+
+def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[Row]:
+    """Figures from elsewhere, under their own heading; the table is on the shown scale already."""
+    rows = [Row("heading", title)]
+    for _, line in table.iterrows():
+        estimate, low, high = (float(line.get(name, math.nan)) for name in ("estimate", "ci_lb", "ci_ub"))
+        detail = text_of(line.get("detail"))
+        cells = {"numbers": detail, "effect": view.words(estimate, low, high)}
+        rows.append(Row("benchmark", str(line["label"]), cells, estimate, low, high))
+    return rows
+
+
+def columns_for(rows: Sequence[Row], view: View, level: float, headings: Mapping[str, str]) -> list[Column]:
+    """The columns that hold any words, in their order; the month only where the reports differ in it."""
+    percent = number(100 * level, 0)
+    counts = "Events/n" if any("/" in row.cells.get("numbers", "") for row in rows) else "Patients"
+    detail = "Cells v control" if any(" v " in row.cells.get("detail", "") for row in rows) else "Detail"
+    every = [
+        Column("months", headings.get("months", "Month")),
+        Column("numbers", headings.get("numbers", counts)),
+        Column("detail", headings.get("detail", detail), ha="left"),
+        Column("effect", headings.get("effect", f"{view.heading}\n({percent} % CI)"), "right"),
+        Column("weight", headings.get("weight", "Weight\n(%)"), "right"),
+    ]
+    months = {row.cells["months"] for row in rows if row.cells.get("months")}
+    shown = every if len(months) > 1 else every[1:]
+    return [column for column in shown if any(row.cells.get(column.key) for row in rows)]
 
 
 def listed(pools: Pool | Sequence[Pool]) -> list[Pool]:
@@ -86,4 +375,40 @@ def forest(
         rows, columns_for(rows, view, level, headings or {}),
         scale_for(rows, view.scale, marks, axis_label, favours, limits), title=title, marks=marks,
         notes=[*model_notes(every), *(f"[{letter}] {words}" for words, letter in view.letters.items()), *notes],
+    )  # fmt: skip
+
+
+# Change within arms: with cells, without cells, and as others pooled it, one below the other.
+
+
+def change(
+    cells: Pool | Sequence[Pool], controls: Pool | Sequence[Pool] = (), *, axis_label: str,
+    published: pd.DataFrame | None = None, published_title: str = "Pooled by others, not by us",
+    claim: Claim = None, title: str = "", notes: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
+) -> Figure:  # fmt: skip
+    """Mean change in the arms with cells beside the control arms' own change and what others published.
+
+    Without the second the first cannot be read: patients who enter a trial improve without cells too.
+
+    Parameters
+    ----------
+    cells, controls : Pool or sequence of Pool
+        Pools of changes within arms, as for :func:`cellclaims.figures.forest`; the controls are drawn with
+        open squares.
+    axis_label : str
+    published : DataFrame, optional
+        Pooled results of others on the shown scale: label, estimate, ci_lb, ci_ub, detail (optional).
+    published_title : str
+        Heading of those.
+    claim, title, notes, limits
+        As in :func:`cellclaims.figures.forest`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    return forest(
+        cells, controls=controls, axis_label=axis_label, benchmarks=published, benchmarks_title=published_title,
+        claim=claim, title=title, notes=notes, limits=limits, headings={"effect": "Change\n(95 % CI)"},
     )  # fmt: skip

@@ -8,12 +8,12 @@ from cellclaims.lazy import load_lazily
 
 #: Public name -> the module that holds it.
 WHERE = {
-    "BINARY": "rows",
-    "CONTINUOUS": "rows",
-    "Harvest": "rows",
-    "Refusal": "rows",
-    "Row": "rows",
-    "posted": "posted",
+    "BINARY": "measurements",
+    "CONTINUOUS": "measurements",
+    "Harvest": "measurements",
+    "Refusal": "measurements",
+    "Row": "measurements",
+    "posted": "measurements",
     "stream": "stream",
 }
 

@@ -7,20 +7,26 @@ where one stands already, with decisions or without, it is never written over.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cellclaims.errors import DataError, ProposalError
+from cellclaims.evidence.schema import cell_faults
 from cellclaims.files import write_atomically
-from cellclaims.harvest.compare import alike, grade
-from cellclaims.harvest.held import Cells, Held
-from cellclaims.harvest.matching import arm_of, report_of
-from cellclaims.harvest.sheet import one_line, sheet_bytes
-from cellclaims.tables.cells import cell_faults
+from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes, unguard
+from cellclaims.harvest.measurements import COLUMNS, posted
 from cellclaims.units import tidy
+
+if TYPE_CHECKING:
+    from cellclaims.registries.records import Trial
+    from cellclaims.registries.store import Snapshot, Store
+
 
 #: What the person fills in.
 PERSON = ("decision", "reviewer", "reason")
@@ -33,7 +39,7 @@ VALUES = (
 ).split()
 #: The answer of the registry; ``as_read`` holds the harvested values as JSON, so that a changed cell is noticed.
 PROVENANCE = "source page snapshot address time sha256 pointer as_read".split()
-COLUMNS = (*PERSON, *JUDGED, *VALUES, *PROVENANCE)
+PROPOSAL_COLUMNS = (*PERSON, *JUDGED, *VALUES, *PROVENANCE)
 GRADES = ("new", "differs", "same")
 
 
@@ -44,7 +50,7 @@ class Provenance:
     Attributes
     ----------
     source, page : str
-        Source name as in ``cellclaims.sources``, and the registry's page of the record for a reader.
+        Source name as in ``cellclaims.registries``, and the registry's page of the record for a reader.
     snapshot, address, time, sha256 : str
         Snapshot name (empty outside a store); of the answer: address, ISO 8601 time in UTC, SHA-256 of its bytes.
     pointer : str
@@ -179,7 +185,7 @@ def as_read(values: Cells) -> str:
     return json.dumps({name: values[name] for name in VALUES if values[name] and name != "place"}, ensure_ascii=False)
 
 
-def write_proposals(path: Path, rows: list[Cells], columns: Iterable[str] = COLUMNS) -> None:
+def write_proposals(path: Path, rows: list[Cells], columns: Iterable[str] = PROPOSAL_COLUMNS) -> None:
     """Write a file of proposals; an existing one stays, unless it holds exactly this.
 
     Raises
@@ -205,3 +211,104 @@ def summary(rows: list[Cells]) -> str:
     open_ones = sum(not (row["study_id"] and row["arm_id"]) for row in rows)
     grades = ", ".join(f"{count[name]} {name}" for name in GRADES)
     return f"{len(rows)} proposal{'' if len(rows) == 1 else 's'}: {grades}; {open_ones} to be given a report or an arm"
+
+
+# Where proposals start: the rows of every record in a snapshot, or those of a file that a harvest wrote.
+#
+# Every row carries the answer that it was read from. Of a file without the answers, a row gets the one of the
+# snapshot
+# whose record says the same; a row without an answer can be looked at, but not accepted.
+
+
+#: What a file of harvested rows must hold, and what it may hold of the answer.
+NEEDED = ("registration", "table", "pointer", "arm_title")
+ANSWER = ("source", "page", "snapshot", "address", "time", "sha256", "record_pointer")
+#: A reader's page of a record.
+PAGE = "https://clinicaltrials.gov/study/{}"
+#: Takes what one record gave: told after each, for a line that counts.
+Told = Callable[[int], None]
+
+
+def from_registry(
+    store: Store, snapshot: Snapshot, unread: list[str], told: Told = lambda rows: None
+) -> Iterator[Found]:
+    """The rows of every record with posted results in a snapshot.
+
+    Parameters
+    ----------
+    store, snapshot : Store, Snapshot
+        What was pulled.
+    unread : list of str
+        Takes a sentence for every answer, record or measurement that cannot be read.
+    told : callable
+        Is given the number of rows of each record.
+    """
+    from cellclaims.registries.records import trials
+
+    for trial in trials(store, snapshot, unread):
+        if trial.source == "ctgov" and "resultsSection" in trial.record:
+            harvest = posted(dict(trial.record))
+            answer = provenance(trial, snapshot)
+            unread += [f"{trial.number}: {one.title}: {one.reason}" for one in harvest.refused]
+            told(len(harvest.rows))
+            for row in harvest.rows:
+                yield Found(row.registration, row.table, row.pointer, row.arm_title, row.values, answer)
+
+
+def provenance(trial: Trial, snapshot: Snapshot) -> Provenance:
+    """The answer that a trial's record stands in."""
+    answer = trial.answer
+    page = PAGE.format(trial.number)
+    return Provenance(
+        trial.source, page, snapshot.name, answer.address, answer.time, answer.sha256, trial.pointer.rstrip("/")
+    )
+
+
+def from_file(path: Path) -> Iterator[Found]:
+    """The rows of a Parquet or CSV file; without the columns of an answer, its fields are empty.
+
+    Raises
+    ------
+    ProposalError
+        If the file cannot be read or lacks a column; names it.
+    """
+    for number, cells in enumerate(table_rows(path), start=2):
+        if missing := [name for name in NEEDED if name not in cells]:
+            raise ProposalError(f"{path}: expected the columns {', '.join(NEEDED)}, found none named {missing[0]}")
+        if cells["table"] not in COLUMNS:
+            table = cells["table"]
+            raise ProposalError(f"{path}: row {number}, column table: expected continuous or binary, found {table!r}")
+        values = {name: cells.get(name, "") for name in COLUMNS[cells["table"]]}
+        answer = Provenance(*(cells.get(name, "") for name in ANSWER))
+        yield Found(*(cells[name] for name in NEEDED[:4]), values, answer)
+
+
+def table_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a Parquet or CSV file as text by column."""
+    try:
+        if path.suffix == ".parquet":
+            yield from parquet_rows(path)
+            return
+        text = path.read_bytes().decode("utf-8-sig")
+        for cells in csv.DictReader(io.StringIO(text, newline=""), strict=True):
+            yield {name: unguard(cell or "") for name, cell in cells.items() if name}
+    except (OSError, ValueError, csv.Error) as error:
+        raise ProposalError(f"{path}: expected harvested rows as Parquet or CSV, found {error}") from None
+
+
+def parquet_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a Parquet file, a portion at a time."""
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches():
+            for cells in batch.to_pylist():
+                yield {name: "" if cell is None else str(cell) for name, cell in cells.items()}
+
+
+def with_answers(rows: Iterable[Found], known: Iterable[Found]) -> Iterator[Found]:
+    """Rows of a file, those without an answer with the one of the same row of a snapshot."""
+    places = {(one.registration, one.table, one.pointer): one for one in known}
+    for row in rows:
+        same = places.get((row.registration, row.table, row.pointer))
+        yield same if not row.provenance.sha256 and same and same.values == row.values else row

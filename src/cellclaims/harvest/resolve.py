@@ -7,14 +7,500 @@ of ``studies.csv`` (``cellclaims accept``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import json
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from difflib import SequenceMatcher
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 from cellclaims.errors import RefusedAnswer
-from cellclaims.harvest.candidates import Candidate, found_in, merged
-from cellclaims.harvest.held import Cells, Held
-from cellclaims.harvest.lookups import Lookups
-from cellclaims.harvest.resolve_score import LIKELY, NEAR, REMARKS, Facts, Score, in_words, score
+from cellclaims.harvest.held import Cells, Held, one_line
+from cellclaims.registries import crossref, europepmc
+from cellclaims.registries.client import Client, Fetched
+from cellclaims.registries.store import Answer, Store, answer_from
+
+# How well a found publication fits a report of ``studies.csv``: one number from 0 to 1, with its reasons.
+#
+# The score is the weighted mean of four agreements, each from 0 to 1: title 0.6, first author 0.2, year 0.1,
+# journal
+# 0.1. What the report does not state has no weight, so that a report without a year can still reach 1. It orders
+# candidates for a person and decides nothing. :data:`LIKELY` and :data:`NEAR` come from the reports whose DOI is
+# known
+# (tests/test_resolve.py): set against all other reports of the review, the right record of each ranks first.
+
+
+WEIGHTS = {"title": 0.6, "author": 0.2, "year": 0.1, "journal": 0.1}
+#: Candidates below this are not listed: they share words of the field and little else.
+LIKELY = 0.55
+#: Candidates that come this close to the best one are flagged: the score does not tell them apart.
+NEAR = 0.05
+#: A title of at least so many words that is the beginning of the other one, as where a subtitle was left out.
+SAME_BEGINNING_WORDS = 5
+BEGINNING = 0.95
+#: The letters of two titles are compared only where so large a share of their words is the same.
+SHARED = 0.3
+#: Remarks of ours in a title or a journal: "(title not seen)", "(conference abstract)".
+REMARKS = re.compile(r"\([^()]*\)")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a publication; an empty text or tuple is not stated.
+
+    Attributes
+    ----------
+    title : str
+    author : str
+        Surname of the first author, with initials or not; ``others`` are the surnames of all.
+    year : str
+    journals : tuple of str
+        Its names, in full and abbreviated.
+    """
+
+    title: str
+    author: str = ""
+    year: str = ""
+    journals: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Score:
+    """The weighted mean and the agreements that it is made of."""
+
+    value: float
+    parts: dict[str, float]
+
+
+def score(report: Facts, found: Facts) -> Score:
+    """How well a found publication fits a report.
+
+    Examples
+    --------
+    >>> report = Facts("Single-donor, marginal-dose islet transplantation", "Hering BJ", "2005", ("JAMA",))
+    >>> score(report, report).value
+    1.0
+    >>> parts = score(report, Facts("Single-donor marginal-dose islet transplantation.", "Hering", "2006")).parts
+    >>> parts["title"], parts["year"], parts["journal"]
+    (1.0, 0.5, 0.0)
+    """
+    parts = {"title": title_agreement(report.title, found.title)}
+    if report.author:
+        parts["author"] = author_agreement(report.author, found.author, found.others)
+    if report.year:
+        parts["year"] = year_agreement(report.year, found.year)
+    if report.journals:
+        parts["journal"] = max((journal_agreement(report.journals[0], name) for name in found.journals), default=0.0)
+    weight = sum(WEIGHTS[name] for name in parts)
+    return Score(sum(WEIGHTS[name] * value for name, value in parts.items()) / weight, parts)
+
+
+def title_agreement(one: str, other: str) -> float:
+    """Mean of the share of common words and of the share of letters in order; almost 1 where one begins the other.
+
+    Letters forgive what words do not: "haematopoietic" and "hematopoietic".
+
+    Examples
+    --------
+    >>> title_agreement("Reversal of diabetes (title not seen)", "Reversal of Diabetes")
+    1.0
+    """
+    first, second = words(one), words(other)
+    if not (first and second):
+        return 0.0
+    if first == second:
+        return 1.0
+    shared = 2 * (Counter(first) & Counter(second)).total() / (len(first) + len(second))
+    shorter, longer = sorted((first, second), key=len)
+    if len(shorter) >= SAME_BEGINNING_WORDS and longer[: len(shorter)] == shorter:
+        return BEGINNING
+    if shared < SHARED:
+        return shared
+    letters = SequenceMatcher(None, " ".join(first), " ".join(second), autojunk=False).ratio()
+    return (shared + letters) / 2
+
+
+def author_agreement(report: str, first: str, others: Sequence[str]) -> float:
+    """1 for the same first author, a half where the surname is another author's.
+
+    Examples
+    --------
+    >>> author_agreement("O'Connell PJ", "O'Connell", ()), author_agreement("Gu (Bin)", "Wang", ("Wang", "Gu"))
+    (1.0, 0.5)
+    """
+    if same_person(report, first):
+        return 1.0
+    return 0.5 if any(same_person(report, other) for other in others) else 0.0
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether the surname of one stands in the other, initials and first names aside."""
+    first, second = (set(long_words(name)) or set(words(name)) for name in (one, other))
+    return bool(first and second) and (first <= second or second <= first)
+
+
+def long_words(name: str) -> list[str]:
+    """The words of a name that are no initials."""
+    return [one for part in REMARKS.sub(" ", name).split() if not is_initials(part) for one in words(part)]
+
+
+def is_initials(part: str) -> bool:
+    """Whether a part of a name is initials.
+
+    Examples
+    --------
+    >>> is_initials("BJ"), is_initials("D.E."), is_initials("Hu")
+    (True, True, False)
+    """
+    letters = re.sub(r"[.\-]", "", part)
+    return letters.isupper() and len(letters) <= 3
+
+
+def year_agreement(report: str, found: str) -> float:
+    """1 for the same year, a half for the year before or after: online and printed years differ."""
+    if not (report.isdigit() and found.isdigit()):
+        return 0.0
+    return {0: 1.0, 1: 0.5}.get(abs(int(report) - int(found)), 0.0)
+
+
+def journal_agreement(one: str, other: str) -> float:
+    """Share of the words that agree in order, abbreviated or not; volumes, pages and remarks aside.
+
+    Examples
+    --------
+    >>> journal_agreement("Am J Transplant", "American Journal of Transplantation")
+    1.0
+    >>> journal_agreement("Diabetes 69 Suppl 1", "Diabetes Care")
+    0.6666666666666666
+    """
+    first, second = (journal_words(name) for name in (one, other))
+    if not (first and second):
+        return 0.0
+    agreeing, place = 0, 0
+    for word in first:
+        following = range(place, len(second))
+        found = next((at for at in following if starts_alike(word, second[at])), None)
+        if found is not None:
+            agreeing, place = agreeing + 1, found + 1
+    return 2 * agreeing / (len(first) + len(second))
+
+
+def starts_alike(one: str, other: str) -> bool:
+    """Whether one word abbreviates the other."""
+    return one.startswith(other) or other.startswith(one)
+
+
+def journal_words(name: str) -> list[str]:
+    """The words of a journal's name without small words, volume and pages."""
+    small = {"of", "the", "and", "in", "for", "suppl", "supplement"}
+    return [word for word in words(name) if word not in small and not any(sign.isdigit() for sign in word)]
+
+
+@lru_cache(maxsize=4096)
+def words(text: str) -> tuple[str, ...]:
+    """Letters and digits of a text without remarks, accents and case, word by word.
+
+    Examples
+    --------
+    >>> words("Wharton's jelly–derived β-cells (title not seen)")
+    ('wharton', 's', 'jelly', 'derived', 'β', 'cells')
+    """
+    plain = unicodedata.normalize("NFKD", REMARKS.sub(" ", text).casefold())
+    return tuple(re.findall(r"[^\W_]+", "".join(sign for sign in plain if not unicodedata.combining(sign))))
+
+
+def in_words(found: Score) -> str:
+    """The agreements of a score for a person.
+
+    Examples
+    --------
+    >>> in_words(Score(0.96, {"title": 0.934, "author": 1.0, "year": 0.5}))
+    'title 0.93, first author agrees, year agrees in part'
+    """
+    named = {"author": "first author", "year": "year", "journal": "journal"}
+    says = {1.0: "agrees", 0.0: "differs"}
+    rest = [
+        f"{named[name]} {says.get(value, 'agrees in part')}" for name, value in found.parts.items() if name in named
+    ]
+    return ", ".join([f"title {found.parts['title']:.2f}", *rest])
+
+
+# A found publication out of an answer of Crossref or Europe PMC, in one shape; what has another type is not stated.
+
+
+#: What an identifier must look like to be proposed.
+FORMS = {"doi": re.compile(r"10\.[0-9]{4,9}/\S+"), "pmid": re.compile(r"[0-9]{1,8}"), "pmcid": re.compile(r"PMC[0-9]+")}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A publication that a report may be.
+
+    Attributes
+    ----------
+    facts : Facts
+    kind : str
+        What the source calls it, such as ``journal-article``.
+    doi, pmid, pmcid : str
+        Empty where it has none of the right form.
+    answer, pointer : Answer, str
+        The answer, and the JSON pointer of the record in it.
+    sources : tuple of str
+        Where it was found.
+    """
+
+    facts: Facts
+    kind: str
+    doi: str
+    pmid: str
+    pmcid: str
+    answer: Answer
+    pointer: str
+    sources: tuple[str, ...]
+
+    @property
+    def page(self) -> str:
+        """Where a reader finds it."""
+        if self.doi:
+            return f"https://doi.org/{self.doi}"
+        if self.pmid:
+            return f"https://pubmed.ncbi.nlm.nih.gov/{self.pmid}/"
+        return f"https://europepmc.org/article/PMC/{self.pmcid}"
+
+
+def found_in(answer: Answer, body: bytes) -> Iterator[Candidate]:
+    """The candidates of an answer in its order, those with an identifier."""
+    way, read = READERS[answer.source]
+    records: Any = json.loads(body)
+    for key in way:
+        records = records.get(key) if isinstance(records, dict) else None
+    for place, record in enumerate(records if isinstance(records, list) else []):
+        if isinstance(record, dict):
+            facts, kind, identifiers = read(record)
+            if any(identifiers.values()):
+                pointer = "".join(f"/{key}" for key in (*way, place))
+                yield Candidate(facts, kind, **identifiers, answer=answer, pointer=pointer, sources=(answer.source,))
+
+
+def merged(candidates: list[Candidate]) -> list[Candidate]:
+    """Each publication once: of two sources that share its DOI, the record with more identifiers."""
+    found: dict[str, Candidate] = {}
+    for one in candidates:
+        key = one.doi.lower() or f"{one.sources[0]} {one.pmid or one.pmcid}"
+        other = found.get(key, one)
+        fuller = max(other, one, key=identifiers_of)  # the first of two that have as many
+        found[key] = replace(fuller, sources=tuple(dict.fromkeys((*other.sources, *one.sources))))
+    return list(found.values())
+
+
+def identifiers_of(one: Candidate) -> int:
+    """How many identifiers a candidate has."""
+    return sum(map(bool, (one.doi, one.pmid, one.pmcid)))
+
+
+def crossref_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
+    """Facts and DOI of a Crossref work."""
+    authors = [text(author, "family") or text(author, "name") for author in listed(record, "author")]
+    journals = [*texts(record, "container-title"), *texts(record, "short-container-title")]
+    title = " ".join(texts(record, "title")[:1])
+    facts = Facts(without_markup(title), *first_of(authors), year_of(record), tuple(journals))
+    return with_authors(facts, authors), text(record, "type"), identifiers(doi=text(record, "DOI"))
+
+
+def europepmc_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
+    """Facts and identifiers of a Europe PMC paper."""
+    people = listed(mapping(record, "authorList"), "author")
+    authors = [text(person, "lastName") or text(person, "collectiveName") for person in people]
+    authors = [name for name in authors if name] or text(record, "authorString").rstrip(".").split(", ")
+    journal = mapping(mapping(record, "journalInfo"), "journal")
+    names = (text(journal, "title"), text(journal, "isoabbreviation"), text(record, "journalTitle"))
+    title = without_markup(text(record, "title"))
+    facts = Facts(title, *first_of(authors), text(record, "pubYear"), tuple(filter(None, names)))
+    kinds = texts(mapping(record, "pubTypeList"), "pubType")
+    found = identifiers(text(record, "doi"), text(record, "pmid"), text(record, "pmcid"))
+    return with_authors(facts, authors), "; ".join(kinds[:3]) or text(record, "pubType"), found
+
+
+#: Source -> the way to its list of records, and what reads one.
+READERS = {
+    "crossref": (("message", "items"), crossref_facts),
+    "europepmc": (("resultList", "result"), europepmc_facts),
+}
+
+
+def with_authors(facts: Facts, authors: list[str]) -> Facts:
+    """The facts with the surnames of all authors."""
+    return replace(facts, others=tuple(name for name in authors if name))
+
+
+def first_of(authors: list[str]) -> tuple[str]:
+    """The first author, or nobody."""
+    return (authors[0] if authors else "",)
+
+
+def identifiers(doi: str = "", pmid: str = "", pmcid: str = "") -> dict[str, str]:
+    """Those of the right form; the others are empty."""
+    given = {"doi": doi, "pmid": pmid, "pmcid": pmcid}
+    return {
+        name: value if FORMS[name].fullmatch(value) and value.isprintable() else "" for name, value in given.items()
+    }
+
+
+def year_of(record: dict[str, Any]) -> str:
+    """The year of a work: the first that is printed, published or issued."""
+    for name in ("published-print", "issued", "published", "published-online"):
+        parts = mapping(record, name).get("date-parts")
+        while isinstance(parts, list) and parts:
+            parts = parts[0]
+        if isinstance(parts, int) and not isinstance(parts, bool):
+            return str(parts)
+    return ""
+
+
+def without_markup(title: str) -> str:
+    """A title without the tags that both sources leave in it.
+
+    Examples
+    --------
+    >>> without_markup("HbA<sub>1c</sub> after <i>islets</i>")
+    'HbA1c after islets'
+    """
+    return one_line(re.sub(r"</?[A-Za-z][^<>]{0,80}>", "", title))
+
+
+def text(record: Any, key: str) -> str:
+    """A text of a record on one line; empty where it is anything else."""
+    value = record.get(key) if isinstance(record, dict) else None
+    return one_line(value) if isinstance(value, str) else ""
+
+
+def texts(record: dict[str, Any], key: str) -> list[str]:
+    """The texts of a list."""
+    value = record.get(key)
+    return [one_line(one) for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def listed(record: dict[str, Any], key: str) -> list[Any]:
+    """A list of a record; empty where it is anything else."""
+    value = record.get(key)
+    return value if isinstance(value, list) else []
+
+
+def mapping(record: dict[str, Any], key: str) -> dict[str, Any]:
+    """An object of a record; empty where it is anything else."""
+    value = record.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+# What Crossref and Europe PMC answered about single reports, kept in the store beside the snapshots.
+#
+# A lookup is no part of a snapshot: it asks for what is known of one report, when somebody wants it. Each is a line
+# of
+# ``lookups.jsonl`` in the folder of the store; its bytes lie with all other answers. A line that was cut off is
+# passed
+# over.
+
+
+FILE = "lookups.jsonl"
+#: An answer that is younger than this is not asked for again: a search that broke off goes on where it was.
+FRESH = timedelta(days=1)
+#: How many records one answer may bring.
+ROWS = 10
+#: Source -> the kind of its answer, and what asks it for a text.
+ASKED: dict[str, tuple[str, Callable[[Client, str, int], tuple[Fetched, list]]]] = {
+    "crossref": ("works", crossref.candidates),
+    "europepmc": ("search", europepmc.by_title),
+}
+
+
+class Lookups:
+    """The lookups of a store; without a client only those that were kept.
+
+    Parameters
+    ----------
+    store : Store
+    client : Client or None
+        Through which the sources are asked; None asks nobody.
+    """
+
+    def __init__(self, store: Store, client: Client | None = None) -> None:
+        self.store, self.client = store, client
+        self.kept = read_lookups(store.folder / FILE)
+
+    def ask(self, source: str, text: str) -> tuple[Answer, bytes] | None:
+        """The answer of a source to a text: a kept one if it is fresh or nobody may be asked, else a new one.
+
+        Returns
+        -------
+        tuple of Answer and bytes, or None
+            None where nothing was kept and nobody may be asked.
+
+        Raises
+        ------
+        SourceError
+            If no answer comes, it is not taken, or the kept one was changed.
+        """
+        answer = self.kept.get((source, text))
+        if answer and (self.client is None or is_fresh(answer)):
+            return answer, self.store.body(answer)
+        if self.client is None:
+            return None
+        kind, search = ASKED[source]
+        fetched, _ = search(self.client, text, ROWS)
+        facts = {"address": fetched.address, "time": fetched.time, "status": fetched.status}
+        answer = self.store.keep(fetched.body, source=source, kind=kind, parameters=fetched.parameters, **facts)
+        self._note(source, text, answer)
+        return answer, fetched.body
+
+    def _note(self, source: str, text: str, answer: Answer) -> None:
+        """Add a line and make sure that it is on the disk: the bytes it names are there already."""
+        self.kept[source, text] = answer
+        line = json.dumps({"text": text, **asdict(answer)}, ensure_ascii=False)
+        path = self.store.folder / FILE
+        gap = "\n" if cut_off(path) else ""
+        with path.open("a", encoding="utf-8", newline="") as file:
+            file.write(f"{gap}{line}\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def is_fresh(answer: Answer) -> bool:
+    """Whether an answer need not be asked for again."""
+    try:
+        return timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(answer.time) < FRESH
+    except (ValueError, TypeError):
+        return False
+
+
+def cut_off(path: Path) -> bool:
+    """Whether the last line of a file has no end."""
+    if not path.is_file() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) != b"\n"
+
+
+def read_lookups(path: Path) -> dict[tuple[str, str], Answer]:
+    """The last answer to each text by source; a line that cannot be read is passed over."""
+    kept = {}
+    lines = path.read_bytes().split(b"\n") if path.is_file() else []
+    for line in lines:
+        try:
+            content = json.loads(line)
+            answer = answer_from(content)
+            kept[answer.source, str(content["text"])] = answer
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return kept
+
 
 #: What leads a reader to a report.
 LEADS = ("doi", "pmid", "registry_id")

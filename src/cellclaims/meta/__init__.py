@@ -19,6 +19,8 @@ from cellclaims.lazy import load_lazily
 WHERE = {
     "fit": "fit",
     "Fit": "fit",
+    "Caution": "flags",
+    "cautions_in_words": "flags",
     "Flag": "fit",
     "predict": "fit",
     "Prediction": "fit",

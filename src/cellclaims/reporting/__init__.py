@@ -3,10 +3,16 @@
 Notebooks and figures take every sentence and table from here, so that prose never holds a typed result.
 """
 
-from cellclaims.reporting.appraisal_words import (
+from cellclaims.reporting.appraisal import (
+    Finding,
+    certainty_alt,
+    certainty_table,
+    certainty_words,
     checks_table,
     design_lights,
     design_table,
+    finding,
+    findings_in_words,
     how_sure,
     inconsistent_table,
     judged_words,
@@ -17,19 +23,28 @@ from cellclaims.reporting.appraisal_words import (
     missing_table,
     missing_words,
     named_reports,
+    summary_of_findings,
     trial_groups,
 )
-from cellclaims.reporting.claim_words import (
+from cellclaims.reporting.claims import (
+    cards,
+    claim_map,
+    claim_map_alt,
     claim_rows,
     claims_alt,
     claims_headline,
     claims_table,
     clears_thresholds,
+    facts_table,
+    ledger_json,
+    ledger_table,
     match_table,
+    paragraph,
     same_rates,
     unsaid_table,
+    write_ledger,
 )
-from cellclaims.reporting.evidence_words import (
+from cellclaims.reporting.evidence import (
     anomalies,
     definitions,
     evidence_alt,
@@ -43,48 +58,30 @@ from cellclaims.reporting.evidence_words import (
     thresholds,
     what_was_found,
 )
-from cellclaims.reporting.findings import (
-    Finding,
-    certainty_alt,
-    certainty_table,
-    certainty_words,
-    finding,
-    findings_in_words,
-    summary_of_findings,
-)
-from cellclaims.reporting.ledger_words import (
-    cards,
-    claim_map,
-    claim_map_alt,
-    facts_table,
-    ledger_json,
-    ledger_table,
-    paragraph,
-    write_ledger,
-)
-from cellclaims.reporting.pool_words import (
+from cellclaims.reporting.pools import (
     choices,
     claim_marks,
     durability,
     forest_alt,
+    heterogeneity,
     matters,
     matters_marks,
     question_title,
+    say,
 )
-from cellclaims.reporting.registry_news import news_beside
-from cellclaims.reporting.registry_words import (
+from cellclaims.reporting.pools import pooled as pooled_sentence
+from cellclaims.reporting.registries import (
     asked_table,
+    news_beside,
     registered_alt,
     registered_by_year,
     registered_table,
     registered_words,
     registrations_table,
+    snapshot_words,
 )
 from cellclaims.reporting.results import Results
-from cellclaims.reporting.sentences import heterogeneity, say
-from cellclaims.reporting.sentences import pooled as pooled_sentence
-from cellclaims.reporting.snapshot_words import snapshot_words
-from cellclaims.reporting.specification_words import influence_table, specification_alt, specification_sentence
+from cellclaims.reporting.specifications import influence_table, specification_alt, specification_sentence
 from cellclaims.reporting.tables import left_out, table
 from cellclaims.reporting.tables import pooled as pooled_table
 from cellclaims.reporting.tables import reasons as reasons_left_out

@@ -23,8 +23,6 @@ WHERE = {
     "Subsets": "influence",
     "bootstrap": "influence",
     "Bootstrap": "influence",
-    "Caution": "cautions",
-    "cautions_in_words": "cautions",
     "egger": "small_study",
     "RegressionTest": "small_study",
     "rank_test": "rank_correlation",
@@ -43,9 +41,6 @@ WHERE = {
     "HenmiCopas": "publication_bias",
     "s_value": "publication_bias",
     "SValue": "publication_bias",
-    "specification_curve": "specifications",
-    "SpecificationCurve": "specifications",
-    "Analysis": "specifications",
 }
 
 __all__ = sorted(WHERE)

@@ -51,7 +51,7 @@ class RegressionTest:
     k : int or ndarray of int
     model, predictor : str
     flags : tuple of str, or ndarray of int
-        :class:`~cellclaims.robustness.Caution`.
+        :class:`~cellclaims.meta.Caution`.
     fit : Fit
         The regression, the constant first.
     """

@@ -7,5 +7,16 @@ reports (which of them count), so that a few hundred row sets stand for tens of 
 
 from cellclaims.specifications.choices import Choice, Option, analyses_of, choices_of
 from cellclaims.specifications.curve import Curve, Fitted, fitted, of_question
+from cellclaims.specifications.fits import specification_curve
 
-__all__ = ["Choice", "Curve", "Fitted", "Option", "analyses_of", "choices_of", "fitted", "of_question"]
+__all__ = [
+    "Choice",
+    "Curve",
+    "Fitted",
+    "Option",
+    "analyses_of",
+    "choices_of",
+    "fitted",
+    "of_question",
+    "specification_curve",
+]

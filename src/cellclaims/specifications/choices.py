@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cellclaims.errors import ProtocolError
+from cellclaims.evidence import Evidence
 from cellclaims.pools import label
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question
 from cellclaims.specifications.fits import Analysis
-from cellclaims.tables import Evidence
 
 #: Kinds of questions: proportions and differences between arms.
 KINDS = ("rate", "difference")

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from cellclaims.evidence import Evidence
 from cellclaims.protocol import Protocol
 from cellclaims.selection import Question
 from cellclaims.specifications.choices import Choice, NamedAnalysis, Option, analyses_of, choices_of
 from cellclaims.specifications.fits import SpecificationCurve, specification_curve
 from cellclaims.specifications.row_sets import RowSets, report_tables, row_sets
-from cellclaims.tables import Evidence
 
 # How far each choice moves the answer, over all combinations of the other choices.
 

@@ -14,12 +14,22 @@ from numpy.typing import NDArray
 
 from cellclaims.effects import FORMS, change_of_report, contrasts_of, controlled_reports, difference_of_report
 from cellclaims.errors import DataError, ProtocolError
+from cellclaims.evidence import Evidence
+from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.protocol import Protocol
-from cellclaims.report_rows import answer, by_report, fullness, one_a_cohort, sharing
-from cellclaims.selection import Question, count_rules, eligible, level_rules, passing
+from cellclaims.selection import (
+    Question,
+    answer,
+    by_report,
+    count_rules,
+    eligible,
+    fullness,
+    level_rules,
+    one_a_cohort,
+    passing,
+    sharing,
+)
 from cellclaims.specifications.choices import BETWEEN, WITHIN, Choice, Option, classes_of
-from cellclaims.tables import Evidence
-from cellclaims.tables.cohorts import cohorts_of
 
 # Choices within a report: which row answers, which figure is used, which effect is made of it.
 #

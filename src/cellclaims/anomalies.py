@@ -1,0 +1,86 @@
+"""What is done about a figure that is doubted: ``handling.csv`` applied to a copy of a table.
+
+An *anomaly* (``anomalies.csv``) is a fault of a printed figure or label. Its *primary* handling is used by default, an
+*alternative* one in a sensitivity analysis: the row leaves, a figure is set, or the row is flagged and used as it is.
+What is doubted of a whole report or arm (a step on ``studies`` or ``arms``) is so of every row that it printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cellclaims.errors import ProtocolError
+from cellclaims.evidence import Evidence
+from cellclaims.evidence.rules_reports import WHOLES, rows_meant
+
+
+def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> pd.DataFrame:
+    """A table with the recorded handling of its anomalies applied: figures set, rows flagged or marked to leave.
+
+    Adds ``flag`` (words) and ``leave`` (the reason, empty when the row stays), its own before those of its arm and of
+    its report. The file is not touched, and the printed figure is named in the flag. Raises ProtocolError for an
+    alternative that no anomaly has.
+    """
+    steps = _active(evidence.handling, set(alternative))
+    rows = _stepped(evidence, table, steps)
+    for whole, key in WHOLES:
+        if whole != table and {*key} <= {*rows.columns} and (steps.table == whole).any():
+            rows = _with_whole(rows, _stepped(evidence, whole, steps), key)
+    return rows
+
+
+def _stepped(evidence: Evidence, table: str, steps: pd.DataFrame) -> pd.DataFrame:
+    """A table with the steps on itself applied."""
+    rows = getattr(evidence, table).copy()
+    flag, leave = (np.full(len(rows), "", dtype=object) for _ in range(2))
+    for step in steps[steps.table == table].to_dict("records"):
+        hit = rows_meant(table, rows, step).to_numpy()
+        words = f"{step['anomaly_id']}: {step['reason']}"
+        if step["action"] == "leave_out":
+            leave[hit] = words
+        elif step["action"] == "set":
+            printed = _set(rows, hit, step)
+            flag[hit] = [joined(f, f"{words} (printed: {p})") for f, p in zip(flag[hit], printed, strict=True)]
+        else:
+            flag[hit] = [joined(f, words) for f in flag[hit]]
+    return rows.assign(flag=flag, leave=leave)
+
+
+def _with_whole(rows: pd.DataFrame, whole: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
+    """The rows with what is doubted of the report or arm that they are of."""
+    names = ("study_id", "arm_id")[: len(key)]
+    doubted = {who: said for who, *said in zip(_keys(whole, names), whole.flag, whole.leave, strict=True)}
+    found = [doubted.get(who, ("", "")) for who in _keys(rows, key)]
+    flag = [joined(own, flag) for own, (flag, _) in zip(rows.flag, found, strict=True)]
+    leave = [own or leave for own, (_, leave) in zip(rows.leave, found, strict=True)]
+    return rows.assign(flag=np.array(flag, dtype=object), leave=np.array(leave, dtype=object))
+
+
+def _keys(rows: pd.DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    return zip(*(rows[column] for column in columns), strict=True)
+
+
+def _active(handling: pd.DataFrame, alternative: set[str]) -> pd.DataFrame:
+    known = set(handling.loc[handling.variant != "primary", "anomaly_id"])
+    if unknown := sorted(alternative - known):
+        raise ProtocolError(f"expected alternatives among {', '.join(sorted(known))}; found {', '.join(unknown)}")
+    switched = handling.anomaly_id.isin(alternative)
+    return handling[(handling.variant == "primary") ^ switched]
+
+
+def _set(rows: pd.DataFrame, hit: np.ndarray, step: Mapping[str, Any]) -> list[str]:
+    """Put the recorded value into the rows that are meant; gives what was printed there."""
+    column = step["column"]
+    numeric = pd.api.types.is_numeric_dtype(rows[column])
+    printed = [f"{x:g}" if numeric else str(x) for x in rows.loc[hit, column]]
+    rows.loc[hit, column] = float(step["value"]) if numeric else step["value"]
+    return printed
+
+
+def joined(*words: str) -> str:
+    """Flags as one text, each of which may be several already; empty ones drop out, repeated ones stand once."""
+    return "; ".join(dict.fromkeys(part for text in words if text for part in text.split("; ")))

@@ -1,0 +1,134 @@
+"""``cellclaims check``: every fault of a data folder, by the frictionless library and by the project's own rules.
+
+``load`` stops at the first fault and needs a twentieth of a second; this lists all of them and needs seconds, because
+frictionless reads every file again as a second, independent opinion on the declared types, constraints and keys.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from pathlib import Path
+
+from cellclaims.errors import DataError
+from cellclaims.evidence import rules
+from cellclaims.evidence.read import read_all
+from cellclaims.evidence.schema import FILE, Evidence, Fault, Schema, read_schema
+
+FIGURES = ("continuous", "binary", "survival", "contrasts")
+WIDTH = 110
+
+
+def faults(folder: str | Path) -> list[Fault]:
+    """Every fault, known ones of the sources included (their ``anomaly_id`` is filled).
+
+    Raises
+    ------
+    DataError
+        If ``datapackage.json`` itself cannot be used: without it there is nothing to check against.
+    """
+    return _check(Path(folder))[1]
+
+
+def report(folder: str | Path) -> tuple[str, int]:
+    """What ``cellclaims check`` prints, and its exit status: 0 when no fault is left to mend, else 1."""
+    try:
+        evidence, found, schema = _check(Path(folder))
+    except DataError as error:
+        return f"{error}\n", 1
+    new = [fault for fault in found if not fault.anomaly_id]
+    known = [fault for fault in found if fault.anomaly_id]
+    parts = [_block(fault) for fault in new]
+    if evidence:
+        parts += [_known(known, evidence), _unused(evidence)]
+    parts.append(_counts(evidence, schema, len(new), len(known)))
+    return "\n\n".join(part for part in parts if part) + "\n", int(bool(new))
+
+
+def check_command(folder: str | Path) -> int:
+    """Print the report; the exit status is returned."""
+    text, status = report(folder)
+    print(text, end="")
+    return status
+
+
+def unused_sources(evidence: Evidence) -> dict[str, list[str]]:
+    """Sources that no figure comes from, by the file that lists them; they were read and are kept, no fault."""
+    used = {source for name in FIGURES for source in getattr(evidence, name).source_id}
+    pooled = set(evidence.pooled_elsewhere.source_url)
+    rows = evidence.sources
+    spare = rows[~rows.source_id.isin(used) & ~rows.url.isin(pooled)]
+    beyond = evidence.beyond_sources
+    quoted = {*evidence.beyond_evidence.url, *evidence.thresholds.url}
+    return {
+        "published/sources.csv": list(spare.source_id),
+        "beyond_glucose/sources.csv": list(beyond.source_id[~beyond.url.isin(quoted)]),
+    }
+
+
+def _check(folder: Path) -> tuple[Evidence | None, list[Fault], Schema]:
+    schema = read_schema(folder)
+    evidence, found = read_all(folder)
+    second = _not_seen(found, _by_frictionless(folder))
+    if evidence:
+        second += rules.faults(evidence, schema, rules.CHECKED_ONLY)
+    return evidence, found + second, schema
+
+
+def _not_seen(found: list[Fault], second: Iterable[Fault]) -> list[Fault]:
+    """What a second opinion adds: nothing of a row, or of a file that cannot be read, that is at fault already."""
+    rows = {(fault.file, fault.row) for fault in found}
+    unreadable = {fault.file for fault in found if fault.row in (None, 1) or fault.rule in ("form", "encoding")}
+    consequence = "frictionless foreign-key" if unreadable else ""  # every row that names a lost one
+    return [f for f in second if (f.file, f.row) not in rows and f.file not in unreadable and f.rule != consequence]
+
+
+def _by_frictionless(folder: Path) -> Iterable[Fault]:
+    """What the frictionless library finds against the same ``datapackage.json``."""
+    from frictionless import FrictionlessException, Package  # 0.5 s: only a check pays for it
+
+    try:
+        tasks = Package(str(folder / FILE)).validate().tasks
+    except FrictionlessException as error:
+        raise DataError(f"{FILE}: expected a Data Package, found {error.error.note}") from None
+    for task in tasks:
+        for error in task.errors:
+            row = getattr(error, "row_number", None)
+            column = getattr(error, "field_name", "") or ""
+            yield Fault(task.place, row, column, f"frictionless {error.type}", f"what {FILE} declares", error.message)
+
+
+def _block(fault: Fault) -> str:
+    lines = [("expected", fault.expected), ("found", fault.found), ("rule", fault.rule)]
+    return "\n".join([fault.place, *(f"    {name:<10}{text}" for name, text in lines)])
+
+
+def _known(known: list[Fault], evidence: Evidence) -> str:
+    """The sources' own faults, one a line, with how each is handled."""
+    handling = evidence.anomalies.set_index("anomaly_id").handling
+    ordered = sorted(known, key=lambda fault: fault.anomaly_id)
+    lines = [
+        f"  {f.anomaly_id}  {f.place}: expected {f.expected}, found {f.found}; {handling[f.anomaly_id]}"
+        for f in ordered
+    ]
+    return "\n".join(["Known faults of the sources, recorded in published/anomalies.csv:", *lines]) if lines else ""
+
+
+def _unused(evidence: Evidence) -> str:
+    parts = []
+    for file, names in unused_sources(evidence).items():
+        if names:
+            text = f"Sources of {file} that no figure comes from, {len(names)} (no fault): {', '.join(names)}"
+            parts.append(textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False))
+    return "\n".join(parts)
+
+
+def _counts(evidence: Evidence | None, schema: Schema, new: int, known: int) -> str:
+    tables = f"{len(schema.tables)} tables"
+    if evidence:
+        tables += f", {sum(len(getattr(evidence, name)) for name in schema.tables)} rows"
+    count = len(rules.RULES) + len(rules.CHECKED_ONLY)
+    by = (
+        f"by the schema, frictionless and {count} rules" if evidence else "by the schema; the rules wait until it holds"
+    )
+    return f"{tables}, checked {by}: {new} fault{'' if new == 1 else 's'}, {known} known of the sources."

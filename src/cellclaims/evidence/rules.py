@@ -1,0 +1,105 @@
+"""Rules that a schema cannot say, applied: each finding gets its file, its rule's name and, if recorded, its anomaly.
+
+A rule is a function from :class:`~cellclaims.evidence.schema.Evidence` to findings; its name is the rule's name and its
+docstring what it says. To add one, write it into ``rules_counts``, ``rules_measures``, ``rules_reports``,
+``rules_handling`` or ``rules_accepted`` and name it in the tuple there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from cellclaims.evidence import rules_figures, rules_reports
+from cellclaims.evidence.rules_reports import ACCEPTED_RULES, CHECKED_ONLY, HANDLING_RULES
+from cellclaims.evidence.schema import Fault, Finding, Schema
+
+if TYPE_CHECKING:
+    from cellclaims.evidence.schema import Evidence
+
+Rule = Callable[["Evidence"], Iterator[Finding]]
+
+#: Applied whenever tables are read.
+RULES: tuple[Rule, ...] = (
+    *rules_figures.COUNT_RULES,
+    *rules_figures.MEASURE_RULES,
+    *rules_reports.REPORT_RULES,
+    *HANDLING_RULES,
+    *ACCEPTED_RULES,
+)
+#: Applied by ``cellclaims check`` only: they find what is of no effect, not what is wrong with a figure.
+CHECKED_ONLY: tuple[Rule, ...] = CHECKED_ONLY
+
+#: Kinds of anomalies that explain a finding. A rule that is not named here never finds a source's own fault.
+EXPLAINED_BY = {
+    "percent_agrees_with_count": ("percent_arithmetic", "percent_fits_other_n", "denominator_ambiguous"),
+    "percent_can_be_a_count": ("percent_arithmetic",),
+    "n_at_most_arm": ("conditional_denominator", "denominator_conflict", "denominator_ambiguous"),
+    "definition_fits_outcome": ("definition_mislabelled",),
+    "median_without_sd": ("dispersion_inconsistent",),
+    "spread_around_centre": ("impossible_interval",),
+    "change_agrees_with_levels": ("change_differs_from_levels",),
+    "limits_around_estimate": ("sign_misprint_in_pooled_result", "impossible_interval"),
+    "interval_is_symmetric": ("sign_misprint_in_pooled_result", "impossible_interval"),
+}
+#: How a table of results names the outcome that anomalies call ``hba1c``.
+OUTCOME_WORDS = {"HbA1c (%)": "hba1c", "HbA1c %": "hba1c", "HbA1c": "hba1c"}
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+def faults(evidence: Evidence, schema: Schema, rules: Iterable[Rule] = RULES) -> list[Fault]:
+    """Every fault that the rules find, in the order of the rules; known ones carry their ``anomaly_id``."""
+    recorded = _recorded(evidence)
+    return [
+        Fault(
+            schema.tables[finding.table].path,
+            finding.line,
+            finding.column,
+            rule.__name__,
+            finding.expected,
+            finding.found,
+            _known(evidence, recorded, rule.__name__, finding),
+        )
+        for rule in rules
+        for finding in rule(evidence)
+    ]
+
+
+def _recorded(evidence: Evidence) -> dict[tuple[str, str, str], list[tuple[str, str]]]:
+    """Anomalies by report (or review), outcome and kind: their id and what they quote as printed."""
+    recorded: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    columns = ["record_id", "outcome", "kind", "anomaly_id", "printed"]
+    for record, outcome, kind, anomaly, printed in evidence.anomalies[columns].itertuples(index=False):
+        recorded.setdefault((record, outcome, kind), []).append((anomaly, printed))
+    return recorded
+
+
+def _known(evidence: Evidence, recorded: dict, rule: str, finding: Finding) -> str:
+    """The anomaly that records a finding as the source's own fault; empty if there is none.
+
+    Report (or review), outcome and kind must agree, and a figure at fault must be among the figures that the anomaly
+    quotes as printed: an anomaly excuses the figure that it describes and no other.
+    """
+    kinds = EXPLAINED_BY.get(rule, ())
+    if not kinds:
+        return ""
+    rows = getattr(evidence, finding.table)
+    record = rows.at[finding.line, "study_id" if "study_id" in rows else "review_id"]
+    outcome = rows.at[finding.line, "outcome"]
+    keys = [(record, OUTCOME_WORDS.get(outcome, outcome), kind) for kind in kinds]
+    quoted = (anomaly for key in keys for anomaly in recorded.get(key, ()))
+    return next((anomaly_id for anomaly_id, printed in quoted if _quotes(printed, finding.found)), "")
+
+
+def _quotes(printed: str, found: str) -> bool:
+    """Whether the first number of ``found`` stands in ``printed``; true where either holds no number.
+
+    Signs are left aside, because a lost sign is what some anomalies are about.
+    """
+    figures, quoted = map(_numbers, (found, printed))
+    return not figures or not quoted or figures[0] in quoted
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in NUMBER.findall(text)]

@@ -1,0 +1,350 @@
+"""Rules on who is who: reports, arms, cohorts, sources, claims, anomalies and their handling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cellclaims.evidence.rules_figures import arm_sizes
+from cellclaims.evidence.schema import Finding, repeated
+
+if TYPE_CHECKING:
+    from cellclaims.evidence.schema import Evidence
+
+
+#: A registry that is named must be named in its own form; other numbers (a sponsor's) are left as they are.
+REGISTRY_FORMS = {
+    "NCT": r"NCT\d{8}",
+    "ChiCTR": r"ChiCTR(-[A-Z]{3}-\d{8}|\d{10})",
+    "IRCT": r"IRCT\d+N\d+",
+    "ISRCTN": r"ISRCTN\d{8}",
+    "EUCTR": r"EUCTR\d{4}-\d{6}-\d{2}",
+}
+WITHOUT_CELLS = ("placebo", "sham", "standard_care", "matched_cohort")
+
+
+def control_names_comparator(evidence: Evidence) -> Iterator[Finding]:
+    """A control arm says what kind of comparison it is; a treatment arm is none."""
+    arms = evidence.arms
+    for line in arms.index[(arms.role == "control") & (arms.comparator == "")]:
+        yield Finding("arms", line, "comparator", "a kind of comparison, as the role is control", "nothing")
+    for line in arms.index[(arms.role == "treatment") & (arms.comparator != "")]:
+        yield Finding("arms", line, "comparator", "nothing, as the role is treatment", arms.comparator[line])
+
+
+def cells_fit_role(evidence: Evidence) -> Iterator[Finding]:
+    """Treatment arms and controls on another islet regimen get cells; controls that show life without cells do not."""
+    arms = evidence.arms
+    wanted = pd.Series("", index=arms.index)
+    wanted[(arms.role == "treatment") | (arms.comparator == "islets_other_regimen")] = "yes"
+    wanted[arms.comparator.isin(WITHOUT_CELLS)] = "no"
+    for line in arms.index[(wanted != "") & (wanted != arms.gets_cells)]:
+        reason = arms.comparator[line] or arms.role[line]
+        yield Finding("arms", line, "gets_cells", f"{wanted[line]}, as the arm is {reason}", arms.gets_cells[line])
+
+
+def part_of_an_arm(evidence: Evidence) -> Iterator[Finding]:
+    """The whole that an arm is part of is another arm of the same report, and itself part of nothing."""
+    arms = evidence.arms
+    wholes = dict(zip(zip(arms.study_id, arms.arm_id, strict=True), arms.part_of, strict=True))
+    for line, ((study, arm), whole) in zip(arms.index, wholes.items(), strict=True):
+        if whole and (whole == arm or (study, whole) not in wholes):
+            yield Finding("arms", line, "part_of", f"another arm of {study}", whole)
+        elif whole and wholes[study, whole]:
+            found = f"{whole}, part of {wholes[study, whole]}"
+            yield Finding("arms", line, "part_of", "an arm that is no part itself", found)
+
+
+def part_within_whole(evidence: Evidence) -> Iterator[Finding]:
+    """A part of an arm has no more patients than the arm."""
+    sizes = arm_sizes(evidence)
+    arms = evidence.arms[evidence.arms.part_of != ""]
+    for line, study, arm, whole in zip(arms.index, arms.study_id, arms.arm_id, arms.part_of, strict=True):
+        if sizes[study, arm] > (most := sizes.get((study, whole), np.nan)):
+            yield Finding("arms", line, "n_enrolled", f"at most the {most:g} of {whole}", f"{sizes[study, arm]:g}")
+
+
+def analysed_at_most_enrolled(evidence: Evidence) -> Iterator[Finding]:
+    """No more patients of an arm are analysed than were enrolled."""
+    arms = evidence.arms
+    for line, row in arms[arms.n_analysed > arms.n_enrolled].iterrows():
+        yield Finding("arms", line, "n_analysed", f"at most the {row.n_enrolled:g} enrolled", f"{row.n_analysed:g}")
+
+
+def report_has_cohort(evidence: Evidence) -> Iterator[Finding]:
+    """Every report covers a cohort: without one it would pass as independent of every other."""
+    known = set(evidence.cohorts.study_id)
+    for line, study in evidence.studies.study_id.items():
+        if study not in known:
+            yield Finding("studies", line, "study_id", "a row in published/cohorts.csv", f"none for {study}")
+
+
+def cohort_arm_exists(evidence: Evidence) -> Iterator[Finding]:
+    """An arm that covers a cohort is an arm of its report."""
+    arms, cohorts = evidence.arms, evidence.cohorts
+    known = set(zip(arms.study_id, arms.arm_id, strict=True))
+    for line, study, arm in zip(cohorts.index, cohorts.study_id, cohorts.arm_id, strict=True):
+        if arm and (study, arm) not in known:
+            yield Finding("cohorts", line, "arm_id", f"an arm of {study}", arm)
+
+
+def randomised_fits_design(evidence: Evidence) -> Iterator[Finding]:
+    """Only a randomised trial is randomised."""
+    studies = evidence.studies
+    for line, row in studies[(studies.design == "rct") != (studies.randomised == "yes")].iterrows():
+        expected = "yes" if row.design == "rct" else "no"
+        if row.randomised != "":
+            yield Finding("studies", line, "randomised", f"{expected}, as the design is {row.design}", row.randomised)
+
+
+def report_entered_once(evidence: Evidence) -> Iterator[Finding]:
+    """One DOI, PubMed or PubMed Central number is one report."""
+    for column in ("doi", "pmid", "pmcid"):
+        yield from repeated("studies", evidence.studies[evidence.studies[column] != ""], [column])
+
+
+def registry_numbers_have_form(evidence: Evidence) -> Iterator[Finding]:
+    """A number of a known registry has that registry's form."""
+    for line, cell in evidence.studies.registry_id.items():
+        for name, form in REGISTRY_FORMS.items():
+            for number in re.findall(rf"{name}[\w-]*", cell):
+                if not re.fullmatch(form, number):
+                    yield Finding("studies", line, "registry_id", f"the form {form}", number)
+
+
+def source_speaks_of_report(evidence: Evidence) -> Iterator[Finding]:
+    """A figure comes from a source of its report or a secondary source, or its locator names the other report."""
+    sources = evidence.sources.set_index("source_id")
+    for table in ("continuous", "binary", "survival", "contrasts"):
+        rows = getattr(evidence, table)
+        owner, kind = rows.source_id.map(sources.study_id), rows.source_id.map(sources.kind)
+        for line in rows.index[(owner != "") & (owner != rows.study_id) & (kind != "secondary")]:
+            if owner[line] not in rows.locator[line]:
+                expected = f"a source of {rows.study_id[line]}, or {owner[line]} named in the locator"
+                yield Finding(table, line, "source_id", expected, rows.source_id[line])
+
+
+def text_beyond_has_source(evidence: Evidence) -> Iterator[Finding]:
+    """Every address that the rows beyond glucose name stands among their sources."""
+    known = set(evidence.beyond_sources.url)
+    for table in ("beyond_evidence", "thresholds"):
+        for line, address in getattr(evidence, table).url.items():
+            if address not in known:
+                yield Finding(table, line, "url", "an address in beyond_glucose/sources.csv", address)
+
+
+def claims_exist(evidence: Evidence) -> Iterator[Finding]:
+    """The claims that a row speaks to are claims."""
+    known = set(evidence.claims.claim_id)
+    for line, cell in evidence.beyond_evidence.claim_ids.items():
+        for claim in cell.split(";"):
+            if claim not in known:
+                yield Finding("beyond_evidence", line, "claim_ids", "claims of advertised/claims.csv", repr(claim))
+
+
+def figure_fits_kind_of_claim(evidence: Evidence) -> Iterator[Finding]:
+    """A claimed proportion is a percentage of 0 to 100; a claimed count is the number treated."""
+    claims = evidence.claims
+    shares = claims[claims.kind == "proportion"]
+    for line in shares.index[(shares.unit != "percent") | ~shares.value.between(0, 100)]:
+        yield Finding("claims", line, "value", "0 to 100 percent", f"{claims.value[line]:g} {claims.unit[line]}")
+    counts = claims[claims.kind == "count"]
+    for line in counts.index[counts.value != counts.n_treated]:
+        yield Finding("claims", line, "value", f"n_treated = {claims.n_treated[line]:g}", f"{claims.value[line]:g}")
+
+
+def document_has_checksum(evidence: Evidence) -> Iterator[Finding]:
+    """A document that was handed over is identified by its checksum."""
+    documents = evidence.documents
+    for line in documents.index[(documents.kind == "document") & (documents.sha256 == "")]:
+        yield Finding("documents", line, "sha256", "a checksum, as the kind is document", "nothing")
+
+
+def anomaly_names_record(evidence: Evidence) -> Iterator[Finding]:
+    """The report or review that an anomaly names exists."""
+    known = {"studies": set(evidence.studies.study_id), "pooled_elsewhere": set(evidence.pooled_elsewhere.review_id)}
+    anomalies = evidence.anomalies
+    for line, table, record in zip(anomalies.index, anomalies.table, anomalies.record_id, strict=True):
+        if record not in known[table]:
+            yield Finding("anomalies", line, "record_id", f"a record of {table}", record)
+
+
+REPORT_RULES = (
+    control_names_comparator,
+    cells_fit_role,
+    part_of_an_arm,
+    part_within_whole,
+    analysed_at_most_enrolled,
+    report_has_cohort,
+    cohort_arm_exists,
+    randomised_fits_design,
+    report_entered_once,
+    registry_numbers_have_form,
+    source_speaks_of_report,
+    text_beyond_has_source,
+    claims_exist,
+    figure_fits_kind_of_claim,
+    document_has_checksum,
+    anomaly_names_record,
+)
+
+
+# Rules on ``accepted.csv``: what a person accepted stands where the acceptance says.
+
+
+#: Tables whose rows are accepted, and the columns that an acceptance of such a row fills.
+FILLED = {
+    "continuous": ("arm_id", "source_id", "registration"),
+    "binary": ("arm_id", "source_id", "registration"),
+    "studies": ("column", "value"),
+}
+OF_A_KIND = ("arm_id", "source_id", "registration", "column", "value")
+
+
+def locator(snapshot: str, pointer: str) -> str:
+    """Where in its source an accepted figure stands: the snapshot of the registries, and the place in the answer.
+
+    Examples
+    --------
+    >>> locator("20261120T101500Z", "/studies/0/resultsSection")
+    'snapshot 20261120T101500Z, /studies/0/resultsSection'
+    >>> locator("", "/resultsSection")
+    'record, /resultsSection'
+    """
+    return f"snapshot {snapshot}, {pointer}" if snapshot else f"record, {pointer}"
+
+
+def acceptance_fits_table(evidence: Evidence) -> Iterator[Finding]:
+    """An accepted figure names its arm, source and record; an accepted identifier its column and value."""
+    rows = evidence.accepted
+    for column in OF_A_KIND:
+        wanted = rows.table.map(lambda table, column=column: column in FILLED[table]).astype(bool)
+        for line in rows.index[wanted != (rows[column] != "")]:
+            expected = f"{'a value' if wanted[line] else 'nothing'}, as the table is {rows.table[line]}"
+            yield Finding("accepted", line, column, expected, rows[column][line] or "nothing")
+
+
+def accepted_figure_stands(evidence: Evidence) -> Iterator[Finding]:
+    """An accepted figure is a row of its table, with the source and the place that the acceptance names."""
+    rows = evidence.accepted
+    for line, row in rows[rows.table != "studies"].iterrows():
+        table, place = getattr(evidence, row.table), locator(row.snapshot, row.pointer)
+        key = (row.study_id, row.arm_id, row.source_id, place)
+        if key not in set(zip(table.study_id, table.arm_id, table.source_id, table.locator, strict=True)):
+            expected = f"a row of {row.table} of arm {row.arm_id} from {row.source_id} at this place"
+            yield Finding("accepted", line, "pointer", expected, f"none at {place!r}")
+
+
+def accepted_identifier_stands(evidence: Evidence) -> Iterator[Finding]:
+    """An accepted identifier is the one that its report has."""
+    rows, studies = evidence.accepted, evidence.studies.set_index("study_id")
+    for line, row in rows[(rows.table == "studies") & (rows.column != "")].iterrows():
+        if row.value != (held := studies.at[row.study_id, row.column]):
+            expected = f"the {row.column} of {row.study_id}, {held or 'nothing'}"
+            yield Finding("accepted", line, "value", expected, row.value)
+
+
+def accepted_once(evidence: Evidence) -> Iterator[Finding]:
+    """The same place of the same answer is accepted once for an arm, or for an identifier."""
+    yield from repeated("accepted", evidence.accepted, ["table", "study_id", "arm_id", "column", "sha256", "pointer"])
+
+
+ACCEPTED_RULES = (acceptance_fits_table, accepted_figure_stands, accepted_identifier_stands, accepted_once)
+
+
+# Rules on ``handling.csv``: every step finds the rows it is meant for, and what it sets can be set.
+
+
+#: Columns of handling.csv that say what a step is and does; every other column selects rows, an empty cell any.
+ABOUT_THE_STEP = frozenset("handling_id anomaly_id variant table action column value reason".split())
+#: Tables of which a row stands for many figures, and the columns by which those figures name it.
+WHOLES = (
+    ("arms", ("study_id", "arm_id")),
+    ("arms", ("study_id", "treatment_arm")),
+    ("arms", ("study_id", "control_arm")),
+    ("studies", ("study_id",)),
+)
+#: Under which name a table holds a selector, where it is not its own.
+HELD_AS = {("pooled_elsewhere", "study_id"): "review_id"}
+
+
+def rows_meant(table: str, rows: pd.DataFrame, step: Mapping[str, object]) -> pd.Series:
+    """Which rows of a table a step of ``handling.csv`` selects.
+
+    Parameters
+    ----------
+    table : str
+        Name of the table that ``rows`` are of.
+    rows : DataFrame
+        Its rows.
+    step : mapping
+        One row of ``handling.csv``.
+
+    Returns
+    -------
+    Series of bool, the index of ``rows``
+        Nothing is selected by a selector that the table does not hold.
+    """
+    meant = np.ones(len(rows), dtype=bool)
+    for selector in set(step.keys()) - ABOUT_THE_STEP:
+        wanted = step[selector]
+        if not _is_empty(wanted):
+            column = HELD_AS.get((table, selector), selector)
+            meant &= (rows[column].to_numpy() == wanted) if column in rows else False
+    return pd.Series(meant, index=rows.index)
+
+
+def step_finds_rows(evidence: Evidence) -> Iterator[Finding]:
+    """A step selects at least one row: a misspelt report or month would silently do nothing."""
+    for line, step in evidence.handling.iterrows():
+        if not rows_meant(step.table, getattr(evidence, step.table), step).any():
+            names = [name for name in step.index if name not in ABOUT_THE_STEP and not _is_empty(step[name])]
+            chosen = ", ".join(f"{name} {step[name]}" for name in names)
+            yield Finding("handling", line, "table", f"at least one row of {step.table} with {chosen}", "none")
+
+
+def step_can_be_set(evidence: Evidence) -> Iterator[Finding]:
+    """``set`` names a column of the table and a value that it can hold; other actions name none.
+
+    A whole report or arm is flagged or left out: what describes it is corrected where it stands, with an anomaly.
+    """
+    for line, step in evidence.handling.iterrows():
+        rows = getattr(evidence, step.table)
+        if step.action != "set":
+            if found := step.column or step.value:
+                yield Finding("handling", line, "column", f"nothing, as the action is {step.action}", found)
+        elif step.table in dict(WHOLES):
+            yield Finding("handling", line, "action", f"flag or leave_out, as the table is {step.table}", "set")
+        elif step.column not in rows:
+            yield Finding("handling", line, "column", f"a column of {step.table}", repr(step.column))
+        elif pd.api.types.is_numeric_dtype(rows[step.column]) and not _is_number(step.value):
+            yield Finding("handling", line, "value", f"a number for {step.column}", repr(step.value))
+
+
+def step_fits_anomaly(evidence: Evidence) -> Iterator[Finding]:
+    """A step is taken for the report that its anomaly names, or its reason names that report."""
+    record = evidence.anomalies.set_index("anomaly_id").record_id
+    for line, step in evidence.handling.iterrows():
+        named = record.get(step.anomaly_id)
+        if step.study_id not in ("", named) and named not in step.reason:
+            expected = f"{named}, as in {step.anomaly_id}, or a reason that names it"
+            yield Finding("handling", line, "study_id", expected, step.study_id)
+
+
+def _is_empty(cell: str | float) -> bool:
+    return cell == "" or cell != cell  # NaN differs from itself
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return text == "" or np.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+HANDLING_RULES = (step_can_be_set, step_fits_anomaly)
+CHECKED_ONLY = (step_finds_rows,)

@@ -1,0 +1,466 @@
+"""What ``data/datapackage.json`` declares, as small frozen objects: the one description of every column."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cellclaims.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+FILE = "datapackage.json"
+TYPES = ("string", "integer", "number", "date")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its meaning and what may stand in it."""
+
+    name: str
+    title: str
+    description: str
+    type: str
+    unit: str = ""
+    required: bool = False
+    unique: bool = False
+    enum: tuple[str, ...] = ()
+    pattern: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    example: str = ""
+
+    @property
+    def numeric(self) -> bool:
+        """True where the values are read as numbers; all else is text."""
+        return self.type in ("integer", "number")
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """``columns`` of a row must be found in ``reference`` of ``table``, unless all of them are empty."""
+
+    columns: tuple[str, ...]
+    table: str
+    reference: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its file below the data folder, its columns in order, its keys."""
+
+    name: str
+    path: str
+    title: str
+    description: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in their order."""
+        return [column.name for column in self.columns]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Every table by name, and what the package says of itself."""
+
+    title: str
+    description: str
+    version: str
+    licence: str
+    tables: dict[str, Table]
+
+
+def read_schema(folder: str | Path) -> Schema:
+    """The tables that ``folder/datapackage.json`` declares.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, is not UTF-8 JSON, or declares a column, type, pattern or key that cannot be.
+    """
+    declared = _parse(Path(folder) / FILE)
+    try:
+        tables = {table.name: table for table in map(_table, declared["resources"])}
+        schema = Schema(
+            declared["title"],
+            declared["description"],
+            declared["version"],
+            declared["licenses"][0]["name"],
+            tables,
+        )
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise DataError(f"{FILE}: expected a Tabular Data Package, found no usable {error}") from None
+    for table in tables.values():
+        _refuse_impossible(table, tables)
+    return schema
+
+
+def _parse(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = f"nothing that can be read at {path} ({error.strerror})"
+    except UnicodeDecodeError as error:
+        reason = f"byte {error.object[error.start]:#04x} at position {error.start}, which is not UTF-8"
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} in line {error.lineno}"
+    raise DataError(f"{FILE}: expected JSON that declares the tables, found {reason}")
+
+
+def _table(resource: dict) -> Table:
+    schema = resource["schema"]
+    return Table(
+        name=resource["name"],
+        path=resource["path"],
+        title=resource["title"],
+        description=resource["description"],
+        columns=tuple(map(_column, schema["fields"])),
+        primary_key=_names(schema.get("primaryKey", ())),
+        foreign_keys=tuple(map(_foreign_key, schema.get("foreignKeys", ()))),
+    )
+
+
+def _column(field: dict) -> Column:
+    limits = field.get("constraints", {})
+    return Column(
+        name=field["name"],
+        title=field["title"],
+        description=field["description"],
+        type=field["type"],
+        unit=field.get("unit", ""),
+        required=limits.get("required", False),
+        unique=limits.get("unique", False),
+        enum=tuple(limits.get("enum", ())),
+        pattern=limits.get("pattern", ""),
+        minimum=limits.get("minimum"),
+        maximum=limits.get("maximum"),
+        example=field.get("example", ""),
+    )
+
+
+def _foreign_key(key: dict) -> ForeignKey:
+    reference = key["reference"]
+    return ForeignKey(_names(key["fields"]), reference["resource"], _names(reference["fields"]))
+
+
+def _names(names: str | list[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _refuse_impossible(table: Table, tables: dict[str, Table]) -> None:
+    """What a parser would not notice: unknown types, broken patterns, keys that lead nowhere."""
+    for column in table.columns:
+        if column.type not in TYPES:
+            raise DataError(f"{FILE}: {table.name}.{column.name}: expected a type of {TYPES}, found {column.type!r}")
+        try:
+            re.compile(column.pattern)
+        except re.error as error:
+            raise DataError(f"{FILE}: {table.name}.{column.name}: expected a pattern, found {error}") from None
+    keys = [(table.name, table.primary_key)]
+    for key in table.foreign_keys:
+        keys += [(table.name, key.columns), (key.table, key.reference)]
+    for name, columns in keys:
+        if name not in tables or set(columns) - set(tables[name].names):
+            raise DataError(f"{FILE}: a key of {table.name}: expected declared columns, found {name}: {list(columns)}")
+
+
+# A fault: one place in ``data/`` where something else was expected.
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong in one place.
+
+    Parameters
+    ----------
+    file : str
+        Path of the table below the data folder, as ``published/binary.csv``.
+    row : int or None
+        Line of the file, the header being line 1; None where the whole file is meant.
+    column : str
+        Column name; empty where a whole row or file is meant.
+    rule : str
+        Name of the rule that found it.
+    expected, found : str
+        In words that stand alone.
+    anomaly_id : str
+        The row of ``anomalies.csv`` that records it as the source's own fault; empty: it is to be mended.
+
+    Examples
+    --------
+    >>> print(Fault("published/binary.csv", 7, "events", "events_at_most_n", "at most n = 10", "12"))
+    published/binary.csv, row 7, column events: expected at most n = 10, found 12 (events_at_most_n)
+    """
+
+    file: str
+    row: int | None
+    column: str
+    rule: str
+    expected: str
+    found: str
+    anomaly_id: str = ""
+
+    @property
+    def place(self) -> str:
+        """File, row and column in words."""
+        row = "" if self.row is None else f", row {self.row}"
+        return f"{self.file}{row}" + (f", column {self.column}" if self.column else "")
+
+    def __str__(self) -> str:
+        return f"{self.place}: expected {self.expected}, found {self.found} ({self.rule})"
+
+
+def message(faults: list[Fault]) -> str:
+    """The first fault in full and how many more there are: one clear error for a person to start with.
+
+    Examples
+    --------
+    >>> message([Fault("a.csv", 2, "n", "type", "a number", "'x'"), Fault("a.csv", 3, "n", "type", "y", "z")])
+    "a.csv, row 2, column n: expected a number, found 'x' (type); and 1 more fault: `cellclaims check` lists all"
+    """
+    more = len(faults) - 1
+    if not more:
+        return str(faults[0])
+    return f"{faults[0]}; and {more} more fault{'s' if more > 1 else ''}: `cellclaims check` lists all"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule says of one cell; the file, the rule's name and a known anomaly are added by whoever applies it."""
+
+    table: str
+    line: int
+    column: str
+    expected: str
+    found: str
+
+
+def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding]:
+    """Rows that agree with an earlier row in every column of ``key``."""
+    first: dict[tuple, int] = {}
+    for line, values in zip(rows.index, rows[key].astype(str).itertuples(index=False, name=None), strict=True):
+        if first.setdefault(values, line) != line:
+            words = ", ".join(value for value in values if value not in ("", "nan"))
+            yield Finding(table, line, key[-1], "each once", f"the same as row {first[values]}: {words}")
+
+
+# One file of a declared table: from its bytes to rows of text, and every cell against its declared column.
+#
+# Accepted as they are: a byte order mark and CRLF line ends, because spreadsheets write them and they change no
+# figure. Refused by name: another encoding than UTF-8, a header that differs, rows that are too long or short,
+# blank
+# rows, cells with spaces around them or a line break inside (a line of the file is then always a row of the table).
+
+
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+INTEGER = re.compile(r"[+-]?\d+")
+TYPE_WORDS = {"integer": "a whole number", "number": "a plain number", "date": "a date as 2026-11-20"}
+
+
+def read_rows(folder: Path, table: Table) -> tuple[list[list[str]], list[Fault]]:
+    """The rows of a table as text, without the header; with any fault in its form there are no rows.
+
+    Row ``i`` of the answer stands in line ``i + 2`` of the file.
+    """
+    text, faults = _text(folder / table.path, table.path)
+    if faults:
+        return [], faults
+    try:
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        return [], [Fault(table.path, None, "", "form", "comma-separated values", str(error))]
+    faults = list(_header_faults(rows, table)) or list(_length_faults(rows, table))
+    return ([], faults) if faults else (rows[1:], [])
+
+
+def _text(path: Path, name: str) -> tuple[str, list[Fault]]:
+    """The file's text without a byte order mark."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return "", [Fault(name, None, "", "file", "a file that can be read", str(error.strerror))]
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return "", [Fault(name, line, "", "encoding", "UTF-8 text", f"byte {error.object[error.start]:#04x}")]
+
+
+def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
+    if not rows:
+        yield Fault(
+            table.path,
+            None,
+            "",
+            "header",
+            f"a header and rows of {len(table.names)} columns",
+            "an empty file",
+        )
+        return
+    header, names = rows[0], table.names
+    for name in names:
+        if name not in header:
+            yield Fault(table.path, 1, name, "header", "this column", "no such column")
+    for name in header:
+        if name not in names:
+            yield Fault(
+                table.path,
+                1,
+                name,
+                "header",
+                f"only declared columns ({', '.join(names)})",
+                f"column {name!r}",
+            )
+    if sorted(header) == sorted(names) and header != names:
+        yield Fault(table.path, 1, "", "header", f"the order {', '.join(names)}", ", ".join(header))
+    elif len(header) != len(set(header)):
+        yield Fault(table.path, 1, "", "header", "each column once", ", ".join(header))
+
+
+def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
+    width = len(table.names)
+    for line, row in enumerate(rows[1:], start=2):
+        if len(row) != width:
+            yield Fault(table.path, line, "", "form", f"{width} cells", f"{len(row)} cells" if row else "a blank row")
+            return  # what follows a shifted row is noise
+        for name, cell in zip(table.names, row, strict=True):
+            if "\n" in cell or "\r" in cell:
+                yield Fault(table.path, line, name, "form", "one line in a cell", repr(cell))
+                return  # from here a line of the file is no longer a row
+
+
+def cell_faults(table: Table, column: Column, cells: list[str]) -> Iterator[Fault]:
+    """Every cell of a column that its declaration does not allow; each distinct text is judged once."""
+    verdicts = {cell: problem for cell in set(cells) if (problem := _problem(column, cell))}
+    for line, cell in enumerate(cells, start=2):
+        if cell in verdicts:
+            rule, expected = verdicts[cell]
+            yield Fault(table.path, line, column.name, rule, expected, repr(cell) if cell else "nothing")
+
+
+def _problem(column: Column, cell: str) -> tuple[str, str] | None:
+    """The rule that a cell breaks and what was expected instead; None for a good cell."""
+    if not cell:
+        return ("required", "a value") if column.required else None
+    if cell != cell.strip() or not cell.isprintable():
+        return "space", "no spaces around and no hidden characters"
+    if not _PARSES[column.type](cell):
+        return "type", TYPE_WORDS[column.type]
+    if column.enum and cell not in column.enum:
+        return "enum", f"one of {', '.join(column.enum)}"
+    if column.pattern and not re.fullmatch(column.pattern, cell):
+        return "pattern", f"the form {column.pattern}"
+    if column.minimum is not None and float(cell) < column.minimum:
+        return "minimum", f"at least {column.minimum}"
+    if column.maximum is not None and float(cell) > column.maximum:
+        return "maximum", f"at most {column.maximum}"
+    return None
+
+
+def _is_date(cell: str) -> bool:
+    try:
+        return date.fromisoformat(cell).isoformat() == cell
+    except ValueError:
+        return False
+
+
+_PARSES: dict[str, Callable[[str], object]] = {
+    "string": lambda cell: True,
+    "integer": INTEGER.fullmatch,
+    "number": NUMBER.fullmatch,
+    "date": _is_date,
+}
+
+
+# Keys: what must be there once, and what must be found in another table.
+
+
+Cells = Mapping[str, list[str]]  # one table: column name -> its cells in order
+
+
+def duplicates(table: Table, cells: Cells) -> Iterator[Fault]:
+    """Rows whose primary key, or whose value in a unique column, stands in an earlier row."""
+    keys = {(column.name,) for column in table.columns if column.unique} | {table.primary_key} - {()}
+    for key in sorted(keys):
+        first: dict[tuple[str, ...], int] = {}
+        for line, values in enumerate(zip(*(cells[name] for name in key), strict=True), start=2):
+            if any(values) and first.setdefault(values, line) != line:
+                yield Fault(
+                    table.path,
+                    line,
+                    _words(key),
+                    "key",
+                    "a key that no other row has",
+                    f"{_words(values)}, as in row {first[values]}",
+                )
+
+
+def orphans(table: Table, tables: Mapping[str, Table], cells: Mapping[str, Cells]) -> Iterator[Fault]:
+    """Rows that name something another table does not hold."""
+    for key in table.foreign_keys:
+        known = set(_tuples(cells[key.table], key.reference))
+        for line, values in enumerate(_tuples(cells[table.name], key.columns), start=2):
+            if any(values) and values not in known:
+                yield _orphan(table, tables[key.table], key, line, values)
+
+
+def _orphan(table: Table, target: Table, key: ForeignKey, line: int, values: tuple[str, ...]) -> Fault:
+    expected = f"a row of {target.path} with this {_words(key.reference)}"
+    return Fault(table.path, line, _words(key.columns), "foreign_key", expected, _words(values))
+
+
+def _tuples(cells: Cells, names: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    return zip(*(cells[name] for name in names), strict=True)
+
+
+def _words(values: tuple[str, ...]) -> str:
+    return ", ".join(value or "(empty)" for value in values)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything that ``data/`` holds; one DataFrame a table, in the order of its file.
+
+    The index of each table (``line``) is the line of its CSV file, 2 for the first row. Number and integer columns
+    are float64 with NaN for an empty cell; all other columns are text with "" for an empty cell. ``folder`` is where
+    it was read, ``fingerprint`` one sha256 over the names and contents of the data files.
+    """
+
+    claims: pd.DataFrame
+    documents: pd.DataFrame
+    studies: pd.DataFrame
+    arms: pd.DataFrame
+    cohorts: pd.DataFrame
+    continuous: pd.DataFrame
+    binary: pd.DataFrame
+    survival: pd.DataFrame
+    contrasts: pd.DataFrame
+    sources: pd.DataFrame
+    anomalies: pd.DataFrame
+    handling: pd.DataFrame
+    pooled_elsewhere: pd.DataFrame
+    accepted: pd.DataFrame
+    judgements: pd.DataFrame
+    registrations: pd.DataFrame
+    beyond_evidence: pd.DataFrame
+    beyond_sources: pd.DataFrame
+    thresholds: pd.DataFrame
+    folder: Path
+    fingerprint: str
+
+
+#: The tables of :class:`Evidence`, in its order.
+TABLES = tuple(field.name for field in fields(Evidence) if field.name not in ("folder", "fingerprint"))

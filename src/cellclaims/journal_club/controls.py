@@ -1,0 +1,431 @@
+"""What is asked at the controls, and the pool that answers it: one path for the page, the panel and the tests."""
+
+from __future__ import annotations
+
+import functools
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit, stdtr
+
+from cellclaims import meta, pools
+from cellclaims.claims import own_trials
+from cellclaims.claims.counterparts import TYPES, numbers_of
+from cellclaims.errors import DataError, ParameterError, ProtocolError
+from cellclaims.evidence import Evidence
+from cellclaims.evidence import load as load_evidence
+from cellclaims.evidence.read import read_all
+from cellclaims.evidence.schema import FILE, read_schema
+from cellclaims.pools import Pool
+from cellclaims.protocol import Protocol
+from cellclaims.protocol import load as load_protocol
+from cellclaims.reporting.pools import reports_of
+from cellclaims.reporting.tables import number, percent
+from cellclaims.selection import ESTIMANDS, Question
+
+#: The choice that the protocol makes.
+PROTOCOL = "protocol"
+#: Outcomes that are means of HbA1c, in words; every other outcome of the protocol is a share of patients.
+MEANS = {"hba1c_change": "change of HbA1c after cells", "hba1c_difference": "HbA1c with cells minus without"}
+METHODS = (PROTOCOL, "EE", "DL", "PM", "REML")
+#: Tests by model: a share as the protocol fits it, anything pooled as a mean of effects.
+BINOMIAL_TESTS, NORMAL_TESTS = (PROTOCOL, "t", "z"), (PROTOCOL, "adhoc", "knha", "t", "z")
+#: Correlations and scales that make sense; the prior of tau is half-normal.
+CORRELATIONS, SCALES, MONTHS, WINDOWS = (0.0, 0.99), (0.01, 10.0), (0.0, 240.0), (0.0, 120.0)
+NAME = "asked"
+#: Tables whose rows are of one study; sources stay, as a figure may stand in another study's source.
+NARROWED = ("studies", "arms", "cohorts", "continuous", "binary", "contrasts", "handling")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The state of the controls; every field has a parameter of the notebook, and the defaults are its defaults.
+
+    ``months`` and ``window`` are in months, ``without`` holds study_ids, ``correlation`` is that of baseline with
+    follow-up (for the SD of a change), ``tau_scale`` the scale of the half-normal prior of tau (logit, or points).
+    """
+
+    outcome: str = "insulin_independence"
+    estimand: str = "most_favourable"
+    months: float = 12.0
+    window: float = 3.0
+    without: tuple[str, ...] = ()
+    method: str = PROTOCOL
+    test: str = PROTOCOL
+    correlation: float = 0.5
+    tau_scale: float = 1.0
+    population: tuple[str, ...] = ("T2D",)
+    product: str = "any_cells"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether a share of patients is asked for, and not a mean."""
+        return self.outcome not in MEANS
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Tests that the chosen model knows."""
+        return BINOMIAL_TESTS if self.is_share and self.method == PROTOCOL else NORMAL_TESTS
+
+    def with_tests_that_fit(self) -> Asked:
+        """The same, with the protocol's test where the chosen model does not know the chosen one."""
+        return self if self.test in self.tests else replace(self, test=PROTOCOL)
+
+
+def asked_of(evidence: Evidence, protocol: Protocol, claim: Any, **given: Any) -> Asked:
+    """What the parameters ask, for the claim's type of diabetes.
+
+    Raises
+    ------
+    ParameterError
+        For a value that is not known or out of range: names the parameter, what was expected and found.
+
+    Examples
+    --------
+    >>> from cellclaims import protocol
+    >>> from cellclaims.evidence import load
+    >>> from cellclaims.claims.counterparts import claim_of
+    >>> evidence, rules = load("data"), protocol.load("data")
+    >>> asked_of(evidence, rules, claim_of(evidence, "stop_all_2016"), METHOD="best")
+    Traceback (most recent call last):
+    cellclaims.errors.ParameterError: METHOD: expected one of protocol, EE, DL, PM, REML; found 'best'
+    """
+    values = {name.lower(): value for name, value in given.items()}
+    values["without"] = tuple(values.get("without", ()))
+    asked = replace(Asked(population=TYPES[claim.diabetes_type]), **values)
+    for name, known in {
+        "outcome": outcomes(protocol),
+        "estimand": ESTIMANDS,
+        "method": METHODS,
+        "test": asked.tests,
+    }.items():
+        _one_of(name, getattr(asked, name), known)
+    for name, limits in (
+        ("months", MONTHS),
+        ("window", WINDOWS),
+        ("correlation", CORRELATIONS),
+        ("tau_scale", SCALES),
+    ):
+        _between(name, getattr(asked, name), *limits)
+    for study in asked.without:
+        _one_of("without", study, tuple(evidence.studies.study_id))
+    return asked
+
+
+def _one_of(name: str, found: str, known: Iterable[str]) -> None:
+    if found not in known:
+        shown = ", ".join(known) if len(list(known)) <= 12 else "the study_ids of studies.csv"
+        raise ParameterError(f"{name.upper()}: expected one of {shown}; found {found!r}")
+
+
+def _between(name: str, found: float, low: float, high: float) -> None:
+    if not low <= found <= high:
+        raise ParameterError(f"{name.upper()}: expected a number from {low:g} to {high:g}; found {found!r}")
+
+
+def outcomes(protocol: Protocol) -> dict[str, str]:
+    """What can be asked for: the shares of the protocol and the two means of HbA1c, each in words."""
+    shares = {name: about["name"] for name, about in protocol["outcomes"].items() if name != "hba1c"}
+    return {**shares, **MEANS}
+
+
+def question_of(evidence: Evidence, asked: Asked) -> Question:
+    """The question of the pool: the clinic's own trials never answer for its claim."""
+    outcome = asked.outcome if asked.is_share else "hba1c"
+    estimand = asked.estimand if asked.is_share else "at_month"
+    time = {"months": asked.months, "window": asked.window}
+    question = Question(outcome, asked.population, asked.product, estimand=estimand, **time)
+    return pools.without(question, (*own_trials(evidence), *asked.without))
+
+
+def pool_of(evidence: Evidence, protocol: Protocol, asked: Asked) -> Pool:
+    """The pool that answers what is asked, by :mod:`cellclaims.pools`.
+
+    A share is fitted by the protocol's binomial-normal model, or, where an estimator of tau2 is chosen, as normal
+    effects on the logit; HbA1c by the normal model with the chosen estimator and test.
+    """
+    question, title = question_of(evidence, asked), outcomes(protocol)[asked.outcome]
+    if not asked.is_share:
+        make = pools.change if asked.outcome == "hba1c_change" else pools.difference
+        rules = with_model(protocol, "continuous", method=asked.method, test=asked.test)
+        return make(evidence, rules, question, NAME, title, asked.correlation)
+    if asked.method == PROTOCOL:
+        return pools.proportion(evidence, with_model(protocol, "proportion", test=asked.test), question, NAME, title)
+    chosen = {"method": asked.method, "test": asked.test}
+    model = with_model(protocol, "continuous", **chosen)["models"]["continuous"]
+    return on_logits(pools.proportion(evidence, protocol, question, NAME, title), model)
+
+
+def with_model(protocol: Protocol, kind: str, **chosen: str) -> Protocol:
+    """The protocol with another estimator or test of one kind of model; "protocol" leaves what it says."""
+    models = protocol["models"]
+    given = {name: value for name, value in chosen.items() if value != PROTOCOL}
+    return Protocol({**protocol.content, "models": {**models, kind: {**models[kind], **given}}})
+
+
+def on_logits(pool: Pool, model: dict[str, Any]) -> Pool:
+    """A pool of shares fitted again as normal effects on the logit: half an event where a cell is empty.
+
+    ``model`` names method, test and level. One report keeps the fit that it has.
+    """
+    if pool.k < 2:
+        return pool
+    effects = meta.escalc("PLO", xi=pool.rows.events.to_numpy(float), ni=pool.rows.n.to_numpy(float))
+    chosen = {key: model[key] for key in ("method", "test", "level")}
+    fit = meta.fit(effects.yi, effects.vi, **chosen)
+    rows = pool.rows.assign(weight=np.atleast_1d(fit.weights))
+    return replace(pool, rows=rows, fit=fit, settings={**model, "model": "normal", "interval": chosen["test"]})
+
+
+def narrowed(evidence: Evidence, protocol: Protocol, asked: Asked) -> Evidence:
+    """The evidence without what cannot answer at any setting of the controls, so that a move is quick.
+
+    Rows of other populations and products go; the reports that a pool uses, and their order, stay.
+    """
+    studies = evidence.studies
+    classes = protocol.classes(asked.product)
+    mine = studies.diabetes_type.isin(asked.population) & studies.intervention_class.isin(classes)
+    return of_studies(evidence, set(studies.study_id[mine]))
+
+
+def of_studies(evidence: Evidence, ids: set[str]) -> Evidence:
+    """The evidence of some studies."""
+    tables = {name: getattr(evidence, name) for name in NARROWED}
+    tables = {name: _plain(table[table.study_id.isin(ids)]) for name, table in tables.items()}
+    return replace(evidence, **tables, sources=_plain(evidence.sources))
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Text as Python's own: many small selections of it are quicker so. What is so already costs nothing."""
+    other = {name: object for name, kind in table.dtypes.items() if kind not in (float, object)}
+    return table.astype(other) if other else table
+
+
+# The answer to what is asked: the pool, what it says of the claim, and the same under a prior.
+
+
+#: Quadrature of the live posterior: panels over tau with points each, points over the mean. Within 0.001 of the full.
+LIVE_PANELS, LIVE_POINTS = (2, 8), 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A pool beside a claim.
+
+    ``claimed`` is in the unit of the claim (percent, or percentage points, below zero for a fall), NaN without a
+    figure. ``numbers`` are those of the ledger (:func:`cellclaims.claims.counterparts.numbers_of`). ``p_prior`` is the
+    posterior probability that the mean reaches the claim, None where there is none.
+    """
+
+    asked: Asked
+    pool: Pool
+    claimed: float
+    numbers: dict[str, Any]
+    p_prior: float | None
+
+    @property
+    def p_mean(self) -> float | None:
+        """Probability that the mean reaches the claim; None where it cannot be said."""
+        return self.numbers.get("p_mean_ge")
+
+    @property
+    def p_new(self) -> float | None:
+        """Probability that a new clinic truly reaches the claim."""
+        return self.numbers.get("p_new_setting_ge")
+
+    def in_words(self) -> str:
+        """The pooled value, its interval and the probabilities, in two sentences."""
+        if self.pool.fit is None:
+            return "No report answers this question."
+        return f"{self._value()} {self._chances()}"
+
+    def _value(self) -> str:
+        low, high = (self.numbers.get(name) for name in ("ci_lb", "ci_ub"))
+        limits = "not estimable" if low is None else f"{self._shown(low)} to {self._shown(high)}"
+        patients = f"{self.numbers['patients']:g} patients"
+        value = self._shown(self.numbers["pooled"]) + ("" if self.asked.is_share else " percentage points")
+        return f"Pooled: {value} (95 % interval {limits}; {reports_of(self.pool.k)}, {patients})."
+
+    def _chances(self) -> str:
+        if math.isnan(self.claimed):
+            return "The claim has no figure to compare it with."
+        known = {"mean": self.p_mean, "new clinic": self.p_new, "mean, with the prior": self.p_prior}
+        said = "; ".join(f"{who} {chance(p)}" for who, p in known.items())
+        return f"Probability to reach {self._claim()}: {said}."
+
+    def _claim(self) -> str:
+        if self.asked.is_share:
+            return f"the advertised {self.claimed:g} %"
+        return f"a fall of {-self.claimed:g} points, the smallest that matters"
+
+    def _shown(self, value: float | None) -> str:
+        if value is None:
+            return "not estimable"
+        return f"{number(value, 1)} %" if self.asked.is_share else number(value, 2)
+
+
+def chance(p: float | None) -> str:
+    """A probability in words; "not estimable" for none.
+
+    >>> chance(0.4211), chance(0.0002), chance(None)
+    ('42.1 %', 'under 0.1 %', 'not estimable')
+    """
+    if p is None:
+        return "not estimable"
+    return "under 0.1 %" if p < 0.001 else "over 99.9 %" if p > 0.999 else percent(p)
+
+
+def claimed_of(protocol: Protocol, claim: Any, asked: Asked) -> float:
+    """What the claim says in the unit of the outcome asked for; NaN where it says nothing that can be compared."""
+    if asked.is_share:
+        return float(claim.value) if claim.unit == "percent" else math.nan
+    if claim.outcome == "hba1c" and not math.isnan(claim.value):
+        return -abs(float(claim.value))
+    return -float(protocol["thresholds"]["hba1c_matters"]["value"])
+
+
+def marks_of(protocol: Protocol, claim: Any, asked: Asked) -> list[tuple[float, str, str]]:
+    """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with."""
+    value = claimed_of(protocol, claim, asked)
+    if math.isnan(value):
+        return []
+    if asked.is_share:
+        return [(value, f"advertised {value:g} %", "advertised")]
+    return [(value, "smallest change that matters", "threshold")]
+
+
+def answer(evidence: Evidence, protocol: Protocol, claim: Any, asked: Asked) -> Answer:
+    """The pool that answers what is asked, with the probabilities of the claim.
+
+    ``claim`` is a row of claims.csv; ``evidence`` may be :func:`cellclaims.journal_club.narrowed`.
+    """
+    pool, claimed = pool_of(evidence, protocol, asked), claimed_of(protocol, claim, asked)
+    numbers = numbers_of(pool, math.nan, None) if _on_logits(pool) else numbers_of(pool, claimed, None)
+    if _on_logits(pool) and 0 < claimed < 100:
+        numbers |= _chances_on_logits(pool, claimed)
+    return Answer(asked, pool, claimed, numbers, p_prior(pool, claimed, asked.tau_scale))
+
+
+def _on_logits(pool: Pool) -> bool:
+    """Whether a share was fitted as normal effects."""
+    return pool.scale == "logit" and pool.settings.get("model") == "normal"
+
+
+def _chances_on_logits(pool: Pool, claimed: float) -> dict[str, float]:
+    """As for a difference of means: t with k - 1 degrees of freedom for the mean, k - 2 for a new clinic."""
+    fit, k = pool.fit, pool.k
+    away = float(fit.beta) - float(logit(claimed / 100))
+    found = {"p_mean_ge": float(stdtr(k - 1, away / float(fit.se)))}
+    if k > 2:
+        found["p_new_setting_ge"] = float(stdtr(k - 2, away / math.hypot(float(fit.se), math.sqrt(fit.tau2))))
+    return found
+
+
+def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:
+    """Posterior probability that the mean reaches the claim, with a half-normal prior of tau; None where undefined."""
+    if pool.fit is None or math.isnan(claimed):
+        return None
+    prior = meta.Prior(scale)
+    if pool.scale != "logit":
+        fit = meta.bayes(pool.rows.yi.to_numpy(float), pool.rows.vi.to_numpy(float), prior)
+        return 1.0 - float(fit.mu.ge(claimed))
+    events, n = pool.rows.events.to_numpy(float), pool.rows.n.to_numpy(float)
+    if not 0 < events.sum() < n.sum() or not 0 < claimed < 100:
+        return None
+    return float(_posterior(tuple(events), tuple(n), scale).p_mean_ge(claimed / 100))
+
+
+@functools.lru_cache(maxsize=64)
+def _posterior(events: tuple[float, ...], n: tuple[float, ...], scale: float) -> meta.BayesFit:
+    counts = np.array(events), np.array(n)
+    return meta.bayes_binomial(*counts, meta.Prior(scale), panels=LIVE_PANELS, mean_points=LIVE_POINTS)
+
+
+# The evidence with another advertisement: a CSV in the shape of ``advertised/claims.csv``, checked by its schema.
+
+
+#: Tables that a set of claims brings along: its own file, and what lies beside it under the second's name.
+CLAIMS, DOCUMENTS = "advertised/claims.csv", "advertised/documents.csv"
+#: The rule that other tables name claims that there are.
+NAMES_CLAIMS = "claims_exist"
+
+
+def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
+    """The tables of ``data``, with the claims of another advertisement in the place of the review's.
+
+    Parameters
+    ----------
+    data : path
+        Folder of the evidence.
+    claims : path
+        A CSV with the columns of ``advertised/claims.csv``. A ``documents.csv`` beside it, in the shape of
+        ``advertised/documents.csv``, says what the advertisement is. Empty: the review's own claims.
+
+    Returns
+    -------
+    Evidence
+        Its fingerprint covers the other claims, too.
+
+    Raises
+    ------
+    DataError
+        For the faults of the file, one a line: file, row, column, expected and found. Nothing is written.
+    ProtocolError
+        If ``answered_by`` names no counterpart of the protocol.
+
+    Examples
+    --------
+    >>> len(load("data").claims)
+    30
+    """
+    if not str(claims):
+        return load_evidence(data)
+    given, data = Path(claims), Path(data)
+    if not given.is_file():
+        raise DataError(f"{given}: expected a CSV of claims, found no file")
+    documents = given.with_name("documents.csv")
+    with tempfile.TemporaryDirectory() as folder:
+        view = _copied(data, Path(folder))
+        shutil.copyfile(given, view / CLAIMS)
+        if documents.is_file():
+            shutil.copyfile(documents, view / DOCUMENTS)
+        evidence = _read(view, given, documents)
+    check_counterparts(evidence, load_protocol(data), given)
+    return replace(evidence, folder=data)
+
+
+def _copied(data: Path, view: Path) -> Path:
+    """The declared tables of a data folder in another folder, without the answers of registries beside them."""
+    for path in (FILE, *(table.path for table in read_schema(data).tables.values())):
+        (view / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(data / path, view / path)
+    return view
+
+
+def _read(view: Path, given: Path, documents: Path) -> Evidence:
+    """Read the tables; every fault is told of the file that it stands in."""
+    evidence, faults = read_all(view)
+    places = {CLAIMS: str(given), DOCUMENTS: str(documents)}
+    # the review's other evidence names the claims of the review, which are not here
+    found = [fault for fault in faults if not fault.anomaly_id and fault.rule != NAMES_CLAIMS]
+    if found or evidence is None:
+        told = [str(replace(fault, file=places.get(fault.file, fault.file))) for fault in found]
+        raise DataError("\n".join(told))
+    return evidence
+
+
+def check_counterparts(evidence: Evidence, protocol: Protocol, given: Path) -> None:
+    """Refuse a claim that nothing in the protocol answers, with its line."""
+    known = protocol["counterparts"]
+    for line, name in evidence.claims.answered_by.items():
+        if name not in known:
+            raise ProtocolError(
+                f"{given}, row {line}, column answered_by: expected one of {', '.join(known)}; found {name!r}"
+            )

@@ -1,0 +1,29 @@
+"""What the public registries and the literature hold: fetched politely, kept byte for byte.
+
+A *source* is one public service (:data:`SOURCES`). An *answer* is what it sent to one request. A *snapshot* is the
+list of all answers of one complete pull; the *store* is the folder that holds snapshots and answers
+(:mod:`cellclaims.registries.store`).
+"""
+
+from __future__ import annotations
+
+from cellclaims.lazy import load_lazily
+
+#: Public name -> the module of this package that holds it.
+WHERE = {
+    "Answer": "store",
+    "Client": "client",
+    "Fetched": "client",
+    "Pulled": "pull",
+    "Settings": "client",
+    "Snapshot": "store",
+    "Store": "store",
+    "pull": "pull",
+    "pull_folder": "pull",
+}
+__all__ = sorted(WHERE)
+
+#: The public services, in the order in which a pull asks them.
+SOURCES = ("ctgov", "europepmc", "pubmed", "crossref", "ictrp")
+
+load_lazily(__name__)

@@ -1,0 +1,326 @@
+"""One pull: every source is asked for what the protocol wants, and the answers become a snapshot when all are there.
+
+A snapshot always speaks of all sources. Those that a pull does not ask (``only``, a folder without them, ICTRP, which
+cannot be asked) are taken over from the last snapshot with their own times.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cellclaims import protocol
+from cellclaims.errors import RefusedAnswer, SourceError
+from cellclaims.protocol import Protocol
+from cellclaims.registries import SOURCES, crossref, ctgov, europepmc, pubmed
+from cellclaims.registries.answers import by_kind
+from cellclaims.registries.client import SERVICES, Client, Settings, from_environment, shown
+from cellclaims.registries.ctgov import NCT
+from cellclaims.registries.folder import Replayed, replay
+from cellclaims.registries.services import Asking, Wanted
+from cellclaims.registries.store import Answer, Journal, Snapshot, Store, free_name
+
+PULLS: Mapping[str, Callable[[Asking, Wanted], None]] = {
+    "ctgov": ctgov.pull,
+    "europepmc": europepmc.pull,
+    "pubmed": pubmed.pull,
+    "crossref": crossref.pull,
+}
+
+
+@dataclass
+class Pulled:
+    """What became of a pull.
+
+    Attributes
+    ----------
+    snapshot : Snapshot or None
+        The new snapshot; None if a source failed: the last one stays in force.
+    asked : tuple of str
+        The sources that were asked or replayed.
+    failed : dict of str
+        Source -> why it failed.
+    refused : dict of str
+        File of a replayed folder -> why it is no answer.
+    resumed : int
+        How many answers came from the journal of a pull that was cut off.
+    """
+
+    snapshot: Snapshot | None
+    asked: tuple[str, ...]
+    failed: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    resumed: int = 0
+
+
+def pull(
+    store: Store,
+    wanted: Mapping[str, Wanted],
+    client: Client,
+    only: Iterable[str] = (),
+    told: Callable[[str], None] = lambda line: None,
+) -> Pulled:
+    """Ask the sources and put a snapshot into force.
+
+    Parameters
+    ----------
+    store : Store
+        Where the answers go.
+    wanted : mapping of Wanted
+        Source -> what it is asked for (:func:`cellclaims.registries.pull.wanted`).
+    client : Client
+        Through which they are asked.
+    only : iterable of str
+        Ask these alone; all others are taken over from the last snapshot.
+    told : callable
+        Called with a line after each answer.
+
+    Returns
+    -------
+    Pulled
+        Without a snapshot if a source failed; its journal stays, and the next pull goes on from there.
+
+    Raises
+    ------
+    SourceError
+        If a source is unknown or another pull is at work.
+    OSError
+        If the store cannot be written.
+    """
+    asked = asked_sources(only)
+    with Journal(store) as journal:
+        askings = [Asking(source, client, journal, told) for source in asked]
+        failed = {one.source: fault for one in askings if (fault := _fault(one, wanted.get(one.source, Wanted())))}
+        if failed:
+            return Pulled(None, asked, failed, resumed=journal.resumed)
+        answers = [answer for one in askings for answer in one.answers]
+        warnings = [warning for one in askings for warning in one.warnings]
+        snapshot = _snapshot(store, journal.started, "pull", asked, answers, warnings)
+        store.add(snapshot)
+        journal.finish()
+        return Pulled(snapshot, asked, resumed=journal.resumed)
+
+
+def asked_sources(only: Iterable[str]) -> tuple[str, ...]:
+    """The sources to ask, in their order; raises SourceError for one that cannot be asked."""
+    only = tuple(only)
+    if unknown := [source for source in only if source not in SERVICES]:
+        hint = " (import an export with --from)" if "ictrp" in unknown else ""
+        raise SourceError(f"expected one of {', '.join(SERVICES)}, found {', '.join(unknown)}{hint}")
+    return tuple(source for source in SERVICES if not only or source in only)
+
+
+def _fault(asking: Asking, wanted: Wanted) -> str:
+    """Ask one source; why it failed, "" if it did not. The other sources are asked in any case.
+
+    After a refusal its answers are asked for again next time: a page token may have grown old, pages run in a circle.
+    """
+    try:
+        PULLS[asking.source](asking, wanted)
+    except SourceError as fault:
+        if isinstance(fault, RefusedAnswer):
+            asking.journal.forget(asking.source)
+        return str(fault)
+    return ""
+
+
+def pull_folder(store: Store, folder: Path) -> Pulled:
+    """Replay recorded answers into a snapshot.
+
+    Raises
+    ------
+    SourceError
+        If nothing in the folder is an answer.
+    OSError
+        If the store cannot be written.
+    """
+    started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    done: Replayed = replay(folder, store)
+    asked = tuple(source for source in SOURCES if any(answer.source == source for answer in done.answers))
+    snapshot = _snapshot(store, started, "folder", asked, done.answers, done.warnings)
+    store.add(snapshot)
+    return Pulled(snapshot, asked, refused=done.refused)
+
+
+def _snapshot(
+    store: Store, started: str, origin: str, asked: tuple[str, ...], answers: list[Answer], warnings: list[str]
+) -> Snapshot:
+    """A snapshot of what was asked, and of the other sources as the last snapshot has them."""
+    last = store.snapshot() if store.names() else Snapshot("", "", "", "", ())
+    kept = [answer for answer in last.answers if answer.source not in asked]
+    odd = [warning for warning in last.warnings if warning.partition(":")[0] not in asked]
+    everything = sorted([*answers, *kept], key=lambda answer: SOURCES.index(answer.source))
+    ended = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return Snapshot(free_name(store, started), started, ended, origin, tuple(everything), (*warnings, *odd))
+
+
+# What a pull asks for: the queries of the protocol, and the numbers of the reports that the evidence has.
+
+
+DOI = re.compile(r"10\.\d{4,9}/\S+")
+
+
+def wanted(rules: Protocol, data: Path) -> dict[str, Wanted]:
+    """What each source is asked for.
+
+    Parameters
+    ----------
+    rules : Protocol
+        Its section ``pull`` holds the queries.
+    data : Path
+        The folder of the evidence; ``published/studies.csv`` holds DOIs and registrations.
+
+    Raises
+    ------
+    ProtocolError
+        If the section is of another shape.
+    SourceError
+        If the table cannot be read.
+    """
+    registrations, dois = known_numbers(data / "published" / "studies.csv")
+    return {source: Wanted(rules.queries(source), registrations, dois) for source in SERVICES}
+
+
+def known_numbers(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """NCT numbers and DOIs of the reports, each once, in order; raises SourceError if the table cannot be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [(row["registry_id"] or "", (row["doi"] or "").strip()) for row in csv.DictReader(file)]
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as fault:
+        raise SourceError(f"{path}: expected the columns registry_id and doi, found {fault!r}") from None
+    registrations = sorted({number for text, _ in rows for number in NCT.findall(text)})
+    return tuple(registrations), tuple(sorted({doi for _, doi in rows if DOI.fullmatch(doi)}))
+
+
+# The ``pull`` command: what it prints, and its exit status.
+
+
+#: Exit statuses: a new snapshot is in force (or the last one is whole); a source failed and the last stays in force.
+DONE, FAILED = 0, 1
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the command was asked for."""
+
+    into: Path
+    data: Path
+    only: tuple[str, ...] = ()
+    folder: Path | None = None
+    offline: bool = False
+    as_json: bool = False
+
+
+def run(order: Order, settings: Settings | None = None) -> int:
+    """Pull, say what came, and return the exit status.
+
+    Raises
+    ------
+    SourceError
+        If nothing could be started, or the store cannot be written.
+    """
+    store = Store(order.into)
+    if order.offline and order.folder is None:
+        return _offline(store, order)
+    try:
+        done = pull_folder(store, order.folder) if order.folder else _from_network(store, order, settings)
+    except OSError as fault:
+        stays = f"the last complete snapshot is {store.names()[-1]}" if store.names() else "there is no snapshot yet"
+        raise SourceError(f"{order.into}: expected a store that can be written, found {fault}; {stays}") from None
+    say(done, store, order)
+    return FAILED if done.failed else DONE
+
+
+def _from_network(store: Store, order: Order, settings: Settings | None) -> Pulled:
+    asked_sources(order.only)
+    questions = wanted(protocol.load(order.data), order.data)
+    settings = settings or from_environment()
+    if not settings.contact:
+        print("cellclaims: no contact is sent: set CELLCLAIMS_CONTACT to an e-mail address", file=sys.stderr)
+    settings = replace(settings, cache=settings.cache or order.into / "cache" / "answers.sqlite")
+    with Client(settings) as client, _progress() as told:
+        return pull(store, questions, client, order.only, told)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """One line that counts answers on a terminal; nothing elsewhere."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" answers", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def told(line: str) -> None:
+            bar.set_description_str(line.partition(":")[0], refresh=False)
+            bar.update()
+
+        yield told
+
+
+def _offline(store: Store, order: Order) -> int:
+    """Look the last snapshot through, without a socket."""
+    snapshot = store.snapshot()
+    for answer in snapshot.answers:
+        store.body(answer)
+    say(Pulled(snapshot, order.only or SOURCES), store, order)
+    return DONE
+
+
+def say(done: Pulled, store: Store, order: Order) -> None:
+    """Print what came: as lines, or as one JSON object."""
+    if order.as_json:
+        print(json.dumps(as_json(done, store)))
+        return
+    if done.snapshot:
+        print("\n".join(lines(done.snapshot)))
+    for name, why in done.refused.items():
+        print(f"not taken: {shown(name)}: {why}")
+    if done.failed:
+        for source, why in done.failed.items():
+            print(f"{source}: {why}", file=sys.stderr)
+        names = store.names()
+        stays = f"the last complete snapshot, {names[-1]}, stays in force" if names else "there is no snapshot yet"
+        print(f"{stays}; the next pull goes on where this one stopped", file=sys.stderr)
+
+
+def lines(snapshot: Snapshot) -> list[str]:
+    """A snapshot in words: its day, each source with answers, bytes and the day of its answers, warnings by kind."""
+    head = [f"snapshot {snapshot.name} ({snapshot.origin}), complete since {snapshot.ended[:10]}"]
+    for source in SOURCES:
+        answers = snapshot.of(source)
+        if answers:
+            days = sorted({answer.time[:10] for answer in answers})
+            span = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
+            count = f"{len(answers):,} {'answer' if len(answers) == 1 else 'answers'}"
+            head.append(f"  {source:<10} {count:>15}  {sum(one.bytes for one in answers):>13,} bytes  of {span}")
+        else:
+            head.append(f"  {source:<10} {'no answer':>15}")
+    return head + [f"  warning    {count:>7,} x  {kind}" for kind, count in by_kind(snapshot.warnings).items()]
+
+
+def as_json(done: Pulled, store: Store) -> dict[str, Any]:
+    """What became of a pull, for machines."""
+    snapshot = done.snapshot
+    sources = {
+        source: {"answers": len(answers), "bytes": sum(one.bytes for one in answers)}
+        for source in SOURCES
+        if snapshot and (answers := snapshot.of(source))
+    }
+    return {
+        "snapshot": snapshot.name if snapshot else None,
+        "origin": snapshot.origin if snapshot else None,
+        "ended": snapshot.ended if snapshot else None,
+        "last_complete": (store.names() or [None])[-1],
+        "resumed": done.resumed,
+        "sources": sources,
+        "warnings": by_kind(snapshot.warnings) if snapshot else {},
+        "failed": done.failed,
+        "not_taken": done.refused,
+    }

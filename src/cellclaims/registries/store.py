@@ -1,0 +1,438 @@
+"""The snapshot store: every answer byte for byte, under the SHA-256 of its bytes, and the lists of complete pulls.
+
+::
+
+    answers/<first two hex>/<sha256>   the bytes of an answer, never changed
+    snapshots/<NAME>.json              one complete pull: its answers and warnings
+    unfinished.jsonl                   the pull under way (cellclaims.registries.store)
+
+A *name* is the UTC time at which the pull started, such as 20261120T101500Z, so that names sort by age. An answer that
+two snapshots share is one file. What a snapshot names was on the disk before the snapshot was written: a pull that is
+cut off leaves the last complete snapshot as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO, Any
+
+from cellclaims.errors import SourceError
+from cellclaims.files import REGISTRY, write_atomically
+
+#: The layout that this module reads and writes.
+FORMAT = 1
+NAME = re.compile(r"\d{8}T\d{6}Z")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+KINDS = ("search", "study", "summary", "record", "export", "works")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of a source, without its bytes.
+
+    Attributes
+    ----------
+    source : str
+        One of ``sources.SOURCES``.
+    kind : str
+        ``search`` (a page of a search), ``study`` (one trial), ``summary``, ``record`` (papers), ``export`` (a file
+        that a person downloaded) or ``works`` (Crossref).
+    address : str
+        Where it came from, without the parameters; of a replayed folder the file's name in it.
+    parameters : dict of str
+        What was asked, without any key.
+    time : str
+        When it arrived, ISO 8601 in UTC.
+    status : int
+        HTTP status; 200 for a file.
+    sha256 : str
+        Of the bytes, in hexadecimal: their name in the store.
+    bytes : int
+        How many.
+    """
+
+    source: str
+    kind: str
+    address: str
+    parameters: dict[str, str]
+    time: str
+    status: int
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One complete pull: what each source answered, and what was odd about it."""
+
+    name: str
+    started: str
+    ended: str
+    origin: str
+    answers: tuple[Answer, ...]
+    warnings: tuple[str, ...] = ()
+
+    def of(self, source: str) -> tuple[Answer, ...]:
+        """The answers of one source, in the order in which they came."""
+        return tuple(answer for answer in self.answers if answer.source == source)
+
+
+class Store:
+    """The folder of a store; nothing is made before something is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> store = Store(Path(tempfile.mkdtemp()))
+    >>> kept = store.keep(b"{}", source="ctgov", kind="search", address="https://host/studies", parameters={},
+    ...                   time="2026-11-20T10:15:00Z", status=200)
+    >>> store.add(Snapshot("20261120T101500Z", kept.time, kept.time, "pull", (kept,)))
+    >>> store.names()
+    ['20261120T101500Z']
+    >>> store.body(store.snapshot().answers[0])
+    b'{}'
+    """
+
+    def __init__(self, folder: str | Path = "data/registry") -> None:
+        self.folder = Path(folder)
+
+    def names(self) -> list[str]:
+        """Names of the complete snapshots, oldest first."""
+        found = (path.stem for path in (self.folder / "snapshots").glob("*.json"))
+        return sorted(name for name in found if NAME.fullmatch(name))
+
+    def snapshot(self, name: str = "") -> Snapshot:
+        """The snapshot of that name; without a name the last.
+
+        Raises
+        ------
+        SourceError
+            If there is none, none of that name, or its file is damaged.
+        """
+        names = self.names()
+        if not names:
+            raise SourceError(
+                f"{self.folder}: expected a snapshot of the registries, found none: run `cellclaims pull`"
+            )
+        if name and name not in names:
+            raise SourceError(f"{self.folder}: expected one of the snapshots {', '.join(names)}; found {name!r}")
+        return read_snapshot(self._list(name or names[-1]))
+
+    def body(self, answer: Answer) -> bytes:
+        """The bytes of an answer, after their SHA-256 was compared.
+
+        Raises
+        ------
+        SourceError
+            If the file is missing or was changed; names it.
+        """
+        path = self.place(answer.sha256)
+        try:
+            body = path.read_bytes()
+        except OSError as fault:
+            raise SourceError(f"{path}: expected the answer of {answer.address}, found {fault.strerror}") from None
+        if (found := hashlib.sha256(body).hexdigest()) != answer.sha256:
+            raise SourceError(
+                f"{path}: expected bytes with SHA-256 {answer.sha256}, found {found}: the file was changed"
+            )
+        return body
+
+    def place(self, sha256: str) -> Path:
+        """Where the bytes with that SHA-256 lie."""
+        if not SHA256.fullmatch(sha256):
+            raise SourceError(f"{self.folder}: expected a SHA-256 in hexadecimal, found {sha256[:80]!r}")
+        return self.folder / "answers" / sha256[:2] / sha256
+
+    def keep(self, body: bytes, *, parameters: Mapping[str, str], **facts: Any) -> Answer:
+        """Write the bytes of an answer, unless the store has them, and describe it.
+
+        Parameters
+        ----------
+        body : bytes
+            The answer, decoded from its transfer and content encodings and otherwise untouched.
+        parameters : mapping of str
+            What was asked, without any key.
+        **facts
+            ``source``, ``kind``, ``address``, ``time`` and ``status`` of :class:`Answer`.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written (a full disk); the store is then as it was.
+        """
+        digest = hashlib.sha256(body).hexdigest()
+        path = self.place(digest)
+        if not (path.is_file() and path.read_bytes() == body):  # a damaged copy is mended
+            write_atomically(path, body)
+        return Answer(parameters=dict(parameters), sha256=digest, bytes=len(body), **facts)
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Put a complete snapshot into force; its answers must be in the store.
+
+        Raises
+        ------
+        SourceError
+            If an answer is missing or the name is taken: snapshots are never changed.
+        """
+        path = self._list(snapshot.name)
+        if path.exists():
+            raise SourceError(f"{path}: expected no snapshot of that name, found one")
+        for answer in snapshot.answers:
+            if not self.place(answer.sha256).is_file():
+                raise SourceError(
+                    f"{self.place(answer.sha256)}: expected the answer of {answer.address}, found no file"
+                )
+        content = {"format": FORMAT, **asdict(snapshot)}
+        # as ASCII: an address of others may hold half a character, which no file in UTF-8 can hold
+        write_atomically(path, json.dumps(content, ensure_ascii=True, indent=1) + "\n")
+
+    def _list(self, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise SourceError(f"expected the name of a snapshot like 20261120T101500Z, found {name[:80]!r}")
+        return self.folder / "snapshots" / f"{name}.json"
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Read the list of one snapshot.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, is no JSON, or is of another format; names it.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as fault:
+        raise SourceError(f"{path}: expected the list of a snapshot, found {fault}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise SourceError(f"{path}: expected a snapshot of format {FORMAT}, found another")
+    try:
+        answers = tuple(answer_from(one) for one in content["answers"])
+        times = [str(content[key]) for key in ("name", "started", "ended", "origin")]
+        return Snapshot(*times, answers, tuple(map(str, content["warnings"])))
+    except (KeyError, TypeError, ValueError) as fault:
+        raise SourceError(f"{path}: expected a snapshot of format {FORMAT}, found a damaged one: {fault!r}") from None
+
+
+def answer_from(content: Mapping[str, Any]) -> Answer:
+    """An answer from its JSON; raises KeyError, TypeError or ValueError for anything else.
+
+    Examples
+    --------
+    >>> answer_from({"source": "ctgov"})
+    Traceback (most recent call last):
+    KeyError: 'kind'
+    """
+    values = {field.name: content[field.name] for field in fields(Answer)}
+    for field in fields(Answer):
+        expected = {"parameters": dict, "status": int, "bytes": int}.get(field.name, str)
+        if type(values[field.name]) is not expected:
+            raise TypeError(f"{field.name}: expected {expected.__name__}, found {values[field.name]!r}")
+    return Answer(**values)
+
+
+# The snapshot of the registries that stands beside a folder of evidence.
+
+
+#: What is said where nothing was pulled.
+NONE = "no snapshot of the registries"
+
+
+def registry_of(data: str | Path) -> Path:
+    """Where the answers of the registries lie in a folder of evidence."""
+    return Path(data) / REGISTRY
+
+
+def snapshot_of(data: str | Path, name: str = "") -> Snapshot | None:
+    """The snapshot of that name beside the evidence, without a name the last; None if there is none at all.
+
+    Raises
+    ------
+    SourceError
+        If a name is given that no snapshot has; lists the names.
+    """
+    store = Store(registry_of(data))
+    return store.snapshot(name) if name or store.names() else None
+
+
+def dated(snapshot: Snapshot | None) -> str:
+    """A snapshot by its name and day, or that there is none.
+
+    Examples
+    --------
+    >>> dated(None)
+    'no snapshot of the registries'
+    >>> dated(Snapshot("20261120T101500Z", "2026-11-20T10:15:00Z", "2026-11-20T10:20:00Z", "pull", ()))
+    'snapshot 20261120T101500Z of 2026-11-20'
+    """
+    return f"snapshot {snapshot.name} of {snapshot.started[:10]}" if snapshot else NONE
+
+
+# The pull under way: every answer is written down as it arrives, so that a pull that was cut off goes on from
+# there.
+#
+# ``unfinished.jsonl`` begins with a line about the pull; each further line is one answer with what was asked. A
+# line is
+# written after the bytes of its answer are on the disk. A last line that was cut off is dropped: that answer is
+# asked
+# for again. One pull at a time writes here; a second is refused.
+
+
+#: An unfinished pull older than this starts anew: its answers would not be of one day.
+OLDEST = timedelta(days=1)
+
+
+class Journal:
+    """The journal of one store, opened for one pull; a context manager.
+
+    Attributes
+    ----------
+    started : str
+        When the pull began, ISO 8601 in UTC: that of the pull that was cut off, if this one goes on with it.
+    resumed : int
+        How many answers an earlier pull had written.
+    """
+
+    def __init__(self, store: Store, now: datetime | None = None) -> None:
+        self.store, self.path = store, store.folder / "unfinished.jsonl"
+        self.now = now or datetime.now(UTC)
+        self.started, self.resumed = f"{self.now:%Y-%m-%dT%H:%M:%SZ}", 0
+        self._known: dict[str, tuple[Answer, tuple[str, ...]]] = {}
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Journal:
+        self.store.folder.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("ab")
+        _lock(self._file, self.path)
+        self._read()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if not self._known:  # nothing arrived: nothing to go on from
+            self.path.unlink(missing_ok=True)
+
+    def _read(self) -> None:
+        """Take over the whole lines of an earlier pull, and cut off what follows them."""
+        lines = self.path.read_bytes().split(b"\n")[:-1]
+        kept = _whole(lines)
+        begun = kept[0].get("started", "") if kept else ""
+        if not kept or not _is_recent(begun, self.now):
+            self._file.truncate(0)
+            self._write({"format": FORMAT, "started": self.started})
+            return
+        self._file.truncate(sum(len(line) + 1 for line in lines[: len(kept)]))
+        self.started = begun
+        for line in kept[1:]:
+            self._take(line)
+        self.resumed = len(self._known)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        """What one line of an earlier pull says."""
+        if "forget" in line:
+            self._drop(line["forget"])
+            return
+        answer = answer_from(line["answer"])
+        if self.store.place(answer.sha256).is_file():
+            self._known[line["asked"]] = (answer, tuple(line["warnings"]))
+
+    def _drop(self, source: str) -> None:
+        self._known = {asked: found for asked, found in self._known.items() if found[0].source != source}
+
+    def find(self, source: str, address: str, parameters: Mapping[str, str]) -> tuple[Answer, tuple[str, ...]] | None:
+        """The answer that was written down for a request, with the warnings that came with it."""
+        return self._known.get(_asked(source, address, parameters))
+
+    def add(self, answer: Answer, address: str, parameters: Mapping[str, str], warnings: tuple[str, ...]) -> None:
+        """Write down an answer whose bytes are in the store, for the request that it answers.
+
+        Raises
+        ------
+        OSError
+            If the line cannot be written; the pull then goes on from the line before.
+        """
+        asked = _asked(answer.source, address, parameters)
+        self._write({"asked": asked, "answer": asdict(answer), "warnings": list(warnings)})
+        self._known[asked] = (answer, warnings)
+
+    def forget(self, source: str) -> None:
+        """Ask a source for everything again next time: its answers do not fit together (pages in a circle)."""
+        self._write({"forget": source})
+        self._drop(source)
+
+    def finish(self) -> None:
+        """Forget the pull: its snapshot is complete."""
+        self._known.clear()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def free_name(store: Store, started: str) -> str:
+    """The name of a snapshot that started then; the next second that is free, where two pulls share one.
+
+    Examples
+    --------
+    >>> free_name(Store("nowhere"), "2026-11-20T10:15:00Z")
+    '20261120T101500Z'
+    """
+    taken = set(store.names())
+    moment = datetime.fromisoformat(started)
+    while (name := f"{moment:%Y%m%dT%H%M%SZ}") in taken:
+        moment += timedelta(seconds=1)
+    assert NAME.fullmatch(name)
+    return name
+
+
+def _asked(source: str, address: str, parameters: Mapping[str, str]) -> str:
+    return json.dumps([source, address, sorted(parameters.items())], ensure_ascii=True)
+
+
+def _whole(lines: list[bytes]) -> list[dict[str, Any]]:
+    """The lines up to the first that is not what a journal writes."""
+    kept: list[dict[str, Any]] = []
+    for line in lines:
+        try:
+            content = json.loads(line)
+            if not (_is_line(content) if kept else content["format"] == FORMAT):
+                break
+        except (ValueError, KeyError, TypeError, RecursionError):
+            break
+        kept.append(content)
+    return kept
+
+
+def _is_line(content: dict[str, Any]) -> bool:
+    """Whether a line is one of a journal; raises KeyError, TypeError or ValueError where it is another."""
+    if "forget" in content:
+        return isinstance(content["forget"], str)
+    answer_from(content["answer"])
+    return isinstance(content["asked"], str) and all(isinstance(one, str) for one in content["warnings"])
+
+
+def _is_recent(started: object, now: datetime) -> bool:
+    try:
+        return abs(now - datetime.fromisoformat(str(started))) <= OLDEST
+    except (ValueError, TypeError):
+        return False
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:  # another pull ended just now and deleted it
+            raise OSError
+    except OSError:
+        file.close()
+        raise SourceError(f"{path}: expected no other pull at work on this store, found one") from None

@@ -1,0 +1,427 @@
+"""Words and tables about how sure one can be: checked numbers, facts of design, missing results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from cellclaims import pools
+from cellclaims.appraisal import DOMAINS, Certainty, Step, certainty_of_pool, design_facts, judged_domains, overall
+from cellclaims.appraisal.check import INCONSISTENT
+from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
+from cellclaims.evidence import Evidence
+from cellclaims.overview import PRODUCTS
+from cellclaims.pools import Pool, label, link
+from cellclaims.protocol import Protocol
+from cellclaims.reporting.pools import Sentence, say
+from cellclaims.reporting.tables import Link, Table, interval, number, percent, table
+from cellclaims.selection import Question
+
+# Summary of findings: one line a question, the result with and without cells, and how sure it is.
+
+
+#: Level -> how GRADE words an answer of that certainty (Santesso and others 2020,
+#: https://doi.org/10.1016/j.jclinepi.2019.10.014).
+VERBS = {"high": "change", "moderate": "probably change", "low": "may change"}
+FULL, EMPTY = "⊕", "○"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a summary of findings: what was asked, the result with and without cells, and how sure it is.
+
+    ``effect`` is the comparison where a randomised control counts the outcome, else the result within the arms that got
+    cells; ``certainty`` is that of ``effect``. ``without`` is None where no randomised control counts the outcome.
+    """
+
+    title: str
+    population: str
+    effect: Pool
+    with_cells: Pool
+    without: Pool | None
+    certainty: Certainty
+
+    @property
+    def pools(self) -> list[Pool]:
+        """Every pool of the line once, the effect first."""
+        known = {id(p): p for p in (self.effect, self.with_cells, self.without) if p is not None}
+        return list(known.values())
+
+
+def finding(
+    evidence: Evidence,
+    protocol: Protocol,
+    question: Question,
+    name: str,
+    title: str,
+    match: Mapping[str, Any] | None = None,
+) -> Finding:
+    """The answer to one question with its certainty: against untreated arms where randomised reports count the outcome.
+
+    Randomised and other reports are never one comparison unless the question names its designs.
+
+    ``match`` holds the recorded grades of :class:`cellclaims.protocol.Protocol` for what the answer is held against;
+    without it the question is its own and nothing is indirect.
+    """
+    if question.estimand == "most_favourable":
+        title = f"{title} (most favourable report)"
+    measured = question.outcome == "hba1c"
+    compare, within = (pools.difference, pools.change) if measured else (pools.risk_difference, pools.proportion)
+    people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
+    randomised = question if question.designs else replace(question, designs=("rct",))
+    effect = compare(evidence, protocol, randomised, f"{name}_difference", f"{title}: cells minus control")
+    if effect.k:
+        others = set(evidence.studies.study_id) - set(effect.rows.study_id)
+        same = replace(randomised, exclude=tuple(sorted(others | set(question.exclude))))
+        with_cells, without = (
+            within(evidence, protocol, replace(same, arms=arms), f"{name}_{arms}", f"{title}: {words}")
+            for arms, words in (("cells", "with cells"), ("control", "without cells"))
+        )
+    else:
+        effect = with_cells = within(evidence, protocol, question, f"{name}_cells", title)
+        without = None
+    rated = certainty_of_pool(effect, match or {}, protocol, evidence.judgements)
+    return Finding(title, people, effect, with_cells, without, rated)
+
+
+def certainty_words(level: str) -> str:
+    """A level of certainty with its four marks.
+
+    >>> certainty_words("low")
+    '⊕⊕○○ low'
+    """
+    filled = ("very low", "low", "moderate", "high").index(level) + 1
+    return f"{FULL * filled}{EMPTY * (4 - filled)} {level}"
+
+
+def summary_of_findings(findings: Sequence[Finding]) -> Table:
+    """Every question with its reports and patients, the result without and with cells, the difference and how sure."""
+    lines = [
+        {
+            "outcome": f.title,
+            "population": f.population,
+            "reports": float(f.effect.k),
+            "patients": _patients(f.effect),
+            "without cells": "no randomised control" if f.without is None else _result(f.without),
+            "with cells": _result(f.with_cells),
+            "difference": _difference(f),
+            "certainty": certainty_words(f.certainty.level),
+            "what takes it down": _steps_down(f.certainty),
+        }
+        for f in findings
+    ]
+    return table(pd.DataFrame(lines), "Summary of findings, with 95 % intervals")
+
+
+def _patients(pool: Pool) -> float:
+    return float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
+
+
+def _result(pool: Pool) -> str:
+    """The result within arms: patients in 100, or the mean change."""
+    if pool.fit is None:
+        return "not printed"
+    low, high = (pool.back(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
+    if pool.measure == "MC":
+        return f"{number(float(pool.fit.beta))} ({interval(low, high)}) points"
+    counted = f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g}"
+    return f"{_of_100(pool.back(float(pool.fit.beta)))} ({interval(100 * low, 100 * high, 0)}); {counted}"
+
+
+def _of_100(share: float) -> str:
+    return f"{number(100 * share, 0)} in 100"
+
+
+def _difference(found: Finding) -> str:
+    pool = found.effect
+    if pool.fit is None:
+        return "no report"
+    if found.without is None:
+        return "none can be given"
+    value, low, high = (float(x) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
+    if pool.measure == "MD":
+        how = "; ".join(dict.fromkeys(d for d in pool.rows.detail if d))
+        return f"{number(value)} ({interval(low, high)}) points{', ' * bool(how)}{how}"
+    limits = interval(100 * low, 100 * high, 0)
+    return f"{number(abs(100 * value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({limits})"
+
+
+def _steps_down(certainty: Certainty) -> str:
+    """Start and steps down, each with the first part of its reason and a word where nobody judged it."""
+    down = [step for step in certainty.steps if step.step]
+    parts = [f"{s.domain} {number(s.step, 0)} ({_who(s)}{with_minus(re.split('[;:]', s.reason)[0])})" for s in down]
+    return f"from {certainty.start}: {', '.join(parts) or 'nothing'}"
+
+
+def _who(step: Step) -> str:
+    return "default: " if step.judged_by.startswith("default") else ""
+
+
+def with_minus(text: str) -> str:
+    """Computed reasons in print: a hyphen before a number is a minus sign.
+
+    >>> with_minus("the interval, -1.10 to -0.24, of a two-sided test")
+    'the interval, −1.10 to −0.24, of a two-sided test'
+    """
+    return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
+
+
+def findings_in_words(findings: Sequence[Finding]) -> Table:
+    """Every answer as GRADE words it."""
+    lines = [{"outcome": f"{f.title}, {f.population}", "in words": _in_words(f)} for f in findings]
+    return table(pd.DataFrame(lines), "The same in words")
+
+
+def _in_words(found: Finding) -> str:
+    """One answer; the verb carries the certainty, and a very low one carries no number."""
+    pool, level = found.effect, found.certainty.level
+    if pool.fit is None:
+        return "No report answers this."
+    if found.without is None:
+        value = "" if pool.measure == "MC" else f" ({_of_100(pool.back(float(pool.fit.beta)))})"
+        sure = "very uncertain" if level == "very low" else f"of {level} certainty"
+        return f"No randomised trial reports what happens without cells; the result with cells{value} is {sure}."
+    if level == "very low":
+        return "Whether cells make the difference is very uncertain."
+    return f"Cells {VERBS[level]} it: {_difference(found)}."
+
+
+def certainty_table(findings: Sequence[Finding]) -> Table:
+    """Every step of every answer: domain, levels taken away, reason, and who judged it."""
+    lines = [
+        {
+            "outcome": f.title,
+            "domain": step.domain,
+            "levels": number(step.step, 0),
+            "reason": with_minus(step.reason),
+            "judged by": step.judged_by,
+        }
+        for f in findings
+        for step in f.certainty.steps
+    ]
+    return table(pd.DataFrame(lines), "Certainty, step by step")
+
+
+def certainty_alt(findings: Sequence[Finding]) -> str:
+    """The certainty profile in words."""
+    lines = []
+    for f in findings:
+        steps = ", ".join(f"{s.domain} {number(s.step, 0)}" for s in f.certainty.steps if s.step) or "no step"
+        lines.append(f"{f.title}: starts {f.certainty.start}, {steps}, remains {f.certainty.level}")
+    return f"Certainty of each answer, from its start to what remains. {'. '.join(lines)}."
+
+
+def how_sure(findings: Sequence[Finding], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
+    """The headline of the appraisal: certainty, who has judged, printed numbers, missing results."""
+    levels = [f.certainty.level for f in findings]
+    counts = ", ".join(f"{levels.count(level)} with {level} certainty" for level in dict.fromkeys(levels))
+    default = sum(any(s.judged_by.startswith("default") for s in f.certainty.steps) for f in findings)
+    unjudged = f"For {default} of {len(findings)} no reviewer has judged the risk of bias; a default stands in."
+    tried, wrong, recorded = (
+        number(float(summary[column].sum()), 0) for column in ("could_fail", "inconsistent", "recorded")
+    )
+    silent = float(trials.state.isin([NO_FIGURE, NO_REPORT]).mean())
+    return say(
+        f"Main questions answered: {counts}.",
+        unjudged if default else "",
+        f"{wrong} of {tried} checks of printed numbers that could fail did fail; {recorded} are recorded anomalies.",
+        f"{percent(silent, 0)} of the registered trials have given no figure in the sources seen.",
+    )
+
+
+# --- printed numbers ----------------------------------------------------------------------------------------------
+
+
+def checks_table(summary: pd.DataFrame) -> Table:
+    """What was checked and how, how often a check could fail at all, and how often it did."""
+    shown = summary.assign(
+        formula=[Link(words, address) if address else words for words, address in
+                 zip(summary.formula, summary.source, strict=True)],
+        **{name: summary[name].astype(float) for name in ("looked_at", "could_fail", "inconsistent", "recorded")},
+    )  # fmt: skip
+    columns = {
+        "check": "check",
+        "kind": "kind",
+        "formula": "formula",
+        "looked_at": "rows",
+        "could_fail": "could fail",
+        "inconsistent": "do not fit",
+        "recorded": "of these recorded",
+    }
+    return table(shown, "Checks of printed numbers", columns)
+
+
+def inconsistent_table(evidence: Evidence, results: pd.DataFrame, recorded: bool) -> Table:
+    """Rows that do not fit: those that are recorded as anomalies, or those that nobody has recorded yet."""
+    rows = results[(results.verdict == INCONSISTENT) & ((results.anomaly_id != "") == recorded)]
+    known = set(evidence.studies.study_id)
+    shown = pd.DataFrame(
+        {
+            "report": [Link(label(evidence, s), link(evidence, s)) if s in known else s for s in rows.study_id],
+            "row": [f"{t}.csv, row {n}" for t, n in zip(rows.table, rows.line, strict=True)],
+            "check": rows.check,
+            "printed": rows.printed.map(with_minus),
+            "expected": rows.expected.map(with_minus),
+            "remark": rows.reason,
+            "anomaly": rows.anomaly_id,
+        }
+    )
+    caption = "Numbers that do not fit: recorded" if recorded else "Numbers that do not fit: not recorded, for a reader"
+    return table(shown if recorded else shown.drop(columns="anomaly"), caption)
+
+
+def known_table(known: pd.DataFrame) -> Table:
+    """Recorded anomalies by kind: how many, how many a check finds and by which, and why no check finds the others."""
+    lines = []
+    for kind, rows in known.groupby("kind", sort=True):
+        checks = "; ".join(dict.fromkeys(c for c in rows.checks if c))
+        lines.append({
+            "kind of anomaly": kind.replace("_", " "),
+            "recorded": float(len(rows)),
+            "found": float((rows.found != "no").sum()),
+            "found by": checks or "–",
+            "why no check finds the others": "; ".join(dict.fromkeys(w for w in rows.why_not if w)) or "–",
+        })  # fmt: skip
+    frame = pd.DataFrame(lines).sort_values(["found", "kind of anomaly"], ascending=[False, True])
+    return table(frame, "Recorded anomalies: which a check can find")
+
+
+# --- facts of design ----------------------------------------------------------------------------------------------
+
+
+def named_reports(evidence: Evidence, facts: pd.DataFrame) -> pd.DataFrame:
+    """A table of reports under their names instead of their ids, for a figure."""
+    return facts.set_axis(_names(evidence, list(facts.index)))
+
+
+def _names(evidence: Evidence, studies: Sequence[str]) -> list[str]:
+    """Names of reports; two different ones of one name get their ids."""
+    names = {study: label(evidence, study) for study in dict.fromkeys(studies)}
+    alike = [name for name in names.values() if list(names.values()).count(name) > 1]
+    return [f"{names[s]} ({s})" if names[s] in alike else names[s] for s in studies]
+
+
+def design_lights(
+    evidence: Evidence, protocol: Protocol, findings: Sequence[Finding]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Facts of design, a line for each report of each question that no reviewer judged, and the question of each line.
+
+    The reports of a question are those of its effect; a judged report stands in :func:`judgement_lights` instead.
+    """
+    lines = [(f.title, study) for f, study in _reports(findings) if not _judged(evidence, f, study)]
+    studies = [study for _, study in lines]
+    facts = design_facts(evidence, protocol, studies)
+    return named_reports(evidence, facts.loc[studies]), [title for title, _ in lines]
+
+
+def judgement_lights(evidence: Evidence, findings: Sequence[Finding]) -> dict[str, tuple[pd.DataFrame, list[str]]]:
+    """For each tool that was used: judgements by domain, a line for each judged report of each question.
+
+    Returns
+    -------
+    dict
+        Tool -> signs (as :func:`design_lights` gives them) and the question of each line; empty while nobody judged.
+    """
+    found = {}
+    for tool in DOMAINS:
+        parts = [(f.title, judged_domains(evidence.judgements, [study], tool, f.effect.question.outcome))
+                 for f, study in _reports(findings) if _judged(evidence, f, study, tool)]  # fmt: skip
+        if parts:
+            signs = pd.concat([signs for _, signs in parts])
+            found[tool] = named_reports(evidence, signs), [title for title, _ in parts]
+    return found
+
+
+def _reports(findings: Sequence[Finding]) -> Iterator[tuple[Finding, str]]:
+    return ((f, study) for f in findings for study in f.effect.rows.study_id)
+
+
+def _judged(evidence: Evidence, found: Finding, study: str, tool: str = "") -> bool:
+    return overall(evidence.judgements, study, found.effect.question.outcome, tool) is not None
+
+
+def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
+    """How many reports of the main questions reviewers have judged, and who."""
+    judged = {study for f, study in _reports(findings) if _judged(evidence, f, study)}
+    every = {study for _, study in _reports(findings)}
+    if not judged:
+        return say(f"No reviewer has judged any of these {len(every)} reports; appraisal/judgements.csv waits for it.")
+    rows = evidence.judgements[evidence.judgements.study_id.isin(judged)]
+    names = ", ".join(dict.fromkeys(rows.reviewer))
+    return say(f"{len(judged)} of {len(every)} reports have been judged, by {names}.")
+
+
+def design_table(evidence: Evidence, protocol: Protocol, findings: Sequence[Finding]) -> Table:
+    """Facts of design in words, each report once, with its link."""
+    facts = design_facts(evidence, protocol, [study for _, study in _reports(findings)], in_words=True)
+    studies = list(facts.index)
+    names = _names(evidence, studies)
+    reports = [Link(name, link(evidence, study)) for name, study in zip(names, studies, strict=True)]
+    return table(facts.assign(report=reports)[["report", *facts.columns]], "Facts of design, as the sources say")
+
+
+def lights_alt(lights: pd.DataFrame, what: str) -> str:
+    """A traffic light in words: for each column how many lines have which sign."""
+    lines, meaning = [], {"+": "+", "-": "\N{MINUS SIGN}", "?": "?"}
+    for column in lights.columns:
+        signs = lights[column].value_counts()
+        counts = ", ".join(f"{signs[sign]} {shown}" for sign, shown in meaning.items() if sign in signs)
+        lines.append(f"{column}: {counts or 'none'}")
+    return f"{what}, {len(lights)} lines of reports. {'; '.join(lines)}."
+
+
+# --- missing results ----------------------------------------------------------------------------------------------
+
+
+def trial_groups(evidence: Evidence, protocol: Protocol, trials: pd.DataFrame) -> pd.DataFrame:
+    """Registered trials with words for their group (product and type of diabetes) and their label, for a figure."""
+    product = {c: protocol.product_name(p) for p in PRODUCTS for c in protocol.classes(p)}
+    order = list(dict.fromkeys(product.values()))
+    types = protocol["eligibility"]["populations"]
+    named = trials.assign(
+        group=[f"{product[p][:1].upper()}{product[p][1:]}, {types[t]}" if p else "No report in the tables"
+               for p, t in zip(trials["product"], trials.diabetes_type, strict=True)],
+        label=[label(evidence, s) if s else r for s, r in zip(trials.study_id, trials.registry_id, strict=True)],
+        rank=[order.index(product[p]) if p else len(order) for p in trials["product"]],
+    )  # fmt: skip
+    return named.sort_values(["rank", "diabetes_type", "label"], kind="stable").drop(columns="rank")
+
+
+def missing_table(evidence: Evidence, trials: pd.DataFrame) -> Table:
+    """Registered trials that have given no figure: what was planned and enrolled, and whether results are posted."""
+    rows = trials[trials.state.isin([NO_FIGURE, NO_REPORT])].sort_values(["state", "registry_id"])
+    shown = pd.DataFrame(
+        {
+            "trial": [Link(label(evidence, s), link(evidence, s)) if s else "–" for s in rows.study_id],
+            "registration": rows.registry_id,
+            "patients planned": rows.planned,
+            "patients enrolled": rows.enrolled,
+            "results posted": [p or "not seen" for p in rows.results_posted],
+            "state": rows.state,
+        }
+    )
+    return table(shown, "Registered trials without a figure in the sources seen")
+
+
+def missing_words(trials: pd.DataFrame) -> Sentence:
+    """How many registered trials have given no figure, and how many patients are known to be in them."""
+    silent = trials[trials.state.isin([NO_FIGURE, NO_REPORT])]
+    enrolled = silent.enrolled.dropna()
+    planned = int(trials.planned.notna().sum())
+    return say(
+        f"Of {len(trials)} registered trials {len(silent)} have given no figure in the sources seen,"
+        f" {(silent.state == NO_REPORT).sum()} of them no publication either.",
+        f"The {len(enrolled)} of them whose patients are known enrolled {number(enrolled.sum(), 0)}.",
+        f"How many patients were planned is known of {planned} registered trials only.",
+    )
+
+
+def missing_alt(trials: pd.DataFrame, states: Sequence[str]) -> str:
+    """The figure of missing results in words."""
+    counts = "; ".join(f"{state}: {(trials.state == state).sum()}" for state in states)
+    groups = "; ".join(f"{group}: {len(rows)}" for group, rows in trials.groupby("group", sort=False))
+    return f"Registered trials by how far their numbers have come. {counts}. Trials in each group: {groups}."

@@ -1,0 +1,539 @@
+"""Words and tables that set advertised figures beside published ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from scipy.special import ndtr, stdtr
+
+from cellclaims import pools
+from cellclaims.claims import Entry, advertised_rates
+from cellclaims.claims.arithmetic import added_share, p_prints_again
+from cellclaims.claims.ledger import MAP_KINDS
+from cellclaims.errors import ReviewError
+from cellclaims.evidence import Evidence
+from cellclaims.files import write_atomically
+from cellclaims.pools import Pool
+from cellclaims.protocol import Protocol
+from cellclaims.reporting.pools import Sentence, reports_of, say
+from cellclaims.reporting.tables import Link, Links, Table, number, percent, table, value_words
+from cellclaims.selection import Question
+
+#: What each advertised outcome is called beside a figure.
+SHORT = {
+    "responder": "treatment effective",
+    "insulin_dose_halved": "better control on half the insulin",
+    "insulin_independence": "off insulin and tablets",
+    "hba1c": "better control (HbA1c against no cells)",
+}
+
+
+def claims_headline(entries: Sequence[Entry]) -> Sentence:
+    """One sentence a figure: what is advertised, what was published, what follows."""
+    return say(*(_headline(e) for e in entries))
+
+
+def _headline(entry: Entry) -> str:
+    """The claim, what is advertised, what was published, the verdict."""
+    said, found = f"advertised {figure_words(entry)}", f"published {published_words(entry)}"
+    return f"{capital(short_words(entry))}: {said}, {found}; {entry.verdict}."
+
+
+def short_words(entry: Entry) -> str:
+    """The claimed outcome in few words."""
+    return SHORT.get(entry.outcome, entry.advertised["what"])
+
+
+def figure_words(entry: Entry) -> str:
+    """The advertised figure with its qualifier and unit."""
+    said = entry.advertised
+    if said["value"] is None:
+        return "no figure"
+    unit = "%" if said["unit"] == "percent" else said["unit"]
+    return f"{said['qualifier']} {said['value']:g} {unit}".strip()
+
+
+def published_words(entry: Entry) -> str:
+    """The published value with its reports and patients."""
+    if entry.pooled is None:
+        return "no report"
+    value = f"{number(entry.pooled, 0)} %" if entry.unit == "percent" else f"{number(entry.pooled)} {entry.unit}"
+    return f"{value} in {reports_of(entry.k)} of {entry.patients:g} patients"
+
+
+def interval_words(entry: Entry) -> str:
+    """The confidence interval of the published value."""
+    return _limits(entry, "ci")
+
+
+def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[dict[str, Any]]:
+    """Rows of the headline figure: each advertised rate, then the nearest outcomes with more reports behind them."""
+    rows = []
+    for entry in entries:
+        rows.append(_row(entry))
+        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ())]
+    return rows
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    control = entry.control or {}
+    limits = {name: _nan(getattr(entry, name)) for name in _LIMITS}
+    beside = {"control": _nan(control.get("value")), "control_n": _nan(control.get("n"))}
+    said = {"advertised": entry.advertised["value"], "printed": _short_figure(entry)}
+    said["note"] = f"Verdict: {entry.verdict}"
+    return {"label": capital(short_words(entry)), "k": entry.k, "n": entry.patients, **said, **limits, **beside}
+
+
+def _short_figure(entry: Entry) -> str:
+    """The advertised figure as short as a picture needs it: "> 93 %"."""
+    above = entry.advertised["qualifier"] in ("over", "more than")
+    return f"{'> ' * above}{entry.advertised['value']:g} %"
+
+
+def _row_beside(entry: Entry, pool: Pool) -> dict[str, Any]:
+    limits = {name: 100 * pool.back(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
+    numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
+    return {"label": pool.title, "advertised": entry.advertised["value"], **limits, **numbers}
+
+
+_LIMITS = {"pooled": "beta", "ci_lb": "ci_lb", "ci_ub": "ci_ub", "pi_lb": "pi_lb", "pi_ub": "pi_ub"}
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def capital(words: str) -> str:
+    """Words with a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def claims_alt(entries: Sequence[Entry], beside: Sequence[Pool]) -> str:
+    """The headline figure in words."""
+    lines = [_headline(e).rstrip(".") for e in entries]
+    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside]
+    return f"Advertised figures beside published ones. {'. '.join(lines)}."
+
+
+def claims_table(entries: Sequence[Entry]) -> Table:
+    """Every advertised rate with its published counterpart, the probabilities and the verdict."""
+    lines = [
+        {
+            "as of": e.advertised["as_of"],
+            "claim": capital(short_words(e)),
+            "advertised": figure_words(e),
+            "k": float(e.k),
+            "patients": e.patients,
+            "published": _value(e, e.pooled),
+            "95 % interval": _limits(e, "ci"),
+            "95 % prediction": _limits(e, "pi"),
+            "P(mean ≥ claim)": _chance(e.p_mean_ge),
+            "P(new clinic ≥ claim)": _chance(e.p_new_setting_ge),
+            "control arms": _control(e),
+            "verdict": e.verdict,
+            "why": "; ".join(e.reasons),
+        }
+        for e in entries
+    ]
+    return table(
+        pd.DataFrame(lines), "Advertised figures beside published ones (HbA1c: the smallest change that matters)"
+    )
+
+
+def _value(entry: Entry, value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{number(value, 1)} %" if entry.unit == "percent" else number(value)
+
+
+def _limits(entry: Entry, which: str) -> str:
+    low, high = getattr(entry, f"{which}_lb"), getattr(entry, f"{which}_ub")
+    return "not estimable" if low is None or high is None else f"{_value(entry, low)} to {_value(entry, high)}"
+
+
+def _chance(p: float | None) -> str:
+    if p is None:
+        return "not estimable"
+    return "under 0.1 %" if p < 0.001 else "over 99.9 %" if p > 0.999 else percent(p)
+
+
+def _control(entry: Entry) -> str:
+    if not entry.control:
+        return "none"
+    if "events" in entry.control:
+        return f"{entry.control['events']:g} of {entry.control['n']:g}"
+    return f"{number(entry.control['value'])} (change, n = {entry.control['n']:g})"
+
+
+def unsaid_table(entries: Sequence[Entry]) -> Table:
+    """What each advertised figure leaves out."""
+    lines = [
+        {
+            "as of": e.advertised["as_of"],
+            "claim": capital(short_words(e)),
+            "not said": "; ".join(e.unsaid) or "nothing",
+        }
+        for e in entries
+    ]
+    return table(pd.DataFrame(lines), "What is not said")
+
+
+def match_table(entries: Sequence[Entry]) -> Table:
+    """How well population, product, outcome and time of the published counterpart match the claim."""
+    lines = [
+        {"claim": capital(short_words(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
+        for e in entries
+        for what, grade in e.match.items()
+    ]
+    return table(pd.DataFrame(lines), "Match of claim and counterpart")
+
+
+def clears_thresholds(pool: Pool, protocol: Protocol) -> list[str]:
+    """For each threshold of HbA1c: how probable it is that the mean fall is at least as large."""
+    if pool.fit is None:
+        return ["No controlled report answers this question."]
+    known = [protocol["thresholds"]["hba1c_matters"], *protocol["thresholds"]["hba1c_sensitivity"]]
+    kind = "one report, by its own interval" if pool.k == 1 else f"{pool.k} reports, t with {pool.k - 1} df"
+    lead = f"HbA1c with cells minus without: {value_words(pool, float(pool.fit.beta))} percentage points ({kind})."
+    return [lead, *(_clears(pool, t) for t in sorted(known, key=lambda t: -t["value"]))]
+
+
+def _clears(pool: Pool, threshold: Mapping[str, Any]) -> str:
+    away = (-float(threshold["value"]) - float(pool.fit.beta)) / float(pool.fit.se)
+    p = float(ndtr(away) if pool.k == 1 else stdtr(pool.k - 1, away))
+    words = f"Probability of a mean fall of at least {threshold['value']:g} points: {percent(p, 0)}"
+    return f"{words} ({threshold['source']})."
+
+
+def same_rates(entries: Sequence[Entry]) -> Table:
+    """Figures that are advertised in two states: what the added patients must have shown, and how odd agreement is."""
+    states: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.advertised["value"] is not None and entry.advertised["n_treated"]:
+            states.setdefault(short_words(entry), []).append(entry)
+    lines = [_two_states(name, *sorted(two, key=_treated)) for name, two in states.items() if len(two) == 2]
+    return table(pd.DataFrame(lines), "Two states of the advertisement")
+
+
+def _treated(entry: Entry) -> int:
+    return entry.advertised["n_treated"]
+
+
+def _two_states(name: str, before: Entry, after: Entry) -> dict[str, str]:
+    shares = [e.advertised["value"] / 100 for e in (before, after)]
+    sizes = [_treated(e) for e in (before, after)]
+    same = shares[0] == shares[1]
+    chance = {step: p_prints_again(shares[0], *sizes, step) if same else math.nan for step in (1, 5)}
+    return {
+        "claim": capital(name),
+        f"{before.advertised['as_of']}": f"{figure_words(before)} of {sizes[0]}",
+        f"{after.advertised['as_of']}": f"{figure_words(after)} of {sizes[1]}",
+        "share among the patients added": percent(added_share(shares[0], sizes[0], shares[1], sizes[1]), 1),
+        "P(prints alike, to 1 %)": percent(chance[1], 0),
+        "P(prints alike, to 5 %)": percent(chance[5], 0),
+    }
+
+
+# The ledger in words: a paragraph and a line for every claim, its JSON, and the evidence map of the claims.
+
+
+#: What every match is graded on; an entry without a grade says so.
+MATCHED = ("population", "product", "outcome", "time")
+SIGNS = {frozenset({"for"}): "+", frozenset({"against"}): "-"}
+
+
+def paragraph(entry: Entry) -> Sentence:
+    """One paragraph on a claim: what is said, what is left out, what was found, what follows."""
+    found = _found_by_pool(entry) if entry.unit else FOUND.get(entry.kind, _found_by_direction)(entry)
+    return say(_said(entry), _left_out(entry), *found, _verdict(entry))
+
+
+def _said(entry: Entry) -> str:
+    said = entry.advertised
+    when = f" of {said['as_of']}" if said["as_of"] else ""
+    figure = f" ({figure_words(entry)})" if said["value"] is not None else ""
+    return f"The page{when} says: {said['what']}{figure}."
+
+
+def _left_out(entry: Entry) -> str:
+    return f"It does not say {', '.join(entry.unsaid)}." if entry.unsaid else ""
+
+
+def _found_by_pool(entry: Entry) -> list[str]:
+    """What the pool of a rate or of HbA1c shows."""
+    if entry.pooled is None:
+        return ["No published report answers it."]
+    lines = [f"Published: {published_words(entry)} (95 % interval {interval_words(entry)})."]
+    if entry.control and "events" in entry.control:
+        lines.append(f"Without cells: {entry.control['events']:g} of {entry.control['n']:g}.")
+    elif entry.control:
+        lines.append(f"Control arms changed by {number(entry.control['value'])} themselves.")
+    else:
+        lines.append("No control arm without cells reports it.")
+    return lines + _chances(entry)
+
+
+def _chances(entry: Entry) -> list[str]:
+    against = "the advertised figure" if entry.advertised["value"] is not None else "the smallest fall that matters"
+    words = {
+        "p_mean_ge": f"that the mean reaches {against}",
+        "p_new_setting_ge": "that a new clinic truly does",
+        "p_series_ge": f"that a series of {entry.advertised['n_treated']} patients shows it",
+    }
+    known = [
+        f"{w}, {_ledger_chance(getattr(entry, key))}" for key, w in words.items() if getattr(entry, key) is not None
+    ]
+    return [f"Probability {'; '.join(known)}."] if known else []
+
+
+def _ledger_chance(p: float) -> str:
+    return "under 0.1 %" if p < 0.001 else "over 99.9 %" if p > 0.999 else percent(p)
+
+
+def _found_by_direction(entry: Entry) -> list[str]:
+    """How many reports in people speak for the claim, against it, or both ways; and what else there is."""
+    counted = [f for f in entry.facts if f.get("counted")]
+    by = {d: sum(f["direction"] == d for f in counted) for d in ("for", "against", "mixed")}
+    randomised = sum(f["kind"] == "randomised human" for f in counted)
+    other = sum(f["kind"] == "animal or laboratory" for f in entry.facts)
+    if not counted:
+        return ["No report in people speaks to it."]
+    spoken = ", ".join(f"{n} {_direction_words(d)}" for d, n in by.items() if n)
+    lines = [f"{capital(reports_of(len(counted)))} in people: {spoken}; {randomised} randomised."]
+    return lines + ([f"Beside them stand {other} from animals or the laboratory."] if other else [])
+
+
+def _direction_words(direction: str) -> str:
+    return {"for": "for it", "against": "against it", "mixed": "both ways"}[direction]
+
+
+def _found_by_record(entry: Entry) -> list[str]:
+    """What the published report of a registration number is."""
+    if not entry.studies:
+        return ["No published report of this number was found."]
+    return [f"The published report of this number is {entry.studies[0]['label']}."]
+
+
+def _found_by_arithmetic(entry: Entry) -> list[str]:
+    """What the shares that stand on a number treated mean as counts, and how much a check of them can say."""
+    counts, sums, added = (
+        [fact for fact in entry.facts if fact["check"] == check]
+        for check in ("possible counts", "shares add up", "patients added since")
+    )
+    if not entry.facts:
+        return []
+    as_counts = ", ".join(f"{fact['result']} is {_patients(fact['counts'])}" for fact in counts)
+    lines = [f"Rounded to the percent, {as_counts}.", *(f"{capital(fact['result'])}." for fact in sums)]
+    if added:
+        shown = ", ".join(f"{fact['share']} ({_patients(fact['range'])})" for fact in added)
+        lines.append(f"If both states of the page are right, the {added[0]['patients']} showed {shown}.")
+    return [*lines, _how_telling([fact["uninformative"] for fact in entry.facts])]
+
+
+def _how_telling(idle: Sequence[bool]) -> str:
+    """How many checks say nothing: they pass, or would often pass, whatever the truth is."""
+    if all(idle):
+        return "Not one of these checks tells anything of the page."
+    if not any(idle):
+        return "Each of these checks tells something of the page."
+    return f"{sum(idle)} of these {len(idle)} checks tell nothing of the page."
+
+
+def _patients(counts: dict[str, Sequence[int] | None]) -> str:
+    """Fewest and most patients, of percentages rounded to the percent or finer."""
+    fitting = counts[max((step for step in counts if float(step) <= 1.0), key=float)]
+    return f"{fitting[0]} to {fitting[1]} patients" if fitting else "no number of patients"
+
+
+def _found_by_harms(entry: Entry) -> list[str]:
+    against = sum(f["direction"] == "against" for f in entry.facts)
+    return [f"{len(entry.facts)} sources on harms of cell treatments stand beside it, {against} of them alarming."]
+
+
+def _verdict(entry: Entry) -> str:
+    certainty = f" Certainty: {entry.certainty}." if entry.certainty else ""
+    return f"Verdict: {entry.verdict} ({'; '.join(entry.reasons)}).{certainty}{_stability(entry)}"
+
+
+def _stability(entry: Entry) -> str:
+    if entry.stability is None:
+        return ""
+    return f" {percent(entry.stability, 0)} of {entry.specifications} distinct specifications give the same verdict."
+
+
+#: Kind of a claim -> what is said of the evidence found.
+FOUND: dict[str, Callable[[Entry], list[str]]] = {
+    "proportion": _found_by_pool,
+    "count": _found_by_arithmetic,
+    "registration": _found_by_record,
+    "disclaimer": _found_by_harms,
+}
+
+
+def ledger_table(entries: Sequence[Entry]) -> Table:
+    """One line a claim: what is claimed, what answers it, the verdict, certainty, stability, and why."""
+    lines = [
+        {
+            "claim": capital(e.advertised["what"]),
+            "kind": e.kind,
+            "as of": e.advertised["as_of"] or "–",
+            "advertised": figure_words(e) if e.unit or e.advertised["value"] is not None else "–",
+            "published": published_words(e) if e.unit else f"{e.k} in people" if e.k else "–",
+            "verdict": e.verdict,
+            "certainty": e.certainty or "–",
+            "stability": "–" if e.stability is None else percent(e.stability, 0),
+            "why": "; ".join(e.reasons),
+        }
+        for e in entries
+    ]
+    return table(pd.DataFrame(lines), f"The ledger: {len(entries)} advertised statements")
+
+
+def ledger_json(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """The entries as JSON values at full precision, each with its paragraph and all four grades."""
+    return [e.as_json() | {"match": _all_grades(e), "text": str(paragraph(e))} for e in entries]
+
+
+def _all_grades(entry: Entry) -> dict[str, Any]:
+    return {what: entry.match.get(what) for what in MATCHED}
+
+
+def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
+    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds."""
+    text = json.dumps(ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    write_atomically(Path(folder) / "claims.json", text + "\n")
+    return f"{len(entries)} entries recorded in claims.json"
+
+
+def cards(entries: Sequence[Entry]) -> Table:
+    """Every claim with its verdict, its paragraph, and the rows that these rest on, each with a link to its source."""
+    lines = [
+        {
+            "claim": capital(e.advertised["what"]),
+            "verdict": e.verdict,
+            "in words": str(paragraph(e)),
+            "rows and sources": rows_behind(e),
+        }
+        for e in entries
+    ]
+    return table(pd.DataFrame(lines), "Claim by claim")
+
+
+def rows_behind(entry: Entry) -> Links:
+    """The rows of ``data/`` that the numbers of an entry come from, by arm or id, each leading to its source."""
+    return Links(tuple(Link(_row_words(study), study["link"]) for study in entry.studies))
+
+
+def _row_words(study: dict[str, Any]) -> str:
+    """Which row: by its id where the table has ids, else by report, arm and line of the table."""
+    if "row_id" in study:
+        return f"{study['row_id']} {study['study_id']}"
+    if "line" not in study:
+        return study["label"]
+    which = f"{'rows' if ';' in study['line'] else 'row'} {study['line'].replace(';', ' and ')}"
+    return f"{study['label']}, {study['arm_id']} ({study['table']}.csv, {which})"
+
+
+def facts_table(entry: Entry) -> Table:
+    """Every source that speaks to a claim without a figure, counted or not, with a link to each."""
+    lines = [
+        {
+            "source": Link(f["label"], f["link"]),
+            "kind": f["kind"],
+            "n": math.nan if f["n"] is None else f["n"],
+            "result": f["result"],
+            "direction": f["direction"],
+            "counted": "yes" if f["counted"] else "no",
+        }
+        for f in entry.facts
+    ]
+    return table(pd.DataFrame(lines), f"{capital(entry.advertised['what'])}: {entry.verdict}")
+
+
+def claim_map(entries: Sequence[Entry]) -> pd.DataFrame:
+    """Claims without a figure by kind of evidence: "+" for, "-" against, "?" both or unclear, empty for none found."""
+    lines = {
+        capital(e.advertised["what"]): {kind: _sign(e, kind) for kind in MAP_KINDS} for e in entries if _by_topic(e)
+    }
+    return pd.DataFrame.from_dict(lines, orient="index", columns=list(MAP_KINDS))
+
+
+def _by_topic(entry: Entry) -> bool:
+    return entry.kind not in ("registration", "disclaimer") and any("direction" in f for f in entry.facts)
+
+
+def _sign(entry: Entry, kind: str) -> str:
+    """What the sources of a kind say: those that count, those from animals, and those whose direction is unclear."""
+    facts = [f for f in entry.facts if f["map_kind"] == kind]
+    told = {f["direction"] for f in facts if f["counted"] or f["kind"] == "animal or laboratory"}
+    unclear = any(f["direction"] == "neutral" for f in facts)
+    if not told:
+        return "?" if unclear else ""
+    return SIGNS.get(frozenset(told - {"neutral"}), "?")
+
+
+def claim_map_alt(frame: pd.DataFrame) -> str:
+    """The evidence map in words."""
+    words = {"+": "for", "-": "against", "?": "both or unclear", "": "none found"}
+    lines = [
+        f"{claim}: " + ", ".join(f"{kind} {words[sign]}" for kind, sign in row.items())
+        for claim, row in frame.iterrows()
+    ]
+    return f"Claims by kind of evidence and its direction. {'. '.join(lines)}."
+
+
+# The answer of the review as one Markdown table: what README shows, made from the results.
+
+
+#: The table stands between these two lines of README.md.
+BEGIN, END = "<!-- answer: made by `make notebooks`, do not edit -->", "<!-- end of answer -->"
+
+#: Outcomes that stand nearest to the advertised ones and have more reports: title and question.
+NEAREST = {
+    "insulin dose halved after cells, no control group": Question(
+        "insulin_dose_halved", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin at some time after cells, tablets allowed, no control group": Question(
+        "insulin_independence", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin 12 months after islets, type 1 diabetes": Question("insulin_independence", ("T1D",), "islets"),
+}
+
+
+def answer(evidence: Evidence, protocol: Protocol) -> str:
+    """The latest advertised figures beside published ones, then the nearest outcomes, as a Markdown table."""
+    entries = advertised_rates(evidence, protocol)
+    latest = max(e.advertised["as_of"] for e in entries)
+    lines = [
+        f"| {short_words(e)} | {figure_words(e)} | {published_words(e)} | {interval_words(e)} | {e.verdict} |"
+        for e in entries
+        if e.advertised["as_of"] == latest
+    ]
+    for name, question in NEAREST.items():
+        pool = pools.proportion(evidence, protocol, question, "nearest", name)
+        lines.append(f"| *nearest:* {name} | | {_found(pool)} | {_interval(pool)} | |")
+    head = "| outcome | advertised | published | 95 % interval | verdict |\n|---|---|---|---|---|"
+    return "\n".join([head, *lines])
+
+
+def _found(pool: Pool) -> str:
+    return f"{value_words(pool, float(pool.fit.beta))}, {reports_of(pool.k)}, {pool.rows.n.sum():g} patients"
+
+
+def _interval(pool: Pool) -> str:
+    return " to ".join(value_words(pool, float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
+
+
+def put_answer(path: Path, text: str) -> None:
+    """Replace what stands between the two marks of a Markdown file; refuses a file without them."""
+    page = path.read_text(encoding="utf-8")
+    if BEGIN not in page or END not in page:
+        raise ReviewError(f"{path}: expected the lines {BEGIN!r} and {END!r}, found none")
+    before, rest = page.split(BEGIN, 1)
+    write_atomically(path, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")

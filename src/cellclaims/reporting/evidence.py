@@ -1,0 +1,215 @@
+"""Words and tables about the evidence itself: what was found, what is doubted, which rules hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from textwrap import shorten
+
+import pandas as pd
+
+import cellclaims
+from cellclaims.anomalies import handled
+from cellclaims.evidence import Evidence
+from cellclaims.overview import Stage
+from cellclaims.pools import label, link
+from cellclaims.protocol import Protocol
+from cellclaims.reporting.pools import Sentence, say
+from cellclaims.reporting.tables import Link, Table, interval, number, table
+
+#: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
+NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})
+
+#: Characters of a title that stands for an author.
+LONGEST_TITLE = 44
+
+
+def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
+    """How many reports, how many of them randomised, and the figures taken from them."""
+    randomised = int((reports.design == "randomised").sum())
+    figures = sum(len(getattr(evidence, name)) for name in ("continuous", "binary", "survival", "contrasts"))
+    linked = evidence.studies.doi.ne("") | evidence.studies.pmid.ne("") | evidence.studies.registry_id.ne("")
+    return say(
+        f"{len(reports)} reports were found, {randomised} of them randomised.",
+        f"From all reports {figures} figures were taken, each with its source and place.",
+        f"{int(linked.sum())} of {len(linked)} reports lead a reader to a DOI, PubMed or a registry.",
+        f"{len(evidence.anomalies)} printed figures or labels are doubted and named as anomalies.",
+    )
+
+
+def fingerprint(evidence: Evidence, protocol: Protocol) -> str:
+    """Which evidence and which package made the numbers; no date of the run, so that equal results are equal text."""
+    return (
+        f"Evidence as read on {protocol.evidence_date}, protocol of {protocol['fixed_on']}, "
+        f"data {evidence.fingerprint[:12]}, cellclaims {cellclaims.__version__}."
+    )
+
+
+def evidence_alt(reports: pd.DataFrame) -> str:
+    """The evidence map in words."""
+    lines = reports.groupby(["product", "population"], observed=True).size()
+    counts = "; ".join(f"{product}, {population}: {count}" for (product, population), count in lines.items())
+    return f"Number of reports by product, type of diabetes and design. Totals: {counts}."
+
+
+def flow_alt(stages: Sequence[Stage], pools: Sequence[tuple[str, int]]) -> str:
+    """The flow figure in words."""
+    steps = "; ".join(f"{name}: {count}" for name, count, _ in stages)
+    ends = "; ".join(f"{title}: {k}" for title, k in pools)
+    return f"From reports found to reports pooled. {steps}. Reports in each pool: {ends}."
+
+
+def anomalies(evidence: Evidence) -> Table:
+    """Every doubted figure: where it stands, what is printed, what is wrong, what is done."""
+    frame = evidence.anomalies
+    known = set(evidence.studies.study_id)
+    words = [label(evidence, r) if r in known else r for r in frame.record_id]
+    links = [Link(w, link(evidence, r)) if r in known else w for w, r in zip(words, frame.record_id, strict=True)]
+    frame = frame.assign(
+        report=links, outcome=frame.outcome.str.replace("_", " "), kind=frame.kind.str.replace("_", " ")
+    )
+    columns = {c: c for c in ("report", "outcome", "kind", "printed", "problem", "handling")}
+    return table(frame, "Doubted figures and what is done about them", {"anomaly_id": "", **columns})
+
+
+def studies(frame: pd.DataFrame, caption: str) -> Table:
+    """Reports by name, each with its link, and their registration."""
+    shown = frame.assign(report=[Link(w, a) for w, a in zip(frame.label, frame.link, strict=True)])
+    return table(shown, caption, {"report": "report", "registry_id": "registration", "study_id": "study_id"})
+
+
+def protocol_outcomes(protocol: Protocol) -> Table:
+    """Outcomes, months and windows of the protocol."""
+    frame = pd.DataFrame(
+        [
+            {"outcome": o["name"], "better": o["better"], "month": o["months"], "window": f"± {o['window']}"}
+            for o in protocol["outcomes"].values()
+        ]
+    )
+    return table(frame.astype({"month": float}), "Outcomes and the months at which they are read")
+
+
+def protocol_verdicts(protocol: Protocol) -> Table:
+    """The verdict rules in their order."""
+    rules = pd.DataFrame(protocol["verdict"]["order"])
+    return table(rules, "Verdicts, in order: the first rule that holds")
+
+
+class Elsewhere:
+    """Pooled results of others: as a table, and as rows that a forest plot shows beside a pool."""
+
+    def __init__(self, table_: Table, benchmarks: pd.DataFrame) -> None:
+        self.table, self.benchmarks = table_, benchmarks
+
+
+def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
+    """What other reviews printed for an outcome; the misprints that anomalies.csv names are set right and flagged."""
+    rows = handled(evidence, "pooled_elsewhere")
+    named = rows.outcome.str.lower().str.fullmatch(rf"{outcome}( ?\(?%\)?)?")
+    rows = rows[named & rows.estimate.notna()].sort_values(["year", "review_id"])
+    shown = pd.DataFrame(
+        {
+            "review": [Link(_review(r), _address(r)) for r in rows.itertuples()],
+            "title": rows.title,
+            "population": rows.population,
+            "month": rows.months,
+            "measure": rows.measure,
+            "k": rows.k_studies,
+            "result": [_result(r) for r in rows.itertuples()],
+            "flag": rows.flag,
+        }
+    )
+    points = rows[rows.measure.isin(["MD", "WMD"])]
+    benchmarks = pd.DataFrame(
+        {
+            "label": [f"{_review(r)}: {r.population}" for r in points.itertuples()],
+            "estimate": points.estimate,
+            "ci_lb": points.ci_low,
+            "ci_ub": points.ci_high,
+            "detail": ["" if r.k_studies != r.k_studies else f"{r.k_studies:g} reports" for r in points.itertuples()],
+        }
+    )
+    caption = "Pooled by others, as printed; differences in percentage points unless the measure says otherwise"
+    return Elsewhere(table(shown, caption), benchmarks.reset_index(drop=True))
+
+
+def _review(row: object) -> str:
+    """A review by its first author and year; by the start of its title where the id names no author."""
+    stem = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
+    has_author = stem != row.review_id and stem not in NOT_AUTHORS
+    name = stem.capitalize() if has_author else _short_title(row.title)
+    return name if row.year != row.year else f"{name}{' ' if has_author else ', '}{row.year:.0f}"
+
+
+def _short_title(title: str) -> str:
+    """The start of a title, from where it says what was given.
+
+    >>> _short_title("Efficacy and safety of islet autotransplantation after total pancreatectomy")
+    'Islet autotransplantation after total ...'
+    """
+    words = re.sub(r"^(clinical )?effica\w+( and safety)? of ", "", title, flags=re.IGNORECASE)
+    return shorten(words[:1].upper() + words[1:], LONGEST_TITLE, placeholder=" ...")
+
+
+def _address(row: object) -> str:
+    return f"https://doi.org/{row.doi}" if row.doi else row.source_url
+
+
+def _result(row: object) -> str:
+    """Estimate and limits with the digits that were printed, two at least."""
+    digits = [_digits(x) for x in (row.estimate, row.ci_low, row.ci_high)]
+    value = number(row.estimate, max(digits))
+    return value if row.ci_low != row.ci_low else f"{value} ({interval(row.ci_low, row.ci_high, max(digits))})"
+
+
+def _digits(value: float) -> int:
+    return max(2, len(f"{value:g}".partition(".")[2])) if value == value else 2
+
+
+def thresholds(evidence: Evidence) -> Table:
+    """Smallest changes that matter and margins, with what was seen of each source."""
+    frame = evidence.thresholds
+    shown = frame.assign(source=[Link(t, u) for t, u in zip(frame.source_title, frame.url, strict=True)])
+    columns = {
+        "quantity": "quantity",
+        "value": "value",
+        "unit": "unit",
+        "source": "source",
+        "text_seen": "what was seen",
+    }
+    return table(shown, "HbA1c: thresholds and where they come from", columns)
+
+
+def definitions(evidence: Evidence, protocol: Protocol, population: str, product: str) -> Table:
+    """What reports call a response: every definition of a response or composite, with the reports that use it."""
+    studies_ = evidence.studies
+    mine = studies_.study_id[
+        (studies_.diabetes_type == population) & studies_.intervention_class.isin(protocol.classes(product))
+    ]
+    rows = evidence.binary[evidence.binary.outcome.isin(["responder", "composite_primary", "insulin_dose_halved"])]
+    rows = rows[rows.study_id.isin(set(mine))]
+    lines = [
+        {
+            "definition": definition.replace("_", " "),
+            "as printed": "; ".join(dict.fromkeys(group.definition)),
+            "reports": "; ".join(dict.fromkeys(label(evidence, s) for s in group.study_id)),
+        }
+        for definition, group in rows.groupby("definition_id")
+    ]
+    return table(pd.DataFrame(lines), "What counts as a response")
+
+
+def registered(evidence: Evidence, study_ids: Sequence[str]) -> Table:
+    """The published reports of the registrations that the advertisements cite."""
+    mine = evidence.studies[evidence.studies.study_id.isin(study_ids)]
+    arms = evidence.arms.groupby("study_id").n_enrolled.sum()
+    shown = mine.assign(
+        report=[Link(label(evidence, s), link(evidence, s)) for s in mine.study_id],
+        patients=[arms[s] for s in mine.study_id],
+        design=mine.design.str.replace("_", " "),
+    )
+    columns = {
+        c: c.replace("_", " ")
+        for c in ("report", "registry_id", "title", "design", "patients", "follow_up_months", "notes")
+    }
+    return table(shown, "Published report of the cited registration", columns)

@@ -1,0 +1,408 @@
+"""What the review knows of registrations, and what a pull asks: shown whether or not anything was pulled."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cellclaims.errors import SourceError
+from cellclaims.evidence import Evidence
+from cellclaims.files import write_atomically
+from cellclaims.harvest.held import guard
+from cellclaims.overview import PRODUCTS, described
+from cellclaims.pools import label, link
+from cellclaims.protocol import Protocol
+from cellclaims.registries.answers import visible
+from cellclaims.registries.changes import (
+    Change,
+    Changes,
+    FirstSight,
+    Known,
+    compare,
+    first_sight,
+    known_registrations,
+    news_of,
+    state_of,
+)
+from cellclaims.registries.client import SERVICES
+from cellclaims.registries.pull import wanted
+from cellclaims.registries.records import numbers_in
+from cellclaims.registries.store import Store, dated, registry_of, snapshot_of
+from cellclaims.reporting.pools import Sentence, say
+from cellclaims.reporting.tables import Link, Links, Table, table
+
+if TYPE_CHECKING:
+    from cellclaims.registries.changes import PaperState, TrialState
+
+
+# Words and tables about what is new in the registries and the literature.
+#
+# Titles and values come from elsewhere: they are shown with every control and direction character spelt out, and
+# escaped by the tables.
+
+
+#: The heading of each table of changes, by kind.
+HEADINGS = {
+    "new trial": "New trials",
+    "trial gone": "Trials that the later snapshot does not hold",
+    "results posted": "Newly posted results",
+    "results withdrawn": "Results that are no longer posted",
+    "results changed": "Changed results: every part that differs",
+    "status changed": "Changed status",
+    "facts changed": "Changed dates, enrolment and primary outcomes",
+    "new paper": "New papers that cite a known registration",
+    "paper gone": "Papers that the later snapshot does not hold",
+}
+#: Of these a trial or paper is told in one line with its state; of these with a before and an after.
+SINGLE = ("new trial", "trial gone", "new paper", "paper gone")
+PAIRS = ("results posted", "results withdrawn", "status changed")
+#: Each kind in the sentence, before how many.
+COUNTED = {
+    "new trial": "new trials",
+    "trial gone": "trials no longer there",
+    "results posted": "trials with newly posted results",
+    "results withdrawn": "trials whose results are no longer posted",
+    "results changed": "trials with changed results",
+    "status changed": "trials with another status",
+    "facts changed": "trials with other dates, enrolment or primary outcome",
+    "new paper": "new papers that cite a known registration",
+    "paper gone": "papers no longer there",
+}
+#: Columns of changes as CSV and JSON.
+COLUMNS = ("kind", "number", "what", "before", "after", "title", "address")
+#: Half a character.
+HALF = re.compile(r"[\ud800-\udfff]")
+#: Of what cannot be read, so many sentences are shown; the others are counted.
+MOST_REFUSED = 20
+
+
+def changes_sentence(changes: Changes) -> Sentence:
+    """What changed, in one paragraph."""
+    between = f"From snapshot {changes.since} to {changes.until}"
+    if not changes.lines:
+        return say(f"{between} nothing changed.", refused_words(changes.refused))
+    told = [f"{COUNTED[kind]}: {count}" for kind, count in changes.counts.items()]
+    return say(f"{between}: {'; '.join(told)}.", refused_words(changes.refused))
+
+
+def refused_words(refused: Sequence[str]) -> str:
+    """How many answers or records could not be read; empty if all could."""
+    count = len(refused)
+    return f"{count} {'answer or record' if count == 1 else 'answers or records'} could not be read." if count else ""
+
+
+def changes_tables(changes: Changes) -> list[Table]:
+    """One table a kind of change that occurs, and one of what could not be read."""
+    made = [_kind_table(kind, changes.of(kind)) for kind in HEADINGS if changes.of(kind)]
+    return made + refused_tables(changes.refused)
+
+
+def _kind_table(kind: str, lines: Sequence[Change]) -> Table:
+    first = "cites" if "paper" in kind else "trial"
+    columns = ("published" if "paper" in kind else "state",) if kind in SINGLE else ("before", "after")
+    header = (first, "title", *(() if kind in (*SINGLE, *PAIRS) else ("what",)), *columns)
+    return Table(header, tuple(tuple(_cells(line)) for line in lines), HEADINGS[kind])
+
+
+def _cells(line: Change) -> Iterator[object]:
+    """Where the line leads, the title, what changed where that is not the kind itself, and before and after."""
+    yield shown_link(line.number, line.address)
+    yield visible(line.title)
+    if line.kind in SINGLE:
+        yield visible(line.after or line.before)
+        return
+    if line.kind not in PAIRS:
+        yield visible(line.what)
+    yield visible(line.before)
+    yield visible(line.after)
+
+
+def shown_link(words: str, address: str) -> Link:
+    """Words that lead to an address; both on one line, and only a web address is a link."""
+    return Link(visible(words) or "–", "".join(address.split()))
+
+
+def refused_tables(refused: Sequence[str]) -> list[Table]:
+    """A table of what could not be read; none if all could."""
+    if not refused:
+        return []
+    more = len(refused) - MOST_REFUSED
+    rows = [(visible(sentence),) for sentence in refused[:MOST_REFUSED]] + ([(f"and {more} more",)] if more > 0 else [])
+    return [Table(("answer and reason",), tuple(rows), "What could not be read")]
+
+
+def changes_lines(changes: Changes) -> list[dict[str, str]]:
+    """The changes for machines: one line each, text as it stands."""
+    return [{name: getattr(line, name) for name in COLUMNS} for line in changes.lines]
+
+
+# --- one snapshot beside what the review knows ------------------------------------------------------------------
+
+
+def sight_sentence(sight: FirstSight) -> Sentence:
+    """What one snapshot says of the known registrations, in one paragraph."""
+    known = len(sight.found) + len(sight.missing)
+    news = sum(bool(news_of(one, trial)) for one, trial in sight.found)
+    return say(
+        f"Snapshot {sight.name} is set beside what the review knows: it describes {len(sight.found)} of {known} known "
+        f"registrations, {news} of them with news about posted results, and {len(sight.unknown)} trials that the "
+        f"review does not know; {len(sight.papers)} papers cite a known registration.",
+        refused_words(sight.refused),
+    )
+
+
+def sight_tables(sight: FirstSight) -> list[Table]:
+    """Known registrations found and not found, unknown trials, papers; empty tables are left out."""
+    made = [
+        Table(("trial", "status", "results", "news", "reports"), tuple(map(_found, sight.found)),
+              "Known registrations in the snapshot"),
+        Table(("trial", "reports", "results when last looked up"), tuple(map(_missing, sight.missing)),
+              "Known registrations that the snapshot does not hold"),
+        Table(("trial", "title", "state"), tuple(map(_unknown, sight.unknown)),
+              "Trials that the review does not know"),
+        Table(("cites", "title", "published"), tuple(map(_paper, sight.papers)),
+              "Papers that cite a known registration"),
+    ]  # fmt: skip
+    return [table for table in made if table.cells] + refused_tables(sight.refused)
+
+
+def _found(pair: tuple[Known, TrialState]) -> tuple[object, ...]:
+    one, trial = pair
+    facts = trial.facts
+    results = {True: facts.get("results posted on", "posted"), False: "none", None: "not said"}[trial.has_results]
+    status = visible(facts.get("status", "not said"))
+    return shown_link(one.number, trial.address), status, visible(results), news_of(one, trial), "; ".join(one.reports)
+
+
+def _missing(one: Known) -> tuple[object, ...]:
+    return one.number, "; ".join(one.reports) or "–", looked_up(one)
+
+
+def looked_up(one: Known) -> str:
+    """Whether results were posted when a registration was last looked up, with the day."""
+    said = {"yes": "posted", "no": "none", "": "not seen"}[one.posted]
+    return f"{said} ({one.seen_on})" if one.seen_on else "not looked up"
+
+
+def _unknown(trial: TrialState) -> tuple[object, ...]:
+    from cellclaims.registries.changes import in_short
+
+    return shown_link(trial.number, trial.address), visible(trial.title), visible(in_short(trial))
+
+
+def _paper(paper: PaperState) -> tuple[object, ...]:
+    return shown_link("; ".join(paper.registrations), paper.address), visible(paper.title), visible(paper.date)
+
+
+def sight_lines(sight: FirstSight) -> list[dict[str, str]]:
+    """The same for machines, with the columns of changes: what is new beside what the review knows."""
+    known = [
+        ("known trial", one.number, "posted results", looked_up(one), news_of(one, trial) or "no news", trial.title,
+         trial.address)
+        for one, trial in sight.found
+    ]  # fmt: skip
+    missing = [("known trial not found", one.number, "trial", looked_up(one), "", "", "") for one in sight.missing]
+    unknown = [("unknown trial", t.number, "trial", "", t.facts.get("status", ""), t.title, t.address)
+               for t in sight.unknown]  # fmt: skip
+    papers = [("paper", "; ".join(p.registrations), "paper", "", p.date, p.title, p.address) for p in sight.papers]
+    return [dict(zip(COLUMNS, line, strict=True)) for line in (*known, *missing, *unknown, *papers)]
+
+
+def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
+    """Lines as CSV that no spreadsheet takes for formulas (``harvest.held.unguard`` gives a text back).
+
+    Half a character (an unpaired surrogate), which no file can hold, is written as its code point.
+    """
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else a bare carriage return ends a row
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        [HALF.sub(lambda found: visible(found[0]), guard(line[name])) for name in COLUMNS] for line in lines
+    )
+    return buffer.getvalue()
+
+
+#: What is looked for by number, beside the queries.
+BY_NUMBER = {
+    "ctgov": "the record of each of {registrations} registrations",
+    "europepmc": "papers that name one of {registrations} registrations",
+    "pubmed": "papers that name one of {registrations} registrations",
+    "crossref": "the work behind each of {dois} DOIs",
+}
+EXPORT = "not asked: an export that a person downloaded is taken over by cellclaims pull --from"
+#: Whether a report names its registration, as groups of the figure.
+NAMED, UNNAMED = "with a registration number", "without one"
+
+
+def asked_table(evidence: Evidence, protocol: Protocol) -> Table:
+    """What a pull asks each source: the queries of the protocol as they are sent, and what is looked up by number."""
+    rows = []
+    for source, one in wanted(protocol, evidence.folder).items():
+        name = SERVICES[source].name
+        for query, parameters in one.queries.items():
+            rows.append((name, query.replace("_", " "), "; ".join(f"{k}: {v}" for k, v in parameters.items())))
+        counts = {"registrations": len(one.registrations), "dois": len(one.dois)}
+        rows.append((name, "by number", BY_NUMBER[source].format(**counts)))
+    rows.append(("WHO ICTRP", "export", EXPORT))
+    return Table(("source", "query", "asked for"), tuple(rows), "What a pull asks, and of whom")
+
+
+def registrations_table(evidence: Evidence, protocol: Protocol) -> Table:
+    """The registrations that the review knows, with the reports of each and what was seen when it was looked up."""
+    product = {c: protocol.product_name(name) for name in PRODUCTS for c in protocol.classes(name)}
+    rows = tuple(_known_row(evidence, product, one) for one in known_registrations(evidence).values())
+    header = ("registration", "diabetes", "product", "reports", "posted results when last looked up")
+    return Table(header, rows, "Registrations that the review knows")
+
+
+def _known_row(evidence: Evidence, product: dict[str, str], one: Known) -> tuple[object, ...]:
+    number = one.number
+    registration = Link(number, f"https://clinicaltrials.gov/study/{number}") if number.startswith("NCT") else number
+    named = set(evidence.studies.study_id)
+    reports = Links(tuple(Link(label(evidence, s), link(evidence, s)) for s in one.reports if s in named))
+    products = ", ".join(dict.fromkeys(product[c] for c in one.classes))
+    return registration, ", ".join(one.diabetes_types) or "–", products or "–", reports, looked_up(one)
+
+
+def registered_by_year(evidence: Evidence) -> pd.DataFrame:
+    """Number of reports for each year, with and without a registration number: year, product (the group), studies."""
+    dated = evidence.studies.dropna(subset="year").astype({"year": int})
+    groups = dated.registry_id.map(lambda cell: NAMED if numbers_in(cell) else UNNAMED)
+    grouped = dated.assign(product=pd.Categorical(groups, [NAMED, UNNAMED], ordered=True)).groupby(
+        ["year", "product"], observed=True
+    )
+    return grouped.size().rename("studies").reset_index().sort_values(["product", "year"])
+
+
+def registered_alt(counts: pd.DataFrame) -> str:
+    """The figure of reports by year in words."""
+    totals = counts.groupby("product", observed=True).studies.sum()
+    told = "; ".join(f"{group}: {count}" for group, count in totals.items())
+    span = f"{counts.year.min()} to {counts.year.max()}"
+    return f"Number of reports by year of publication, {span}, and by whether a registration number is known. {told}."
+
+
+def registered_table(evidence: Evidence, protocol: Protocol) -> Table:
+    """For each product how many reports name a registration: those that do not are found by title and author only."""
+    reports = described(evidence, protocol).merge(evidence.studies[["study_id", "registry_id"]], on="study_id")
+    named = reports.registry_id.map(lambda cell: bool(numbers_in(cell)))
+    counts = reports.assign(named=named).groupby("product", observed=True).named.agg(["size", "sum"]).reset_index()
+    columns = {"product": "product", "size": "reports", "sum": "with a registration number"}
+    return table(counts, "Reports with a registration number, by product", columns)
+
+
+def registered_words(evidence: Evidence) -> Sentence:
+    """How many reports can be followed through a registry."""
+    cells = evidence.studies.registry_id
+    named = int(cells.map(lambda cell: bool(numbers_in(cell))).sum())
+    known = known_registrations(evidence).values()
+    unseen = sum(not one.seen_on for one in known)
+    return say(
+        f"{named} of {len(cells)} reports name a registration.",
+        f"Of {len(known)} known registrations, {unseen} were not looked up in their registry.",
+    )
+
+
+# What is new: the last two snapshots set side by side, or a single one beside what the review knows.
+
+
+@dataclass(frozen=True)
+class News:
+    """What is new: in one paragraph, in tables for readers, and in lines for machines."""
+
+    sentence: Sentence
+    tables: tuple[Table, ...]
+    lines: tuple[dict[str, str], ...]
+
+    def text(self) -> str:
+        """The paragraph and the tables for a terminal."""
+        return "\n\n".join([str(self.sentence), *map(repr, self.tables)])
+
+    def csv(self) -> str:
+        """The lines as CSV that no spreadsheet takes for formulas."""
+        return lines_csv(self.lines)
+
+    def write(self, folder: str | Path, name: str = "07_whats_new_changes") -> str:
+        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none."""
+        if not self.lines:
+            return ""
+        write_atomically(Path(folder) / f"{name}.csv", self.csv())
+        return f"What stands in the tables of changes, line by line: {name}.csv ({len(self.lines)})."
+
+    def json(self) -> str:
+        """The paragraph and the lines as JSON; text as it stands, escaped as JSON does."""
+        return json.dumps({"summary": str(self.sentence), "lines": self.lines}, indent=1)
+
+
+def news_beside(evidence: Evidence, since: str = "", until: str = "") -> News:
+    """What is new in the store beside the evidence; where nothing was ever pulled, that it was not.
+
+    Parameters and errors are those of :func:`registry_news`.
+    """
+    if since or until or Store(registry_of(evidence.folder)).names():
+        return registry_news(evidence, since, until)
+    known = len(known_registrations(evidence))
+    told = say(
+        "Nothing can be said of what is new: there is no snapshot of the registries yet.",
+        f"The review knows {known} registrations; the command cellclaims pull asks the registries and the literature.",
+    )
+    return News(told, (), ())
+
+
+def registry_news(evidence: Evidence, since: str = "", until: str = "", registry: str | Path | None = None) -> News:
+    """What is new in the registries and the literature.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What the review knows.
+    since, until : str
+        Names of snapshots; by default the last and the one before it.
+    registry : path, optional
+        The store; ``registry`` in the folder of the evidence by default.
+
+    Returns
+    -------
+    News
+        Of two snapshots what changed; of a single one what it says beside what the review knows.
+
+    Raises
+    ------
+    SourceError
+        If there is no snapshot, none of that name, or ``since`` is later than ``until``.
+    """
+    store, known = Store(registry or registry_of(evidence.folder)), known_registrations(evidence)
+    new = store.snapshot(until)
+    earlier = [name for name in store.names() if name < new.name]
+    if since > new.name:
+        raise SourceError(f"expected a snapshot since which to tell, not later than {new.name}; found {since}")
+    if not since and not earlier:
+        sight = first_sight(state_of(store, new), known)
+        lines = sight_lines(sight)
+        return News(sight_sentence(sight), tuple(sight_tables(sight)), tuple(lines))
+    old = store.snapshot(since or earlier[-1])
+    changes = compare(state_of(store, old), state_of(store, new), known)
+    lines = changes_lines(changes)
+    return News(changes_sentence(changes), tuple(changes_tables(changes)), tuple(lines))
+
+
+# Which snapshot of the registries a report stands beside.
+
+
+def snapshot_words(data: str | Path, name: str = "") -> Sentence:
+    """Which snapshot of the registries stands beside the evidence, as a sentence.
+
+    Raises
+    ------
+    SourceError
+        If a name is given that no snapshot has; lists the names.
+    """
+    return say(f"Registries: {dated(snapshot_of(data, name))}.")

@@ -1,0 +1,113 @@
+"""Specification curves in words and tables: how often the verdict stays, what moves the answer, what was tried."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from cellclaims.reporting.tables import Table, interval, number, percent, table
+from cellclaims.specifications import Curve
+
+
+def specification_sentence(curve: Curve) -> str:
+    """How many specifications there are, and how often the verdict of the review's own stays."""
+    share, counted = curve.stability
+    others = [f"{verdict} {share_words(s)}" for verdict, s in curve.verdicts.items() if verdict != curve.verdict]
+    rest = f" The others: {', '.join(others)}." if others else ""
+    return (
+        f"{number(counted, 0)} distinct specifications, from {number(curve.combinations, 0)} combinations of choices: "
+        f"{share_words(share)} give the same verdict ({curve.verdict}).{rest}"
+    )
+
+
+def share_words(share: float) -> str:
+    """A share as a percentage; one decimal where a whole one would hide it.
+
+    >>> share_words(0.102), share_words(0.0021), share_words(0.0)
+    ('10 %', '0.2 %', '0 %')
+    """
+    return percent(share, 1 if 0 < share < 0.01 else 0)
+
+
+def influence_sentence(curve: Curve) -> str:
+    """Which choice moves the estimate most, and which one decides the verdict most often."""
+    moved = curve.influence.dropna(subset="share")
+    if moved.empty or moved.share.max() == 0:
+        return "No choice moves the estimate."
+    titles = _titles(curve)
+    most, deciding = moved.loc[moved.share.idxmax()], moved.loc[moved.verdict_changes.idxmax()]
+    words = (
+        f"{titles[most.choice]} moves the estimate most: {share_words(most.share)} of its spread, with medians from "
+        f"{_value(curve, most.low)} ({most.low_option}) to {_value(curve, most.high)} ({most.high_option})."
+    )
+    if deciding.verdict_changes == 0:
+        return f"{words} No choice alone changes the verdict."
+    return (
+        f"{words} {titles[deciding.choice]} alone decides the verdict in {share_words(deciding.verdict_changes)} of "
+        "the combinations of the other choices."
+    )
+
+
+def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
+    """The figure of a specification curve in sentences, for somebody who does not see it.
+
+    ``what`` names the estimates, ``claim`` the line across ("advertised 30 %").
+    """
+    beta = curve.lines.beta[curve.lines.counted].dropna()
+    own = curve.lines.loc[curve.primary]
+    low, high = (_value(curve, v) for v in (beta.min(), beta.max()))
+    across = f" A line stands at the claim: {claim}." if claim else ""
+    limits = interval(own.ci_lb, own.ci_ub, _decimals(curve))
+    mine = f"the review's own choices give {_value(curve, own.beta)} (95 % interval {limits})"
+    return (
+        f"Specification curve: {what}. Estimates in order from {low} to {high}, {mine}.{across} "
+        f"{specification_sentence(curve)} {influence_sentence(curve)}"
+    )
+
+
+def influence_table(curve: Curve) -> Table:
+    """One line a choice, the one that moves the estimate most first."""
+    titles = _titles(curve)
+    rows = curve.influence.sort_values("share", ascending=False, kind="stable")
+    lines = pd.DataFrame(
+        {
+            "choice": [titles[c] for c in rows.choice],
+            "share of the spread": [share_words(s) for s in rows.share],
+            "lowest median": [_of_option(curve, v, o) for v, o in zip(rows.low, rows.low_option, strict=True)],
+            "highest median": [_of_option(curve, v, o) for v, o in zip(rows.high, rows.high_option, strict=True)],
+            "alone decides the verdict": [share_words(s) for s in rows.verdict_changes],
+        }
+    )
+    return table(lines, "Which choices move the answer, over all combinations of the other choices")
+
+
+def choices_table(curve: Curve) -> Table:
+    """Every option that was tried with the reason why a reviewer may take it, and its median."""
+    medians = curve.options.set_index(["choice", "option"])["median"]
+    lines = [
+        {
+            "choice": choice.title,
+            "option": option.name,
+            "why": option.why or "–",
+            "median": _value(curve, medians.get((choice.choice_id, option.name), float("nan"))),
+        }
+        for choice in curve.choices
+        for option in choice.options
+    ]
+    return table(pd.DataFrame(lines), "The choices, the review's own first")
+
+
+def _titles(curve: Curve) -> dict[str, str]:
+    return {choice.choice_id: choice.title for choice in curve.choices}
+
+
+def _decimals(curve: Curve) -> int:
+    return 0 if curve.unit == "percent" else 2
+
+
+def _value(curve: Curve, value: float) -> str:
+    words = number(value, _decimals(curve))
+    return f"{words} %" if curve.unit == "percent" and value == value else words
+
+
+def _of_option(curve: Curve, value: float, option: str) -> str:
+    return f"{_value(curve, value)} ({option})" if option else "–"

@@ -1,0 +1,589 @@
+"""Run one notebook: strictly, into another folder, so that two runs are byte-equal.
+
+Papermill executes the notebook in the notebook's own folder. Where its files go (``REPORTS`` and ``FIGURES``)
+follows the folder of the run; those places are of one machine and leave no trace in the executed file.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import functools
+import io
+import json
+import logging
+import math
+import os
+import re
+import sys
+import tempfile
+import tokenize
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from cellclaims.errors import NotebookError, ParameterError, ReviewError
+from cellclaims.files import write_atomically
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+    from traitlets.config import Config
+
+    from cellclaims.runner.kernels import Limits
+
+
+# The parameters that a notebook declares, and the check of what it is given.
+#
+# A notebook declares its parameters in the one code cell tagged ``parameters``: one assignment of a literal a
+# line, with a type and a comment that is its help. The cell is read by its syntax tree and never executed::
+#
+#     MONTHS: float = 12.0                  # follow-up nearest to this many months
+#     DESIGNS: list[str] = ["rct"]          # study designs to include
+#     LIMIT: int | None = None              # show at most so many studies
+
+
+TAG = "parameters"
+
+#: Parameters that say where files lie, not what is asked.
+PLACES = ("DATA", "FIGURES", "REPORTS")
+
+#: The types that a parameter may have: those that a command line, JSON and YAML can carry.
+SCALARS = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
+CONTAINERS = {"list": list, "dict": dict}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter: its name, its type as written (or that of the default), default and help."""
+
+    name: str
+    type: str
+    default: object
+    help: str
+
+
+def declared(notebook: NotebookNode) -> tuple[Parameter, ...]:
+    """Parameters of a notebook in the order in which they are declared; none without a ``parameters`` cell.
+
+    Raises
+    ------
+    ParameterError
+        If the cell holds anything but assignments of literals, or a type that no parameter has.
+    """
+    cells = [cell for cell in notebook.cells if TAG in cell.metadata.get("tags", [])]
+    if len(cells) > 1:
+        raise ParameterError(f"expected one cell tagged {TAG!r}, found {len(cells)}")
+    return declared_in(cells[0].source) if cells else ()
+
+
+def declared_in(source: str) -> tuple[Parameter, ...]:
+    """Parameters declared in the text of a ``parameters`` cell.
+
+    Raises
+    ------
+    ParameterError
+        See :func:`declared`.
+
+    Examples
+    --------
+    >>> declared_in("MONTHS: float = 12.0  # months after the cells")
+    (Parameter(name='MONTHS', type='float', default=12.0, help='months after the cells'),)
+    >>> declared_in("A = B")
+    Traceback (most recent call last):
+    cellclaims.errors.ParameterError: parameters cell, line 1: expected `NAME: type = literal`, found `A = B`
+    """
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise ParameterError(f"parameters cell, line {error.lineno}: {error.msg}") from error
+    comments = _comments(source)
+    return tuple(_parameter(statement, comments.get(statement.end_lineno, "")) for statement in statements)
+
+
+def _parameter(statement: ast.stmt, help_text: str) -> Parameter:
+    try:
+        name, annotation = _target(statement)
+        default = ast.literal_eval(statement.value)
+    except (ValueError, TypeError, AttributeError):
+        raise ParameterError(
+            f"parameters cell, line {statement.lineno}: expected `NAME: type = literal`, "
+            f"found `{ast.unparse(statement)}`"
+        ) from None
+    kind = ast.unparse(annotation) if annotation else type(default).__name__.replace("NoneType", "object")
+    parameter = Parameter(name, kind, default, help_text)
+    if not fits(default, kind):
+        raise ParameterError(f"{name} is declared {kind}, but its default is {default!r}")
+    return parameter
+
+
+def _target(statement: ast.stmt) -> tuple[str, ast.expr | None]:
+    """Name and annotation of ``NAME: type = ...`` or ``NAME = ...``; ValueError for anything else."""
+    match statement:
+        case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
+            return name, annotation
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name, None
+    raise ValueError
+
+
+def _comments(source: str) -> dict[int, str]:
+    """Text of the comment that ends a line, by line number."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.start[0]: token.string.lstrip("# ").rstrip() for token in tokens if token.type == tokenize.COMMENT}
+
+
+def fits(value: object, kind: str) -> bool:
+    """Whether a value is of a type, written as in Python: ``float``, ``list[str]``, ``int | None``.
+
+    A whole number is a ``float``; ``True``, NaN and infinity are no numbers. ``object`` is any type.
+
+    Raises
+    ------
+    ParameterError
+        If ``kind`` is a type that a parameter cannot have.
+
+    Examples
+    --------
+    >>> fits(12, "float"), fits(True, "int"), fits(["rct"], "list[str]"), fits(None, "int | None")
+    (True, False, True, True)
+    """
+    return _fits(value, ast.parse(kind, mode="eval").body, kind)
+
+
+def _fits(value: object, kind: ast.expr, written: str) -> bool:
+    match kind:
+        case ast.Name(id="object"):
+            return True
+        case ast.Name(id="float"):
+            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        case ast.Name(id="int"):
+            return isinstance(value, int) and not isinstance(value, bool)
+        case ast.Name(id=name) if name in SCALARS | CONTAINERS:
+            return isinstance(value, (SCALARS | CONTAINERS)[name])
+        case ast.Constant(value=None):
+            return value is None
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _fits(value, left, written) or _fits(value, right, written)
+        case ast.Subscript(value=ast.Name(id="list"), slice=item):
+            return isinstance(value, list) and all(_fits(part, item, written) for part in value)
+        case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[key, item])):
+            return isinstance(value, dict) and all(
+                _fits(name, key, written) and _fits(part, item, written) for name, part in value.items()
+            )
+    known = ", ".join([*SCALARS, *CONTAINERS])
+    raise ParameterError(f"a parameter cannot be of type {written!r}; known are {known}, and unions of them")
+
+
+def checked(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dict[str, object]:
+    """The given values, each declared and of its type; a whole number given for a float becomes one.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name (says what is declared, and what may have been meant) or a value of another type.
+
+    Examples
+    --------
+    >>> age = Parameter("AGE", "float", 18.0, "youngest patients, years")
+    >>> checked([age], {"AGE": 21})
+    {'AGE': 21.0}
+    >>> checked([age], {"AEG": 21})
+    Traceback (most recent call last):
+    cellclaims.errors.ParameterError: unknown parameter 'AEG' (did you mean 'AGE'?); declared are: AGE (float)
+    """
+    by_name = {parameter.name: parameter for parameter in parameters}
+    for name in given:
+        if name not in by_name:
+            raise ParameterError(_unknown(name, by_name))
+    return {name: _typed(by_name[name], value) for name, value in given.items()}
+
+
+def _unknown(name: str, by_name: Mapping[str, Parameter]) -> str:
+    close = difflib.get_close_matches(name.upper(), by_name, n=1, cutoff=0.6)
+    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    known = ", ".join(f"{parameter.name} ({parameter.type})" for parameter in by_name.values())
+    return f"unknown parameter {name!r}{meant}; declared are: {known or 'none'}"
+
+
+def _typed(parameter: Parameter, value: object) -> object:
+    if not fits(value, parameter.type):
+        expected = f"{parameter.type} (default {parameter.default!r})"
+        found = f"{value!r} ({type(value).__name__})"
+        hint = f"; as text: '\"{value}\"'" if fits("", parameter.type) else ""
+        raise ParameterError(f"parameter {parameter.name}: expected {expected}, found {found}{hint}")
+    members = {member.strip() for member in parameter.type.split("|")}
+    return float(value) if type(value) is int and "float" in members and "int" not in members else value
+
+
+def changed(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dict[str, object]:
+    """Those of the given values that are not the default.
+
+    Examples
+    --------
+    >>> changed([Parameter("MONTHS", "float", 12.0, "")], {"MONTHS": 12.0})
+    {}
+    """
+    defaults = {parameter.name: parameter.default for parameter in parameters}
+    return {name: value for name, value in given.items() if value != defaults[name]}
+
+
+def parsed(text: str) -> object:
+    """The value of a literal as typed on a command line: JSON, else YAML 1.2 core.
+
+    Unlike YAML 1.1, ``no`` and ``on`` are text, ``1e-3`` is a number, and a date is text.
+
+    Raises
+    ------
+    ParameterError
+        If the text is not a literal.
+
+    Examples
+    --------
+    >>> [parsed(text) for text in ("12", "1e-3", "true", "no", "[rct, cohort]", "2026-11-20")]
+    [12, 0.001, True, 'no', ['rct', 'cohort'], '2026-11-20']
+    """
+    with contextlib.suppress(ValueError):
+        return json.loads(text)  # PyYAML reads a JSON pair of surrogates as two characters
+    import yaml  # 40 ms, needed only for values typed by hand
+
+    try:
+        return yaml.load(text, core_loader())
+    except yaml.YAMLError as error:
+        reason = getattr(error, "problem", None) or error
+        raise ParameterError(f"expected a value such as 12, true, text or [a, b], found {text!r}: {reason}") from None
+
+
+@functools.cache
+def core_loader() -> type:
+    """A safe YAML loader with the plain scalars of the YAML 1.2 core schema only (section 10.3.2)."""
+    import yaml
+
+    class CoreLoader(yaml.SafeLoader):
+        yaml_implicit_resolvers: ClassVar[dict] = {}
+
+    number = r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    for kind, pattern, starts in (
+        ("null", r"null|Null|NULL|~|", "nN~"),
+        ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+        ("int", r"[-+]?\d+", "-+0123456789"),
+        ("float", number, "-+.0123456789"),
+    ):
+        first = [*starts, ""] if kind == "null" else list(starts)
+        CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), first)
+    return CoreLoader
+
+
+#: Metadata that the kernel, papermill or an editor writes: different on every run, of no use to a reader.
+RUN_TRACES = ("papermill", "execution", "ExecuteTime", "collapsed")
+
+INJECTED = "injected-parameters"
+
+#: One thread a kernel: sums do not depend on the number of cores, and two kernels do not fight for them.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+#: Lines of a traceback that are shown; the whole stands in the half-run notebook.
+TRACEBACK_LINES = 12
+
+#: How the last line of a failure starts; a path follows.
+KEPT = "the half-run notebook is kept: "
+
+
+def run_notebook(
+    source: Path,
+    into: Path,
+    given: Mapping[str, object] | None = None,
+    *,
+    progress: bool = False,
+    limits: Limits | None = None,
+) -> Path:
+    """Execute ``source`` with the given parameters and write ``into/<its name>``.
+
+    Parameters
+    ----------
+    source : Path
+        The notebook; it is read and stays as it is.
+    into : Path
+        Folder of the executed notebook and of what it writes to ``REPORTS``. Figures go to the notebook's own
+        ``FIGURES`` when this is the default run into the notebook's own ``REPORTS``, else to
+        ``into/figures``: a trial run never replaces a committed figure.
+    given : mapping of str to object, optional
+        Values for declared parameters; those equal to the default change nothing, not even the file.
+    progress : bool
+        Show a bar of the cells done on standard error.
+    limits : Limits, optional
+        How long a cell may take, how much all may print; with them a run writes into ``into`` only.
+
+    Returns
+    -------
+    Path
+        The executed notebook.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name or a value of another type, before anything starts.
+    NotebookError
+        If a cell fails or passes a limit: names it and keeps the half-run notebook as ``<name>.running.ipynb``.
+    ReviewError
+        If there is no such notebook, or ``into`` would overwrite the notebooks.
+    """
+    source, into = Path(source), Path(into)
+    notebook = read(source)
+    parameters = declared(notebook)
+    values = changed(parameters, checked(parameters, given or {}))
+    target = target_of(source, into)
+    placed = injected_places(parameters, values, source, into)
+    scratch = target.with_suffix(".running.ipynb")
+    kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    _execute(source, scratch, values | placed, kernel, progress, limits)
+    executed = without_run_traces(read(scratch), notebook, placed)
+    write_atomically(target, as_text(executed))
+    scratch.unlink()
+    return target
+
+
+def read(path: Path) -> NotebookNode:
+    """Read a notebook.
+
+    Raises
+    ------
+    ReviewError
+        If there is none at ``path``, or the file is not a notebook.
+    """
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise ReviewError(f"expected a notebook, found nothing at {path}") from None
+    except (
+        nbformat.reader.NotJSONError,
+        nbformat.ValidationError,
+        UnicodeDecodeError,
+        AttributeError,
+    ) as error:
+        reason = str(error).splitlines()[0]
+        raise ReviewError(f"expected a notebook, found something else at {path}: {reason}") from error
+
+
+def as_text(notebook: NotebookNode) -> str:
+    """A notebook as the text of its file: sorted keys, one indent, a line end at the end."""
+    import nbformat
+
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
+def target_of(source: Path, into: Path) -> Path:
+    """Where the executed notebook goes.
+
+    Raises
+    ------
+    ReviewError
+        If that is the notebook's own folder, or lies inside a folder ``notebooks``.
+    """
+    home, folder = Path(source).resolve().parent, Path(into).resolve()
+    if folder == home or (home.name == "notebooks" and folder.is_relative_to(home)):
+        raise ReviewError(f"a run never writes into the folder of its notebook: expected another than {into}")
+    return folder / Path(source).name
+
+
+def places(
+    parameters: Collection[Parameter], values: Mapping[str, object], source: Path, into: Path
+) -> dict[str, Path]:
+    """The folders behind ``DATA``, ``REPORTS`` and ``FIGURES`` in a run, where the notebook declares them.
+
+    Examples
+    --------
+    >>> own = [Parameter("REPORTS", "str", "../reports", ""), Parameter("FIGURES", "str", "../figures", "")]
+    >>> book = Path("/review/notebooks/02_hba1c.ipynb")
+    >>> [str(place) for place in places(own, {}, book, Path("/review/reports")).values()]
+    ['/review/reports', '/review/figures']
+    >>> [str(place) for place in places(own, {"MONTHS": 24.0}, book, Path("/review/reports")).values()]
+    ['/review/reports', '/review/reports/figures']
+    """
+    home, folder = Path(source).resolve().parent, Path(into).resolve()
+    own = {parameter.name: parameter.default for parameter in parameters if parameter.name in PLACES}
+    found = {name: (home / str(values.get(name, default))).resolve() for name, default in own.items()}
+    is_default = not values and found.get("REPORTS", folder) == folder
+    moved = {"REPORTS": folder} if is_default else {"REPORTS": folder, "FIGURES": folder / "figures"}
+    return found | {name: place for name, place in moved.items() if name in own and name not in values}
+
+
+def injected_places(
+    parameters: Collection[Parameter], values: Mapping[str, object], source: Path, into: Path
+) -> dict[str, str]:
+    """Values of ``REPORTS`` and ``FIGURES`` that a run needs because the defaults lead elsewhere."""
+    home = Path(source).resolve().parent
+    own = {parameter.name: str(parameter.default) for parameter in parameters if parameter.name not in values}
+    wanted = places(parameters, values, source, into)
+    return {
+        name: place.as_posix()
+        for name, place in wanted.items()
+        if name in own and place != (home / own[name]).resolve()
+    }
+
+
+def _execute(
+    source: Path,
+    scratch: Path,
+    values: Mapping[str, object],
+    kernel: str,
+    progress: bool,
+    limits: Limits | None = None,
+) -> None:
+    """Run papermill; its file of a failed run stays behind as ``scratch``."""
+    import nbclient.exceptions
+    import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    from cellclaims.runner.kernels import TooMuchOutput, options_of
+
+    # papermill's own reader does not know `int | None` and would call it unknown; ours has checked every name
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    scratch.parent.mkdir(parents=True, exist_ok=True)
+    bar = {"desc": source.stem, "leave": False} if progress else False
+    # papermill fills {names} in paths: a brace of a real path is doubled to stay one
+    paths = [str(path.resolve()).replace("{", "{{").replace("}", "}}") for path in (source, scratch)]
+    try:
+        with _kernel_environment() as config:
+            papermill.execute_notebook(
+                *paths,
+                dict(values),
+                kernel_name=kernel,
+                language="python",
+                cwd=source.resolve().parent,
+                progress_bar=bar,
+                config=config,
+                **(options_of(limits, scratch.parent.resolve()) if limits else {}),
+            )
+    except papermill.PapermillExecutionError as error:
+        raise NotebookError(_failure(source, scratch, "\n".join(error.traceback) or str(error))) from None
+    except (
+        nbclient.exceptions.DeadKernelError,
+        nbclient.exceptions.CellTimeoutError,
+        NoSuchKernel,
+        TooMuchOutput,
+    ) as error:
+        raise NotebookError(_failure(source, scratch, f"{type(error).__name__}: {error}")) from error
+
+
+@contextlib.contextmanager
+def _kernel_environment() -> Iterator[Config]:
+    """One thread a kernel, own temporary files, none of the user's IPython start-up files, private sockets.
+
+    Yields the configuration of a run. Sockets are in a folder of this run (their paths must be short), TCP where the
+    system has no such sockets. A kernel is used as soon as it is ready, and killed at its end: what it made is written
+    by then, and a kernel that is asked to end politely may hang for seconds.
+    """
+    from traitlets.config import Config
+
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="run") as own:
+        os.environ.update({**ONE_THREAD, **before, "IPYTHONDIR": own, "TMPDIR": own})
+        sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{own}/k"}
+        try:
+            manager = {**sockets, "client_factory": "cellclaims.runner.kernels.PromptClient"}
+            yield Config(KernelManager=manager, NotebookClient={"shutdown_kernel": "immediate"})
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def _failure(source: Path, scratch: Path, trace: str) -> str:
+    """What went wrong, in which cell, and where to look."""
+    lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", trace).splitlines() if line.strip()]
+    shown = "\n".join(f"    {line}" for line in lines[-TRACEBACK_LINES:])
+    return f"{source.name} failed{_failing_cell(scratch)}\n{shown}\n  {KEPT}{scratch}"
+
+
+def _failing_cell(scratch: Path) -> str:
+    """Where it failed: the last cell that papermill's record calls started; cells count from 1."""
+    if not scratch.exists():
+        return " before its first cell"
+    cells = [cell for cell in read(scratch).cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    started = [number for number, cell in enumerate(cells) if cell.metadata.papermill.get("start_time")]
+    if not started:
+        return " before its first cell"
+    first_line = cells[started[-1]].source.strip().partition("\n")[0]
+    return f" in cell {started[-1] + 1}: {first_line}"
+
+
+def without_run_traces(executed: NotebookNode, source: NotebookNode, placed: Collection[str] = ()) -> NotebookNode:
+    """The executed notebook with nothing in it that differs between two equal runs.
+
+    Timings, papermill's record and the kernel's version go; text that was printed in pieces is joined; cells
+    have the ids of the source (or their number), executed cells count 1 to n; assignments of ``placed`` names
+    leave the injected cell, which goes too if nothing stays in it.
+
+    Parameters
+    ----------
+    executed : NotebookNode
+        As papermill left it; it is changed.
+    source : NotebookNode
+        The notebook that was run.
+    placed : collection of str
+        Parameters that only said where files go.
+    """
+    for part in (executed, *executed.cells):
+        for key in RUN_TRACES:
+            part.metadata.pop(key, None)
+        if not part.metadata.get("tags", True):
+            del part.metadata["tags"]
+    executed.metadata.get("language_info", {}).pop("version", None)
+    executed.nbformat, executed.nbformat_minor = 4, 5
+    executed.cells = [cell for cell in executed.cells if _keep(cell, placed)]
+    _number(executed.cells, [cell.get("id") for cell in source.cells if not _is_injected(cell)])
+    return executed
+
+
+def _is_injected(cell: NotebookNode) -> bool:
+    return INJECTED in cell.metadata.get("tags", [])
+
+
+def _keep(cell: NotebookNode, placed: Collection[str]) -> bool:
+    """Take the assignments of ``placed`` names out of an injected cell; False if nothing is left."""
+    if _is_injected(cell) and placed:
+        cell.source = _without_assignments(cell.source, placed)
+        return bool(ast.parse(cell.source).body)
+    return True
+
+
+def _without_assignments(source: str, names: Collection[str]) -> str:
+    gone = {
+        line
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign) and statement.targets[0].id in names
+        for line in range(statement.lineno, statement.end_lineno + 1)
+    }
+    lines = enumerate(source.splitlines(), start=1)
+    return "\n".join(line for number, line in lines if number not in gone)
+
+
+def _number(cells: list[NotebookNode], ids: list[str | None]) -> None:
+    """Give cells stable ids, code cells and their results the counts 1 to n, and joined streams."""
+    remaining = iter(enumerate(ids))
+    count = 0
+    for cell in cells:
+        number, own = (0, INJECTED) if _is_injected(cell) else next(remaining)
+        cell["id"] = own or f"cell-{number:02d}"
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = _joined(cell.outputs)
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = count
+
+
+def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs with neighbouring pieces of one stream joined: where a stream is cut depends on timing."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if last and output.output_type == last.output_type == "stream" and output.name == last.name:
+            last.text += output.text
+        else:
+            joined.append(output)
+    return joined
