@@ -19,7 +19,7 @@ from scipy.special import betaincinv, expit, gammaln, ndtr, ndtri, xlog1py, xlog
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.batch import side_by_side
-from cellclaims.meta.modes import Derivatives, Mode, climb, grid_from_zero, highest_mode
+from cellclaims.meta.modes import Derivatives, Mode, grid_from_zero, highest_mode
 
 Array = NDArray[np.float64]
 
@@ -226,8 +226,8 @@ def ridges(x: Array, n: Array, grid: Array) -> tuple[Array, Array]:
     """The best mean at each point of a grid of tau and the log-likelihood there, each of shape (g, r).
 
     Data sets of a batch mostly share their reports, as resamples and choices of one set of reports do. So the
-    likelihood of each different report is tabulated over the mean, and a data set is a sum of rows of the table. Between
-    two points of the mean it is the cubic through both values and slopes.
+    likelihood of each different report is tabulated over the mean, and a data set is a sum of rows of the table.
+    Between two points of the mean it is the cubic through both values and slopes.
     """
     events, patients, place = _different(x, n)
     means, heights = np.empty((len(grid), len(x))), np.empty((len(grid), len(x)))

@@ -35,7 +35,15 @@ from cellclaims.meta.binomial_fit import (
     softplus_and_expit,
 )
 from cellclaims.meta.effect_sizes import complete_table, escalc, read_columns
-from cellclaims.meta.modes import Derivatives, Evaluate, grid_from_zero, highest_mode
+from cellclaims.meta.modes import (
+    RIDGE_GAIN,
+    RIDGE_STEPS,
+    Derivatives,
+    Evaluate,
+    grid_from_zero,
+    highest_mode,
+    tops,
+)
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
 
 # Marginal likelihoods of two groups a study: levels fixed and profiled out, or random and integrated out.
@@ -47,6 +55,12 @@ LONGEST_STEP, MODE_STEPS, LEVEL_STEPS = 1.0, 200, 60
 FLAT = 1e-12
 #: Finite differences of the random-levels likelihood: the error is about the fourth power of the step.
 DIFFERENCE = 5e-3
+#: And of its slope.
+SLOPE_STEP = 1e-5
+#: Factor of the grid of two standard deviations, where one model has a grid of both.
+WIDE = 1.7
+#: Maxima whose parameters differ by less than this are one.
+APART = 1e-2
 #: Below this a standard deviation is zero: its square is lost beside any sampling variance.
 SMALLEST = 1e-4
 
@@ -146,36 +160,55 @@ def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: 
     return u
 
 
-def random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int) -> float:
-    """UM.RS log-likelihood at (mean level, beta, sd of levels, tau), by a product rule at the joint mode."""
+def random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int) -> NDArray:
+    """UM.RS log-likelihood at (mean level, beta, sd of levels, tau), by a product rule at the joint mode.
+
+    ``theta`` of shape (..., 4) gives one number for each set of parameters, shape (...).
+    """
+    theta = np.asarray(theta, float)
+    value, _ = _random_levels(a, n1, c, n2, theta.reshape(-1, 4), nodes)
+    return value.reshape(theta.shape[:-1])[()]
+
+
+def _random_levels(
+    a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int, slopes: bool = False
+) -> tuple[NDArray, tuple[NDArray, NDArray] | None]:
+    """Log-likelihood (g,), and its score (g, 2) and Hessian (g, 2, 2) by (mean level, beta) if asked for."""
     v, u, factor = _joint_mode(a, n1, c, n2, theta)
     z, log_one = gauss_hermite(nodes)
     first, second = (part.ravel() for part in np.meshgrid(z, z, indexing="ij"))
     log_w = np.add.outer(log_one, log_one).ravel()
     # factor is the inverse root of the curvature: independent standard normal axes at the mode.
-    at_v = v[:, None] + np.sqrt(2) * (factor[0][:, None] * first)
-    at_u = u[:, None] + np.sqrt(2) * (factor[1][:, None] * first + factor[2][:, None] * second)
-    height = _height(a, n1, c, n2, theta, at_v, at_u) + log_w
-    top = height.max(-1)
-    integral = np.log(np.exp(height - top[:, None]).sum(-1)) + np.log(factor[0] * factor[2]) - np.log(np.pi)
-    return float((top + integral).sum())
-
-
-def _height(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, v: NDArray, u: NDArray) -> NDArray:
-    """Logarithm of the integrand for random effects of shape (k, m)."""
-    level, beta, sigma, tau = theta
-    e1, e2 = level + sigma * v + (beta + tau * u) / 2, level + sigma * v - (beta + tau * u) / 2
-    (soft1, _), (soft2, _) = softplus_and_expit(e1), softplus_and_expit(e2)
+    at_v = v[..., None] + np.sqrt(2) * (factor[0][..., None] * first)
+    at_u = u[..., None] + np.sqrt(2) * (factor[1][..., None] * first + factor[2][..., None] * second)
+    level, beta, sigma, tau = (part[:, None, None] for part in theta.T)
+    middle, half = level + sigma * at_v, (beta + tau * at_u) / 2
+    (soft1, p1), (soft2, p2) = softplus_and_expit(middle + half), softplus_and_expit(middle - half)
     a, n1, c, n2 = (part[:, None] for part in (a, n1, c, n2))
-    return a * e1 - n1 * soft1 + c * e2 - n2 * soft2 - 0.5 * (v * v + u * u)
+    height = a * (middle + half) - n1 * soft1 + c * (middle - half) - n2 * soft2 - 0.5 * (at_v**2 + at_u**2) + log_w
+    top = height.max(-1, keepdims=True)
+    mass = np.exp(height - top)
+    total = mass.sum(-1)
+    value = (top[..., 0] + np.log(total) + np.log(factor[0] * factor[2]) - np.log(np.pi)).sum(-1)
+    if not slopes:
+        return value, None
+    weight = mass / total[..., None]
+    r1, r2, i1, i2 = a - n1 * p1, c - n2 * p2, n1 * p1 * (1 - p1), n2 * p2 * (1 - p2)
+    by = (r1 + r2, (r1 - r2) / 2)
+    lost = ((i1 + i2, (i1 - i2) / 2), ((i1 - i2) / 2, (i1 + i2) / 4))
+    mean = [(weight * part).sum(-1) for part in by]
+    hessian = [
+        [((weight * (by[i] * by[j] - lost[i][j])).sum(-1) - mean[i] * mean[j]).sum(-1) for j in (0, 1)] for i in (0, 1)
+    ]
+    return value, (np.stack([part.sum(-1) for part in mean], axis=-1), np.moveaxis(np.array(hessian), 2, 0))
 
 
 def _joint_mode(
     a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray
 ) -> tuple[NDArray, NDArray, tuple[NDArray, NDArray, NDArray]]:
-    """Most probable pair of random effects of each study, and the lower triangle of the curvature's inverse root."""
-    level, beta, sigma, tau = theta
-    v, u = np.zeros_like(a), np.zeros_like(a)
+    """Most probable pair of random effects of each study, shape (g, k), and the curvature's inverse root, lower."""
+    level, beta, sigma, tau = (part[:, None] for part in theta.T)
+    v, u = np.zeros((len(theta), a.size)), np.zeros((len(theta), a.size))
     for _ in range(MODE_STEPS):
         _, p1 = softplus_and_expit(level + sigma * v + (beta + tau * u) / 2)
         _, p2 = softplus_and_expit(level + sigma * v - (beta + tau * u) / 2)
@@ -195,15 +228,13 @@ def _joint_mode(
 
 
 def fit_random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, method: str, nodes: int) -> dict[str, float]:
-    """UM.RS by a general optimiser: the two standard deviations may each be zero."""
-    best = _search(a, n1, c, n2, nodes, free=(0, 1, 2))
-    common = best[1]
-    if method == "ML":
-        found = _search(a, n1, c, n2, nodes, free=(0, 1, 2, 3))
-        if found[1] > common + 1e-9 * (1 + abs(common)):
-            best = found
+    """UM.RS: scan both standard deviations, climb every top of the scan; each of the two may be zero."""
+    data = (a, n1, c, n2)
+    common = _highest(data, nodes, with_tau=False)[0]
+    found = _highest(data, nodes, with_tau=True) if method == "ML" else [common]
+    best = found[0] if found[0][1] > common[1] + 1e-9 * (1 + abs(common[1])) else common
     theta, value, free = best
-    information = -_hessian(lambda t: random_levels(a, n1, c, n2, t, nodes), theta, free)
+    information = -_hessian(lambda t: random_levels(*data, t, nodes), theta, free)
     variance = np.linalg.inv(information)[free.index(1), free.index(1)]
     return {
         "beta": float(theta[1]),
@@ -211,43 +242,73 @@ def fit_random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, method: 
         "tau2": float(theta[3] ** 2),
         "sigma2": float(theta[2] ** 2),
         "loglik": value,
-        "lrt": 2 * (value - common),
-        "several": False,
+        "lrt": 2 * (value - common[1]),
+        "several": len(found) > 1,
     }
 
 
-def _search(
-    a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, nodes: int, free: tuple[int, ...]
-) -> tuple[NDArray, float, list[int]]:
-    """Maximum over the free parameters; a standard deviation that ends below :data:`SMALLEST` is set to zero."""
+def _highest(data: tuple[NDArray, ...], nodes: int, with_tau: bool) -> list[tuple[NDArray, float, list[int]]]:
+    """The local maxima, the highest first: parameters, log-likelihood, and which parameters are not at an edge."""
+    grid = grid_from_zero(min(LEAST_TAU * 2.0 / np.sqrt(np.max(data[1] + data[3])), 0.1 * TAU_BOUND), TAU_BOUND, WIDE)
+    taus = grid if with_tau else np.zeros(1)
+    spread = np.stack(np.meshgrid(grid, taus, indexing="ij"), axis=-1)
+    theta, height = _ridge(data, spread.reshape(-1, 2))
+    starts = theta[tops(height.reshape(spread.shape[:2]), 2).ravel()]
+    found: list[tuple[NDArray, float, list[int]]] = []
+    for start in sorted((_climbed(data, nodes, start, with_tau) for start in starts), key=lambda f: -f[1]):
+        if all(np.abs(start[0] - other[0]).max() > APART for other in found):
+            found.append(start)
+    return found
+
+
+def _ridge(data: tuple[NDArray, ...], spread: NDArray) -> tuple[NDArray, NDArray]:
+    """Parameters (g, 4) with the best mean level and odds ratio for each pair of standard deviations, and heights."""
+    a, n1, c, n2 = data
+    logit1, logit2 = (np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)) for x, n in ((a, n1), (c, n2)))
+    start = np.tile([(logit1 + logit2) / 2, logit1 - logit2], (len(spread), 1))
+    theta, height, moving = np.concatenate([start, spread], axis=1), np.empty(len(spread)), np.arange(len(spread))
+    for _ in range(RIDGE_STEPS):
+        value, (score, hessian) = _random_levels(*data, theta[moving], SEARCH_NODES[0], slopes=True)
+        step = np.clip(np.linalg.solve(-hessian, score[..., None])[..., 0], -LONGEST_STEP, LONGEST_STEP)
+        gain = 0.5 * (step * score).sum(-1)
+        theta[moving, :2] += step
+        height[moving] = value + gain
+        moving = moving[gain > RIDGE_GAIN]
+        if moving.size == 0:
+            break
+    return theta, height
+
+
+def _climbed(data: tuple[NDArray, ...], nodes: int, start: NDArray, with_tau: bool) -> tuple[NDArray, float, list[int]]:
+    """The local maximum from a start; a standard deviation that ends below :data:`SMALLEST` is set to zero."""
     from scipy.optimize import minimize  # late: the other models do without it
 
-    logit1, logit2 = (np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)) for x, n in ((a, n1), (c, n2)))
-    free = list(free)
+    free = [0, 1, 2, 3] if with_tau else [0, 1, 2]
+    steps = np.eye(4)[free] * SLOPE_STEP
 
-    def loss(values: NDArray) -> float:
+    def loss(values: NDArray) -> tuple[float, NDArray]:
         theta = np.zeros(4)
         theta[free] = values
-        return -random_levels(a, n1, c, n2, theta, nodes)
+        found = -random_levels(*data, np.concatenate([theta[None], theta + steps, theta - steps]), nodes)
+        count = len(free)
+        return float(found[0]), (found[1 : count + 1] - found[count + 1 :]) / (2 * SLOPE_STEP)
 
-    best, top = None, -np.inf
-    for spread in (0.3, 1.0):
-        start = np.array([(logit1 + logit2) / 2, logit1 - logit2, spread, spread])[free]
-        found = minimize(loss, start, method="BFGS", jac="3-point", options={"gtol": 1e-7})
-        if -found.fun > top:
-            best, top = found.x, float(-found.fun)
+    # Where zero is no maximum it is a saddle, from which no slope leads away.
+    begin = np.where((start == 0) & (np.arange(4) >= 2), 1e-2, start)
+    found = minimize(loss, begin[free], jac=True, method="BFGS", options={"gtol": 1e-7})
     theta = np.zeros(4)
-    theta[free] = best
+    theta[free] = found.x
     theta[2:] = np.where(np.abs(theta[2:]) < SMALLEST, 0.0, np.abs(theta[2:]))
-    return theta, top, [i for i in free if i < 2 or theta[i] > 0]
+    return theta, -float(found.fun), [i for i in free if i < 2 or theta[i] > 0]
 
 
-def _hessian(function: Callable[[NDArray], float], theta: NDArray, free: list[int]) -> NDArray:
+def _hessian(function: Callable[[NDArray], NDArray], theta: NDArray, free: list[int]) -> NDArray:
     """Fourth-order finite differences of a smooth function by its free parameters."""
     steps = np.eye(theta.size)[free] * DIFFERENCE
+    multiples = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 
     def second(direction: NDArray) -> float:
-        f = [function(theta + m * direction) for m in (-2, -1, 0, 1, 2)]
+        f = function(theta + multiples[:, None] * direction)
         return (-f[0] + 16 * f[1] - 30 * f[2] + 16 * f[3] - f[4]) / (12 * DIFFERENCE**2)
 
     own = [second(step) for step in steps]
