@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -23,6 +23,7 @@ from cellclaims.errors import PoolingError
 # Numbers that are computed when first asked for, and then kept.
 
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -550,11 +551,16 @@ def over_chunks(work: Callable[[Batch], T], effects: Effects, scheduler: str | N
 
         parts = on_cluster(partial(_over_piece, work), cut.pieces(), scheduler)
         return [part for piece in parts for part in piece]
-    chunks = cut.chunks()
-    if len(chunks) == 1 or len(chunks) <= (cores := _cores()) or cores == 1:
-        return [work(cut.batch(fits)) for fits in chunks]
+    return side_by_side(lambda fits: work(cut.batch(fits)), cut.chunks())
+
+
+def side_by_side(work: Callable[[P], T], pieces: Sequence[P]) -> list[T]:
+    """Do the same work on every piece, in order; more pieces than there are cores are shared out among threads."""
+    cores = _cores()
+    if cores == 1 or len(pieces) <= cores:
+        return [work(piece) for piece in pieces]
     with ThreadPoolExecutor(cores) as threads:
-        return list(threads.map(lambda fits: work(cut.batch(fits)), chunks))
+        return list(threads.map(work, pieces))
 
 
 def _over_piece(work: Callable[[Batch], T], piece: _Cut) -> list[T]:

@@ -10,22 +10,22 @@ from scipy.special import betaincc, expit, gammaln, logit
 
 from cellclaims.meta.binomial_fit import (
     BinomialFlag,
-    Derivatives,
     check_counts,
-    climb,
     clopper_pearson,
     common,
-    common_proportion,
+    common_logit,
     in_words,
     log_binomial,
     log_coefficients,
+    mean_variance,
     plain,
     smallest_count,
 )
+from cellclaims.meta.modes import Derivatives, grid_from_zero, highest_mode
 from cellclaims.meta.quantiles import chi2_upper, t_quantile
 
-#: Starts for sqrt(1 / (a + b)); the best is climbed from.
-STARTS = (0.05, 0.2, 0.6, 1.5, 4.0)
+#: The first point of the grid of sqrt(1 / (a + b)) away from zero, in roots of one over the largest report's patients.
+LEAST_ROOT = 0.3
 #: Beyond 1 / (a + b) = 1e4 every clinic is all or nothing, and the likelihood no longer tells the values apart.
 ROOT_BOUND = 100.0
 
@@ -143,7 +143,7 @@ def beta_binomial(
 def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float) -> dict[str, NDArray]:
     """Every field for rows of shape (r, k)."""
     k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
-    beta, se, theta, gain = _estimates(x, n, k)
+    beta, se, theta, gain, several = _estimates(x, n, k)
     ess = np.where(k > 0, 1.0 / np.where(theta > 0, theta, 1.0), np.nan)
     ess = np.where(theta == 0, np.inf, ess)
     mean = np.where(k > 0, expit(beta), np.nan)
@@ -167,30 +167,27 @@ def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float) -> dict[str, 
         "k": k,
         "events": events,
         "n": patients,
-        "flags": _flags(k, events, patients, theta),
+        "flags": _flags(k, events, patients, theta, several),
     }
 
 
-def _estimates(x: NDArray, n: NDArray, k: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Logit of the mean, its standard error, theta = 1 / (a + b), and the gain over one common proportion."""
+def _estimates(x: NDArray, n: NDArray, k: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+    """Logit of the mean, its standard error, theta = 1 / (a + b), the gain over one proportion, several modes."""
     beta, se, solve, endless, full = common(x, n, k)
     theta, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
+    several = np.zeros(k.shape, bool)
     if endless.any():
         full, reports = full[endless], k[endless]
         beta[endless] = np.log(full) - np.log(reports - full)
         se[endless], theta[endless] = np.sqrt(1.0 / full + 1.0 / (reports - full)), np.inf
         gain[endless] = log_binomial(full, reports) - log_binomial(x.sum(-1), n.sum(-1))[endless]
     if solve.any():
-        beta[solve], se[solve], theta[solve], gain[solve] = _maximise(x[solve], n[solve])
-    return beta, se, theta, gain
+        beta[solve], se[solve], theta[solve], gain[solve], several[solve] = _maximise(x[solve], n[solve])
+    return beta, se, theta, gain, several
 
 
-def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Maximum over (logit mean, sqrt(theta)); theta = 0 where no start climbs above the binomial."""
-    beta, value, _ = common_proportion(x, n)
-    share = expit(beta)
-    root, gain = np.zeros(len(x)), np.zeros(len(x))
-    variance = 1.0 / (n.sum(-1) * share * (1 - share))
+def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+    """Logit mean, its standard error, theta, gain over the binomial, and whether there are several modes."""
     # How many reports have more than j events, others, patients: the likelihood needs nothing else of the data.
     j = np.arange(int(n.max()))
     tally = tuple((part[..., None] > j).sum(-2) for part in (x, n - x, n))
@@ -198,16 +195,10 @@ def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArra
     def evaluate(rows: NDArray, mu: NDArray, t: NDArray) -> Derivatives:
         return _likelihood(tuple(part[rows] for part in tally), j, mu, t)
 
-    rows = np.arange(len(x))
-    heights = np.stack([evaluate(rows, beta, np.full(len(x), start)).value for start in STARTS])
-    mu, t, here = climb(evaluate, beta, np.take(STARTS, heights.argmax(0)), bound=ROOT_BOUND)
-    better = here.value > value + 1e-12 * (1.0 + np.abs(value))
-    curvature = np.where(t < ROOT_BOUND, here.by_tau_tau, -np.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        solved = 1.0 / (-here.by_mu_mu + here.by_mu_tau**2 / curvature)
-    beta, root = np.where(better, mu, beta), np.where(better, t, root)
-    variance, gain = np.where(better, solved, variance), np.where(better, here.value - value, gain)
-    return beta, np.sqrt(variance), root**2, gain
+    grid = grid_from_zero(LEAST_ROOT / np.sqrt(n.max()), ROOT_BOUND)
+    found = highest_mode(evaluate, common_logit(x, n), grid)
+    se = np.sqrt(mean_variance(found, ROOT_BOUND))
+    return found.mu, se, found.tau**2, found.here.value - found.common, found.several
 
 
 def _likelihood(tally: tuple[NDArray, ...], j: NDArray, mu: NDArray, t: NDArray) -> Derivatives:
@@ -233,7 +224,7 @@ def _likelihood(tally: tuple[NDArray, ...], j: NDArray, mu: NDArray, t: NDArray)
     )
 
 
-def _flags(k: NDArray, events: NDArray, patients: NDArray, theta: NDArray) -> NDArray:
+def _flags(k: NDArray, events: NDArray, patients: NDArray, theta: NDArray, several: NDArray) -> NDArray:
     """Sum of the :class:`BinomialFlag` that apply."""
     none, only = (k > 0) & (events == 0), (k > 0) & (events == patients)
     holds = {
@@ -244,5 +235,6 @@ def _flags(k: NDArray, events: NDArray, patients: NDArray, theta: NDArray) -> ND
         BinomialFlag.ALL_EVENTS: only,
         BinomialFlag.TAU2_ZERO: (k >= 2) & ~(none | only) & (theta == 0),
         BinomialFlag.TAU2_UNBOUNDED: np.isinf(theta),
+        BinomialFlag.SEVERAL_MODES: several,
     }
     return sum((int(flag) * applies for flag, applies in holds.items()), np.zeros(k.shape, int))

@@ -233,7 +233,7 @@ def _pool_odds_ratio(
 def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, nodes: int) -> dict[str, NDArray]:
     """Every field of the fit for rows of shape (r, k)."""
     k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
-    beta, se, tau2, gain = _estimates(x, n, k, nodes)
+    beta, se, tau2, gain, several = _estimates(x, n, k, nodes)
     known = {"beta": beta, "se": se, "tau2": tau2, "k": k, "events": events, "n": patients}
     counted = np.where(k > 0, log_coefficients(x, n), np.nan)
     common = counted + log_binomial(events, patients)
@@ -247,13 +247,14 @@ def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, no
     }
     fits["Q_p"] = np.where(k > 0, chi2_upper(fits["Q"], np.maximum(k - 1, 0)), np.nan)
     wald = _inverse_variance(x, n, kept, tau2)
-    return {**known, **_limits(known, level, test), **fits, **wald, "flags": _flags(known, n.max(-1))}
+    return {**known, **_limits(known, level, test), **fits, **wald, "flags": _flags(known, n.max(-1), several)}
 
 
-def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """beta, se, tau2, and the gain in log-likelihood over one common proportion."""
+def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray, ...]:
+    """beta, se, tau2, the gain in log-likelihood over one common proportion, and whether there are several modes."""
     beta, se, solve, endless, full = common(x, n, k)
     tau2, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
+    several = np.zeros(k.shape, bool)
     if endless.any():
         # E[p^n] <= E[p]: the best distribution of p puts the share of full reports on 1 and the rest on 0.
         gain[endless] = (log_binomial(full, k) - log_binomial(x.sum(-1), n.sum(-1)))[endless]
@@ -261,8 +262,8 @@ def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray,
     if solve.any():
         found = maximise(x[solve], n[solve], levels(nodes))
         beta[solve], se[solve] = found.mu, np.sqrt(found.variance)
-        tau2[solve], gain[solve] = found.tau**2, found.gain
-    return beta, se, tau2, gain
+        tau2[solve], gain[solve], several[solve] = found.tau**2, found.gain, found.several
+    return beta, se, tau2, gain, several
 
 
 def _limits(known: dict[str, NDArray], level: float, test: str) -> dict[str, NDArray]:
@@ -307,7 +308,7 @@ def _inverse_variance(x: NDArray, n: NDArray, kept: NDArray, tau2: NDArray) -> d
     return {"Q_wald": q, "I2": 100.0 * (1.0 - 1.0 / h2), "H2": h2}
 
 
-def _flags(known: dict[str, NDArray], largest: NDArray) -> NDArray:
+def _flags(known: dict[str, NDArray], largest: NDArray, several: NDArray) -> NDArray:
     """Sum of the :class:`BinomialFlag` that apply, one a row."""
     k, tau2, events = known["k"], known["tau2"], known["events"]
     none, only = (k > 0) & (events == 0), (k > 0) & (events == known["n"])
@@ -322,5 +323,6 @@ def _flags(known: dict[str, NDArray], largest: NDArray) -> NDArray:
         BinomialFlag.TAU2_NOT_IDENTIFIED: (k >= 2) & (largest == 1),
         BinomialFlag.TAU2_UNBOUNDED: np.isinf(tau2),
         BinomialFlag.TAU2_AT_BOUND: np.isfinite(tau2) & (tau2 >= TAU_BOUND**2),
+        BinomialFlag.SEVERAL_MODES: several,
     }
     return sum((int(flag) * applies for flag, applies in holds.items()), np.zeros(k.shape, int))

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtri
 
 from cellclaims.errors import PoolingError
+from cellclaims.meta.modes import FACTOR, grid_from_zero, tops
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
 
 if TYPE_CHECKING:
@@ -154,8 +154,16 @@ def _adjustment(block: NDArray, total: float) -> NDArray:
 # The (restricted) likelihood of a multilevel model with a common mean, and its maximum over the levels' variances.
 
 
-#: Starts for the variances, in typical sampling variances: the likelihood may have more than one hill.
-STARTS = (0.1, 2.0)
+#: The grid of standard deviations: from this much of the smallest sampling error to so many ranges of the estimates.
+LEAST_SD, MOST_RANGES = 0.2, 3.0
+#: Multiplications that a scan may take: with large blocks or many levels its grid is coarser.
+SCAN_WORK = 3e9
+#: Numbers of a scan that are worked on at once.
+SCAN_NUMBERS = 2_000_000
+#: No logarithm of a variance moves farther than this in one step: a climb stays on its hill.
+LONGEST = 1.0
+#: Modes whose variances differ by less, relative to them or to the smallest of the grid, are one.
+SAME_MODE = 1e-3
 #: Steps converge quadratically: the one after a relative change below this is lost in rounding.
 TOLERANCE, STEPS = 1e-9, 200
 #: A variance below this many typical sampling variances is zero.
@@ -258,6 +266,33 @@ class Levels:
         score = 0.5 * (np.tensordot(applied, py, 2) - trace)
         return Evaluation(float(value), score, quadratic - 0.5 * pairs, 0.5 * pairs)
 
+    def heights(self, sigma2: NDArray, method: str) -> NDArray:
+        """Log-likelihood up to a constant for many sets of variances, shape (g, levels), as shape (g,)."""
+        place, real = self.index
+        covariance, patterns = self.blocks
+        sides = np.stack([real.astype(float), (self.y[place] - np.median(self.y)) * real], axis=-1)
+        size = max(1, SCAN_NUMBERS // covariance.size)
+        found = []
+        for start in range(0, len(sigma2), size):
+            part = sigma2[start : start + size]
+            full = covariance + sum(part[:, i, None, None, None] * pattern for i, pattern in enumerate(patterns))
+            total = np.einsum(
+                "mbi,gmbj->gij", sides, np.linalg.solve(full, np.broadcast_to(sides, (*full.shape[:3], 2)))
+            )
+            q = total[:, 1, 1] - total[:, 0, 1] ** 2 / total[:, 0, 0]
+            value = -0.5 * (np.linalg.slogdet(full)[1].sum(-1) + q)
+            found.append(value - 0.5 * np.log(total[:, 0, 0]) if method == "REML" else value)
+        return np.concatenate(found)
+
+    @cached_property
+    def grid(self) -> NDArray:
+        """Points of each level's standard deviation that a scan looks at, the first zero."""
+        sampling = np.sqrt(np.diag(self.covariance))
+        least, most = LEAST_SD * sampling.min(), MOST_RANGES * (np.ptp(self.y) + sampling.max())
+        blocks, size = self.index[0].shape
+        points = (SCAN_WORK / (blocks * size**3)) ** (1.0 / len(self.labels))
+        return grid_from_zero(least, most, max(FACTOR, (most / least) ** (1.0 / max(points, 4.0))))
+
     @cached_property
     def typical(self) -> float:
         """Typical sampling variance, ``(k - 1) / trace`` (Higgins and Thompson 2002, eq. 9, for any covariance)."""
@@ -282,24 +317,63 @@ def _connected(covariance: NDArray, outer: NDArray) -> list[NDArray]:
     return [np.flatnonzero(member == label) for label in np.unique(member)]
 
 
-def maximise(structure: Levels, method: str) -> NDArray:
-    """Variances that maximise the likelihood, shape (levels,): every set of levels is tried, the others at zero."""
-    count = len(structure.labels)
-    best = np.zeros(count)
-    top = structure.loglik(best, method)
+def maximise(structure: Levels, method: str, held: Mapping[int, float] | None = None) -> tuple[NDArray, bool]:
+    """Variances of highest likelihood, shape (levels,), and whether there are several modes.
+
+    Parameters
+    ----------
+    structure : Levels
+    method : {"REML", "ML"}
+    held : mapping of level number to its variance, optional
+        Levels whose variance is given.
+    """
+    held, count = dict(held or {}), len(structure.labels)
     if structure.y.size < 2:
-        return best
-    for size in range(1, count + 1):
-        for free in combinations(range(count), size):
-            for start in STARTS:
-                sigma2 = np.zeros(count)
-                sigma2[list(free)] = start * structure.typical
-                sigma2 = climb(structure, sigma2, list(free), method)
-                value = structure.loglik(sigma2, method)
-                # A level more must raise the likelihood by more than rounding.
-                if value > top + 1e-11 * (1 + abs(top)):
-                    best, top = sigma2, value
-    return best
+        return np.zeros(count), False
+    axes = [np.sqrt([held[i]]) if i in held else structure.grid for i in range(count)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    height = structure.heights(points.reshape(-1, count) ** 2, method).reshape(points.shape[:-1])
+    found = [_polished(structure, point**2, held, method) for point in points[tops(height, count)]]
+    modes = [found[0]]
+    for sigma2 in found[1:]:
+        if not any(_same(structure, sigma2, other) for other in modes):
+            modes.append(sigma2)
+    best = max(modes, key=lambda sigma2: structure.loglik(sigma2, method))
+    return _without_idle(structure, best, held, method), len(modes) > 1
+
+
+def _without_idle(structure: Levels, sigma2: NDArray, held: Mapping[int, float], method: str) -> NDArray:
+    """The variances, zero for those that raise the likelihood by no more than rounding."""
+    value = structure.loglik(sigma2, method)
+    for i in np.flatnonzero(sigma2):
+        fewer = np.where(np.arange(len(sigma2)) == i, 0.0, sigma2)
+        if i not in held and structure.loglik(fewer, method) >= value - 1e-11 * (1 + abs(value)):
+            sigma2 = fewer
+    return sigma2
+
+
+def _same(structure: Levels, first: NDArray, second: NDArray) -> bool:
+    least = structure.grid[1] ** 2
+    return bool(np.all(np.abs(first - second) < SAME_MODE * (least + np.maximum(first, second))))
+
+
+def _polished(structure: Levels, sigma2: NDArray, held: Mapping[int, float], method: str) -> NDArray:
+    """The local maximum of the hill that a point of the grid stands on; a variance may reach or leave zero."""
+    start = (0.5 * structure.grid[1]) ** 2
+    for _ in range(2 * len(sigma2)):
+        free = [i for i in range(len(sigma2)) if i not in held and sigma2[i] > 0]
+        if free:
+            sigma2 = climb(structure, sigma2, free, method)
+        score = structure.evaluate(sigma2, method).score
+        rising = [i for i in range(len(sigma2)) if i not in held and sigma2[i] == 0 and score[i] > 0 and i not in free]
+        if not rising:
+            lost = any(sigma2[i] == 0 for i in free)
+            if not lost or not [i for i in free if sigma2[i] > 0]:
+                break
+        else:
+            sigma2 = sigma2.copy()
+            sigma2[rising] = start
+    return sigma2
 
 
 def climb(structure: Levels, sigma2: NDArray, free: list[int], method: str) -> NDArray:
@@ -314,7 +388,7 @@ def climb(structure: Levels, sigma2: NDArray, free: list[int], method: str) -> N
         gradient, scale = s * here.score[free], np.outer(s, s)
         observed, expected = (part[np.ix_(free, free)] * scale for part in (here.observed, here.expected))
         curvature = _positive(observed - np.diag(gradient), expected)
-        step = np.clip(np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient), -3.0, 3.0)
+        step = np.clip(np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient), -LONGEST, LONGEST)
         proposal = sigma2.copy()
         proposal[free] = s * np.exp(step)
         there = structure.evaluate(proposal, method)
@@ -342,14 +416,7 @@ def profile_limits(structure: Levels, sigma2: NDArray, method: str, level: float
     typical = structure.typical
 
     def gap(i: int, value: float) -> float:
-        at = sigma2.copy()
-        others = [j for j in range(len(sigma2)) if j != i]
-        at[i] = value
-        best = structure.loglik(np.where(np.arange(len(sigma2)) == i, value, 0.0), method)
-        if others:
-            at[others] = np.maximum(at[others], 0.1 * typical)
-            best = max(best, structure.loglik(climb(structure, at, others, method), method))
-        return best - target
+        return structure.loglik(maximise(structure, method, {i: value})[0], method) - target
 
     limits = np.empty((len(sigma2), 2))
     for i, estimate in enumerate(sigma2):
@@ -482,8 +549,8 @@ def multilevel(
     y, covariance = _read(yi, V)
     names, labels = _nest(groups, y.size)
     structure = Levels(y, covariance, labels)
-    sigma2 = maximise(structure, method)
-    return _assemble(structure, sigma2, names, method, test, dfs, level)
+    sigma2, several = maximise(structure, method)
+    return _assemble(structure, sigma2, several, names, method, test, dfs, level)
 
 
 def _read(yi: ArrayLike, V: ArrayLike) -> tuple[NDArray, NDArray]:
@@ -524,7 +591,14 @@ def _nest(groups: ArrayLike | Mapping[str, ArrayLike], k: int) -> tuple[tuple[st
 
 
 def _assemble(
-    structure: Levels, sigma2: NDArray, names: tuple[str, ...], method: str, test: str, dfs: str, level: float
+    structure: Levels,
+    sigma2: NDArray,
+    several: bool,
+    names: tuple[str, ...],
+    method: str,
+    test: str,
+    dfs: str,
+    level: float,
 ) -> MultilevelFit:
     """Limits, tests, heterogeneity and flags."""
     k, sizes = structure.y.size, tuple(int(labels.max()) + 1 for labels in structure.labels)
@@ -538,6 +612,7 @@ def _assemble(
         "single estimate: shown, not pooled": k == 1,
         f"few outermost groups: {sizes[0]}": sizes[0] <= FEW,
         "no prediction interval: too few groups": not np.isfinite(width),
+        "several modes of the likelihood: the highest was taken": several,
     }
     flags |= {
         f"variance of level {n} estimated as zero, the boundary": s == 0 for n, s in zip(names, sigma2, strict=True)
