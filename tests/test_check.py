@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,9 @@ from cellclaims.evidence import check, rules
 from cellclaims.evidence import load as load_evidence
 from cellclaims.evidence.cohorts import overlaps
 from cellclaims.evidence.read import Evidence
+from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC, SOURCE_CLASS
 from cellclaims.evidence.schema import read_schema
+from cellclaims.pool import link
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MADE_UP = Path(__file__).resolve().parent / "made_up"
@@ -434,3 +437,29 @@ def test_a_format_without_a_list_is_refused(folder):
     result = CliRunner().invoke(main, ["check", "--data", str(folder), "--format", "csv"])
     assert result.exit_code == 2
     assert "expected --wanted" in result.output
+
+
+def test_every_kind_of_source_has_its_class_and_one_class_alone_feeds_no_pool():
+    kinds = next(c for c in read_schema(REPOSITORY / "data").tables["sources"].columns if c.name == "kind").enum
+    assert set(SOURCE_CLASS) == set(kinds)
+    assert [kind for kind, name in SOURCE_CLASS.items() if name == "not scientific"] == [NOT_SCIENTIFIC]
+
+
+def test_no_link_of_a_figure_leads_to_a_copy_or_a_bare_number():
+    """Whatever is shown as a link: of a report by its own identifier, else by the citable address of its source."""
+    evidence = load_evidence(REPOSITORY / "data")
+    shown = {
+        link(evidence, study, source)
+        for table in FIGURES
+        for study, source in set(
+            zip(getattr(evidence, table).study_id, getattr(evidence, table).source_id, strict=True)
+        )
+    }
+    hosts = {re.sub(r"^https?://", "", address).partition("/")[0] for address in shown if address}
+    assert len(hosts) > 5
+    assert not hosts & set(evidence.copy_hosts.host)
+    assert not [host for host in hosts if re.fullmatch(r"[0-9.:]+", host) or ":" in host]
+    assert {"47.251.13.51", "discovery.researcher.life"} <= {
+        re.sub(r"^https?://", "", read).partition("/")[0].partition(":")[0]
+        for read in [*evidence.sources.read_at.str.split(" ").str[0], *evidence.pooled_elsewhere.read_at]
+    }, "the rule has something to do: such pages were read"

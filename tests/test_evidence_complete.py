@@ -31,9 +31,9 @@ ORIGIN = [
     ),
 ]
 #: Tables that the second round replaced as a whole; ``test_round2_topics_accounted.py`` accounts for their rows.
-REPLACED = ["advertised/claims.csv", "advertised/documents.csv", "topics/evidence.csv"]
+REPLACED = ["advertised/claims.csv", "advertised/documents.csv", "beyond_glucose/evidence.csv"]
 #: Folder here -> its name when it was handed over.
-FOLDERS = {"topics/": "topics/"}
+FOLDERS = {"topics/": "beyond_glucose/"}
 #: Columns of our own: what kind of source it is; which figures were read twice; a treatment that came with the cells.
 ADDED = {
     "topics/sources.csv": ("kind",),

@@ -93,15 +93,16 @@ def _against_what_matters(pool: Pooled, low: float, high: float, protocol: Proto
     rules, least = protocol["certainty"]["imprecision"], float(protocol["thresholds"]["hba1c_matters"]["value"])
     interval = f"the 95 % interval, {low:.2f} to {high:.2f},"
     held = [edge for edge in (-least, least) if low < edge < high]
+    important = "the threshold for clinical importance"
     if len(held) == 2:
-        return rules["very_wide"], f"{interval} holds a fall and a rise of {least:g} points, the smallest that matter"
+        return rules["very_wide"], f"{interval} includes a fall and a rise of {least:g} points, {important}"
     if held:
-        return rules["wide"], f"{interval} holds {held[0]:g} points, the smallest change that matters"
+        return rules["wide"], f"{interval} includes {held[0]:g} points, {important}"
     needed = optimal_size(pool, least, protocol["certainty"]["power"])
     patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
     if patients < needed:
         return rules["wide"], f"{patients:.0f} patients, {needed:.0f} needed to find {least:g} points in one trial"
-    return 0, f"{interval} lies on one side of the smallest change that matters"
+    return 0, f"{interval} lies on one side of {important}"
 
 
 def optimal_size(pool: Pooled, least: float, power: float) -> float:

@@ -31,6 +31,14 @@ NO_CELLS_GIVEN = "blood_passed_over_cells"
 FIGURES = ("continuous", "binary", "survival", "contrasts")
 #: The kind of source that feeds no pool.
 NOT_SCIENTIFIC = "not_scientific"
+#: Class of each kind of source: the report itself, somebody else's account of it, or no scientific text.
+SOURCE_CLASS = {
+    "abstract": "primary",
+    "fulltext": "primary",
+    "registry": "primary",
+    "secondary": "secondary",
+    NOT_SCIENTIFIC: "not scientific",
+}
 #: Columns of addresses that a reader is shown as links.
 CITED = {
     "sources": "url",
@@ -38,6 +46,7 @@ CITED = {
     "benchmarks": "url",
     "context": "url",
     "context_sources": "url",
+    "topic_evidence": "url",
 }
 
 

@@ -413,9 +413,15 @@ def lights_alt(lights: pd.DataFrame, what: str) -> str:
 # --- missing results ----------------------------------------------------------------------------------------------
 
 
+#: Group of registered trials whose reports belong to no product of the protocol.
+OUTSIDE = "no cells transplanted"
+
+
 def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
     """Registered trials with words for their group (product and type of diabetes) and their label, for a figure."""
     product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
+    # a report in which nothing was transplanted belongs to no product
+    product |= {c: OUTSIDE for c in trials["product"].unique() if c and c not in product}
     order = list(dict.fromkeys(product.values()))
     types = base.protocol["eligibility"]["populations"]
     named = trials.assign(

@@ -78,7 +78,7 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         why = "so few reports" if pool.k < 3 else "these counts"
         return f"A new clinic's result cannot be predicted from {why}."
-    return f"The 95 % prediction interval for a similar centre is {_interval(pool, 'pi', unit)}."
+    return f"The 95 % prediction interval for a similar centre lies between {_interval(pool, 'pi', unit)}."
 
 
 def heterogeneity(pool: Pool) -> str:
