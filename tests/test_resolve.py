@@ -253,7 +253,7 @@ def test_candidates_are_found_scored_and_accepted(data, httpserver, tmp_path):
     assert row["reasons"] == "title 1.00, first author agrees, year agrees; in crossref and europepmc"
     assert (row["decision"], row["reviewer"], row["page"]) == ("", "", "https://doi.org/10.9999/gamma")
     into.write_bytes(sheet_bytes(COLUMNS, [row | {"decision": "accept", "reviewer": "A Reader"}]))
-    accept(into, data)
+    accept(into, data, tmp_path / "registry")
     study = read_held(data).rows["studies"][2]
     assert (study["doi"], study["pmid"]) == ("10.9999/gamma", "33")
     accepted = read_held(data).rows["accepted"][-1]

@@ -219,12 +219,13 @@ def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, int
 @main.command()
 @click.argument("proposals", type=NOTEBOOK)
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--registry", type=FOLDER, help="Folder of the store with the answers; DATA/registry by default.")
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
-def accept(proposals: Path, data: Path, dry_run: bool) -> None:
+def accept(proposals: Path, data: Path, registry: Path | None, dry_run: bool) -> None:
     """Take over the accepted rows of PROPOSALS into the tables, all or none, with where they came from."""
     from cellclaims.harvest import commands
 
-    click.echo(commands.accept(proposals, data, dry_run=dry_run))
+    click.echo(commands.accept(proposals, data, registry, dry_run=dry_run))
 
 
 @main.command()

@@ -91,7 +91,7 @@ def rows_of(
     yield from with_answers(rows, from_registry(store, store.snapshot(name), unread, told))
 
 
-def accept(path: Path, data: Path, *, dry_run: bool = False) -> str:
+def accept(path: Path, data: Path, registry: Path | None = None, *, dry_run: bool = False) -> str:
     """Take over the accepted rows of a file; what was written, in words.
 
     Raises
@@ -101,7 +101,7 @@ def accept(path: Path, data: Path, *, dry_run: bool = False) -> str:
     """
     if sys.stderr.isatty():
         print("checking the tables with the accepted rows ...", file=sys.stderr)
-    return accepting.in_words(accepting.accept(path, data, dry_run=dry_run), dry_run=dry_run)
+    return accepting.in_words(accepting.accept(path, data, registry, dry_run=dry_run), dry_run=dry_run)
 
 
 def find(into: Path, data: Path, registry: Path, *, offline: bool = False, settings: Settings | None = None) -> str:
