@@ -44,7 +44,25 @@ def check(data: Path) -> None:
 
     text, status = checks.report(data)
     click.echo(text)
+    if retracted := known_retractions(data):
+        click.echo(retracted)
     raise SystemExit(status)
+
+
+def known_retractions(data: Path) -> str:
+    """Sources that the last snapshot names as retracted; nothing without one, or of tables that cannot be read."""
+    from cellclaims import evidence
+    from cellclaims.errors import DataError
+    from cellclaims.registries.store import Store, registry_of
+
+    if not Store(registry_of(data)).names():
+        return ""
+    from cellclaims.reporting.registries import retracted_sources
+
+    try:
+        return retracted_sources(evidence.load(data))
+    except DataError:  # the check has told of it
+        return ""
 
 
 @main.command()
