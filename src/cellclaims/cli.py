@@ -221,13 +221,11 @@ def ledger_texts(data: Path) -> dict[str, str]:
 
 @main.command()
 @click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
-@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.parquet, .csv).")
+@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.csv, .parquet).")
 @click.option("--snapshot", default="", metavar="NAME", help="Snapshot of the store; the last by default.")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-@click.option(
-    "--into", type=NOTEBOOK, required=True, metavar="PROPOSALS", help="The CSV file to write; never over one."
-)
-def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path) -> None:
+@click.option("--into", type=NOTEBOOK, metavar="PROPOSALS", help="The CSV file to write, never over one; else printed.")
+def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path | None) -> None:
     """Set harvested rows beside what the tables hold, for a person to decide on (docs/proposals.md)."""
     from cellclaims.harvest import commands
 
@@ -251,9 +249,9 @@ def accept(proposals: Path, data: Path, registry: Path | None, dry_run: bool) ->
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--offline", is_flag=True, help="Ask nobody: use the answers that were kept.")
 @click.option(
-    "--into", type=NOTEBOOK, required=True, metavar="CANDIDATES", help="The CSV file to write; never over one."
+    "--into", type=NOTEBOOK, metavar="CANDIDATES", help="The CSV file to write, never over one; else printed."
 )
-def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
+def resolve(registry: Path, data: Path, offline: bool, into: Path | None) -> None:
     """Find candidates for reports without DOI, PubMed or registry number, for a person to accept."""
     from cellclaims.harvest import commands
 
@@ -262,7 +260,7 @@ def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
 
 @main.command()
 @click.argument("records", nargs=-1, required=True, metavar="FOLDER|FILE|-...")
-@click.option("--into", type=NOTEBOOK, help="File of the rows, .parquet or .csv; refusals go beside it.")
+@click.option("--into", type=NOTEBOOK, help="File of the rows, .csv or .parquet; refusals go to a second one.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
 @click.option("--scheduler", metavar="ADDRESS", help="Do the work at a Dask scheduler's workers.")
 def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler: str | None) -> None:
