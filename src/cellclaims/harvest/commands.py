@@ -143,8 +143,8 @@ def candidate_in_words(row: Cells) -> str:
 
     Examples
     --------
-    >>> row = dict.fromkeys(resolve.COLUMNS, "") | {"study_id": "gamma2022", "rank": "1", "score": "0.98", "title": "Islets",
-    ...     "first_author": "Gamma", "year": "2022", "doi": "10.9999/g", "reasons": "title 1.00"}
+    >>> row = dict.fromkeys(resolve.COLUMNS, "") | {"study_id": "gamma2022", "rank": "1", "score": "0.98",
+    ...     "title": "Islets", "first_author": "Gamma", "year": "2022", "doi": "10.9999/g", "reasons": "title 1.00"}
     >>> print(candidate_in_words(row))
     gamma2022, 1: 0.98  Gamma 2022, Islets (doi 10.9999/g)
         title 1.00
