@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import files, pools, protocol
+from cellclaims import files, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
 from cellclaims.evidence import load as load_evidence
@@ -29,8 +29,10 @@ from cellclaims.harvest.proposals import (
     write_proposals,
 )
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
-from cellclaims.question import Question
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis, Question
 from cellclaims.registries.store import Snapshot, Store, free_name
+from cellclaims.selection import EvidenceBase
 
 from .harvest_records import counts, measured, outcome, study
 
@@ -580,7 +582,7 @@ def test_from_a_record_to_the_pool_it_belongs_to(tmp_path, monkeypatch):
 
     evidence = load_evidence(data)
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
-    pool = pools.difference(evidence, protocol.load(data), asked, "hba1c", "")
+    pool = pooled(EvidenceBase(evidence, protocol.load(data)), asked.named("hba1c", ""), Analysis("MD"))
     assert pool.rows.study_id.tolist() == ["zang2022", "invented2026"]
     assert pool.rows.iloc[1].yi == pytest.approx(7.9 - 8.3)
     assert set(evidence.accepted.sha256) == {answer.sha256}
