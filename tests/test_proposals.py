@@ -430,3 +430,15 @@ def test_every_command_and_option_that_the_guide_names_exists():
     for name, rest in lines:
         known = {option for parameter in main.commands[name].params for option in parameter.opts}
         assert {word for word in rest.split() if word.startswith("--")} <= known
+
+
+def test_without_a_file_proposals_are_printed_and_nothing_is_written(folder, tmp_path):
+    rows = as_harvested(tmp_path / "rows.csv", [found(measure()), found(count(), pointer="/resultsSection/2")])
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["propose", "--from", str(rows), "--data", str(folder), "--registry", str(tmp_path / "registry")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert "hba1c" in done.output and "insulin_independence at month" in done.output
+    assert "2 proposals: " in done.output
+    assert "nothing was written: --into FILE.csv writes a file to decide in" in done.output
+    assert sorted(tmp_path.rglob("*")) == before

@@ -54,7 +54,25 @@ def check(data: Path, wanted: bool, kind: str | None) -> None:
 
     text, status = checks.report(data)
     click.echo(text)
+    if retracted := known_retractions(data):
+        click.echo(retracted)
     raise SystemExit(status)
+
+
+def known_retractions(data: Path) -> str:
+    """Sources that the last snapshot names as retracted; nothing without one, or of tables that cannot be read."""
+    from cellclaims import evidence
+    from cellclaims.errors import DataError
+    from cellclaims.registries.store import Store, registry_of
+
+    if not Store(registry_of(data)).names():
+        return ""
+    from cellclaims.reporting.registries import retracted_sources
+
+    try:
+        return retracted_sources(evidence.load(data))
+    except DataError:  # the check has told of it
+        return ""
 
 
 @main.command()
@@ -230,13 +248,11 @@ def ledger_texts(data: Path) -> dict[str, str]:
 
 @main.command()
 @click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
-@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.parquet, .csv).")
+@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.csv, .parquet).")
 @click.option("--snapshot", default="", metavar="NAME", help="Snapshot of the store; the last by default.")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-@click.option(
-    "--into", type=NOTEBOOK, required=True, metavar="PROPOSALS", help="The CSV file to write; never over one."
-)
-def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path) -> None:
+@click.option("--into", type=NOTEBOOK, metavar="PROPOSALS", help="The CSV file to write, never over one; else printed.")
+def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path | None) -> None:
     """Set harvested rows beside what the tables hold, for a person to decide on (docs/proposals.md)."""
     from cellclaims.harvest import commands
 
@@ -246,12 +262,13 @@ def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, int
 @main.command()
 @click.argument("proposals", type=NOTEBOOK)
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--registry", type=FOLDER, help="Folder of the store with the answers; DATA/registry by default.")
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
-def accept(proposals: Path, data: Path, dry_run: bool) -> None:
+def accept(proposals: Path, data: Path, registry: Path | None, dry_run: bool) -> None:
     """Take over the accepted rows of PROPOSALS into the tables, all or none, with where they came from."""
     from cellclaims.harvest import commands
 
-    click.echo(commands.accept(proposals, data, dry_run=dry_run))
+    click.echo(commands.accept(proposals, data, registry, dry_run=dry_run))
 
 
 @main.command()
@@ -259,9 +276,9 @@ def accept(proposals: Path, data: Path, dry_run: bool) -> None:
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--offline", is_flag=True, help="Ask nobody: use the answers that were kept.")
 @click.option(
-    "--into", type=NOTEBOOK, required=True, metavar="CANDIDATES", help="The CSV file to write; never over one."
+    "--into", type=NOTEBOOK, metavar="CANDIDATES", help="The CSV file to write, never over one; else printed."
 )
-def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
+def resolve(registry: Path, data: Path, offline: bool, into: Path | None) -> None:
     """Find candidates for reports without DOI, PubMed or registry number, for a person to accept."""
     from cellclaims.harvest import commands
 
@@ -270,7 +287,7 @@ def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
 
 @main.command()
 @click.argument("records", nargs=-1, required=True, metavar="FOLDER|FILE|-...")
-@click.option("--into", type=NOTEBOOK, help="File of the rows, .parquet or .csv; refusals go beside it.")
+@click.option("--into", type=NOTEBOOK, help="File of the rows, .csv or .parquet; refusals go to a second one.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
 @click.option("--scheduler", metavar="ADDRESS", help="Do the work at a Dask scheduler's workers.")
 def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler: str | None) -> None:

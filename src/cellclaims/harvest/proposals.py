@@ -107,8 +107,7 @@ def of_record(found: list[Found], held: Held) -> Iterator[Cells]:
 
 def proposal(found: Found, held: Held, whose: Cells) -> Cells:
     """One proposal, graded beside the rows of the suggested arm."""
-    values = with_known_unit({name: one_line(text) for name, text in found.values.items()})
-    read = dict.fromkeys(VALUES, "") | values | {"place": values.get("locator", "")}
+    read = read_values(found.values)
     answer = found.provenance
     return {
         **dict.fromkeys(PERSON, ""),
@@ -122,6 +121,12 @@ def proposal(found: Found, held: Held, whose: Cells) -> Cells:
         "pointer": answer.pointer + found.pointer,
         "as_read": as_read(read),
     }
+
+
+def read_values(values: Mapping[str, str]) -> Cells:
+    """The values of a harvested row as a proposal shows them, under :data:`VALUES`."""
+    shown = with_known_unit({name: one_line(text) for name, text in values.items()})
+    return dict.fromkeys(VALUES, "") | shown | {"place": shown.get("locator", "")}
 
 
 def with_known_unit(values: Cells) -> Cells:

@@ -133,16 +133,18 @@ class Store:
         SourceError
             If the file is missing or was changed; names it.
         """
-        path = self.place(answer.sha256)
+        return self.content(answer.sha256, f"the answer of {answer.address}")
+
+    def content(self, sha256: str, what: str = "an answer") -> bytes:
+        """The bytes with that SHA-256, after it was compared; raises SourceError, as :meth:`body` does."""
+        path = self.place(sha256)
         try:
-            body = path.read_bytes()
+            content = path.read_bytes()
         except OSError as fault:
-            raise SourceError(f"{path}: expected the answer of {answer.address}, found {fault.strerror}") from None
-        if (found := hashlib.sha256(body).hexdigest()) != answer.sha256:
-            raise SourceError(
-                f"{path}: expected bytes with SHA-256 {answer.sha256}, found {found}: the file was changed"
-            )
-        return body
+            raise SourceError(f"{path}: expected {what}, found {fault.strerror}") from None
+        if (found := hashlib.sha256(content).hexdigest()) != sha256:
+            raise SourceError(f"{path}: expected bytes with SHA-256 {sha256}, found {found}: the file was changed")
+        return content
 
     def tidy(self) -> int:
         """Clear away what a pull that was killed left half written; how many files."""
