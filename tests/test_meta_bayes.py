@@ -193,7 +193,7 @@ def test_other_refusals():
         bayes([0.1, 0.2], [0.1, 0.1], keep=[False, False])
     with pytest.raises(PoolingError, match="between 0 and 1"):
         bayes(*SMALL).mu.quantile(1.0)
-    with pytest.raises(PoolingError, match="counts"):
-        bayes(*SMALL).p_series_reaches(0.5, 10)
+    with pytest.raises(PoolingError, match="sampling variance of the new study"):
+        bayes(*SMALL).p_series_reaches(0.5, -1.0)
     with pytest.raises(PoolingError, match="shape"):
         bayes_binomial([[1, 2]], [[3, 4]])

@@ -267,7 +267,9 @@ def test_what_cannot_be_estimated_is_named(data, flags):
     fit = glmm(*data)
     assert {flag for flag in BinomialFlag if fit.flagged(flag)} == flags
     assert set(fit.flags) == {IN_WORDS[BinomialFlag][flag] for flag in flags}
-    assert not np.isnan([fit.ci_lb, fit.ci_ub, fit.tau2, fit.Q, fit.Q_p, *fit.profile]).any()
+    assert not np.isnan([fit.ci_lb, fit.ci_ub, *fit.profile]).any()
+    spread = [fit.tau2, fit.Q, fit.Q_p, fit.I2, fit.H2]
+    assert np.isnan(spread).all() if BinomialFlag.SINGLE in flags else not np.isnan(spread[:3]).any()
     assert np.isnan(fit.pi_lb) == (BinomialFlag.NO_PREDICTION in flags)
 
 
