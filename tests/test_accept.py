@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import files, pools, protocol
+from cellclaims import files, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
 from cellclaims.evidence import load as load_evidence
@@ -22,8 +22,10 @@ from cellclaims.harvest.commands import propose
 from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes, with_cell, with_rows
 from cellclaims.harvest.proposals import PROPOSAL_COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
-from cellclaims.question import Question
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis, Question
 from cellclaims.registries.store import Snapshot, Store
+from cellclaims.selection import EvidenceBase
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY = date(2026, 1, 2)
@@ -474,7 +476,7 @@ def test_from_a_record_to_the_pool_it_belongs_to(tmp_path, monkeypatch):
 
     evidence = load_evidence(data)
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
-    pool = pools.difference(evidence, protocol.load(data), asked, "hba1c", "")
+    pool = pooled(EvidenceBase(evidence, protocol.load(data)), asked.named("hba1c", ""), Analysis("MD"))
     assert pool.rows.study_id.tolist() == ["zang2022", "invented2026"]
     assert pool.rows.iloc[1].yi == pytest.approx(7.9 - 8.3)
     assert set(evidence.accepted.sha256) == {answer.sha256}

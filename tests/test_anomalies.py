@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellclaims import pools
 from cellclaims.anomalies import handled, joined
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence.rules_reports import ABOUT_THE_STEP, rows_meant
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis
 from cellclaims.reporting.pools import durability
 from cellclaims.selection import Question, benchmarks
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, real
 
 STEPS = real().handling
 IDS = list(STEPS.handling_id)
@@ -187,7 +188,7 @@ def test_what_is_said_of_a_row_stands_before_what_is_said_of_its_report():
 def test_a_report_that_is_left_out_leaves_every_pool_with_its_reason():
     made = two_trials().handle("a01", "leave_out", table="studies", study_id="one2020", reason="withdrawn")
     question = Question(outcome="hba1c", population=("T2D",), product="msc", months=12.0)
-    pool = pools.difference(made.evidence(), rules(), question, "made_up", "Made up")
+    pool = pooled(made.base(), question.named("made_up", "Made up"), Analysis("MD"))
     assert set(pool.rows.study_id) == {"two2020"}
     left = pool.left_out[pool.left_out.study_id == "one2020"]
     assert list(left.reason) == ["a01: withdrawn"] * 3, "two levels and a difference"
@@ -199,17 +200,17 @@ def test_a_curve_that_is_left_out_does_not_stand_beside_the_pool(table):
     row = {"outcome": "insulin_independence", "months": 12.0, "percent": 50.0, "source_id": "s_curve2020"}
     made.add("survival", study_id="curve2020", arm_id="all", **row)
     question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
-    assert list(durability(made.evidence(), rules(), question, []).percent) == [50.0]
+    assert list(durability(made.base(), question, []).percent) == [50.0]
     made.handle("a01", "leave_out", table=table, study_id="curve2020")
-    assert durability(made.evidence(), rules(), question, []).empty
+    assert durability(made.base(), question, []).empty
 
 
 def test_a_registry_that_is_left_out_is_no_benchmark():
     made = MadeUp().study("registry2020", design="registry").arm("registry2020").count("registry2020", 3, 14)
     question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
-    assert len(benchmarks(made.evidence(), rules(), question)) == 1
+    assert len(benchmarks(made.base(), question)) == 1
     made.handle("a01", "leave_out", study_id="registry2020")
-    assert benchmarks(made.evidence(), rules(), question).empty
+    assert benchmarks(made.base(), question).empty
 
 
 # --- primary and alternative -------------------------------------------------------------------------------------

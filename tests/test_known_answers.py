@@ -9,11 +9,12 @@ import functools
 
 import pytest
 
-from cellclaims import pools
 from cellclaims.claims import advertised_rates, own_trials
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis
 from cellclaims.selection import ESTIMANDS, Question
 
-from .made_up_trials import real, rules
+from .made_up_trials import base, real
 
 #: Printed with four digits after the point.
 PRINTED = 5e-5
@@ -55,7 +56,7 @@ FIVE = {
 
 @functools.cache
 def proportion(question):
-    return pools.proportion(real(), rules(), question, "name", "title")
+    return pooled(base(), question.named("name", "title"), Analysis("PLO"))
 
 
 def counts(pool):
@@ -124,7 +125,7 @@ def test_five_cohorts_count_31_of_111_off_insulin_in_type_2_diabetes():
 
 
 def test_none_of_the_five_had_a_control_group_with_the_outcome():
-    pool = pools.risk_difference(real(), rules(), CELLS, "name", "title")
+    pool = pooled(base(), CELLS.named("name", "title"), Analysis("RD"))
     assert (pool.k, pool.fit) == (0, None)
 
 
@@ -141,7 +142,7 @@ def test_one_report_counts_patients_who_stopped_every_drug():
 
 def test_half_the_insulin_with_good_control_in_the_two_blinded_trials():
     halved = Question("insulin_halved_and_hba1c_lt_7", ("T2D",), "any_cells", estimand="most_favourable")
-    pool = pools.risk_difference(real(), rules(), halved, "name", "title")
+    pool = pooled(base(), halved.named("name", "title"), Analysis("RD"))
     found = {r.study_id: (r.events, r.n, r.events_control, r.n_control) for r in pool.rows.itertuples()}
     assert found == {"zang2022": (9, 45, 2, 44), "bhansali2014": (9, 11, 0, 10)}
     assert set(pool.rows.design) == {"rct"}
@@ -151,7 +152,7 @@ def test_half_the_insulin_with_good_control_in_the_two_blinded_trials():
 
 
 def test_one_randomised_report_answers_for_hba1c_in_type_2_diabetes():
-    pool = pools.difference(real(), rules(), HBA1C, "name", "title")
+    pool = pooled(base(), HBA1C.named("name", "title"), Analysis("MD"))
     assert pool.rows.study_id.tolist() == ["zang2022"]
     assert pool.label == "one report: shown, not pooled"
     assert pool.rows.detail[0] == "final values"
@@ -159,10 +160,12 @@ def test_one_randomised_report_answers_for_hba1c_in_type_2_diabetes():
 
 def test_the_hba1c_of_that_report_is_its_means_and_not_its_printed_changes():
     """a01: 7.52 against 8.19; the printed changes give -0.68 with the SE of P = 0.0081."""
-    pool = pools.difference(real(), rules(), HBA1C, "name", "title")
+    pool = pooled(base(), HBA1C.named("name", "title"), Analysis("MD"))
     assert pool.fit.beta == pytest.approx(7.52 - 8.19)
-    other = pools.difference(
-        real(), rules(), Question("hba1c", ("T2D",), "any_cells", designs=("rct",), alternative=("a01",)), "name", ""
+    other = pooled(
+        base(),
+        Question("hba1c", ("T2D",), "any_cells", designs=("rct",), alternative=("a01",)).named("name", ""),
+        Analysis("MD"),
     )
     assert (other.fit.beta, other.rows.detail[0]) == (pytest.approx(-0.68), "printed changes, SE from P value")
 
@@ -190,7 +193,7 @@ def test_the_clinics_own_trial_is_one_uncontrolled_report():
     [("half_dose_2016", {"zang2022", "bhansali2014"}, (2, 54)), ("stop_all_2016", {"lian2022"}, None)],
 )
 def test_an_advertised_figure_stands_beside_these_reports_and_is_insufficient(claim_id, published, control):
-    entry = next(e for e in advertised_rates(real(), rules()) if e.claim_id == claim_id)
+    entry = next(e for e in advertised_rates(base()) if e.claim_id == claim_id)
     assert {s["study_id"] for s in entry.studies} == published
     assert entry.verdict == "insufficient"
     assert (entry.control and (entry.control["events"], entry.control["n"])) == control

@@ -12,10 +12,11 @@ import cellclaims
 from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.overview import Stage
-from cellclaims.pools import label, link
+from cellclaims.pool import label, link
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, table
+from cellclaims.selection import EvidenceBase
 
 #: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
 NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})
@@ -37,11 +38,11 @@ def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
     )
 
 
-def fingerprint(evidence: Evidence, protocol: Protocol) -> str:
+def fingerprint(base: EvidenceBase) -> str:
     """Which evidence and which package made the numbers; no date of the run, so that equal results are equal text."""
     return (
-        f"Evidence as read on {protocol.evidence_date}, protocol of {protocol['fixed_on']}, "
-        f"data {evidence.fingerprint[:12]}, cellclaims {cellclaims.__version__}."
+        f"Evidence as read on {base.protocol.evidence_date}, protocol of {base.protocol['fixed_on']}, "
+        f"data {base.evidence.fingerprint[:12]}, cellclaims {cellclaims.__version__}."
     )
 
 
@@ -180,19 +181,21 @@ def thresholds(evidence: Evidence) -> Table:
     return table(shown, "HbA1c: thresholds and where they come from", columns)
 
 
-def definitions(evidence: Evidence, protocol: Protocol, population: str, product: str) -> Table:
+def definitions(base: EvidenceBase, population: str, product: str) -> Table:
     """What reports call a response: every definition of a response or composite, with the reports that use it."""
-    studies_ = evidence.studies
+    studies_ = base.evidence.studies
     mine = studies_.study_id[
-        (studies_.diabetes_type == population) & studies_.intervention_class.isin(protocol.classes(product))
+        (studies_.diabetes_type == population) & studies_.intervention_class.isin(base.protocol.classes(product))
     ]
-    rows = evidence.binary[evidence.binary.outcome.isin(["responder", "composite_primary", "insulin_dose_halved"])]
+    rows = base.evidence.binary[
+        base.evidence.binary.outcome.isin(["responder", "composite_primary", "insulin_dose_halved"])
+    ]
     rows = rows[rows.study_id.isin(set(mine))]
     lines = [
         {
             "definition": definition.replace("_", " "),
             "as printed": "; ".join(dict.fromkeys(group.definition)),
-            "reports": "; ".join(dict.fromkeys(label(evidence, s) for s in group.study_id)),
+            "reports": "; ".join(dict.fromkeys(label(base.evidence, s) for s in group.study_id)),
         }
         for definition, group in rows.groupby("definition_id")
     ]
