@@ -706,6 +706,57 @@ def clopper_pearson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray,
     return np.where(n > 0, lower, np.nan), np.where(n > 0, upper, np.nan)
 
 
+def wilson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray, NDArray]:
+    """Score limits of a single proportion (Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953).
+
+    Parameters
+    ----------
+    events, n : ndarray
+        Events and patients.
+    level : float
+
+    Returns
+    -------
+    lower, upper : ndarray
+
+    Examples
+    --------
+    >>> lower, upper = wilson(np.array(1.0), np.array(16.0), 0.95)
+    >>> round(float(lower), 4), round(float(upper), 4)
+    (0.0111, 0.2833)
+    """
+    z = ndtri(0.5 + level / 2)
+    middle, reach = events + z**2 / 2, z * np.sqrt(events * (n - events) / n + z**2 / 4)
+    return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
+
+
+def newcombe(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: float) -> tuple[NDArray, NDArray]:
+    """Limits of a difference of two proportions that stay between -1 and 1.
+
+    Method 10: the score limits of both proportions combined (Newcombe 1998,
+    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+
+    Parameters
+    ----------
+    a, n1, c, n2 : ndarray
+        Events and patients of the first and of the second group.
+    level : float
+
+    Returns
+    -------
+    lower, upper : ndarray
+
+    Examples
+    --------
+    >>> lower, upper = newcombe(*(np.array(x, float) for x in (9, 45, 2, 44)), 0.95)
+    >>> round(float(lower), 4), round(float(upper), 4)
+    (0.0149, 0.2966)
+    """
+    p1, p2 = a / n1, c / n2
+    (low1, high1), (low2, high2) = wilson(a, n1, level), wilson(c, n2, level)
+    return p1 - p2 - np.hypot(p1 - low1, high2 - p2), p1 - p2 + np.hypot(high1 - p1, p2 - low2)
+
+
 class Common(NamedTuple):
     """What the counts of ``(r, k)`` reports say before any heterogeneity is fitted; each of shape ``(r,)``.
 
