@@ -494,6 +494,10 @@ class MultilevelFit(Estimate):
         """The model."""
         return f"Multilevel model (k = {self.k}; variances by {self.method})"
 
+    def _more_columns(self) -> dict[str, float]:
+        both = zip(self.levels, self.sigma2, self.I2, strict=True)
+        return {f"{part}_{name}": v for name, s, i in both for part, v in (("sigma2", s), ("I2", i))}
+
     def _heterogeneity(self) -> list[str]:
         lines = [
             f"Variance of level {name}: {written(s)} ({count} groups)"

@@ -193,6 +193,10 @@ class Result:
             lines.append(f"Test for heterogeneity: Q = {written(Q)}, df = {self._Q_df():g}, P {_equals(Q_p)}")
         return lines
 
+    def _more_columns(self) -> dict[str, NDArray | float]:
+        """Numbers of this kind of result alone, for its table."""
+        return {}
+
     def _Q_df(self) -> int:
         return int(self.k) - 1
 
@@ -236,6 +240,8 @@ class Result:
 
         batch = self._batch()
         found = {name: np.asarray(getattr(self, name)) for name in COLUMNS if hasattr(self, name)}
+        found = {name: values for name, values in found.items() if values.ndim <= found["beta"].ndim}
+        found |= {name: np.asarray(value) for name, value in self._more_columns().items()}
         several = found["beta"].ndim > len(batch)
         table = {}
         for name, values in found.items():
