@@ -19,7 +19,7 @@ from cellclaims.anomalies import joined
 from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import PoolingError
 from cellclaims.evidence import Evidence
-from cellclaims.meta.binomial_fit import clopper_pearson
+from cellclaims.meta.binomial_fit import clopper_pearson, newcombe
 from cellclaims.question import Analysis, Question
 from cellclaims.selection import EvidenceBase, Selected, independent, select_counts
 
@@ -312,28 +312,17 @@ def _with_control(cells: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
 def _risk_differences(
     rows: pd.DataFrame, a: np.ndarray, n1: np.ndarray, c: np.ndarray, n2: np.ndarray, level: float
 ) -> pd.DataFrame:
-    """Difference of two proportions in each report, with limits that stay between -1 and 1.
-
-    Newcombe 1998, method 10: the score limits of both proportions combined
-    (doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
-    """
+    """Difference of two proportions in each report, with Newcombe's limits, which stay between -1 and 1."""
     p1, p2, weight = a / n1, c / n2, n1 * n2 / (n1 + n2)
-    (low1, high1), (low2, high2) = _score_limits(a, n1, level), _score_limits(c, n2, level)
+    low, high = newcombe(a, n1, c, n2, level)
     return rows.assign(
         yi=p1 - p2,
         vi=p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2,
-        ci_lb=p1 - p2 - np.hypot(p1 - low1, high2 - p2),
-        ci_ub=p1 - p2 + np.hypot(high1 - p1, p2 - low2),
+        ci_lb=low,
+        ci_ub=high,
         weight=100 * weight / weight.sum(),
         detail="",
     )
-
-
-def _score_limits(x: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score limits of a proportion (1927, https://doi.org/10.1080/01621459.1927.10502953)."""
-    z = ndtri(0.5 + level / 2)
-    middle, reach = x + z**2 / 2, z * np.sqrt(x * (n - x) / n + z**2 / 4)
-    return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
 
 
 def _pool(

@@ -13,7 +13,6 @@ from cellclaims.appraisal import Certainty, certainty_of_pool
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence import Evidence
-from cellclaims.meta.binomial import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
@@ -257,9 +256,9 @@ def _share(pool: Pool, claimed: float, n_treated: int | None) -> dict[str, Any]:
     fit = pool.fit
     p = float(expit(fit.beta))
     return {
-        "p_mean_ge": _known(p_mean_ge(fit, claimed)),
-        "p_new_setting_ge": _known(p_new_setting_ge(fit, claimed)),
-        "p_series_ge": _known(p_series_ge(fit, claimed, n_treated)) if n_treated else None,
+        "p_mean_ge": _known(fit.p_mean_reaches(claimed)),
+        "p_new_setting_ge": _known(fit.p_new_setting_reaches(claimed)),
+        "p_series_ge": _known(fit.p_series_reaches(claimed, n_treated)) if n_treated else None,
         "effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None,
     }
 

@@ -295,7 +295,7 @@ def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:
     events, n = pool.rows.events.to_numpy(float), pool.rows.n.to_numpy(float)
     if not 0 < events.sum() < n.sum() or not 0 < claimed < 100:
         return None
-    return float(_posterior(tuple(events), tuple(n), scale).p_mean_ge(claimed / 100))
+    return float(_posterior(tuple(events), tuple(n), scale).p_mean_reaches(claimed / 100))
 
 
 @functools.lru_cache(maxsize=64)

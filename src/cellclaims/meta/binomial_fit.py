@@ -8,18 +8,21 @@ count has ``n = x = 0``: its likelihood is then exactly 1, so no branch is neede
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from enum import IntFlag
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, expit, gammaln, ndtr, ndtri, xlog1py, xlogy
+from scipy.special import betaincc, betaincinv, expit, gammaln, logit, ndtr, ndtri, stdtr, xlog1py, xlogy
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.batch import side_by_side
+from cellclaims.meta.flags import BinomialFlag
+from cellclaims.meta.inputs import Labels, as_bool, numbers, per_study
 from cellclaims.meta.modes import Derivatives, Mode, grid_from_zero, highest_mode
+from cellclaims.meta.quantiles import normal_two_sided, t_two_sided
+from cellclaims.meta.result import CountEstimate
 
 Array = NDArray[np.float64]
 
@@ -426,49 +429,8 @@ def _limit(
 NORMAL_STEP, NORMAL_REACH = 0.05, 9.0
 
 
-class BinomialFlag(IntFlag):
-    """What a reader of a fit must know beside its numbers; a batch holds the sum of those that apply."""
-
-    NOTHING_KEPT = 1
-    SINGLE = 2
-    FEW = 4
-    NO_PREDICTION = 8
-    NO_EVENTS = 16
-    ALL_EVENTS = 32
-    TAU2_ZERO = 64
-    TAU2_NOT_IDENTIFIED = 128
-    TAU2_UNBOUNDED = 256
-    TAU2_AT_BOUND = 512
-    SEVERAL_MODES = 1024
-
-
-#: A flag in words.
-IN_WORDS = {
-    BinomialFlag.NOTHING_KEPT: "no report kept: nothing to pool",
-    BinomialFlag.SINGLE: "single report: shown, not pooled, with Clopper-Pearson limits",
-    BinomialFlag.FEW: "few reports: k = 2 to 4",
-    BinomialFlag.NO_PREDICTION: "no prediction interval: fewer than 3 reports, or a spread that cannot be estimated",
-    BinomialFlag.NO_EVENTS: "no event in any report: the limits are one-sided, from the total count",
-    BinomialFlag.ALL_EVENTS: "events only: the limits are one-sided, from the total count",
-    BinomialFlag.TAU2_ZERO: "no spread between settings, the boundary: one common proportion",
-    BinomialFlag.TAU2_NOT_IDENTIFIED: "one patient a report: tau2 cannot show itself and is given as zero",
-    BinomialFlag.TAU2_UNBOUNDED: "each report is all or nothing: the likelihood rises without end in the spread",
-    BinomialFlag.TAU2_AT_BOUND: f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried",
-    BinomialFlag.SEVERAL_MODES: "several modes of the likelihood: the highest was taken",
-}
-
-
-def in_words(flags: int) -> tuple[str, ...]:
-    """The flags of one fit in words, in a fixed order.
-
-    >>> in_words(BinomialFlag.FEW)
-    ('few reports: k = 2 to 4',)
-    """
-    return tuple(words for flag, words in IN_WORDS.items() if flags & flag)
-
-
-@dataclass(frozen=True, eq=False)
-class BinomialFit:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class BinomialFit(CountEstimate):
     """A fitted binomial-normal model: arrays of the batch's shape, plain numbers for a single fit; nothing
     rounded.
 
@@ -481,38 +443,28 @@ class BinomialFit:
     tuples). ``median``, ``mean`` and the profile limits are computed when asked for.
     """
 
-    beta: NDArray | float
-    se: NDArray | float
-    ci_lb: NDArray | float
-    ci_ub: NDArray | float
-    tau2: NDArray | float
-    pi_lb: NDArray | float
-    pi_ub: NDArray | float
-    I2: NDArray | float
-    H2: NDArray | float
-    Q: NDArray | float
-    Q_p: NDArray | float
-    Q_wald: NDArray | float
-    lrt: NDArray | float
-    lrt_p: NDArray | float
-    loglik: NDArray | float
+    FLAGS = BinomialFlag
+
     loglik_common: NDArray | float
-    k: NDArray | int
-    df: NDArray | int
     events: NDArray | float
     n: NDArray | float
-    flags: tuple[str, ...] | NDArray
-    counts: tuple[NDArray, NDArray] = field(repr=False)
-    level: float
-    test: str
+    counts: tuple[NDArray, NDArray]
     nodes: int
+    slab: Labels = None
     model: str = "binomial_normal"
-    method: str = "ML"
 
-    @property
-    def tau(self) -> NDArray | float:
-        """Standard deviation of the logit between settings."""
-        return np.sqrt(self.tau2)
+    @cached_property
+    def stat(self) -> NDArray | float:
+        """``beta / se``: of one half in the median setting."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return plain(np.divide(self.beta, self.se))
+
+    @cached_property
+    def p(self) -> NDArray | float:
+        """Two-sided P value of ``stat``."""
+        if self.test == "z":
+            return plain(np.asarray(normal_two_sided(self.stat)))
+        return plain(np.asarray(t_two_sided(self.stat, self.df)))
 
     @property
     def median(self) -> NDArray | float:
@@ -527,17 +479,24 @@ class BinomialFit:
     @cached_property
     def mean(self) -> NDArray | float:
         """Mean proportion over settings, ``E[expit(beta + tau Z)]`` with Z standard normal."""
-        return mean_over_settings(self.beta, self.tau2)
+        return mean_over_settings(self.beta, self._spread)
 
     @cached_property
     def mean_ci(self) -> tuple[NDArray | float, NDArray | float]:
         """The confidence limits of beta carried to the mean over settings, tau2 held at its estimate."""
-        return mean_over_settings(self.ci_lb, self.tau2), mean_over_settings(self.ci_ub, self.tau2)
+        return mean_over_settings(self.ci_lb, self._spread), mean_over_settings(self.ci_ub, self._spread)
+
+    @property
+    def _spread(self) -> NDArray:
+        """tau2, with zero for a single report, of which no spread is known."""
+        return np.where(np.asarray(self.k) == 1, 0.0, self.tau2)
 
     @cached_property
     def profile(self) -> tuple[NDArray | float, NDArray | float]:
         """Profile-likelihood limits of beta (logit); infinite where the likelihood never falls far enough."""
-        limits = profile_limits(*self.counts, np.ravel(self.beta), np.ravel(self.tau2), self.level, levels(self.nodes))
+        limits = profile_limits(
+            *self.counts, np.ravel(self.beta), np.ravel(self._spread), self.level, levels(self.nodes)
+        )
         return tuple(plain(limit.reshape(np.shape(self.beta))) for limit in limits)
 
     @property
@@ -550,20 +509,122 @@ class BinomialFit:
         """Upper profile-likelihood limit of beta."""
         return self.profile[1]
 
-    def flag_names(self) -> tuple[str, ...] | NDArray:
-        """The flags in words: a tuple for one fit, an object array of tuples for a batch."""
-        if isinstance(self.flags, tuple):
-            return self.flags
-        words = np.empty(self.flags.shape, dtype=object)
-        for place in np.ndindex(self.flags.shape):
-            words[place] = in_words(int(self.flags[place]))
-        return words
+    def p_mean_reaches(self, value: float) -> NDArray | float:
+        r"""Confidence that the proportion of the median setting is at least ``value``.
 
-    def flagged(self, flag: BinomialFlag) -> NDArray | bool:
-        """Whether ``flag`` applies, of the batch's shape."""
-        if isinstance(self.flags, tuple):
-            return IN_WORDS[flag] in self.flags
-        return (self.flags & flag) > 0
+        .. math:: P = T_{k-1}\left(\frac{\hat\beta - \mathrm{logit}\,value}{\mathrm{SE}}\right)
+
+        the upper tail of the confidence distribution whose central part is the interval of the fit; normal for the test
+        z. With one report, or without events, or with events only, it is the tail of Beta(x + 1/2, n - x + 1/2) on the
+        total count.
+
+        Parameters
+        ----------
+        value : float
+            A proportion strictly between 0 and 1.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            If ``value`` is no such proportion.
+        """
+        target = logit_of(value)
+        beta, se, k = (np.asarray(part) for part in (self.beta, self.se, self.k))
+        events, n = np.asarray(self.events), np.asarray(self.n)
+        pooled = (k >= 2) & (events > 0) & (events < n)
+        with np.errstate(invalid="ignore"):
+            z = (beta - target) / se
+            by_fit = ndtr(z) if self.test == "z" else stdtr(np.maximum(k - 1, 1), z)
+        alone = np.where(k > 0, betaincc(events + 0.5, n - events + 0.5, value), np.nan)
+        return plain(np.where(pooled, by_fit, alone))
+
+    def p_new_setting_reaches(self, value: float) -> NDArray | float:
+        r"""Probability that the true proportion in a new setting is at least ``value``.
+
+        .. math:: P = T_{k-2}\left(\frac{\hat\beta - \mathrm{logit}\,value}{\sqrt{\mathrm{SE}^2 + \hat\tau^2}}\right)
+
+        the distribution whose central part is the prediction interval (Higgins, Thompson and Spiegelhalter 2009,
+        https://doi.org/10.1111/j.1467-985X.2008.00552.x). NaN where the fit has the flag ``NO_PREDICTION``.
+
+        Parameters
+        ----------
+        value : float
+            A proportion strictly between 0 and 1.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            If ``value`` is no such proportion.
+        """
+        target = logit_of(value)
+        beta, scale, df = self._predictive()
+        return plain(np.where(df > 0, stdtr(np.maximum(df, 1), (beta - target) / scale), np.nan))
+
+    def p_series_reaches(self, value: float, n: int) -> NDArray | float:
+        r"""Probability that a new series of ``n`` patients in a new setting shows a proportion of at least ``value``.
+
+        .. math:: P = \int P(\mathrm{Bin}(n, p) \ge \lceil value\, n \rceil)\,dF(p)
+
+        with F the predictive distribution of :meth:`p_new_setting_reaches`. NaN where the fit has the flag
+        ``NO_PREDICTION``.
+
+        Parameters
+        ----------
+        value : float
+            A proportion strictly between 0 and 1.
+        n : int
+            Patients in the series.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            If ``value`` is no such proportion, or ``n`` no number of patients.
+        """
+        logits, weights = series_weights(value, n)
+        beta, scale, df = (part[..., None] for part in self._predictive())
+        reached = stdtr(np.maximum(df, 1), (beta - logits) / scale) @ weights
+        return plain(np.where(df[..., 0] > 0, reached, np.nan))
+
+    def _predictive(self) -> tuple[NDArray, NDArray, NDArray]:
+        """Location, scale and degrees of freedom of the logit in a new setting; df 0 where not known."""
+        known = np.isfinite(np.asarray(self.pi_lb))
+        beta = np.where(known, self.beta, 0.0)
+        scale = np.where(known, np.sqrt(np.asarray(self.se) ** 2 + np.asarray(self.tau2)), 1.0)
+        return beta, scale, np.where(known, np.asarray(self.k) - 2, 0)
+
+    def title_in_words(self) -> str:
+        """The model."""
+        return f"Binomial-normal model of a proportion (k = {self.k}; {self.method})"
+
+    def scale_in_words(self) -> str:
+        """What the estimate is."""
+        return "logit of the proportion"
+
+    def _lines(self) -> list[str]:
+        low, high = self.median_ci
+        shown = f"Proportion in the median setting: {self.median:.4f} ({low:.4f} to {high:.4f})"
+        return [shown, f"Events: {self.events:g} of {self.n:g}", *super()._lines()]
+
+
+def logit_of(value: float) -> float:
+    """The logit of a claimed proportion, refused unless it is strictly between 0 and 1."""
+    if isinstance(value, str) or not 0 < value < 1:
+        raise PoolingError(
+            f"expected a claimed proportion between 0 and 1, found {value!r} (a percentage needs dividing by 100)"
+        )
+    return float(logit(value))
 
 
 def plain(value: NDArray) -> NDArray | float:
@@ -597,18 +658,20 @@ def mean_over_settings(beta: ArrayLike, tau2: ArrayLike) -> NDArray | float:
 # Counts of events among patients: what is refused, the common proportion, and the exact limits of a single one.
 
 
-def check_counts(events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None) -> tuple[NDArray, NDArray, NDArray]:
-    """Counts as floats of one shape, zero where a report does not count, and the mask; refuses what is no
-    count.
+def check_counts(
+    events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None, slab: ArrayLike | None = None
+) -> tuple[NDArray, NDArray, NDArray, Labels]:
+    """Counts as floats of one shape, zero where a report does not count, the mask, and the reports' labels.
 
     Raises
     ------
     PoolingError
         Names the first count that is refused and where it stands.
     """
-    x, size = np.asarray(events, float), np.asarray(n, float)
+    given, labels = per_study({"events": events, "n": n, "keep": keep}, slab)
+    x, size = numbers(given["events"], "events", labels), numbers(given["n"], "n", labels)
     try:
-        x, size, kept = np.broadcast_arrays(x, size, True if keep is None else np.asarray(keep, bool))
+        x, size, kept = np.broadcast_arrays(x, size, True if keep is None else as_bool(given["keep"]))
     except ValueError:
         raise PoolingError(
             f"expected shapes that fit together, found {x.shape}, {size.shape}, {np.shape(keep)}"
@@ -619,8 +682,12 @@ def check_counts(events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None)
         fine = (x >= 0) & (x <= size) & (size >= 1) & (x == np.round(x)) & (size == np.round(size)) & np.isfinite(size)
     if not np.all(fine | ~kept):
         where = tuple(int(i) for i in np.argwhere(~fine & kept)[0])
-        raise PoolingError(f"expected whole 0 <= events <= n and n >= 1, found {x[where]} of {size[where]} at {where}")
-    return np.where(kept, x, 0.0), np.where(kept, size, 0.0), kept
+        name = "" if labels is None else f" ({labels[where[-1]]})"
+        found = f"{x[where]} of {size[where]} at {where}{name}"
+        raise PoolingError(f"events, n: expected whole 0 <= events <= n and n >= 1, found {found}")
+    if labels is not None and len(labels) != x.shape[-1]:
+        raise PoolingError(f"slab: expected one label a report, {x.shape[-1]}, found {len(labels)}")
+    return np.where(kept, x, 0.0), np.where(kept, size, 0.0), kept, labels
 
 
 def clopper_pearson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray, NDArray]:
@@ -637,6 +704,57 @@ def clopper_pearson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray,
     lower = np.where(events > 0, betaincinv(np.maximum(events, 1), n - events + 1, tail), 0.0)
     upper = np.where(events < n, betaincinv(events + 1, np.maximum(n - events, 1), 1 - tail), 1.0)
     return np.where(n > 0, lower, np.nan), np.where(n > 0, upper, np.nan)
+
+
+def wilson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray, NDArray]:
+    """Score limits of a single proportion (Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953).
+
+    Parameters
+    ----------
+    events, n : ndarray
+        Events and patients.
+    level : float
+
+    Returns
+    -------
+    lower, upper : ndarray
+
+    Examples
+    --------
+    >>> lower, upper = wilson(np.array(1.0), np.array(16.0), 0.95)
+    >>> round(float(lower), 4), round(float(upper), 4)
+    (0.0111, 0.2833)
+    """
+    z = ndtri(0.5 + level / 2)
+    middle, reach = events + z**2 / 2, z * np.sqrt(events * (n - events) / n + z**2 / 4)
+    return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
+
+
+def newcombe(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: float) -> tuple[NDArray, NDArray]:
+    """Limits of a difference of two proportions that stay between -1 and 1.
+
+    Method 10: the score limits of both proportions combined (Newcombe 1998,
+    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+
+    Parameters
+    ----------
+    a, n1, c, n2 : ndarray
+        Events and patients of the first and of the second group.
+    level : float
+
+    Returns
+    -------
+    lower, upper : ndarray
+
+    Examples
+    --------
+    >>> lower, upper = newcombe(*(np.array(x, float) for x in (9, 45, 2, 44)), 0.95)
+    >>> round(float(lower), 4), round(float(upper), 4)
+    (0.0149, 0.2966)
+    """
+    p1, p2 = a / n1, c / n2
+    (low1, high1), (low2, high2) = wilson(a, n1, level), wilson(c, n2, level)
+    return p1 - p2 - np.hypot(p1 - low1, high2 - p2), p1 - p2 + np.hypot(high1 - p1, p2 - low2)
 
 
 class Common(NamedTuple):

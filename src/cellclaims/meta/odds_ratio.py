@@ -35,6 +35,8 @@ from cellclaims.meta.binomial_fit import (
     softplus_and_expit,
 )
 from cellclaims.meta.effect_sizes import complete_table, escalc, read_columns
+from cellclaims.meta.flags import SEVERAL_MODES_IN_WORDS
+from cellclaims.meta.inputs import check_share, one_of
 from cellclaims.meta.modes import (
     RIDGE_GAIN,
     RIDGE_STEPS,
@@ -45,6 +47,7 @@ from cellclaims.meta.modes import (
     tops,
 )
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
+from cellclaims.meta.result import CountEstimate
 
 # Marginal likelihoods of two groups a study: levels fixed and profiled out, or random and integrated out.
 
@@ -323,8 +326,8 @@ MODELS = ("UM.FS", "UM.RS", "CM.AL")
 FEW = 4
 
 
-@dataclass(frozen=True, eq=False)
-class OddsRatioFit:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class OddsRatioFit(CountEstimate):
     """A pooled log odds ratio ``beta`` with its standard error, limits, heterogeneity and prediction interval.
 
     ``Q`` is the likelihood-ratio statistic of one odds ratio for each study against a common one, ``Q_wald`` that of
@@ -333,32 +336,18 @@ class OddsRatioFit:
     weight, ``k_all`` all of them.
     """
 
-    beta: float
-    se: float
-    ci_lb: float
-    ci_ub: float
     stat: float
     p: float
-    tau2: float
     sigma2: float
-    pi_lb: float
-    pi_ub: float
-    I2: float
-    H2: float
-    Q: float
-    Q_p: float
-    Q_wald: float
-    lrt: float
-    lrt_p: float
-    loglik: float
-    k: int
     k_all: int
-    df: float
-    flags: tuple[str, ...]
-    model: str
-    method: str
-    test: str
-    level: float
+
+    def title_in_words(self) -> str:
+        """The model."""
+        return f"Mixed-effects logistic model {self.model} of an odds ratio (k = {self.k}; {self.method})"
+
+    def scale_in_words(self) -> str:
+        """What the estimate is."""
+        return "log odds ratio"
 
 
 def glmm_odds_ratio(
@@ -367,6 +356,7 @@ def glmm_odds_ratio(
     ci: ArrayLike,
     n2i: ArrayLike,
     *,
+    slab: ArrayLike | None = None,
     model: str = "UM.FS",
     method: str = "ML",
     level: float = 0.95,
@@ -379,6 +369,8 @@ def glmm_odds_ratio(
     ----------
     ai, n1i, ci, n2i : array-like of whole numbers, shape (k,)
         Events and patients of the first and of the second group.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     model : {"UM.FS", "UM.RS", "CM.AL"}
     method : {"ML", "EE"}
         EE holds tau2 at 0.
@@ -403,11 +395,9 @@ def glmm_odds_ratio(
     >>> round(fit.beta, 3), round(fit.se, 3), fit.tau2
     (-1.419, 0.316, 0.0)
     """
-    known = {"model": (model, MODELS), "method": (method, ("ML", "EE")), "test": (test, ("t", "z"))}
-    for name, (found, choices) in known.items():
-        if found not in choices:
-            raise PoolingError(f"{name}: expected one of {', '.join(choices)}, found {found!r}")
-    columns = read_columns({"ai": ai, "n1i": n1i, "ci": ci, "n2i": n2i})
+    model, method = one_of(model, MODELS, "model"), one_of(method, ("ML", "EE"), "method")
+    test, level = one_of(test, ("t", "z"), "test"), check_share(level, "level")
+    columns = read_columns({"ai": ai, "n1i": n1i, "ci": ci, "n2i": n2i}, slab)
     cells = np.stack(np.broadcast_arrays(*(np.atleast_1d(cell) for cell in complete_table(columns))))
     if cells.ndim != 2 or np.any(cells != np.round(cells)):
         raise PoolingError(f"expected whole counts of shape (k,), found shape {cells.shape[1:]}")
@@ -496,8 +486,10 @@ def _heterogeneity(cells: tuple[NDArray, ...], model: str, common: float, tau2: 
     """Q by likelihood ratio and by inverse variances, I2 and H2 by the typical variance."""
     a, b, c, d = cells
     k = a.size
+    if k == 1:  # one study says nothing of a spread
+        return dict.fromkeys(("Q", "Q_p", "Q_wald", "I2", "H2"), np.nan)
     v = 1 / escalc("OR", ai=a, bi=b, ci=c, di=d).vi
-    typical = (k - 1) * v.sum() / (v.sum() ** 2 - (v * v).sum()) if k > 1 else 1.0
+    typical = (k - 1) * v.sum() / (v.sum() ** 2 - (v * v).sum())
     q = max(2 * (_saturated(cells, model) - common), 0.0) if model != "UM.RS" else np.nan
     h2 = 1 + tau2 / typical
     return {
@@ -527,9 +519,10 @@ def _assemble(
 ) -> OddsRatioFit:
     """Limits, tests and flags."""
     k, beta, se, tau2, lrt = cells[0].size, *(estimate[name] for name in ("beta", "se", "tau2", "lrt"))
-    df = np.inf if test == "z" else float(k - 1)
+    normal = test == "z" or k == 1  # a single study is shown with its own interval
+    df = np.inf if normal else float(k - 1)
     stat = beta / se
-    half = (normal_quantile(level) if test == "z" else float(t_quantile(level, k - 1))) * se
+    half = (normal_quantile(level) if normal else float(t_quantile(level, k - 1))) * se
     width = float(t_quantile(level, k - 2)) * np.sqrt(se**2 + tau2) if method == "ML" else np.nan
     return OddsRatioFit(
         beta=beta,
@@ -537,14 +530,14 @@ def _assemble(
         ci_lb=beta - half,
         ci_ub=beta + half,
         stat=stat,
-        p=float(normal_two_sided(stat) if test == "z" else t_two_sided(stat, k - 1)),
-        tau2=tau2,
+        p=float(normal_two_sided(stat) if normal else t_two_sided(stat, k - 1)),
+        tau2=tau2 if k > 1 else np.nan,
         sigma2=estimate["sigma2"],
         pi_lb=beta - width,
         pi_ub=beta + width,
         **_heterogeneity(cells, model, estimate["loglik"] - lrt / 2, tau2),
-        lrt=lrt,
-        lrt_p=0.5 * float(chi2_upper(lrt, 1)) if lrt > 0 else 1.0,
+        lrt=lrt if k > 1 else np.nan,
+        lrt_p=np.nan if k == 1 else 0.5 * float(chi2_upper(lrt, 1)) if lrt > 0 else 1.0,
         loglik=estimate["loglik"],
         k=k,
         k_all=k_all,
@@ -565,9 +558,9 @@ def _flags(estimate: dict[str, float], k: int, k_all: int, method: str, predicts
         "few studies: k = 2 to 4": 2 <= k <= FEW,
         "studies that carry no information, such as those without events, have weight zero": k < k_all,
         "a group without events, or with nothing else, in every study: no finite estimate": np.isnan(tau2),
-        "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0,
+        "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0 and k > 1,
         f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
-        "several modes of the likelihood: the highest was taken": estimate["several"],
+        SEVERAL_MODES_IN_WORDS: estimate["several"],
         "no prediction interval: fewer than 3 studies, or no tau2": not predicts,
     }
     return tuple(words for words, holds in flags.items() if holds)

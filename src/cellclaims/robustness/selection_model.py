@@ -11,8 +11,10 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta import Fit, fit
+from cellclaims.meta.effect_sizes import EffectSizes
+from cellclaims.meta.fit import Fit, fit_of_mean
 from cellclaims.meta.flags import FEWEST_ADVISED, Caution, stated
+from cellclaims.meta.inputs import one_of
 from cellclaims.meta.modes import grid_from_zero, tops
 from cellclaims.meta.quantiles import chi2_upper
 
@@ -715,22 +717,25 @@ class SelectionModel:
 
 
 def selection_model(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     kind: str = "stepfun",
     steps: Sequence[float] = (0.025,),
     alternative: str = "greater",
     method: str = "ML",
-    level: float = 0.95,
+    level: float | None = None,
 ) -> SelectionModel:
     r"""Selection model of one data set, by maximum likelihood.
 
     Parameters
     ----------
     yi, vi : array-like of float, shape (k,)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (k,), optional
         Which studies count.
     kind : {"stepfun", "beta", "halfnorm", "negexp", "logistic", "power"}
@@ -774,8 +779,9 @@ def selection_model(
     >>> round(model.beta, 3), model.delta.round(3).tolist(), model.LRT_df
     (0.169, [1.0, 0.1], 1)
     """
-    _check(kind, alternative, method)
-    unselected = fit(yi, vi, keep=keep, method=method, test="z", level=level)
+    kind, method = one_of(kind, FAMILIES, "kind"), one_of(method, METHODS, "method")
+    alternative = one_of(alternative, ALTERNATIVES, "alternative")
+    unselected = fit_of_mean("selection_model", yi, vi, slab=slab, keep=keep, method=method, test="z", level=level)
     if unselected.shape != ():
         raise PoolingError(f"selection model: expected one data set, found a batch of shape {unselected.shape}")
     y, v = _kept(unselected)
@@ -797,13 +803,6 @@ def selection_model(
         k=len(y),
         flags=_flags(tops, unselected, likelihood),
     )
-
-
-def _check(kind: str, alternative: str, method: str) -> None:
-    given = ((kind, tuple(FAMILIES), "kind"), (alternative, ALTERNATIVES, "alternative"), (method, METHODS, "method"))
-    for value, names, what in given:
-        if value not in names:
-            raise PoolingError(f"{what}: expected one of {', '.join(names)}, found {value!r}")
 
 
 def _kept(unselected: Fit) -> tuple[np.ndarray, np.ndarray]:
