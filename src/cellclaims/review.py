@@ -19,6 +19,7 @@ from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import ReviewError
 from cellclaims.evidence import load
 from cellclaims.figures.show import display, save
+from cellclaims.files import WITH_PNG
 from cellclaims.parameters import refuse_impossible
 from cellclaims.pool import Pool, label, pooled, switched
 from cellclaims.question import Analysis, Question
@@ -30,9 +31,6 @@ from cellclaims.selection import EvidenceBase, Selected, independent, select, se
 
 #: Folders of a review that only its own commands change.
 OWN_FOLDERS = ("data", "figures", "notebooks", "reports")
-
-#: Set by the command that renews figures/, the only place that needs a PNG beside each SVG.
-WITH_PNG = "CELLCLAIMS_PNG"
 
 
 @dataclass(frozen=True, eq=False)
