@@ -10,7 +10,6 @@ import click
 
 import cellclaims
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
-from cellclaims.selection import EvidenceBase
 
 #: Exit statuses: faults that a check or a notebook found; something that was asked for and cannot be done.
 FAULTS, REFUSED = 1, 2
@@ -202,10 +201,11 @@ def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
 
-    from cellclaims import evidence, protocol, reporting
+    from cellclaims import reporting
     from cellclaims.claims import ledger
+    from cellclaims.runner.run import base_of
 
-    entries = ledger(EvidenceBase(evidence.load(data), protocol.load(data)))
+    entries = ledger(base_of(data))
     table = reporting.ledger_table(entries)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
@@ -278,11 +278,11 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def answer(page: Path, data: Path) -> None:
     """Put the table of the review's answer into PAGE, between its marks."""
-    from cellclaims import evidence, protocol
     from cellclaims.reporting.claims import answer as answer_of
     from cellclaims.reporting.claims import put_answer
+    from cellclaims.runner.run import base_of
 
-    put_answer(page, answer_of(EvidenceBase(evidence.load(data), protocol.load(data))))
+    put_answer(page, answer_of(base_of(data)))
     click.echo(f"{page}: answer up to date")
 
 

@@ -604,10 +604,11 @@ def _failure(source: Path, scratch: Path, trace: str) -> str:
 
 
 def _failing_cell(scratch: Path) -> str:
-    """Where it failed: the last cell that papermill's record calls started; cells count from 1."""
+    """Where it failed: the last cell that papermill's record calls started, counted from 1 in the notebook itself."""
     if not scratch.exists():
         return " before its first cell"
-    cells = [cell for cell in read(scratch).cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    added = {"papermill-error-cell-tag", INJECTED}
+    cells = [cell for cell in read(scratch).cells if added.isdisjoint(cell.metadata.get("tags", []))]
     started = [number for number, cell in enumerate(cells) if cell.metadata.papermill.get("start_time")]
     if not started:
         return " before its first cell"
