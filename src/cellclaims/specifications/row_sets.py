@@ -398,7 +398,7 @@ class _DifferencesRead:
             return _of_changes(*report.sides[:2], report.at, float(effect.settings["correlation"]))
         r = float(self.base.protocol["models"]["correlation"]["value"])
         forms = tuple(effect.settings.get("forms", FORMS))
-        return difference_of_report(self.evidence, report.study_id, *report.sides, report.at, r, forms)
+        return difference_of_report(self.base.evidence, report.study_id, *report.sides, report.at, r, forms)
 
 
 def _of_changes(cells: pd.DataFrame, controls: pd.DataFrame, at: Question, correlation: float) -> dict[str, Any]:
