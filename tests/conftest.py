@@ -96,8 +96,8 @@ DOSE: float = 2.0  # how much of it
 PARTS: list[str] = ["whole"]  # which parts of it
 LIMIT: int | None = None  # at most so many
 DATA: str = "../data"  # folder of the evidence
-FIGURES: str = "../figures"  # folder of the figures
-REPORTS: str = "../reports"  # folder of the pools
+FIGURES: str = ""  # folder of the figures
+REPORTS: str = ""  # folder of the pools
 """
 
 
@@ -136,12 +136,12 @@ def executed_fresh(folder: Path) -> dict[str, str]:
     # the committed notebooks are those of a clone without snapshots, whatever this clone has pulled
     shutil.copytree(REPOSITORY / "data", folder / "data", ignore=shutil.ignore_patterns("registry"))
     # the user's start-up files are not part of the review
-    surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
+    surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1", "CELLCLAIMS_PNG": "1"}
 
     def execute(path: Path) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "papermill", path, folder / path.name, "--cwd", path.parent]
         command += ["--no-progress-bar", "-p", "DATA", folder / "data"]
-        command += ["-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
+        command += ["-p", "FIGURES", folder / "drawn", "-p", "REPORTS", folder]
         return subprocess.run(command, env=surroundings, capture_output=True, text=True)
 
     with ThreadPoolExecutor(2) as pool:
@@ -204,7 +204,7 @@ def batch_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sets = read_sets(REPOSITORY / "runs" / "sensitivity.yml")
     jobs = jobs_of(sets, into)
     for job in jobs:
-        shutil.copytree(REPOSITORY / "figures", job.folder / "figures", ignore=shutil.ignore_patterns("*.png"))
+        shutil.copytree(REPOSITORY / "reports" / "figures", job.folder / "figures")
         for made in (REPOSITORY / "reports").glob(f"{job.notebook.stem}.*"):
             shutil.copy(made, job.folder)
         write_record(into, job.name, job.key, [job.folder / job.notebook.name])

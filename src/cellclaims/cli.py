@@ -51,13 +51,13 @@ def check(data: Path) -> None:
 @main.command()
 @click.argument("notebook", type=NOTEBOOK)
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
-@click.option("--into", type=FOLDER, default="reports", show_default=True, help="Folder of the executed notebook.")
+@click.option("--into", type=FOLDER, help="Folder of all that it makes; reports/run/NOTEBOOK by default.")
 @click.option("--html", is_flag=True, help="Write a page of it, too.")
-def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bool) -> None:
-    """Run one NOTEBOOK with other parameters into another folder."""
-    from cellclaims.runner.run import run_notebook
+def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path | None, html: bool) -> None:
+    """Run one NOTEBOOK with other parameters into a folder of its own, never into the review's."""
+    from cellclaims.runner.run import folder_of_run, run_notebook
 
-    values = values_of(given)
+    values, into = values_of(given), folder_of_run(notebook, into)
     executed = run_notebook(notebook, into, values, progress=sys.stderr.isatty())
     click.echo(executed)
     if html:
@@ -108,6 +108,16 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 
     made = make_reports(notebooks, into, workers=workers, say=click.echo)
     click.echo(f"{into / 'index.html'}: {f'{len(made)} made' if made else 'all up to date'}")
+
+
+@main.command()
+@click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
+def notebooks(reports: Path) -> None:
+    """Take over the executed notebooks and their figures: what is committed (make notebooks)."""
+    from cellclaims.runner.review import take_over
+
+    for path in take_over(Path("notebooks"), reports, Path("figures")):
+        click.echo(path)
 
 
 @main.command()
@@ -306,7 +316,7 @@ def changes(since: str, until: str, kind: str, registry: Path | None, data: Path
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
 @click.option("--notebook", type=NOTEBOOK, default="notebooks/journal_club.ipynb", show_default=True)
 @click.option("--into", type=FOLDER, default="reports/club", show_default=True, help="Folder of the files.")
-@click.option("--only", type=click.Choice(["slides", "worksheet"]), help="Make only this one of the two.")
+@click.option("--only", type=click.Choice(["slides", "worksheet", "copy"]), help="Make only this one.")
 @click.option("--pdf", is_flag=True, help="Print the worksheet to PDF, too (needs Chromium).")
 def club(
     claim_file: Path | None,
@@ -317,10 +327,15 @@ def club(
     only: str | None,
     pdf: bool,
 ) -> None:
-    """Make a journal club's page, slides and worksheet (docs/journal_club.md)."""
+    """Make a journal club's page, slides and worksheet, or a copy to work on (docs/journal_club.md)."""
     from cellclaims.journal_club import handouts
 
     values = handouts.parameters(notebook, claim_file, claim_id, values_of(given))
+    if only == "copy":
+        from cellclaims.runner.run import copy_to_work_on
+
+        click.echo(copy_to_work_on(notebook, into / "live" / notebook.name, values))
+        return
     made = [] if only == "slides" else handouts.worksheet_command(notebook, into, values, pdf=pdf)
     made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:

@@ -59,6 +59,8 @@ from cellclaims.reporting.evidence import (
     what_was_found,
 )
 from cellclaims.reporting.pools import (
+    arms_title,
+    asked_words,
     choices,
     claim_marks,
     durability,
@@ -67,7 +69,9 @@ from cellclaims.reporting.pools import (
     matters,
     matters_marks,
     question_title,
+    same_number,
     say,
+    what_differs,
 )
 from cellclaims.reporting.pools import pooled as pooled_sentence
 from cellclaims.reporting.registries import (
@@ -91,7 +95,9 @@ __all__ = [
     "Finding",
     "Results",
     "anomalies",
+    "arms_title",
     "asked_table",
+    "asked_words",
     "cards",
     "certainty_alt",
     "certainty_table",
@@ -151,6 +157,7 @@ __all__ = [
     "registered_words",
     "registrations_table",
     "reports_of_pool",
+    "same_number",
     "same_rates",
     "say",
     "snapshot_words",
@@ -162,6 +169,7 @@ __all__ = [
     "thresholds",
     "trial_groups",
     "unsaid_table",
+    "what_differs",
     "what_was_found",
     "write_ledger",
 ]

@@ -403,7 +403,9 @@ def _all_grades(entry: Entry) -> dict[str, Any]:
 
 
 def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
-    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds."""
+    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds; nothing without a folder."""
+    if not str(folder):
+        return ""
     text = json.dumps(ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     Path(folder).mkdir(parents=True, exist_ok=True)
     write_atomically(Path(folder) / "claims.json", text + "\n")

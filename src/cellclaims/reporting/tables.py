@@ -95,6 +95,8 @@ def p_value(p: float) -> str:
 #: Plain text keeps cells to this width, so that a table fits a page; HTML shows them whole.
 TEXT_WIDTH = 60
 SAFE_SCHEMES = ("https://", "http://")
+#: A table with more rows is folded in HTML: its caption and number of rows show, the rows when asked for.
+FOLDED_FROM = 26
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,34 @@ class Links:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption; Jupyter shows the HTML, a terminal and a diff the text."""
+    """A table with its caption; Jupyter shows the HTML, a terminal and a diff the text.
+
+    Attributes
+    ----------
+    header : tuple of str
+    cells : tuple of tuple
+        Rows of text, :class:`Link` or :class:`Links`.
+    caption : str
+    right : frozenset of int
+        Columns of numbers, which are aligned on the right; words are aligned on the left wherever they are shown.
+    folded : bool, optional
+        Whether a reader of the HTML has to unfold the rows; by default from FOLDED_FROM rows on.
+    """
 
     header: tuple[str, ...]
     cells: tuple[tuple[object, ...], ...]
     caption: str
     right: frozenset[int] = frozenset()
+    folded: bool | None = None
 
     def _repr_html_(self) -> str:
+        is_folded = len(self.cells) >= FOLDED_FROM if self.folded is None else self.folded
+        if not is_folded:
+            return self._whole_html()
+        summary = f"<summary>{escape(self.caption)} ({len(self.cells)} rows)</summary>"
+        return f'<details class="folded">{summary}{self._whole_html()}</details>'
+
+    def _whole_html(self) -> str:
         head = "".join(f'<th scope="col"{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header))
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.cells)
         caption = f"<caption>{escape(self.caption)}</caption>"
@@ -161,7 +183,7 @@ class Table:
         return "".join(f"<td{self._align(i)}>{cell}</td>" for i, cell in enumerate(shown))
 
     def _align(self, column: int) -> str:
-        return ' style="text-align:right"' if column in self.right else ""
+        return f' style="text-align:{"right" if column in self.right else "left"}"'
 
 
 def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None = None) -> Table:

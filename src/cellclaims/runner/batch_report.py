@@ -57,7 +57,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a report could not be made: in one line, and with its traceback."""
+    """Why a report could not be made: the error in one line, and where it happened with its traceback."""
 
     reason: str
     trace: str
@@ -188,12 +188,17 @@ def attempt(job: Job, limits: Limits) -> Failure | None:
 
 
 def as_failure(job: Job, message: str) -> Failure:
-    """A message as a failure: its first line is the reason; paths of this run are those of the report."""
+    """A message as a failure: its last line, where Python names the error, is the reason.
+
+    Paths of this run are those of the report. A message of one line has no trace beside it.
+    """
     from cellclaims.runner.run import KEPT
 
-    text = message.partition(f"  {KEPT}")[0].replace(str(job.work.resolve()), job.name).rstrip()
-    reason, _, trace = text.partition("\n")
-    return Failure(reason, trace)
+    text = message.partition(f"  {KEPT}")[0].rstrip()
+    for work in (str(job.work.resolve()), str(job.work)):
+        text = text.replace(work, job.name)
+    lines = text.splitlines()
+    return Failure(lines[-1].strip(), text if len(lines) > 1 else "")
 
 
 def publish(job: Job) -> None:
