@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import itertools
 import time
 from dataclasses import replace
@@ -30,7 +29,7 @@ from cellclaims.selection import EvidenceBase, Question, one_a_cohort, select_co
 from cellclaims.specifications.curve import influence_of
 from cellclaims.specifications.fits import NUMBERS, from_double_arcsine
 
-from .made_up_trials import MadeUp, base, real, rules
+from .made_up_trials import MadeUp, base, known_curves, real, rules
 from .test_figures_layout import boxes, covered, cut_off
 
 #: The same model fitted in another batch: only the order of sums differs.
@@ -41,16 +40,8 @@ SAME_TOP = 1e-6
 CLAIMS = [c.claim_id for c in real().claims.itertuples() if plan_of(rules(), c)["kind"] in POOLED]
 
 
-@functools.cache
-def timed_curves():
-    """Every curve of the review, and the processor time that they took together."""
-    start = time.process_time()
-    found = curves(base())
-    return found, time.process_time() - start
-
-
 def real_curves():
-    return timed_curves()[0]
+    return known_curves()[0]
 
 
 @pytest.fixture(params=CLAIMS)
@@ -562,4 +553,4 @@ def test_words_of_a_curve_that_nothing_moves():
 
 
 def test_the_curves_of_all_claims_are_quick():
-    assert timed_curves()[1] < 14.0  # 2.5 s on an idle core
+    assert known_curves()[1] < 7.0  # 1 s on an idle core

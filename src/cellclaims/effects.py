@@ -355,10 +355,9 @@ def controlled_reports(base: EvidenceBase, question: Question) -> set[str]:
     """Reports of the population, product and designs asked for with an untreated control arm."""
     classes = base.protocol.classes(question.product)
     registries = base.protocol["eligibility"]["benchmark_designs"]
-    controlled = {study_id for study_id, arm_id in base.arms if base.is_untreated(study_id, arm_id)}
     return {
         study.study_id
-        for study_id in controlled
+        for study_id in base.controlled
         if (study := base.studies.get(study_id)) is not None
         and study.diabetes_type in question.population
         and study.intervention_class in classes

@@ -27,14 +27,14 @@ from cellclaims.selection import EvidenceBase, LeftOut, Record, Selected, indepe
 
 ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
-    "events_control n_control yi vi ci_lb ci_ub weight link detail note table line"
+    "events_control n_control yi vi ci_lb ci_ub weight link detail note table line controlled secondary"
 ).split()
 #: Text columns that may have nothing to say.
 EMPTY = {"detail": "", "note": ""}
 #: Why a report with only one of two sides is in no difference.
 NO_PAIR = "no count for both an arm with cells and an untreated one"
 #: Measure -> the scale on which it is pooled.
-SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine"}
+SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine", "OR": "log", "RR": "log"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,9 @@ class Pool:
     settings : dict
         Model, method, test, level and how the interval was made, as ``results.json`` records them.
     rows : DataFrame
-        One row per study (:data:`ROW_COLUMNS`); yi, vi and limits on the analysis scale, weight in percent.
+        One row per study (:data:`ROW_COLUMNS`); yi, vi and limits on the analysis scale, weight in percent;
+        ``controlled`` and ``secondary`` say whether the study had an untreated control arm, and whether the numbers
+        come from a published review.
     left_out : DataFrame
         Study, arm, month, table, line and reason of every row that is not used.
     fit : Fit, BinomialFit or StratifiedFit
@@ -117,13 +119,28 @@ class Pool:
             return "one report: shown, not pooled"
         return "few reports" if self.is_few else ""
 
+    @property
+    def controlled_reports(self) -> int:
+        """Number of studies that had an untreated control arm, whether or not it is in the pool."""
+        return int(self.rows.controlled.sum())
+
+    @property
+    def weight_from_secondary(self) -> float:
+        """Percentage of the weight that comes from a table of a published review and not from the study itself."""
+        return float(self.rows.weight[self.rows.secondary].sum()) if self.k else 0.0
+
     def back(self, value: float) -> float:
-        """A value of the analysis scale as a proportion where it is a logit, else unchanged."""
-        return float(expit(value)) if self.scale == "logit" else float(value)
+        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
+        ways = {"logit": expit, "log": np.exp}
+        return float(ways.get(self.scale, float)(value))
 
     def shown(self, value: float) -> float:
-        """A value of the analysis scale on the reader's scale: percent where it is a logit, else unchanged."""
-        return 100 * self.back(value) if self.scale == "logit" else float(value)
+        """A value of the analysis scale on the reader's scale.
+
+        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
+        percentage points), or a ratio.
+        """
+        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
 
 
 def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
@@ -361,6 +378,8 @@ def _pool(
         "note": [row.flag for row in records],
         "label": _labels(base, records),
         "link": [link(base.evidence, row.study_id, row.source_id) for row in records],
+        "controlled": [row.study_id in base.controlled for row in records],
+        "secondary": [base.is_secondary(row.source_id) for row in records],
     }
     columns = {
         name: own.get(name) or found.get(name, [getattr(row, name, EMPTY.get(name, np.nan)) for row in records])
@@ -370,7 +389,7 @@ def _pool(
         question=question,
         analysis=analysis,
         settings=settings,
-        rows=pd.DataFrame(columns),
+        rows=pd.DataFrame(columns).astype({"controlled": bool, "secondary": bool}),
         left_out=pd.DataFrame.from_records(left, columns=list(LeftOut._fields)),
         fit=fit,
         few=base.protocol["models"]["few_reports"],

@@ -170,6 +170,20 @@ class EvidenceBase:
         known = self.protocol["eligibility"]["untreated_comparators"]
         return arm is not None and arm.gets_cells == "no" and arm.comparator in known
 
+    @property
+    def controlled(self) -> frozenset[str]:
+        """Studies with an untreated control arm."""
+        if "controlled" not in self._prepared:
+            self._prepared["controlled"] = frozenset(study for study, arm in self.arms if self.is_untreated(study, arm))
+        return self._prepared["controlled"]
+
+    def is_secondary(self, source_id: str) -> bool:
+        """Whether one of these sources, joined by ``;``, is a published review and not the study itself."""
+        if "secondary" not in self._prepared:
+            sources = self.evidence.sources
+            self._prepared["secondary"] = frozenset(sources.source_id[sources.kind == "secondary"])
+        return not self._prepared["secondary"].isdisjoint(source_id.split(";"))
+
     def cohorts(self, study_id: str, arm_id: str) -> frozenset[str]:
         """The cohorts that some arms of a report draw on (:func:`cellclaims.evidence.cohorts.cohorts_of`)."""
         key = ("cohorts", study_id, arm_id)
