@@ -13,10 +13,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import nbformat
 import pytest
+
+from . import made_up_trials
+
+if TYPE_CHECKING:
+    from cellclaims.claims import Entry
+    from cellclaims.evidence import Evidence
+    from cellclaims.protocol import Protocol
+    from cellclaims.selection import EvidenceBase
 
 #: The same examples in every run: what is green here is green there. HYPOTHESIS_PROFILE=search looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
@@ -85,6 +94,30 @@ def shared() -> Path:
             pytest.fail("the folder 'shared' is expected beside the repository on CI")
         pytest.skip("no folder 'shared' beside the repository: nothing to compare with")
     return folder
+
+
+@pytest.fixture(scope="session")
+def base() -> EvidenceBase:
+    """The evidence and the protocol of the repository, with its rows prepared once for all tests."""
+    return made_up_trials.base()
+
+
+@pytest.fixture(scope="session")
+def evidence(base: EvidenceBase) -> Evidence:
+    """The evidence of the repository."""
+    return base.evidence
+
+
+@pytest.fixture(scope="session")
+def rules(base: EvidenceBase) -> Protocol:
+    """The protocol of the repository."""
+    return base.protocol
+
+
+@pytest.fixture(scope="session")
+def entries() -> list[Entry]:
+    """The ledger of the review, made once."""
+    return list(made_up_trials.known_ledger())
 
 
 #: A cell is its text (markdown), or its code with its tags.

@@ -10,6 +10,7 @@ from cellclaims.appraisal import DOMAINS, FACTS, STATES, design_facts, judged_do
 from cellclaims.appraisal.design_facts import FIGURES, NO_FIGURE, NO_REPORT, POOLED
 from cellclaims.errors import DataError
 from cellclaims.protocol import Protocol
+from cellclaims.selection import EvidenceBase
 
 from .made_up_trials import MadeUp, base, real, rules
 
@@ -76,7 +77,7 @@ def test_few_lost_by_the_share_of_the_protocol(analysed, sign):
     assert fact(made, "few lost")[0] == sign
     strict = Protocol({**rules().content, "certainty": {**rules()["certainty"], "losses": 0.0}})
     if analysed == 16:
-        assert design_facts(made.evidence(), strict, ["one"])["few lost"]["one"] == "-"
+        assert design_facts(EvidenceBase(made.evidence(), strict), ["one"])["few lost"]["one"] == "-"
 
 
 def test_a_part_of_an_arm_is_not_counted_twice():

@@ -72,8 +72,8 @@ class Review(EvidenceBase):
         if analysis.measure != "MD":
             return select(self, question, analysis.measure)
         cells, control = (select(self, replace(question, arms=arms), "MD") for arms in ("cells", "control"))
-        left_out = each_by_its_side(self.evidence, cells.left_out, control.left_out)
-        return Selected(pd.concat([cells.rows, control.rows]).sort_values("line"), left_out)
+        rows = sorted([*cells.records, *control.records], key=lambda row: row.line)
+        return Selected(rows, each_by_its_side(self, cells.left, control.left), cells.columns)
 
     def effects(self, question: Question, analysis: Analysis) -> pd.DataFrame:
         """One effect for each study that answers a question, what :func:`cellclaims.meta.fit` takes.
@@ -101,11 +101,12 @@ class Review(EvidenceBase):
             rows = select_counts(self, question).rows
             made = meta.escalc("PLO", xi=rows.events.to_numpy(float), ni=rows.n.to_numpy(float)) if len(rows) else None
             rows = rows.assign(yi=made.yi if made else [], vi=made.vi if made else [], detail="logit of events / n")
-        elif analysis.measure == "MC":
-            rows = independent(self, question, mean_changes(self, question, analysis.correlation).rows).rows
-        elif analysis.measure == "MD":
-            made = mean_differences(self, question, analysis.correlation, analysis.forms)
-            rows = independent(self, question, made.rows).rows
+        elif analysis.measure in ("MC", "MD"):
+            if analysis.measure == "MC":
+                made = mean_changes(self, question, analysis.correlation)
+            else:
+                made = mean_differences(self, question, analysis.correlation, analysis.forms)
+            rows = replace(independent(self, question, made.records), columns=made.columns).rows
         else:
             raise ReviewError(f"effects: expected the measure MD, MC or PLO, found {analysis.measure!r}")
         columns = ["label", "study_id", "arm_id", "months", "events", "n", "n_control", "yi", "vi", "detail"]

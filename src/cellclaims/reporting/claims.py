@@ -95,7 +95,7 @@ def _short_figure(entry: Entry) -> str:
 
 
 def _row_beside(entry: Entry, pool: Pool) -> dict[str, Any]:
-    limits = {name: 100 * pool.back(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
+    limits = {name: pool.shown(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
     numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
     return {"label": pool.title, "advertised": entry.advertised["value"], **limits, **numbers}
 

@@ -170,15 +170,11 @@ def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
     for words, pool in pools.items():
         if pool.fit is not None:
             shown = {
-                n: _shown(pool, getattr(pool.fit, f))
+                n: pool.shown(getattr(pool.fit, f))
                 for n, f in (("estimate", "beta"), ("ci_lb", "ci_lb"), ("ci_ub", "ci_ub"))
             }
             lines.append({"choice": words, **shown, "k": float(pool.k), "primary": words == primary})
     return pd.DataFrame(lines)
-
-
-def _shown(pool: Pool, value: float) -> float:
-    return pool.shown(value)
 
 
 def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
@@ -231,8 +227,8 @@ def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
     lines = [
-        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": _shown(p, p.fit.beta)}
-        | {"ci_lb": _shown(p, p.fit.ci_lb), "ci_ub": _shown(p, p.fit.ci_ub), "k": float(p.k)}
+        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": p.shown(p.fit.beta)}
+        | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
         for p in pools
         if p.k > 1 and np.isfinite(p.fit.beta)
     ]
