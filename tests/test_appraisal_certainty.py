@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
 
-from cellclaims.appraisal import READ_BY, certainty, certainty_of_pool, certainty_of_reports, reviewers_words
+from cellclaims.appraisal import READ_BY, certainty, certainty_of_reports, reviewers_words
 from cellclaims.appraisal.certainty import COMPUTED, DEFAULT, LEVELS, RECORDED
 from cellclaims.claims import counterpart_pool
 from cellclaims.pool import Pool, pooled
@@ -17,7 +18,7 @@ from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
 from cellclaims.selection import Question
 
-from .made_up_trials import MadeUp, base, real, rules
+from .made_up_trials import MadeUp, base, made_up_pool, real, rules
 
 GOOD = dict.fromkeys(("population", "product", "outcome", "time"), ("good", "made up"))
 
@@ -52,16 +53,22 @@ class MadeUpPool:
 
     @property
     def fit(self):
-        return SimpleNamespace(ci_lb=self.low, ci_ub=self.high, I2=self.i2) if self.k else None
+        way = logit if self.measure == "PLO" else float
+        return SimpleNamespace(ci_lb=way(self.low), ci_ub=way(self.high), I2=self.i2) if self.k else None
 
     @property
     def question(self):
         return SimpleNamespace(outcome=self.outcome)
 
-    scale = "identity"
+    @property
+    def pool(self) -> Pool:
+        """What certainty is rated on."""
+        return made_up_pool(self.rows, self.fit, self.measure, outcome=self.outcome)
 
-    def back(self, value: float) -> float:
-        return value
+
+def certainty_of_pool(pool, *more):
+    """The certainty of a pool, or of one that is made up here."""
+    return certainty.certainty_of_pool(pool.pool if isinstance(pool, MadeUpPool) else pool, *more)
 
 
 def steps(pool, match=GOOD, protocol=None, judgements=None) -> dict[str, int]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from cellclaims import claims
-from cellclaims.claims import Standing, counterparts, findings
+from cellclaims.claims import Standing, counterparts, verdict
 from cellclaims.claims.counterparts import UNSAID, advertised, unsaid
 
 from .made_up_trials import MadeUp, base, real, rules
@@ -38,7 +38,7 @@ def entries():
 
 
 def decided(standing):
-    return findings.verdict(standing, RULES)[0]
+    return verdict(standing, RULES)[0]
 
 
 # --- the table of verdicts, rule by rule -------------------------------------------------------------------------
@@ -87,9 +87,9 @@ def test_every_verdict_occurs_in_the_table():
 
 def test_the_thresholds_are_those_of_the_protocol():
     high = {"enough_reports": 7, "enough_to_contradict": 9}
-    assert findings.verdict(SOUND, high)[0] == "insufficient"
-    assert findings.verdict(replace(SOUND, k=8, claim=99.0), high)[0] == "above the evidence"
-    assert findings.verdict(replace(SOUND, k=9, claim=99.0), high)[0] == "contradicted"
+    assert verdict(SOUND, high)[0] == "insufficient"
+    assert verdict(replace(SOUND, k=8, claim=99.0), high)[0] == "above the evidence"
+    assert verdict(replace(SOUND, k=9, claim=99.0), high)[0] == "contradicted"
 
 
 # --- laws --------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ STANDINGS = st.builds(
 @UNHURRIED
 @given(STANDINGS)
 def test_a_verdict_is_one_of_eight_and_has_a_reason(standing):
-    found, reasons = findings.verdict(standing, RULES)
+    found, reasons = verdict(standing, RULES)
     assert found in EIGHT
     assert reasons and all(reason.strip() and "nan" not in reason for reason in reasons)
 
@@ -164,7 +164,7 @@ def test_limits_that_do_not_exist_support_and_contradict_nothing(standing):
 @UNHURRIED
 @given(STANDINGS)
 def test_the_reason_speaks_of_a_prediction_interval_only_where_there_is_one(standing):
-    found, reasons = findings.verdict(replace(standing, pi_ub=math.nan), RULES)
+    found, reasons = verdict(replace(standing, pi_ub=math.nan), RULES)
     assert "the claim is within the prediction interval" not in reasons, found
 
 

@@ -38,21 +38,6 @@ KEYS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def evidence():
-    return load_evidence(DATA)
-
-
-@pytest.fixture(scope="module")
-def rules():
-    return protocol.load(DATA)
-
-
-@pytest.fixture(scope="module")
-def entries(evidence, rules):
-    return ledger(EvidenceBase(evidence, rules))
-
-
 def test_every_statement_has_an_entry_with_one_of_eight_verdicts_and_a_reason(entries, evidence):
     assert [e.claim_id for e in entries] == list(with_entry(evidence).claim_id)
     assert len(entries) == 71

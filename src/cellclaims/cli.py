@@ -10,7 +10,6 @@ import click
 
 import cellclaims
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
-from cellclaims.selection import EvidenceBase
 
 #: Exit statuses: faults that a check or a notebook found; something that was asked for and cannot be done.
 FAULTS, REFUSED = 1, 2
@@ -78,13 +77,13 @@ def known_retractions(data: Path) -> str:
 @main.command()
 @click.argument("notebook", type=NOTEBOOK)
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
-@click.option("--into", type=FOLDER, default="reports", show_default=True, help="Folder of the executed notebook.")
+@click.option("--into", type=FOLDER, help="Folder of all that it makes; reports/run/NOTEBOOK by default.")
 @click.option("--html", is_flag=True, help="Write a page of it, too.")
-def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bool) -> None:
-    """Run one NOTEBOOK with other parameters into another folder."""
-    from cellclaims.runner.run import run_notebook
+def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path | None, html: bool) -> None:
+    """Run one NOTEBOOK with other parameters into a folder of its own, never into the review's."""
+    from cellclaims.runner.run import folder_of_run, run_notebook
 
-    values = values_of(given)
+    values, into = values_of(given), folder_of_run(notebook, into)
     executed = run_notebook(notebook, into, values, progress=sys.stderr.isatty())
     click.echo(executed)
     if html:
@@ -153,6 +152,16 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 
     made = make_reports(notebooks, into, workers=workers, say=click.echo)
     click.echo(f"{into / 'index.html'}: {f'{len(made)} made' if made else 'all up to date'}")
+
+
+@main.command()
+@click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
+def notebooks(reports: Path) -> None:
+    """Take over the executed notebooks and their figures: what is committed (make notebooks)."""
+    from cellclaims.runner.review import take_over
+
+    for path in take_over(Path("notebooks"), reports, Path("figures")):
+        click.echo(path)
 
 
 @main.command()
@@ -252,13 +261,14 @@ def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
 
-    from cellclaims import evidence, protocol, reporting
+    from cellclaims import reporting
     from cellclaims.claims import ledger
+    from cellclaims.runner.run import base_of
 
-    tables = evidence.load(data)
-    entries = ledger(EvidenceBase(tables, protocol.load(data)))
+    base = base_of(data)
+    entries = ledger(base)
     table = reporting.ledger_table(entries)
-    note = reporting.other_pages(tables)
+    note = reporting.other_pages(base.evidence)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
     return {"md": as_markdown(rows) + (f"\n\n{note}" if note else ""), "csv": as_csv(rows), "json": values}
@@ -329,11 +339,11 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def answer(page: Path, data: Path) -> None:
     """Put the table of the review's answer into PAGE, between its marks."""
-    from cellclaims import evidence, protocol
     from cellclaims.reporting.claims import answer as answer_of
     from cellclaims.reporting.claims import put_answer
+    from cellclaims.runner.run import base_of
 
-    put_answer(page, answer_of(EvidenceBase(evidence.load(data), protocol.load(data))))
+    put_answer(page, answer_of(base_of(data)))
     click.echo(f"{page}: answer up to date")
 
 
@@ -367,7 +377,7 @@ def changes(since: str, until: str, kind: str, registry: Path | None, data: Path
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
 @click.option("--notebook", type=NOTEBOOK, default="notebooks/journal_club.ipynb", show_default=True)
 @click.option("--into", type=FOLDER, default="reports/club", show_default=True, help="Folder of the files.")
-@click.option("--only", type=click.Choice(["slides", "worksheet"]), help="Make only this one of the two.")
+@click.option("--only", type=click.Choice(["slides", "worksheet", "copy"]), help="Make only this one.")
 @click.option("--pdf", is_flag=True, help="Print the worksheet to PDF, too (needs Chromium).")
 def club(
     claim_file: Path | None,
@@ -378,10 +388,15 @@ def club(
     only: str | None,
     pdf: bool,
 ) -> None:
-    """Make a journal club's page, slides and worksheet (docs/journal_club.md)."""
+    """Make a journal club's page, slides and worksheet, or a copy to work on (docs/journal_club.md)."""
     from cellclaims.journal_club import handouts
 
     values = handouts.parameters(notebook, claim_file, claim_id, values_of(given))
+    if only == "copy":
+        from cellclaims.runner.run import copy_to_work_on
+
+        click.echo(copy_to_work_on(notebook, into / "live" / notebook.name, values))
+        return
     made = [] if only == "slides" else handouts.worksheet_command(notebook, into, values, pdf=pdf)
     made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:

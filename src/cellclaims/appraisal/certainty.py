@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from typing import Protocol as Shape
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,7 @@ from scipy.special import ndtri
 
 from cellclaims import robustness
 from cellclaims.errors import DataError
+from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
 
 # GRADE domains that are computed from a pool: imprecision, inconsistency and small-study effects.
@@ -37,21 +37,7 @@ NOT_ASSESSED = "not assessed"
 Rated = tuple[int, str]
 
 
-class Pooled(Shape):
-    """What certainty needs to know of a pool (:class:`cellclaims.pool.Pool` has it)."""
-
-    k: int
-    rows: pd.DataFrame
-    fit: Any
-    measure: str
-    scale: str
-    question: Any
-
-    def back(self, value: float) -> float:
-        """A value of the analysis scale on the scale that readers know."""
-
-
-def imprecision(pool: Pooled, protocol: Protocol) -> Rated:
+def imprecision(pool: Pool, protocol: Protocol) -> Rated:
     """Few reports, and an interval that holds more than one answer; the larger step is taken.
 
     The target is the smallest change that matters where there is one (HbA1c), as in Core GRADE 2
@@ -59,14 +45,14 @@ def imprecision(pool: Pooled, protocol: Protocol) -> Rated:
     thresholds (GRADE guidance 34: minimally contextualised).
     """
     rules = protocol["certainty"]["imprecision"]
-    few = pool.k <= protocol["models"]["few_reports"]
+    few = pool.k == 0 or pool.is_few
     by_number = (rules["few_reports"], _count(pool.k)) if few else (0, "")
     by_interval = _by_interval(pool, protocol) if pool.fit is not None else (0, "")
     words = "; ".join(w for w in (by_number[1], by_interval[1]) if w)
     return min(by_number[0], by_interval[0]), words
 
 
-def _by_interval(pool: Pooled, protocol: Protocol) -> Rated:
+def _by_interval(pool: Pool, protocol: Protocol) -> Rated:
     low, high = shown_limits(pool)
     if np.isnan(low) or np.isnan(high):
         return protocol["certainty"]["imprecision"]["very_wide"], "no interval can be given"
@@ -78,18 +64,17 @@ def _by_interval(pool: Pooled, protocol: Protocol) -> Rated:
     return step, words
 
 
-def in_points(pool: Pooled) -> bool:
+def in_points(pool: Pool) -> bool:
     """Whether the pool is of measured values (for HbA1c percentage points) and not of shares of patients."""
     return pool.measure in ("MD", "MC")
 
 
-def shown_limits(pool: Pooled) -> tuple[float, float]:
+def shown_limits(pool: Pool) -> tuple[float, float]:
     """The 95 % limits in percentage points of HbA1c, or in per cent of patients."""
-    low, high = (pool.back(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
-    return (low, high) if in_points(pool) else (100 * low, 100 * high)
+    return tuple(pool.shown(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
 
 
-def _against_what_matters(pool: Pooled, low: float, high: float, protocol: Protocol) -> Rated:
+def _against_what_matters(pool: Pool, low: float, high: float, protocol: Protocol) -> Rated:
     rules, least = protocol["certainty"]["imprecision"], float(protocol["thresholds"]["hba1c_matters"]["value"])
     interval = f"the 95 % interval, {low:.2f} to {high:.2f},"
     held = [edge for edge in (-least, least) if low < edge < high]
@@ -99,13 +84,12 @@ def _against_what_matters(pool: Pooled, low: float, high: float, protocol: Proto
     if held:
         return rules["wide"], f"{interval} includes {held[0]:g} points, {important}"
     needed = optimal_size(pool, least, protocol["certainty"]["power"])
-    patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
-    if patients < needed:
-        return rules["wide"], f"{patients:.0f} patients, {needed:.0f} needed to find {least:g} points in one trial"
+    if pool.patients < needed:
+        return rules["wide"], f"{pool.patients:.0f} patients, {needed:.0f} needed to find {least:g} points in one trial"
     return 0, f"{interval} lies on one side of {important}"
 
 
-def optimal_size(pool: Pooled, least: float, power: float) -> float:
+def optimal_size(pool: Pool, least: float, power: float) -> float:
     """Patients of one trial of two equal arms that finds a difference of ``least`` with that power, two-sided 5 %.
 
     n an arm = 2 (z_0.975 + z_power)^2 SD^2 / least^2, the SD as the reports' variances imply it; 0 for a change within
@@ -119,7 +103,7 @@ def optimal_size(pool: Pooled, least: float, power: float) -> float:
     return float(4 * (ndtri(0.975) + ndtri(power)) ** 2 * sd2 / least**2)
 
 
-def _by_width(pool: Pooled, width: float, rules: Mapping[str, Any]) -> Rated:
+def _by_width(pool: Pool, width: float, rules: Mapping[str, Any]) -> Rated:
     """Wider than the limit, or than twice the limit; patients in 100 for shares."""
     unit, said = ("percentage points",) * 2 if in_points(pool) else ("percent", "patients in 100")
     limit = rules["wide"][unit]
@@ -128,7 +112,7 @@ def _by_width(pool: Pooled, width: float, rules: Mapping[str, Any]) -> Rated:
     return rules["imprecision"][step] if step else 0, words
 
 
-def inconsistency(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
+def inconsistency(pool: Pool, rules: Mapping[str, Any]) -> Rated:
     """I² above the limit, or two reports of a difference whose intervals lie on opposite sides of none."""
     if pool.fit is None or pool.k < 2:
         return 0, f"one report or none: {NOT_ASSESSED}"
@@ -142,7 +126,7 @@ def inconsistency(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
     return (step if i2 > limit else 0), f"I² {i2:.0f} %, limit {limit:g} %"
 
 
-def small_study(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
+def small_study(pool: Pool, rules: Mapping[str, Any]) -> Rated:
     """Do small reports show other results? Regression on size, from ten reports on.
 
     Differences and changes: on the standard error (Egger and others 1997, https://doi.org/10.1136/bmj.315.7109.629).
@@ -159,7 +143,7 @@ def small_study(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
     return (rules["small_study"]["step"] if p < limit else 0), words
 
 
-def regression_on_size(pool: Pooled) -> Any:
+def regression_on_size(pool: Pool) -> Any:
     """The regression test that fits the measure of a pool (:class:`cellclaims.robustness.RegressionTest`)."""
     rows = pool.rows
     if in_points(pool):
@@ -465,7 +449,7 @@ class Certainty:
 
 
 def certainty_of_pool(
-    pool: Pooled, match: Mapping[str, Any], protocol: Protocol, judgements: pd.DataFrame | None = None
+    pool: Pool, match: Mapping[str, Any], protocol: Protocol, judgements: pd.DataFrame | None = None
 ) -> Certainty:
     """Certainty of a pooled (or single) result.
 

@@ -15,7 +15,7 @@ from cellclaims.figures.intervals import Claim, Column, Row, draw, marks_of, sca
 from cellclaims.figures.style import text_width
 from cellclaims.meta import Fit
 from cellclaims.meta.effect_sizes import measure_in_words
-from cellclaims.reporting.tables import interval, number, p_value
+from cellclaims.reporting.tables import interval, number, p_value, scale_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +47,6 @@ BINOMIAL = ("binomial_normal", "beta_binomial", "bayes_binomial_normal")
 #: Choices under which all reports share one true value, so that there is nothing to predict.
 COMMON = ("EE", "MH", "PETO")
 
-#: Pools of so few reports are labelled wherever they are shown.
-FEW = range(2, 5)
-
 #: Letters of the remarks below a figure.
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -60,19 +57,11 @@ DETAIL = 1.3
 COUNTS = ("events", "n", "events_control", "n_control")
 
 
-def count_words(k: int) -> str:
-    """How many reports a pool has, and what that means for it.
-
-    Examples
-    --------
-    >>> [count_words(k) for k in (0, 1, 3, 16)]
-    ['no report qualifies', 'one report: shown, not pooled', 'k = 3, few reports', 'k = 16']
-    """
-    if k == 0:
+def count_words(pool: Pool) -> str:
+    """How many studies a pool has, and what that means for it."""
+    if pool.k == 0:
         return "no report qualifies"
-    if k == 1:
-        return "one report: shown, not pooled"
-    return f"k = {k}, few reports" if k in FEW else f"k = {k}"
+    return pool.label if pool.k == 1 else ", ".join(part for part in (f"k = {pool.k}", pool.label) if part)
 
 
 def effect_words(estimate: float, low: float, high: float, decimals: int) -> str:
@@ -117,7 +106,7 @@ def heterogeneity_words(pool: Pool) -> str:
     if math.isfinite(i2):
         parts.append(f"I² = {number(i2, 0)} %")
     if math.isfinite(q + q_p):
-        parts.append(f"Q = {number(q, 1)} on {len(pool.rows) - 1} df ({p_value(q_p)})")
+        parts.append(f"Q = {number(q, 1)} on {pool.k - 1} df ({p_value(q_p)})")
     # lines break between the statistics, never inside one
     return f"Heterogeneity: {', '.join(part.replace(' ', chr(0xA0)) for part in parts)}" if parts else ""
 
@@ -126,12 +115,12 @@ def prediction_words(pool: Pool) -> str:
     """Why there is no prediction interval; nothing for a model that has none."""
     if str(pool.settings.get("method", "")).upper() in COMMON:
         return ""
-    return "Prediction for a new setting: too few reports" if len(pool.rows) < 3 else "No prediction for a new setting"
+    return "Prediction for a new setting: too few reports" if pool.k < 3 else "No prediction for a new setting"
 
 
 def model_notes(pools: Sequence[Pool]) -> list[str]:
     """How the pools were made, said once for all that were made alike."""
-    made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and len(pool.rows) > 1]
+    made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and pool.k > 1]
     return [f"Model: {words}." for words in dict.fromkeys(made) if words]
 
 
@@ -187,19 +176,8 @@ def remark_letters(frames: Sequence[pd.DataFrame], in_column: bool) -> dict[str,
 # A pool as lines of a forest plot: its reports, its diamond, its prediction interval, its heterogeneity.
 
 
-#: From the analysis scale to the scale that is shown.
-SHOWN: dict[str, Callable[[float], float]] = {
-    "identity": lambda value: value,
-    "logit": lambda value: 50.0 * (1.0 + math.tanh(value / 2.0)),
-    "log": math.exp,
-}
-
-#: Differences of proportions are shown in percentage points.
-POINTS = "RD"
-
-#: Digits after the point and heading of the effect column, by analysis scale (points: differences of proportions).
-DECIMALS = {"identity": 2, "logit": 1, "log": 2, POINTS: 1}
-EFFECT = {"identity": "Effect", "logit": "Percent", "log": "Ratio", POINTS: "Points"}
+#: Scales that a forest plot can show.
+SCALES = ("identity", "logit", "log")
 
 
 @dataclass(frozen=True)
@@ -225,16 +203,14 @@ class View:
 def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, decimals: int | None) -> View:
     """How these pools are shown together; refuses pools that cannot stand on one axis."""
     scales = sorted({pool.scale for pool in pools})
-    if len(scales) != 1 or scales[0] not in SHOWN:
+    if len(scales) != 1 or scales[0] not in SCALES:
         found = ", ".join(scales) or "no pool"
-        raise DataError(f"forest: expected pools on one scale of {', '.join(SHOWN)}, found {found}")
-    points = all(pool.measure == POINTS for pool in pools)
-    key = POINTS if points else scales[0]
-    way = transform or ((lambda value: 100.0 * value) if points else SHOWN[key])
+        raise DataError(f"forest: expected pools on one scale of {', '.join(SCALES)}, found {found}")
+    words = scale_words(pools[0])
     frames = [pool.rows for pool in pools]
     fits = details_fit(frames)
-    digits = DECIMALS[key] if decimals is None else decimals
-    return View(scales[0], EFFECT[key], way, digits, remark_letters(frames, fits), fits)
+    digits = words.decimals if decimals is None else decimals
+    return View(scales[0], words.heading, transform or pools[0].shown, digits, remark_letters(frames, fits), fits)
 
 
 def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
@@ -257,13 +233,12 @@ def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
 
 def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[Row]:
     """The lines below a pool's reports: diamond, prediction, heterogeneity; or why there are none."""
-    k = len(pool.rows)
-    if k < 2 or pool.fit is None:
-        return [Row("note", count_words(k) if k < 2 else f"k = {k}: not pooled")]
+    if pool.k < 2 or pool.fit is None:
+        return [Row("note", count_words(pool) if pool.k < 2 else f"k = {pool.k}: not pooled")]
     found = {part: statistic(pool.fit, part) for part in ("beta", "ci_lb", "ci_ub", "pi_lb", "pi_ub")}
     beta, low, high = view.three(found, ("beta", "ci_lb", "ci_ub"))
     cells = {"numbers": total_words(pool.rows), "effect": view.words(beta, low, high)}
-    rows = [Row(kind, f"{name} ({count_words(k)})", cells, beta, low, high)]
+    rows = [Row(kind, f"{name} ({count_words(pool)})", cells, beta, low, high)]
     low, high = view.three(found, ("pi_lb", "pi_ub"))
     if math.isfinite(low + high):
         words = f"({interval(low, high, view.decimals)})"
@@ -276,7 +251,7 @@ def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list
 
 def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[Row]:
     """The reports of a pool and what they come to; ``kind`` is "control" for arms without cells."""
-    weighed = "weight" in pool.rows and len(pool.rows) > 1
+    weighed = "weight" in pool.rows and pool.k > 1
     heaviest = float(pool.rows["weight"].max()) if weighed else math.nan
     reports = [study_row(row, view, heaviest, kind) for _, row in pool.rows.iterrows()]
     return reports + pooled_rows(pool, view, "Pooled", "control pooled" if kind == "control" else "pooled")

@@ -61,6 +61,8 @@ from cellclaims.reporting.evidence import (
     what_was_found,
 )
 from cellclaims.reporting.pools import (
+    arms_title,
+    asked_words,
     choices,
     claim_marks,
     durability,
@@ -69,7 +71,9 @@ from cellclaims.reporting.pools import (
     matters,
     matters_marks,
     question_title,
+    same_number,
     say,
+    what_differs,
 )
 from cellclaims.reporting.pools import pooled as pooled_sentence
 from cellclaims.reporting.registries import (
@@ -94,7 +98,9 @@ __all__ = [
     "Results",
     "agreement_table",
     "anomalies",
+    "arms_title",
     "asked_table",
+    "asked_words",
     "cards",
     "certainty_alt",
     "certainty_table",
@@ -156,6 +162,7 @@ __all__ = [
     "registered_words",
     "registrations_table",
     "reports_of_pool",
+    "same_number",
     "say",
     "snapshot_words",
     "specification_alt",
@@ -166,6 +173,7 @@ __all__ = [
     "thresholds",
     "trial_groups",
     "unsaid_table",
+    "what_differs",
     "what_was_found",
     "write_ledger",
 ]

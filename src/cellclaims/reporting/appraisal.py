@@ -113,7 +113,7 @@ def summary_of_findings(findings: Sequence[Finding]) -> Table:
             "outcome": f.title,
             "population": f.population,
             "reports": float(f.effect.k),
-            "patients": _patients(f.effect),
+            "patients": f.effect.patients,
             "without cells": "no randomised control" if f.without is None else _result(f.without),
             "with cells": _result(f.with_cells),
             "difference": _difference(f),
@@ -125,23 +125,19 @@ def summary_of_findings(findings: Sequence[Finding]) -> Table:
     return table(pd.DataFrame(lines), "Summary of findings, with 95 % intervals")
 
 
-def _patients(pool: Pool) -> float:
-    return float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
-
-
 def _result(pool: Pool) -> str:
     """The result within arms: patients in 100, or the mean change."""
     if pool.fit is None:
         return "not printed"
-    low, high = (pool.back(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
+    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
     if pool.measure == "MC":
-        return f"{number(float(pool.fit.beta))} ({interval(low, high)}) points"
+        return f"{number(value)} ({interval(low, high)}) points"
     counted = f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g}"
-    return f"{_of_100(pool.back(float(pool.fit.beta)))} ({interval(100 * low, 100 * high, 0)}); {counted}"
+    return f"{_of_100(value)} ({interval(low, high, 0)}); {counted}"
 
 
-def _of_100(share: float) -> str:
-    return f"{number(100 * share, 0)} in 100"
+def _of_100(percent: float) -> str:
+    return f"{number(percent, 0)} in 100"
 
 
 def _difference(found: Finding) -> str:
@@ -150,12 +146,11 @@ def _difference(found: Finding) -> str:
         return "no report"
     if found.without is None:
         return "none can be given"
-    value, low, high = (float(x) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
+    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
     if pool.measure == "MD":
         how = "; ".join(dict.fromkeys(d for d in pool.rows.detail if d))
         return f"{number(value)} ({interval(low, high)}) points{', ' * bool(how)}{how}"
-    limits = interval(100 * low, 100 * high, 0)
-    return f"{number(abs(100 * value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({limits})"
+    return f"{number(abs(value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({interval(low, high, 0)})"
 
 
 def _steps_down(certainty: Certainty) -> str:
@@ -190,7 +185,7 @@ def _in_words(found: Finding) -> str:
     if pool.fit is None:
         return "No report answers this."
     if found.without is None:
-        value = "" if pool.measure == "MC" else f" ({_of_100(pool.back(float(pool.fit.beta)))})"
+        value = "" if pool.measure == "MC" else f" ({_of_100(pool.shown(float(pool.fit.beta)))})"
         sure = "very uncertain" if level == "very low" else f"of {level} certainty"
         return f"No randomised trial reports what happens without cells; the result with cells{value} is {sure}."
     if level == "very low":

@@ -95,7 +95,7 @@ def _short_figure(entry: Entry) -> str:
 
 
 def _row_beside(entry: Entry, pool: Pool) -> dict[str, Any]:
-    limits = {name: 100 * pool.back(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
+    limits = {name: pool.shown(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
     numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
     return {"label": pool.title, "advertised": entry.advertised["value"], **limits, **numbers}
 
@@ -382,7 +382,9 @@ def _all_grades(entry: Entry) -> dict[str, Any]:
 
 
 def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
-    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds."""
+    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds; nothing without a folder."""
+    if not str(folder):
+        return ""
     text = json.dumps(ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     Path(folder).mkdir(parents=True, exist_ok=True)
     write_atomically(Path(folder) / "claims.json", text + "\n")

@@ -412,8 +412,8 @@ class News:
         return lines_csv(self.lines)
 
     def write(self, folder: str | Path, name: str = "07_whats_new_changes") -> str:
-        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none."""
-        if not self.lines:
+        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none or no folder."""
+        if not self.lines or not str(folder):
             return ""
         write_atomically(Path(folder) / f"{name}.csv", self.csv())
         return f"What stands in the tables of changes, line by line: {name}.csv ({len(self.lines)})."

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cellclaims.errors import ParameterError, ReviewError
+from cellclaims.parameters import has_rule, refuse_impossible
 from cellclaims.runner.review import cells_of, parameters_of
-from cellclaims.runner.run import PLACES, Parameter, checked, core_loader
+from cellclaims.runner.run import PLACES, Parameter, base_of, checked, core_loader, places
 
 if TYPE_CHECKING:
     import yaml
+
+    from cellclaims.selection import EvidenceBase
 
 
 # A YAML file with the line of everything in it, so that a refusal can say where.
@@ -133,25 +136,50 @@ def read_sets(path: Path) -> ParameterSets:
     Parameters
     ----------
     path : Path
-        A YAML file in the shape of ``runs/schema.json``; its notebooks lie in the folder that its key
-        ``notebooks`` names (``../notebooks``, seen from the file).
+        A YAML file in the shape of ``runs/schema.json``. Its notebooks lie in the folder that its key ``notebooks``
+        names, seen from the file; without the key in the nearest ``notebooks`` of a folder around the file, else of
+        one around the working directory.
 
     Raises
     ------
     ParameterError
-        With file and line: another shape, an unknown parameter, a value of another type, two reports of one
-        name, a place outside the report's folder.
+        With file and line: another shape, an unknown parameter, a value of another type or one that no question
+        can have, two reports of one name, a place outside the report's folder.
     """
     path = Path(path)
     content, lines = read_yaml(path)
     for place, words in shape_faults(content):
         raise ParameterError(f"{lines.at(place)}: {words}")
-    home = path.resolve().parent / content.get("notebooks", "../notebooks")
+    home = notebooks_of(path, content.get("notebooks"))
     reports = tuple(
         report for number, one in enumerate(content["sets"]) for report in _reports_of(one, number, home, lines)
     )
+    _check_by_evidence(reports, lines)
     _check_names(reports, lines)
     return ParameterSets(content["title"], content.get("about", ""), reports)
+
+
+def notebooks_of(path: Path, named: str | None = None) -> Path:
+    """The folder of the notebooks of a file of parameter sets.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which may lie anywhere.
+    named : str, optional
+        What its key ``notebooks`` says, seen from the file.
+
+    Returns
+    -------
+    Path
+        The named folder; else the nearest ``notebooks`` around the file, then around the working directory.
+    """
+    home = path.resolve().parent
+    if named is not None:
+        return home / named
+    around = (*[home, *home.parents], *[Path.cwd(), *Path.cwd().parents])
+    found = (folder / "notebooks" for folder in around)
+    return next((folder for folder in found if any(folder.glob("*.ipynb"))), home.parent / "notebooks")
 
 
 def shape_faults(content: object) -> Iterator[tuple[tuple, str]]:
@@ -196,6 +224,25 @@ def _reports_of(one: Mapping[str, Any], number: int, home: Path, lines: Lines) -
             values = start | dict(zip(choices, combination, strict=True))
             named = _name(one.get("name"), notebook.stem, values, lines, (*place, "name"))
             yield Wanted(named, notebook, values, lines.line(place))
+
+
+def _check_by_evidence(reports: tuple[Wanted, ...], lines: Lines) -> None:
+    """Refuse values that no question about a report's evidence can have; each value is looked at once."""
+    bases: dict[Path, EvidenceBase] = {}
+    seen: set[tuple[Path, str, str]] = set()
+    for report in reports:
+        own = parameters_of(cells_of(report.notebook))
+        data = places(own, report.values, report.notebook, report.notebook.parent).get("DATA")
+        new = {n: v for n, v in report.values.items() if has_rule([n]) and (data, n, repr(v)) not in seen}
+        if not new or data is None or not data.is_dir():
+            continue
+        seen |= {(data, name, repr(value)) for name, value in new.items()}
+        if data not in bases:
+            bases[data] = base_of(data)
+        try:
+            refuse_impossible(bases[data], new)
+        except ParameterError as error:
+            raise ParameterError(f"{lines.path}, line {report.line}: {report.name}: {error}") from None
 
 
 def _notebooks(name: str, home: Path, lines: Lines, place: tuple) -> list[Path]:
