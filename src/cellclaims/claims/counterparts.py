@@ -234,10 +234,10 @@ def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) 
 def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
     """Pooled value, intervals and probabilities in the unit of the claim."""
     found: dict[str, Any] = {"k": pool.k, "patients": pool.patients}
-    if pool.fit is None:
-        return found
     percent = pool.scale == "logit"
     found["unit"] = "percent" if percent else "percentage points"
+    if pool.fit is None:
+        return found
     for name in ("ci_lb", "ci_ub", "pi_lb", "pi_ub"):
         found[name] = in_unit(pool, getattr(pool.fit, name))
     found["pooled"] = in_unit(pool, pool.fit.beta)
