@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "cellclaims"
 
 #: Import order; docs/design.md gives each module's work.
 ORDER = """
-errors lazy files units dispersion evidence protocol registries harvest question anomalies selection effects meta
-robustness pools specifications overview appraisal claims reporting figures runner journal_club cli
+errors lazy files yaml_files units dispersion protocol evidence registries harvest question anomalies selection effects
+meta robustness pools specifications overview appraisal claims reporting figures runner journal_club cli
 """.split()
 
 

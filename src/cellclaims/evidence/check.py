@@ -10,10 +10,10 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from cellclaims.errors import DataError
+from cellclaims.errors import DataError, Fault
 from cellclaims.evidence import rules
 from cellclaims.evidence.read import read_all
-from cellclaims.evidence.schema import FILE, Evidence, Fault, Schema, read_schema
+from cellclaims.evidence.schema import FILE, Evidence, Schema, read_schema
 
 FIGURES = ("continuous", "binary", "survival", "contrasts")
 WIDTH = 110

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from cellclaims.errors import Fault
 from cellclaims.evidence import rules_figures, rules_reports
 from cellclaims.evidence.rules_reports import ACCEPTED_RULES, CHECKED_ONLY, HANDLING_RULES
-from cellclaims.evidence.schema import Fault, Finding, Schema
+from cellclaims.evidence.schema import Finding, Schema
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from cellclaims.errors import ProposalError
+from cellclaims.errors import Fault, ProposalError
 from cellclaims.evidence import check
 from cellclaims.evidence.rules_reports import locator
-from cellclaims.evidence.schema import FILE, Fault
+from cellclaims.evidence.schema import FILE
 from cellclaims.files import write_atomically
 from cellclaims.harvest.held import (
     Cells,
