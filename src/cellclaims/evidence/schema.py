@@ -6,11 +6,11 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cellclaims.errors import DataError, Fault
 
@@ -186,6 +186,34 @@ class Finding:
     column: str
     expected: str
     found: str
+
+
+class Judged(NamedTuple):
+    """What a rule says of one row: why it does not apply (empty: it does), and what it finds there, if anything.
+
+    A rule that yields these says of every row what became of it; a rule that yields findings names faults only.
+    """
+
+    table: str
+    line: int
+    why_not: str = ""
+    finding: Finding | None = None
+
+
+def findings(said: Iterable[Finding | Judged]) -> Iterator[Finding]:
+    """Yield the findings among what a rule says.
+
+    Examples
+    --------
+    >>> fault = Finding("binary", 2, "events", "at most 10", "12")
+    >>> list(findings([fault, Judged("binary", 3, "no count"), Judged("binary", 4, "", fault)])) == [fault, fault]
+    True
+    """
+    for one in said:
+        if isinstance(one, Finding):
+            yield one
+        elif one.finding is not None:
+            yield one.finding
 
 
 def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding]:
