@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from cellclaims import protocol
+from cellclaims.errors import ReviewError
 from cellclaims.evidence import check, rules
 from cellclaims.evidence import load as load_evidence
-from cellclaims.evidence.cohorts import overlaps
+from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.evidence.read import Evidence
 from cellclaims.evidence.schema import findings, read_schema
 
@@ -25,10 +28,11 @@ Edit = Callable[[Evidence], Evidence]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the made-up data folder with the real ``datapackage.json``."""
+    """A copy of the made-up data folder with the real ``datapackage.json`` and protocol."""
     target = tmp_path / "data"
     shutil.copytree(MADE_UP, target)
-    shutil.copy(REPOSITORY / "data" / "datapackage.json", target)
+    for name in ("datapackage.json", "protocol.yml"):
+        shutil.copy(REPOSITORY / "data" / name, target)
     return target
 
 
@@ -389,25 +393,12 @@ def test_an_anomaly_of_another_report_outcome_or_kind_excuses_nothing(made_up, c
     assert "" in [f.anomaly_id for f in found if f.rule == "percent_agrees_with_count"]
 
 
-def test_reports_of_one_cohort_are_named_and_others_are_not(made_up):
-    reports = [("alpha2020", "cells"), ("beta2021", "all"), ("gamma2022", "all")]
-    (found,) = overlaps(made_up, reports)
-    assert (found.first, found.second, found.patients) == (reports[1], reports[2], "cohort centre")
-    assert overlaps(made_up, [reports[0], reports[1], ("gamma2022", "pancreas")]) == []
-    assert len(overlaps(made_up, [reports[1], ("gamma2022", "")])) == 1  # the whole report holds that arm
-
-
-def test_an_arm_and_its_part_share_patients_and_two_arms_do_not(made_up):
-    arms = [("alpha2020", "cells"), ("alpha2020", "cells_high"), ("alpha2020", "placebo")]
-    (found,) = overlaps(made_up, arms)
-    assert (found.first, found.second) == (arms[0], arms[1])
-    assert overlaps(made_up, [arms[0], arms[0]])
-
-
-def test_real_pools_may_not_hold_two_reports_of_edmonton():
-    evidence = load_evidence(REPOSITORY / "data")
-    assert overlaps(evidence, [("shapiro2006", "ita"), ("ryan2005", "all")])
-    assert not overlaps(evidence, [("badet2007", "all"), ("gerber2008", "sik_iak")])
+def test_reports_of_one_cohort_share_it_and_others_do_not(made_up):
+    first, second, other = (("alpha2020", "cells"), ("beta2021", "all"), ("gamma2022", "all"))
+    assert cohorts_of(made_up, second) & cohorts_of(made_up, other) == {"centre"}
+    assert not cohorts_of(made_up, first) & cohorts_of(made_up, second)
+    assert not cohorts_of(made_up, second) & cohorts_of(made_up, ("gamma2022", "pancreas"))
+    assert cohorts_of(made_up, second) & cohorts_of(made_up, ("gamma2022", ""))  # the whole report has that arm
 
 
 def test_the_committed_data_hold_no_fault_that_is_not_known():
@@ -433,17 +424,28 @@ def test_report_prints_every_part_of_a_fault_and_fails(folder):
     assert block[0] == "published/binary.csv, row 2, column events"
     assert [line.split(maxsplit=1)[0] for line in block[1:]] == ["expected", "found", "rule"]
     assert "at most n = 18" in block[1] and block[2].endswith("19") and block[3].endswith("events_at_most_n")
-    assert "a01  published/binary.csv, row 3, column percent_printed" in text
+    assert "Not listed: 1 known fault of the sources" in text
     assert text.splitlines()[-1].endswith("2 faults, 1 known of the sources.")
 
 
-def test_report_of_good_data_lists_known_faults_and_unused_sources_and_passes(folder, capsys):
-    assert check.check_command(folder) == 0
-    text = capsys.readouterr().out
+def test_report_of_good_data_counts_what_is_no_fault_to_mend_in_one_line(folder):
+    text, status = check.report(folder)
+    assert status == 0
+    line = (
+        "Not listed: 1 known fault of the sources and 2 sources without a value (`cellclaims check --all` lists them)."
+    )
+    assert text.split("\n\n")[0] == line
+    assert text.splitlines()[-1].endswith("0 faults, 1 known of the sources.")
+    assert len(text.splitlines()) == 3
+
+
+def test_all_lists_known_faults_and_unused_sources(folder):
+    text, status = check.report(folder, everything=True)
+    assert status == 0
     assert "a01  published/binary.csv, row 3, column percent_printed: expected 38.89 percent" in text
     assert "Sources of published/sources.csv that no figure comes from, 1 (no fault): never_used" in text
     assert "Sources of beyond_glucose/sources.csv that no figure comes from, 1 (no fault): ce003" in text
-    assert text.splitlines()[-1].endswith("0 faults, 1 known of the sources.")
+    assert "Not listed" not in text
 
 
 def test_report_of_a_folder_without_declarations_is_one_line(tmp_path):
@@ -451,6 +453,50 @@ def test_report_of_a_folder_without_declarations_is_one_line(tmp_path):
     assert status == 1
     assert text.startswith("datapackage.json: expected JSON that declares the tables, found nothing")
     assert len(text.splitlines()) == 1
+
+
+@pytest.mark.parametrize("reads", [check.report, load_evidence, protocol.load])
+def test_a_folder_that_is_not_there_is_named(tmp_path, reads):
+    told = f"{tmp_path / 'nowhere'}: expected a data folder, found no such folder"
+    if reads is check.report:
+        assert reads(tmp_path / "nowhere") == (f"{told}\n", 1)
+    else:
+        with pytest.raises(ReviewError, match=re.escape(told)):
+            reads(tmp_path / "nowhere")
+
+
+def test_the_faults_of_the_protocol_are_reported_with_those_of_the_tables(folder):
+    path = folder / "protocol.yml"
+    path.write_text(path.read_text().replace("months: 12, window: 3}", "months: 12, windwo: 3}", 1))
+    text, status = check.report(folder)
+    assert status == 1
+    assert re.match(
+        r"\S*protocol\.yml, line \d+, key outcomes\.hba1c\.windwo\n    expected  .*\(did you mean 'window'\?\)", text
+    )
+    path.unlink()
+    assert "expected  a YAML file\n    found     no such file" in check.report(folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("edit", "place", "expected", "found"),
+    [
+        (lambda b: b.replace(b",", b";"), "published/arms.csv, row 1", "cells separated by commas",
+         "semicolons: save the file as CSV with commas"),
+        (lambda b: b.replace(b",", b"\t"), "published/arms.csv, row 1", "cells separated by commas",
+         "tabs: save the file as CSV with commas"),
+        (lambda b: b.replace(b"made up", "gemacht für".encode("latin-1"), 1), "published/arms.csv, row 2", "UTF-8 text",
+         "byte 0xfc: save the file as UTF-8"),
+    ],
+    ids=["semicolons", "tabs", "Latin-1"],
+)  # fmt: skip
+def test_a_file_in_another_form_is_one_fault(folder, edit, place, expected, found):
+    """Tables that name the rows of that file are not reported for it."""
+    path = folder / "published" / "arms.csv"
+    path.write_bytes(edit(path.read_bytes()))
+    blocks = [block for block in check.report(folder)[0].split("\n\n") if "    expected" in block]
+    assert len(blocks) == 1, blocks
+    first, said, what, _ = blocks[0].splitlines()
+    assert (first, said.split(maxsplit=1)[1], what.split(maxsplit=1)[1]) == (place, expected, found)
 
 
 def test_frictionless_and_the_quick_reader_agree_on_what_is_wrong(folder):

@@ -249,6 +249,20 @@ def test_the_schema_knows_the_estimators_tests_and_grades_that_the_engine_knows(
     assert set(declared["properties"]["certainty"]["properties"]["start"]["properties"]) == {"randomised", "otherwise"}
 
 
+def test_every_column_that_the_schema_takes_values_from_has_declared_values():
+    """A column that was renamed would allow anything without a word."""
+    named = set(re.findall(r'"valuesOf": "(.+?)"', protocol.SCHEMA.read_text()))
+    assert named and named <= set(protocol._columns(DATA))
+
+
+def test_every_part_that_the_schema_takes_keys_from_is_there():
+    for where in set(re.findall(r'"keysOf": "(.+?)"', protocol.SCHEMA.read_text())):
+        part = rules().content
+        for name in where.split("."):
+            part = part[name]
+        assert isinstance(part, dict) and part, where
+
+
 def test_a_fault_in_a_notebook_is_shown_without_a_traceback(tmp_path):
     shell = InteractiveShell()
     (tmp_path / "protocol.yml").write_text("title: x")

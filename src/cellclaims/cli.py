@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -38,11 +37,12 @@ def main() -> None:
 
 @main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-def check(data: Path) -> None:
-    """Check the evidence: each fault with its file, row and column."""
+@click.option("--all", "everything", is_flag=True, help="List known faults and sources without a value, too.")
+def check(data: Path, everything: bool) -> None:
+    """Check tables and protocol: each fault with its file, row and column (or line and key)."""
     from cellclaims.evidence import check as checks
 
-    text, status = checks.report(data)
+    text, status = checks.report(data, everything=everything)
     click.echo(text)
     raise SystemExit(status)
 
@@ -191,14 +191,14 @@ def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
 
-    from cellclaims import evidence, protocol, reporting
+    from cellclaims import evidence, files, protocol, reporting
     from cellclaims.claims import ledger
 
     entries = ledger(evidence.load(data), protocol.load(data))
     table = reporting.ledger_table(entries)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
-    return {"md": as_markdown(rows), "csv": as_csv(rows), "json": values}
+    return {"md": files.markdown_table(rows), "csv": files.csv_text(rows).rstrip("\n"), "json": values}
 
 
 @main.command()
@@ -324,33 +324,3 @@ def club(
     made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
-
-
-def as_markdown(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as a Markdown table; the first holds the headings.
-
-    Examples
-    --------
-    >>> print(as_markdown([("claim", "k"), ("a | b", 3)]))
-    | claim | k |
-    |---|---|
-    | a \\| b | 3 |
-    """
-    head, *body = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" if row else f"|{'---|' * len(head)}" for row in [head, [], *body])
-
-
-def as_csv(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as CSV without the last line end.
-
-    Examples
-    --------
-    >>> as_csv([("claim", "k"), ("a, b", 3)])
-    'claim,k\\n"a, b",3'
-    """
-    import csv
-    import io
-
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().rstrip("\n")

@@ -123,6 +123,8 @@ def faults(folder: str | Path = "data") -> list[Fault]:
 
 
 def _checked(folder: Path) -> tuple[Document, list[Fault]]:
+    if not folder.is_dir():
+        raise ProtocolError(f"{folder}: expected a data folder, found no such folder")
     document = yaml_files.read(folder / FILE)
     if document.content is None:
         return document, list(document.faults)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cellclaims.errors import DataError, Fault
+from cellclaims.files import NUMBER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,6 +110,8 @@ def read_schema(folder: str | Path) -> Schema:
 
 
 def _parse(path: Path) -> dict:
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: expected a data folder, found no such folder")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -233,7 +236,6 @@ def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding
 # rows, cells with spaces around them or a line break inside (a line of the file is then always a row of the table).
 
 
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 INTEGER = re.compile(r"[+-]?\d+")
 TYPE_WORDS = {"integer": "a whole number", "number": "a plain number", "date": "a date as 2026-11-20"}
 
@@ -264,7 +266,8 @@ def _text(path: Path, name: str) -> tuple[str, list[Fault]]:
         return content.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return "", [Fault(name, line, "", "encoding", "UTF-8 text", f"byte {error.object[error.start]:#04x}")]
+        found = f"byte {error.object[error.start]:#04x}: save the file as UTF-8"
+        return "", [Fault(name, line, "", "encoding", "UTF-8 text", found)]
 
 
 def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
@@ -279,6 +282,10 @@ def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
         )
         return
     header, names = rows[0], table.names
+    if separator := _other_separator(header, names):
+        found = f"{separator}: save the file as CSV with commas"
+        yield Fault(table.path, 1, "", "form", "cells separated by commas", found)
+        return
     for name in names:
         if name not in header:
             yield Fault(table.path, 1, name, "header", "this column", "no such column")
@@ -296,6 +303,14 @@ def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
         yield Fault(table.path, 1, "", "header", f"the order {', '.join(names)}", ", ".join(header))
     elif len(header) != len(set(header)):
         yield Fault(table.path, 1, "", "header", "each column once", ", ".join(header))
+
+
+def _other_separator(header: list[str], names: list[str]) -> str:
+    """What separates the names of a header that is no CSV with commas; empty for one that is, or is something else."""
+    for sign, words in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
+        if len(header) < len(names) and len({*",".join(header).split(sign)} & {*names}) > 1:
+            return words
+    return ""
 
 
 def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:

@@ -17,7 +17,7 @@ from cellclaims.claims.arithmetic import added_share, p_prints_again
 from cellclaims.claims.ledger import MAP_KINDS
 from cellclaims.errors import ReviewError
 from cellclaims.evidence import Evidence
-from cellclaims.files import write_atomically
+from cellclaims.files import markdown_table, write_atomically
 from cellclaims.pools import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.pools import Sentence, reports_of, say
@@ -510,16 +510,15 @@ def answer(evidence: Evidence, protocol: Protocol) -> str:
     """The latest advertised figures beside published ones, then the nearest outcomes, as a Markdown table."""
     entries = advertised_rates(evidence, protocol)
     latest = max(e.advertised["as_of"] for e in entries)
-    lines = [
-        f"| {short_words(e)} | {figure_words(e)} | {published_words(e)} | {interval_words(e)} | {e.verdict} |"
+    rows = [
+        (short_words(e), figure_words(e), published_words(e), interval_words(e), e.verdict)
         for e in entries
         if e.advertised["as_of"] == latest
     ]
     for name, question in NEAREST.items():
         pool = pools.proportion(evidence, protocol, question, "nearest", name)
-        lines.append(f"| *nearest:* {name} | | {_found(pool)} | {_interval(pool)} | |")
-    head = "| outcome | advertised | published | 95 % interval | verdict |\n|---|---|---|---|---|"
-    return "\n".join([head, *lines])
+        rows.append((f"*nearest:* {name}", "", _found(pool), _interval(pool), ""))
+    return markdown_table([("outcome", "advertised", "published", "95 % interval", "verdict"), *rows])
 
 
 def _found(pool: Pool) -> str:
