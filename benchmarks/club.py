@@ -18,6 +18,7 @@ from cellclaims.claims.counterparts import claim_of
 from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import controls
 from cellclaims.journal_club.widgets import Panel
+from cellclaims.selection import EvidenceBase
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 #: Control -> where to go; a move to the state's own value would do nothing.
@@ -41,7 +42,9 @@ def main() -> None:
     claim = claim_of(evidence, "stop_all_2016")
     every = []
     for state, (given, moves) in STATES.items():
-        panel = Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim, **given))
+        panel = Panel(
+            EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim, **given)
+        )
         for name, value in moves.items():
             taken = [timed(panel, name, value) for _ in range(repeats)]
             every += taken

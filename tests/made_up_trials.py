@@ -15,6 +15,7 @@ import pandas as pd
 from cellclaims import protocol
 from cellclaims.evidence import Evidence, read
 from cellclaims.evidence import load as load_evidence
+from cellclaims.selection import EvidenceBase
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -29,6 +30,12 @@ def real() -> Evidence:
 def rules() -> protocol.Protocol:
     """The protocol of the repository, read once."""
     return protocol.load(DATA)
+
+
+@functools.cache
+def base() -> EvidenceBase:
+    """The evidence and the protocol of the repository."""
+    return EvidenceBase(real(), rules())
 
 
 class MadeUp:
@@ -141,6 +148,10 @@ class MadeUp:
         """The tables, typed as those of the repository."""
         frames = {name: _frame(getattr(real(), name), rows) for name, rows in self.rows.items()}
         return Evidence(**frames, folder=DATA, fingerprint="made up")
+
+    def base(self) -> EvidenceBase:
+        """The same with the protocol of the repository."""
+        return EvidenceBase(self.evidence(), rules())
 
 
 def _frame(template: pd.DataFrame, rows: list[dict[str, Any]]) -> pd.DataFrame:

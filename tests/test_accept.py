@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import files, pools, protocol
+from cellclaims import files, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
 from cellclaims.evidence import load as load_evidence
@@ -22,8 +22,10 @@ from cellclaims.harvest.commands import propose
 from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes, with_cell, with_rows
 from cellclaims.harvest.proposals import PROPOSAL_COLUMNS, Found, Provenance, proposals, write_proposals
 from cellclaims.harvest.resolve import COLUMNS as CANDIDATES
-from cellclaims.question import Question
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis, Question
 from cellclaims.registries.store import Snapshot, Store
+from cellclaims.selection import EvidenceBase
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY = date(2026, 1, 2)
@@ -119,9 +121,11 @@ def test_an_accepted_row_stands_at_the_end_of_its_table_with_source_and_reviewer
     assert (row.study_id, row.arm_id, row.unit, row.unit_printed, row.n) == ("alpha2020", "cells", "%", "percent", 17)
     assert row.locator == "snapshot 20260101T000000Z, /studies/0/resultsSection/1"
     assert after["published/continuous.csv"].endswith(b"mean,7.80,sd,1.0,,alpha2020_nct00000001_aaaaaaaa,"
-        b'"snapshot 20260101T000000Z, /studies/0/resultsSection/1",printed,time as posted: Month 6\n')  # fmt: skip
+        b'"snapshot 20260101T000000Z, /studies/0/resultsSection/1",printed,time as posted: Month 6,no\n')  # fmt: skip
     source = evidence.sources.iloc[-1]
-    assert (source.kind, source.url, source.accessed) == ("registry", ANSWER.page, "2026-01-01")
+    assert (source.kind, source.url, source.read_at) == ("registry", ANSWER.page, ANSWER.page)
+    assert source.accessed == "2026-01-01"
+    assert (row.read_twice, evidence.binary.iloc[-1].read_twice) == ("no", "no")  # a person has not read it
     assert list(evidence.accepted.acceptance_id) == ["h001", "h002", "h003", "h004"]
     assert list(evidence.accepted.iloc[-1][["reviewer", "accepted", "sha256"]]) == ["A Reader", "2026-01-02", 64 * "a"]
 
@@ -333,7 +337,8 @@ def test_a_table_that_changed_meanwhile_is_not_written_over(data, monkeypatch):
 
     def slow(plan, contents):
         tried(plan, contents)
-        study.write_text(study.read_text() + "s_new,,secondary,https://example.org/n,made up,2026-01-01,all\n")
+        address = "https://example.org/n"
+        study.write_text(study.read_text() + f"s_new,,secondary,{address},{address},made up,2026-01-01,all\n")
 
     monkeypatch.setattr("cellclaims.harvest.accept.try_out", slow)
     with pytest.raises(ProposalError, match="found it changed meanwhile"):
@@ -426,7 +431,7 @@ def add_report(data, number, study="invented2026", arms=("cells", "sham")):
     """A made-up randomised report with two arms, as docs/add_a_study.md adds one."""
     lines = {
         "studies": f"{study},A made-up trial,Invented A,2026,,,,,{number},T2D,msc,,,,,,,rct,yes,double,,12,made up\n",
-        "arms": f"{study},{arms[0]},treatment,,yes,,32,,\n{study},{arms[1]},control,sham,no,,31,,\n",
+        "arms": f"{study},{arms[0]},treatment,,yes,,32,,,\n{study},{arms[1]},control,sham,no,,31,,,\n",
         "cohorts": f"{study},,invented_cohort,whole\n",
     }
     for name, text in lines.items():
@@ -474,7 +479,7 @@ def test_from_a_record_to_the_pool_it_belongs_to(tmp_path, monkeypatch):
 
     evidence = load_evidence(data)
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
-    pool = pools.difference(evidence, protocol.load(data), asked, "hba1c", "")
+    pool = pooled(EvidenceBase(evidence, protocol.load(data)), asked.named("hba1c", ""), Analysis("MD"))
     assert pool.rows.study_id.tolist() == ["zang2022", "invented2026"]
     assert pool.rows.iloc[1].yi == pytest.approx(7.9 - 8.3)
     assert set(evidence.accepted.sha256) == {answer.sha256}

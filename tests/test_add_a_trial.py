@@ -12,13 +12,15 @@ import shutil
 
 import pytest
 
-from cellclaims import pools, protocol
+from cellclaims import protocol
 from cellclaims.errors import DataError
 from cellclaims.evidence import check
 from cellclaims.evidence import load as load_evidence
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis
 from cellclaims.runner.page import provenance, write_page
 from cellclaims.runner.run import run_notebook
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 
 from .made_up_trials import DATA
 
@@ -101,7 +103,7 @@ def test_a_forgotten_step_is_told(tmp_path, forgotten, expected):
 
 def test_the_trial_joins_the_pool_of_randomised_differences(evidence, data):
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
-    pool = pools.difference(evidence, protocol.load(data), asked, "hba1c", "")
+    pool = pooled(EvidenceBase(evidence, protocol.load(data)), asked.named("hba1c", ""), Analysis("MD"))
     assert pool.rows.study_id.tolist() == ["zang2022", NEW]
     row = pool.rows.iloc[1]
     assert (row.yi, row.vi) == (pytest.approx(7.9 - 8.3), pytest.approx(1.1**2 / 30 + 1.0**2 / 28))
@@ -113,9 +115,9 @@ def test_the_trial_joins_the_pool_of_randomised_differences(evidence, data):
 def test_the_trial_joins_the_counts_and_brings_the_first_control_group(evidence, data):
     asked = Question("insulin_independence", ("T2D",), "any_cells", estimand="most_favourable")
     rules = protocol.load(data)
-    pool = pools.proportion(evidence, rules, asked, "cells", "")
+    pool = pooled(EvidenceBase(evidence, rules), asked.named("cells", ""), Analysis("PLO"))
     assert (pool.k, pool.rows.events.sum(), pool.rows.n.sum()) == (6, 31 + 6, 111 + 30)
-    contrast = pools.risk_difference(evidence, rules, asked, "difference", "")
+    contrast = pooled(EvidenceBase(evidence, rules), asked.named("difference", ""), Analysis("RD"))
     assert (contrast.rows.study_id.tolist(), contrast.fit.beta) == ([NEW], pytest.approx(6 / 30 - 1 / 28))
 
 
@@ -126,7 +128,7 @@ def test_the_trial_is_in_no_pool_of_another_population_product_or_month(evidence
         Question("hba1c", ("T2D",), "islets"),
         Question("hba1c", ("T2D",), "any_cells", months=24.0),
     ):
-        pool = pools.difference(evidence, rules, asked, "other", "")
+        pool = pooled(EvidenceBase(evidence, rules), asked.named("other", ""), Analysis("MD"))
         assert NEW not in set(pool.rows.study_id)
         assert NEW in set(pool.left_out.study_id)
 
@@ -139,7 +141,7 @@ def test_a_second_report_of_the_same_patients_is_not_counted_again(tmp_path):
         shared = [row | {"cohort_id": "plagh_uc_msc"} for row in rows] if name == "cohorts" else rows
         add(folder, name, shared)
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
-    pool = pools.difference(load_evidence(folder), protocol.load(folder), asked, "hba1c", "")
+    pool = pooled(EvidenceBase(load_evidence(folder), protocol.load(folder)), asked.named("hba1c", ""), Analysis("MD"))
     assert pool.rows.study_id.tolist() == ["zang2022"]
     why = dict(zip(pool.left_out.study_id, pool.left_out.reason, strict=True))[NEW]
     assert why == "shares patients (plagh_uc_msc) with zang2022, which is counted"

@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellclaims import pools
 from cellclaims.appraisal import certainty, certainty_of_pool, certainty_of_reports
 from cellclaims.appraisal.certainty import COMPUTED, DEFAULT, LEVELS, RECORDED
 from cellclaims.claims import counterpart_pool
+from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
+from cellclaims.question import Analysis
 from cellclaims.selection import Question
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real, rules
 
 GOOD = dict.fromkeys(("population", "product", "outcome", "time"), ("good", "made up"))
 
@@ -138,7 +139,7 @@ def test_reports_on_opposite_sides_of_no_difference_are_inconsistent_and_shares_
     assert steps(replace(apart, measure="PLO", outcome="insulin_independence"))["inconsistency"] == 0
 
 
-def funnel(k: int, slope: float) -> pools.Pool:
+def funnel(k: int, slope: float) -> Pool:
     """Shares of k made-up reports that grow with 1 / n: small ones show more."""
     made = MadeUp()
     for number in range(k):
@@ -146,7 +147,7 @@ def funnel(k: int, slope: float) -> pools.Pool:
         made.study(f"trial{number}").arm(f"trial{number}", n=n)
         made.count(f"trial{number}", round(n * (0.3 + slope / n)), n)
     question = Question("insulin_independence", ("T1D",), "islets")
-    return pools.proportion(made.evidence(), rules(), question, "made_up", "Made up")
+    return pooled(made.base(), question.named("made_up", "Made up"), Analysis("PLO"))
 
 
 def test_small_study_effects_are_tested_from_ten_reports_on():
@@ -290,7 +291,7 @@ def test_reports_counted_by_direction_are_judged_alike():
 def test_what_answers_an_advertised_figure_is_rated_in_every_domain(claim_id):
     """All of them rest on the default by design, and none is better than very low."""
     match = rules()["counterparts"][real().claims.set_index("claim_id").answered_by[claim_id]]["match"]
-    found = certainty_of_pool(counterpart_pool(real(), rules(), claim_id), match, rules(), real().judgements)
+    found = certainty_of_pool(counterpart_pool(base(), claim_id), match, rules(), real().judgements)
     domains_of = [step.domain for step in found.steps]
     assert domains_of == ["risk of bias", "imprecision", "inconsistency", "indirectness", "small-study effects"]
     assert found.steps[0].judged_by == DEFAULT

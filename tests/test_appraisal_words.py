@@ -12,9 +12,9 @@ from cellclaims.appraisal import Certainty, Step
 from cellclaims.errors import DataError
 from cellclaims.figures.appraisal import KEY
 from cellclaims.reporting.appraisal import with_minus
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real, rules
 
 T2D = {"population": ("T2D",), "product": "any_cells"}
 
@@ -24,14 +24,14 @@ def controlled():
     """HbA1c of the randomised trial of the evidence."""
     match = rules()["counterparts"]["hba1c"]["match"]
     question = Question("hba1c", designs=("rct",), **T2D)
-    return reporting.finding(real(), rules(), question, "hba1c", "HbA1c", match)
+    return reporting.finding(base(), question, "hba1c", "HbA1c", match)
 
 
 @pytest.fixture(scope="module")
 def uncontrolled():
     """Status free of insulin after cells, which no control group counts."""
     question = Question("insulin_independence", estimand="most_favourable", **T2D)
-    return reporting.finding(real(), rules(), question, "free", "Free of insulin")
+    return reporting.finding(base(), question, "free", "Free of insulin")
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +109,16 @@ def test_randomised_and_other_reports_are_never_one_comparison():
     for study in ("drawn", "chosen"):
         made.count(study, 8, 20, arm_id="cells").count(study, 2, 20, arm_id="sham")
     question = Question("insulin_independence", ("T2D",), "msc")
-    found = reporting.finding(made.evidence(), rules(), question, "free", "Free of insulin")
+    found = reporting.finding(made.base(), question, "free", "Free of insulin")
     assert list(found.effect.rows.study_id) == ["drawn"]
     assert found.certainty.start == "high"
     asked = replace(question, designs=("nonrandomised_controlled",))
-    other = reporting.finding(made.evidence(), rules(), asked, "free", "Free of insulin")
+    other = reporting.finding(made.base(), asked, "free", "Free of insulin")
     assert (list(other.effect.rows.study_id), other.certainty.start) == (["chosen"], "low")
 
 
 def test_a_question_that_no_report_answers_is_said_to_be_so():
-    found = reporting.finding(real(), rules(), Question("hba1c", ("T3c",), "any_cells"), "none", "HbA1c")
+    found = reporting.finding(base(), Question("hba1c", ("T3c",), "any_cells"), "none", "HbA1c")
     assert found.effect.k == 0
     table = reporting.summary_of_findings([found])
     row = dict(zip(table.header, cells(table)[0], strict=True))
@@ -150,12 +150,12 @@ def judged_evidence(word: str = "high"):
 
 def test_a_recorded_judgement_takes_the_place_of_the_default_and_of_the_facts(controlled, uncontrolled):
     evidence = judged_evidence("low")
-    found = reporting.finding(evidence, rules(), controlled.effect.question, "hba1c", "HbA1c")
+    found = reporting.finding(EvidenceBase(evidence, rules()), controlled.effect.question, "hba1c", "HbA1c")
     bias = found.certainty.steps[0]
     assert (bias.step, bias.judged_by) == (0, "recorded judgements of Invented Reviewer")
     assert controlled.certainty.steps[0].step == -1
 
-    lights, titles = reporting.design_lights(evidence, rules(), [found, uncontrolled])
+    lights, titles = reporting.design_lights(EvidenceBase(evidence, rules()), [found, uncontrolled])
     assert "Zang 2022" not in lights.index
     assert set(titles) == {uncontrolled.title}
     signs, judged = reporting.judgement_lights(evidence, [found, uncontrolled])["RoB 2"]
@@ -167,12 +167,12 @@ def test_a_recorded_judgement_takes_the_place_of_the_default_and_of_the_facts(co
 def test_while_nobody_judged_there_is_no_light_of_a_judgement(controlled, uncontrolled):
     assert reporting.judgement_lights(real(), [controlled, uncontrolled]) == {}
     assert reporting.judged_words(real(), [controlled]).startswith("No reviewer has judged any of these 1 reports")
-    lights, titles = reporting.design_lights(real(), rules(), [controlled, uncontrolled])
+    lights, titles = reporting.design_lights(base(), [controlled, uncontrolled])
     assert len(lights) == len(titles) == controlled.effect.k + uncontrolled.effect.k
 
 
 def test_two_reports_of_one_name_are_told_apart():
-    facts = appraisal.design_facts(real(), rules(), ["bhansali2014", "bhansali2014b", "zang2022"])
+    facts = appraisal.design_facts(base(), ["bhansali2014", "bhansali2014b", "zang2022"])
     names = ["Bhansali 2014 (bhansali2014)", "Bhansali 2014 (bhansali2014b)", "Zang 2022"]
     assert list(reporting.named_reports(real(), facts).index) == names
 
@@ -199,7 +199,7 @@ def test_the_tables_of_checks_and_anomalies_hold_every_check_and_every_anomaly(c
 
 def test_the_headline_counts_what_the_tables_hold(controlled, checked):
     summary = appraisal.consistency_summary(checked)
-    trials = reporting.trial_groups(real(), rules(), appraisal.missing_results(real(), []))
+    trials = reporting.trial_groups(base(), appraisal.missing_results(real(), []))
     said = reporting.how_sure([controlled], summary, trials)
     assert "1 with very low certainty" in said
     assert f"{summary.inconsistent.sum()} of {summary.could_fail.sum()} checks" in said
@@ -272,7 +272,7 @@ def test_a_traffic_light_in_groups_keeps_its_lines_and_adds_their_headings():
 
 def test_alternative_texts_say_what_the_figures_show(controlled, uncontrolled):
     assert "HbA1c: starts high, risk of bias −1" in reporting.certainty_alt([controlled, uncontrolled])
-    lights, _ = reporting.design_lights(real(), rules(), [controlled])
+    lights, _ = reporting.design_lights(base(), [controlled])
     assert "randomised: 1 +" in reporting.lights_alt(lights, "Facts")
-    trials = reporting.trial_groups(real(), rules(), appraisal.missing_results(real(), ["zang2022"]))
+    trials = reporting.trial_groups(base(), appraisal.missing_results(real(), ["zang2022"]))
     assert "in one of these pools: 1" in reporting.missing_alt(trials, appraisal.STATES)

@@ -22,6 +22,7 @@ from cellclaims.runner import batch_report, page
 from cellclaims.runner import review as reviews
 from cellclaims.runner.parameter_sets import read_sets
 from cellclaims.runner.run import declared, read, run_notebook
+from cellclaims.selection import EvidenceBase
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 
@@ -144,7 +145,7 @@ def test_the_notebook_tells_of_two_snapshots(tmp_path):
 
 
 def test_every_known_registration_stands_in_the_table_with_its_reports(evidence, rules):
-    table, known = reporting.registrations_table(evidence, rules), known_registrations(evidence)
+    table, known = reporting.registrations_table(EvidenceBase(evidence, rules)), known_registrations(evidence)
     assert [str(row[0]) for row in table.cells] == list(known)
     reports = {str(row[0]): str(row[3]) for row in table.cells}
     assert reports["NCT00315133"] == "Couri 2009; Voltarelli 2007"
@@ -152,7 +153,7 @@ def test_every_known_registration_stands_in_the_table_with_its_reports(evidence,
 
 
 def test_years_and_products_count_every_report_once(evidence, rules):
-    years, products = reporting.registered_by_year(evidence), reporting.registered_table(evidence, rules)
+    years, products = reporting.registered_by_year(evidence), reporting.registered_table(EvidenceBase(evidence, rules))
     assert years.studies.sum() == evidence.studies.year.notna().sum()
     assert sum(int(row[1]) for row in products.cells) == len(evidence.studies)
     named = sum(int(row[2]) for row in products.cells)
@@ -164,7 +165,7 @@ def test_years_and_products_count_every_report_once(evidence, rules):
 
 
 def test_every_query_of_the_protocol_is_shown_as_it_is_sent(evidence, rules):
-    shown = "\n".join(" | ".join(map(str, row)) for row in reporting.asked_table(evidence, rules).cells)
+    shown = "\n".join(" | ".join(map(str, row)) for row in reporting.asked_table(EvidenceBase(evidence, rules)).cells)
     sources = [source for source, queries in rules["pull"].items() if queries]
     assert len(sources) >= 3
     for source in sources:

@@ -145,6 +145,11 @@ CAUGHT: dict[str, tuple[Edit, tuple[str, int, str]]] = {
     "accepted_figure_stands": (put("continuous", 8, locator="abstract"), ("accepted", 2, "pointer")),
     "accepted_identifier_stands": (put("studies", 2, pmid="11111112"), ("accepted", 3, "value")),
     "accepted_once": (again("accepted", 2), ("accepted", 4, "pointer")),
+    "address_can_be_cited": (put("sources", 2, url="https://copies.example/alpha"), ("sources", 2, "url")),
+    "unscientific_source_is_not_cited": (put("sources", 6, url="https://example.org/spare"), ("sources", 6, "url")),
+    "differing_readings_are_recorded": (put("binary", 6, read_twice="differs"), ("binary", 6, "read_twice")),
+    "correction_names_anomaly": (put("corrections", 2, reason="a99: made up"), ("corrections", 2, "reason")),
+    "benchmark_counts_fit": (put("benchmarks", 2, events_treated=21), ("benchmarks", 2, "events_treated")),
 }
 
 #: rule -> what it must let pass although it is close to what it catches.
@@ -203,6 +208,11 @@ PASSED: dict[str, Edit] = {
     "accepted_figure_stands": put("continuous", 8, note="looked at again"),
     "accepted_identifier_stands": put("studies", 2, doi=""),  # another identifier of the same report
     "accepted_once": both(again("accepted", 2), put("accepted", 4, pointer="/resultsSection/1")),
+    "address_can_be_cited": put("sources", 2, url="https://example.org/a ; https://other.example/copies.example"),
+    "unscientific_source_is_not_cited": put("sources", 5, url=""),
+    "differing_readings_are_recorded": put("binary", 2, read_twice="differs"),  # a01 is about this report
+    "correction_names_anomaly": put("corrections", 3, reason="said in the notes"),
+    "benchmark_counts_fit": put("benchmarks", 2, events_treated=20),
 }
 
 
@@ -297,7 +307,10 @@ MORE = {
         (put("contrasts", 2, estimate=None, ci_low=0.4), ("contrasts", 2, "ci_low")),
     ],
     "control_names_comparator": [(put("arms", 2, comparator="placebo"), ("arms", 2, "comparator"))],
-    "cells_fit_role": [(put("arms", 2, gets_cells="no"), ("arms", 2, "gets_cells"))],
+    "cells_fit_role": [
+        (put("arms", 2, gets_cells="no"), ("arms", 2, "gets_cells")),
+        (put("studies", 2, intervention_class="blood_passed_over_cells"), ("arms", 2, "gets_cells")),
+    ],
     "part_of_an_arm": [
         (put("arms", 2, part_of="placebo"), ("arms", 3, "part_of")),
         (put("arms", 3, part_of="cells_high"), ("arms", 3, "part_of")),
@@ -309,6 +322,7 @@ MORE = {
     ],
     "figure_fits_kind_of_claim": [(put("claims", 3, value=51), ("claims", 3, "value"))],
     "text_beyond_has_source": [(put("beyond_evidence", 2, url="https://example.org/y"), ("beyond_evidence", 2, "url"))],
+    "unit_fits_outcome": [(put("continuous", 2, unit="", unit_printed=""), ("continuous", 2, "unit"))],
     "unit_is_tidied": [(put("contrasts", 2, unit_printed="per cent"), ("contrasts", 2, "unit_printed"))],
     "step_can_be_set": [
         (put("handling", 3, column="patients"), ("handling", 3, "column")),
@@ -316,6 +330,23 @@ MORE = {
         (put("handling", 3, table="studies", column="design", value="rct"), ("handling", 3, "action")),
         (put("handling", 3, table="arms", column="role", value="control"), ("handling", 3, "action")),
     ],
+    "address_can_be_cited": [
+        (put("sources", 2, url="http://192.0.2.1/alpha"), ("sources", 2, "url")),
+        (put("sources", 2, url="https://example.org/a ; https://example.org:8081/alpha"), ("sources", 2, "url")),
+        (put("pooled_elsewhere", 2, source_url="https://copies.example/x"), ("pooled_elsewhere", 2, "source_url")),
+        (put("benchmarks", 2, url="https://copies.example/x"), ("benchmarks", 2, "url")),
+        (put("context", 2, url="https://copies.example/x"), ("context", 2, "url")),
+        (put("context_sources", 2, url="https://copies.example/x"), ("context_sources", 2, "url")),
+    ],
+    "claims_exist": [(put("context", 2, claim_ids="none_such"), ("context", 2, "claim_ids"))],
+    "unscientific_source_is_not_cited": [
+        (put("context_sources", 2, kind="not_scientific"), ("context_sources", 2, "url")),
+    ],
+    "differing_readings_are_recorded": [
+        (put("survival", 2, read_twice="differs"), ("survival", 2, "read_twice")),
+        (put("pooled_elsewhere", 2, read_twice="differs"), ("pooled_elsewhere", 2, "read_twice")),
+    ],
+    "benchmark_counts_fit": [(put("benchmarks", 2, events_control=21), ("benchmarks", 2, "events_control"))],
     "counts_entered_once": [(again("survival", 2), ("survival", 4, "source_id"))],
     "measures_entered_once": [(again("contrasts", 2), ("contrasts", 5, "source_id"))],
     "source_speaks_of_report": [(put("continuous", 2, source_id="gamma_abs"), ("continuous", 2, "source_id"))],

@@ -21,7 +21,7 @@ from cellclaims import claims
 from cellclaims.claims import Standing, arithmetic, counterparts, findings
 from cellclaims.claims.counterparts import UNSAID, advertised, unsaid
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real, rules
 
 #: An example takes longer while the machine is busy; that is no fault.
 UNHURRIED = settings(deadline=None)
@@ -35,7 +35,7 @@ SOUND = Standing(True, 6, 45.0, ci_lb=30.0, ci_ub=50.0, pi_ub=60.0, randomised=T
 @functools.cache
 def entries():
     """Entries of the evidence by claim, made once."""
-    return {entry.claim_id: entry for entry in claims.advertised_rates(real(), rules())}
+    return {entry.claim_id: entry for entry in claims.advertised_rates(base())}
 
 
 def decided(standing):
@@ -268,7 +268,7 @@ def test_every_entry_is_json_without_a_number_that_is_none():
 
 
 def entry_and_pool(claim_id):
-    return entries()[claim_id], claims.counterpart_pool(real(), rules(), claim_id)
+    return entries()[claim_id], claims.counterpart_pool(base(), claim_id)
 
 
 def test_a_rate_stands_in_percent_with_its_interval():
@@ -289,10 +289,10 @@ def test_the_probability_of_the_mean_is_the_tail_of_its_t_distribution():
 
 
 def test_one_report_gives_the_probability_of_its_own_count():
-    """1 of 16 against 30 %: Beta(1.5, 15.5), the Jeffreys posterior."""
-    entry, _ = entry_and_pool("stop_all_2016")
-    assert entry.p_mean_ge == pytest.approx(stats.beta.sf(0.30, 1.5, 15.5))
-    assert entry.effective_n == pytest.approx(16)
+    """15 of 22 against 93 %: Beta(15.5, 7.5), the Jeffreys posterior."""
+    entry, _ = entry_and_pool("effective_2016")
+    assert entry.p_mean_ge == pytest.approx(stats.beta.sf(0.93, 15.5, 7.5))
+    assert entry.effective_n == pytest.approx(22)
     assert entry.pi_lb is entry.pi_ub is None
 
 

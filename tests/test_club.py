@@ -23,8 +23,10 @@ from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import controls, exercises, quick_forest
 from cellclaims.journal_club.controls import answer, chance, p_prior
 from cellclaims.journal_club.widgets import VERDICTS
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis
 from cellclaims.runner import page
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 CLAIM = "stop_all_2016"
@@ -61,17 +63,17 @@ def claim(evidence):
 
 @pytest.fixture(scope="module")
 def asked(evidence, rules, claim):
-    return journal_club.asked_of(evidence, rules, claim)
+    return journal_club.asked_of(EvidenceBase(evidence, rules), claim)
 
 
 @pytest.fixture(scope="module")
 def narrow(evidence, rules, asked):
-    return journal_club.narrowed(evidence, rules, asked)
+    return journal_club.narrowed(EvidenceBase(evidence, rules), asked)
 
 
 @pytest.fixture(scope="module")
 def nearest(narrow, rules, asked):
-    return journal_club.pool_of(narrow, rules, asked)
+    return journal_club.pool_of(EvidenceBase(narrow, rules), asked)
 
 
 def by_pools(evidence, rules, state):
@@ -87,7 +89,7 @@ def by_pools(evidence, rules, state):
     question = Question("hba1c" if mean else about, ("T2D",), "any_cells", "cells", estimand, given["months"],
                         given["window"], exclude=left)  # fmt: skip
     if not mean:
-        return pools.proportion(evidence, own, question, "direct", "direct")
+        return pooled(EvidenceBase(evidence, own), question.named("direct", "direct"), Analysis("PLO"))
     make = pools.change if about == "hba1c_change" else pools.difference
     return make(evidence, own, question, "direct", "direct", given["correlation"])
 
@@ -97,8 +99,8 @@ def by_pools(evidence, rules, state):
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_the_answer_is_that_of_pools(evidence, narrow, rules, claim, asked, state):
-    found = answer(narrow, rules, claim, replace(asked, **state))
-    direct = by_pools(evidence, rules, state)
+    found = answer(EvidenceBase(narrow, rules), claim, replace(asked, **state))
+    direct = by_pools(EvidenceBase(evidence, rules), state)
     pd.testing.assert_frame_equal(found.pool.rows, direct.rows, check_dtype=False)
     for name in ("beta", "se", "ci_lb", "ci_ub", "tau2"):
         np.testing.assert_array_equal(getattr(found.pool.fit, name), getattr(direct.fit, name))
@@ -112,15 +114,15 @@ def test_narrowing_sends_away_what_cannot_answer_and_nothing_else(evidence, narr
 
 def test_the_probabilities_of_a_claim_are_those_of_the_ledger(evidence, rules):
     claim = claim_of(evidence, "half_dose_2016")
-    asked = journal_club.asked_of(evidence, rules, claim, outcome="insulin_halved_and_hba1c_lt_7")
-    entry = rate_entry(evidence, rules, "half_dose_2016")
-    found = answer(evidence, rules, claim, asked)
+    asked = journal_club.asked_of(EvidenceBase(evidence, rules), claim, outcome="insulin_halved_and_hba1c_lt_7")
+    entry = rate_entry(EvidenceBase(evidence, rules), "half_dose_2016")
+    found = answer(EvidenceBase(evidence, rules), claim, asked)
     assert (found.p_mean, found.numbers["pooled"]) == (entry.p_mean_ge, entry.pooled)
     assert found.pool.k == entry.k
 
 
 def test_an_estimator_pools_logits_by_the_engine(narrow, rules, claim, asked):
-    found = answer(narrow, rules, claim, replace(asked, method="DL", test="knha"))
+    found = answer(EvidenceBase(narrow, rules), claim, replace(asked, method="DL", test="knha"))
     effects = meta.escalc("PLO", xi=found.pool.rows.events.to_numpy(), ni=found.pool.rows.n.to_numpy())
     fit = meta.fit(effects.yi, effects.vi, method="DL", test="knha")
     assert (found.pool.fit.beta, found.pool.fit.ci_lb) == (fit.beta, fit.ci_lb)
@@ -136,8 +138,8 @@ def _t(x, df):
 
 
 def test_one_report_keeps_its_own_fit_whatever_the_estimator(narrow, rules, asked):
-    without = (*journal_club.pool_of(narrow, rules, asked).rows.study_id[1:], "bhansali2014b")
-    one = journal_club.pool_of(narrow, rules, replace(asked, without=without, method="REML"))
+    without = (*journal_club.pool_of(EvidenceBase(narrow, rules), asked).rows.study_id[1:], "bhansali2014b")
+    one = journal_club.pool_of(EvidenceBase(narrow, rules), replace(asked, without=without, method="REML"))
     assert one.k == 1
     assert one.fit.model == "binomial_normal"
 
@@ -156,19 +158,19 @@ def test_a_prior_has_no_say_without_events_or_a_claim(nearest):
 
 def test_a_claim_without_a_figure_gets_no_probability(evidence, rules):
     claim = claim_of(evidence, "better_control")
-    found = answer(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
+    found = answer(EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim))
     assert "no figure" in found.in_words()
     assert "advertised" not in journal_club.forest_svg(found)
 
 
 def test_a_fall_is_set_against_the_smallest_that_matters(evidence, narrow, rules, claim, asked):
-    found = answer(narrow, rules, claim, replace(asked, outcome="hba1c_difference"))
+    found = answer(EvidenceBase(narrow, rules), claim, replace(asked, outcome="hba1c_difference"))
     assert found.claimed == -rules["thresholds"]["hba1c_matters"]["value"]
-    assert found.p_mean == rate_entry(evidence, rules, "better_control").p_mean_ge
+    assert found.p_mean == rate_entry(EvidenceBase(evidence, rules), "better_control").p_mean_ge
 
 
 def test_no_report_is_said_and_drawn(narrow, rules, claim, asked):
-    found = answer(narrow, rules, claim, replace(asked, estimand="at_month", months=120.0))
+    found = answer(EvidenceBase(narrow, rules), claim, replace(asked, estimand="at_month", months=120.0))
     assert found.in_words() == "No report answers this question."
     assert "No report answers this question." in journal_club.forest_svg(found)
 
@@ -190,7 +192,7 @@ def test_no_report_is_said_and_drawn(narrow, rules, claim, asked):
 )
 def test_a_parameter_that_cannot_be_is_named(evidence, rules, claim, parameter, expected):
     with pytest.raises(ParameterError, match=expected):
-        journal_club.asked_of(evidence, rules, claim, **parameter)
+        journal_club.asked_of(EvidenceBase(evidence, rules), claim, **parameter)
 
 
 def test_chances_near_the_ends_are_no_certainties():
@@ -201,7 +203,7 @@ def test_chances_near_the_ends_are_no_certainties():
 
 
 def test_the_drawing_says_what_it_shows_and_escapes_labels(narrow, rules, claim, asked):
-    found = answer(narrow, rules, claim, asked)
+    found = answer(EvidenceBase(narrow, rules), claim, asked)
     hostile = replace(found, pool=replace(found.pool, rows=found.pool.rows.assign(label="<script>alert(1)</script>")))
     svg = journal_club.forest_svg(hostile)
     assert "<script" not in svg
@@ -210,8 +212,8 @@ def test_the_drawing_says_what_it_shows_and_escapes_labels(narrow, rules, claim,
 
 
 def test_equal_answers_are_equal_bytes_and_the_claim_stands_where_it_is(narrow, rules, claim, asked):
-    found = answer(narrow, rules, claim, asked)
-    assert journal_club.forest_svg(found) == journal_club.forest_svg(answer(narrow, rules, claim, asked))
+    found = answer(EvidenceBase(narrow, rules), claim, asked)
+    assert journal_club.forest_svg(found) == journal_club.forest_svg(answer(EvidenceBase(narrow, rules), claim, asked))
     x = quick_forest.LEFT + 0.3 * (quick_forest.RIGHT - quick_forest.LEFT)
     assert f'<line x1="{x:.1f}"' in journal_club.forest_svg(found)
 
@@ -275,7 +277,7 @@ def test_a_label_is_no_markup():
 
 
 def test_each_line_has_one_report_more_and_the_last_has_all(evidence, rules, asked, nearest):
-    found = journal_club.subsets(evidence, rules, journal_club.question_of(evidence, asked))
+    found = journal_club.subsets(EvidenceBase(evidence, rules), journal_club.question_of(evidence, asked))
     assert [pool.k for pool in found] == [1, 2, 3, 4, 5]
     assert found[-1].fit.beta == nearest.fit.beta
     assert found[0].rows.n[0] == nearest.rows.n.max()
@@ -284,7 +286,7 @@ def test_each_line_has_one_report_more_and_the_last_has_all(evidence, rules, ask
 
 def test_counting_every_report_counts_patients_twice(evidence, rules):
     question = Question("insulin_independence", ("T1D",), "any_cells", estimand="ever")
-    found = journal_club.as_if_independent(evidence, rules, question)
+    found = journal_club.as_if_independent(EvidenceBase(evidence, rules), question)
     assert set(found.honest.rows.study_id) < set(found.naive.rows.study_id)
     assert len(found.naive.rows) - len(found.honest.rows) == len(found.counted_twice) > 0
     counts = found.naive.rows.events.to_numpy(float), found.naive.rows.n.to_numpy(float)
@@ -294,12 +296,14 @@ def test_counting_every_report_counts_patients_twice(evidence, rules):
 
 def test_reports_that_share_nobody_are_said_to(evidence, rules):
     question = Question("insulin_independence", ("T1D",), "islets")
-    words = journal_club.overlap_words(journal_club.as_if_independent(evidence, rules, question))
+    words = journal_club.overlap_words(journal_club.as_if_independent(EvidenceBase(evidence, rules), question))
     assert words == "No two reports of this question share patients."
 
 
 def test_an_outcome_is_counted_at_three_times(evidence, rules):
-    found = journal_club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
+    found = journal_club.by_time(
+        EvidenceBase(evidence, rules), Question("insulin_independence", ("T1D",), "islets"), "Islets"
+    )
     assert [pool.question.estimand for pool in found.values()] == ["ever", "at_month", "last_follow_up"]
     assert found["at_month"].title == "Islets, at 12 months"
     assert len({float(pool.fit.beta) for pool in found.values()}) == 3
@@ -309,7 +313,7 @@ def test_an_outcome_is_counted_at_three_times(evidence, rules):
 
 
 def test_what_is_advertised_gives_no_answer_away(evidence, rules):
-    entries = [rate_entry(evidence, rules, name) for name in (CLAIM, "half_dose_2016")]
+    entries = [rate_entry(EvidenceBase(evidence, rules), name) for name in (CLAIM, "half_dose_2016")]
     text = repr(journal_club.said(entries, CLAIM))
     assert "30 %" in text
     assert text.count("this sitting") == 1
@@ -319,7 +323,7 @@ def test_what_is_advertised_gives_no_answer_away(evidence, rules):
 
 
 def test_two_states_need_two(evidence, rules):
-    both = [rate_entry(evidence, rules, name) for name in (CLAIM, "stop_all_2014")]
+    both = [rate_entry(EvidenceBase(evidence, rules), name) for name in (CLAIM, "stop_all_2014")]
     assert "30.0 %" in repr(journal_club.two_states(both))
     assert journal_club.two_states(both[:1]) == "The advertisement is known in one state only."
 
@@ -360,7 +364,7 @@ def test_a_guess_stands_beside_its_answer():
 
 
 def test_the_rooms_verdict_stands_beside_the_ledgers(evidence, rules):
-    entry = rate_entry(evidence, rules, CLAIM)
+    entry = rate_entry(EvidenceBase(evidence, rules), CLAIM)
     assert "They differ" in journal_club.verdict_beside(journal_club.Room(verdict="supported"), entry)
     assert "Both agree" in journal_club.verdict_beside(journal_club.Room(verdict=entry.verdict), entry)
 
@@ -371,12 +375,14 @@ def test_the_rooms_verdict_stands_beside_the_ledgers(evidence, rules):
 @pytest.fixture(scope="module")
 def overlap(evidence, rules):
     question = Question("insulin_independence", ("T1D",), "any_cells", estimand="ever")
-    return journal_club.as_if_independent(evidence, rules, question)
+    return journal_club.as_if_independent(EvidenceBase(evidence, rules), question)
 
 
 @pytest.fixture(scope="module")
 def tasks(evidence, rules, nearest, overlap):
-    islets = journal_club.by_time(evidence, rules, Question("insulin_independence", ("T1D",), "islets"), "Islets")
+    islets = journal_club.by_time(
+        EvidenceBase(evidence, rules), Question("insulin_independence", ("T1D",), "islets"), "Islets"
+    )
     return journal_club.exercises(journal_club.three(nearest), islets["at_month"], islets["ever"], overlap)
 
 
@@ -468,7 +474,7 @@ def test_another_advertisement_takes_the_place_of_the_claims_alone(evidence, rul
     pd.testing.assert_frame_equal(loaded.binary, evidence.binary)
     assert loaded.fingerprint != evidence.fingerprint
     assert loaded.folder == DATA
-    entry = entry_of(loaded, rules, claim_of(loaded, "exercise_off"))
+    entry = entry_of(EvidenceBase(loaded, rules), claim_of(loaded, "exercise_off"))
     assert entry.k > 0
     assert entry.advertised["value"] == 45
 

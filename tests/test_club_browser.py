@@ -21,6 +21,7 @@ from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import handouts
 from cellclaims.runner.pdf import chromium as chromium_program
 from cellclaims.runner.pdf import print_page
+from cellclaims.selection import EvidenceBase
 
 pytestmark = pytest.mark.browser
 
@@ -195,7 +196,7 @@ def asks():
     evidence, rules = load_evidence(ROOT / "data"), protocol.load(ROOT / "data")
     claim = claim_of(evidence, "stop_all_2016")
     return lambda **state: journal_club.answer(
-        evidence, rules, claim, journal_club.asked_of(evidence, rules, claim, **state)
+        EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim, **state)
     )
 
 

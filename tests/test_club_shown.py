@@ -23,6 +23,7 @@ from cellclaims.journal_club.exercises import Mistake
 from cellclaims.journal_club.widgets import Panel
 from cellclaims.runner.page import Provenance
 from cellclaims.runner.run import declared
+from cellclaims.selection import EvidenceBase
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "journal_club.ipynb"
@@ -51,7 +52,7 @@ def book():
 
 @pytest.fixture(scope="module")
 def panel(evidence, rules, claim):
-    return Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
+    return Panel(EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim))
 
 
 class Shown(list):
@@ -110,11 +111,11 @@ def test_the_parameters_are_the_defaults_of_the_controls(book):
 
 
 def test_each_move_shows_what_the_engine_says(evidence, rules, claim):
-    panel = Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
+    panel = Panel(EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim))
     for name, value in MOVES:
         before = panel.said.value
         panel.controls[name].value = value
-        direct = journal_club.answer(evidence, rules, claim, panel.asked)
+        direct = journal_club.answer(EvidenceBase(evidence, rules), claim, panel.asked)
         assert getattr(panel.asked, name) == value
         assert panel.figure.value == journal_club.forest_svg(direct), name
         assert direct.in_words() in panel.said.value.replace("&lt;", "<"), name
@@ -123,8 +124,8 @@ def test_each_move_shows_what_the_engine_says(evidence, rules, claim):
 
 
 def test_tests_that_the_model_does_not_know_are_not_offered(evidence, rules, claim):
-    asked = journal_club.asked_of(evidence, rules, claim, METHOD="REML", TEST="knha")
-    panel = Panel(evidence, rules, claim, asked)
+    asked = journal_club.asked_of(EvidenceBase(evidence, rules), claim, METHOD="REML", TEST="knha")
+    panel = Panel(EvidenceBase(evidence, rules), claim, asked)
     panel.controls["method"].value = "protocol"
     assert panel.asked.test == panel.controls["test"].value == "protocol"
     assert "knha" not in [value for _, value in panel.controls["test"].options]
@@ -137,7 +138,11 @@ def test_controls_without_effect_are_off(panel):
 
 
 def test_a_report_that_is_left_out_can_come_back(evidence, rules, claim):
-    panel = Panel(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim, WITHOUT=["hu2012"]))
+    panel = Panel(
+        EvidenceBase(evidence, rules),
+        claim,
+        journal_club.asked_of(EvidenceBase(evidence, rules), claim, WITHOUT=["hu2012"]),
+    )
     assert ("hu2012 (left out)", "hu2012") in panel.controls["without"].options
     panel.controls["without"].value = ()
     assert panel.answer.pool.k == 5
@@ -164,8 +169,8 @@ def _refuse(error):
 def test_without_a_front_end_nothing_of_a_widget_is_shown(shown, evidence, rules, claim):
     room = journal_club.Room()
     journal_club.guess(room)
-    journal_club.live(evidence, rules, claim, journal_club.asked_of(evidence, rules, claim))
-    journal_club.judge(room, rate_entry(evidence, rules, "stop_all_2016"))
+    journal_club.live(EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim))
+    journal_club.judge(room, rate_entry(EvidenceBase(evidence, rules), "stop_all_2016"))
     assert [sorted(data) for data in shown] == [
         ["text/html", "text/plain"],
         ["image/svg+xml", "text/plain"],
@@ -175,19 +180,21 @@ def test_without_a_front_end_nothing_of_a_widget_is_shown(shown, evidence, rules
 
 
 def test_a_front_end_gets_the_widget_with_the_same_as_its_fallback(shown, evidence, rules, claim):
-    room, asked = journal_club.Room(), journal_club.asked_of(evidence, rules, claim)
+    room, asked = journal_club.Room(), journal_club.asked_of(EvidenceBase(evidence, rules), claim)
     exercise = journal_club.Exercise("share", "How many?", 3.0, "", 0.1, 0, "Count.")
     shown.watched()
     journal_club.guess(room)
     journal_club.guess(room, {"reports": 1, "share": None, "without_cells": -0.7})
     journal_club.ask(exercise, room)
-    journal_club.live(evidence, rules, claim, asked)
-    journal_club.judge(room, rate_entry(evidence, rules, "stop_all_2016"))
+    journal_club.live(EvidenceBase(evidence, rules), claim, asked)
+    journal_club.judge(room, rate_entry(EvidenceBase(evidence, rules), "stop_all_2016"))
     assert len(shown) == 5
     for data in shown:
         assert widgets.VIEW in data
         assert set(data) & {"text/html", "image/svg+xml", "text/markdown"}
-    assert shown[3]["image/svg+xml"] == journal_club.forest_svg(journal_club.answer(evidence, rules, claim, asked))
+    assert shown[3]["image/svg+xml"] == journal_club.forest_svg(
+        journal_club.answer(EvidenceBase(evidence, rules), claim, asked)
+    )
 
 
 def test_only_a_request_that_names_its_cell_comes_from_a_front_end(monkeypatch):
@@ -221,7 +228,7 @@ def test_an_answer_is_checked_as_it_is_typed():
 
 def test_the_ledger_is_folded_until_the_room_has_chosen(evidence, rules):
     room = journal_club.Room()
-    choice, words = widgets.verdict(room, rate_entry(evidence, rules, "stop_all_2016")).children
+    choice, words = widgets.verdict(room, rate_entry(EvidenceBase(evidence, rules), "stop_all_2016")).children
     assert words.value.startswith("<details>")
     choice.value = "insufficient"
     assert room.verdict == "insufficient"

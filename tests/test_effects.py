@@ -13,7 +13,7 @@ from cellclaims import units
 from cellclaims.effects import FORMS, mean_changes, mean_differences
 from cellclaims.selection import Question
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real, rules
 
 CELLS = Question("hba1c", ("T2D",), "msc")
 R = 0.5
@@ -22,11 +22,11 @@ EXACT = 1e-12
 
 
 def differences(made, question=CELLS, **more):
-    return mean_differences(made.evidence(), rules(), question.at(rules()), R, **more)
+    return mean_differences(made.base(), question.at(rules()), R, **more)
 
 
 def changes(made, question=CELLS, correlation=R):
-    return mean_changes(made.evidence(), rules(), question.at(rules()), correlation)
+    return mean_changes(made.base(), question.at(rules()), correlation)
 
 
 def only(chosen):
@@ -440,7 +440,7 @@ def in_words(question):
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=in_words)
 def test_every_row_of_the_outcome_is_in_a_change_or_left_out(question):
-    chosen = mean_changes(real(), rules(), question, R)
+    chosen = mean_changes(base(), question, R)
     everything = set(real().continuous.index[real().continuous.outcome == "hba1c"])
     assert everything - lines(chosen.rows) - lines(chosen.left_out) == set()
     assert lines(chosen.rows) & lines(chosen.left_out) == set()
@@ -448,7 +448,7 @@ def test_every_row_of_the_outcome_is_in_a_change_or_left_out(question):
 
 @pytest.mark.parametrize("question", [q for q in QUESTIONS if q.arms == "cells"], ids=in_words)
 def test_every_row_of_the_outcome_is_in_a_difference_or_left_out(question):
-    chosen = mean_differences(real(), rules(), question, R)
+    chosen = mean_differences(base(), question, R)
     left_out = chosen.left_out[chosen.left_out.table == "continuous"]
     used = lines(chosen.rows[chosen.rows.form != "adjusted"])
     everything = set(real().continuous.index[real().continuous.outcome == "hba1c"])

@@ -15,7 +15,7 @@ from matplotlib.text import Text
 
 from cellclaims import figures
 from cellclaims.errors import DataError
-from cellclaims.pools import Pool
+from cellclaims.pool import Pool
 
 #: Made up. On the logit 0 is 50 %, log(3) is 75 %, -log(3) is 25 %.
 THIRD = math.log(3.0)

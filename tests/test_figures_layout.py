@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox
 from cellclaims import figures
 from cellclaims.figures import style
 from cellclaims.figures.durability import set_apart
-from cellclaims.pools import Pool
+from cellclaims.pool import Pool
 
 #: Pixels at 100 dpi by which two boxes may touch: hinting moves the edge of a letter by up to one.
 TOUCH = 1.0

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "cellclaims"
 #: Import order; docs/design.md gives each module's work.
 ORDER = """
 errors lazy files yaml_files units dispersion protocol evidence registries harvest question anomalies selection effects
-meta robustness pools specifications overview appraisal claims reporting figures runner journal_club cli
+meta robustness pool specifications overview appraisal claims reporting figures review runner journal_club cli
 """.split()
 
 

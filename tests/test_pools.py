@@ -11,10 +11,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from cellclaims import pools
-from cellclaims.selection import Question
+from cellclaims.pool import ROW_COLUMNS, label, link, pooled, switched
+from cellclaims.question import Analysis
+from cellclaims.selection import EvidenceBase, Question
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real, rules
 
 ISLETS = Question("insulin_independence", ("T1D",), "islets")
 CELLS = Question("hba1c", ("T2D",), "msc")
@@ -34,7 +35,7 @@ def counted(*counts):
 
 
 def proportion(evidence, question=ISLETS):
-    return pools.proportion(evidence, rules(), question, "name", "title")
+    return pooled(EvidenceBase(evidence, rules()), question.named("name", "title"), Analysis("PLO"))
 
 
 def trials(*differences):
@@ -46,7 +47,7 @@ def trials(*differences):
 
 
 def difference(evidence, question=CELLS, **more):
-    return pools.difference(evidence, rules(), question, "name", "title", **more)
+    return pooled(EvidenceBase(evidence, rules()), question.named("name", "title"), Analysis("MD", **more))
 
 
 def controlled(*tables):
@@ -60,7 +61,7 @@ def controlled(*tables):
 
 
 def risk_difference(made):
-    return pools.risk_difference(made.evidence(), rules(), BOTH, "name", "title")
+    return pooled(made.base(), BOTH.named("name", "title"), Analysis("RD"))
 
 
 # --- how many reports --------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ MAKES = {
 def test_a_pool_says_how_many_reports_it_has(make, k):
     pool = MAKES[make](k)
     assert (pool.k, pool.label) == (k, LABELS[k])
-    assert list(pool.rows.columns) == list(pools.ROW_COLUMNS)
+    assert list(pool.rows.columns) == list(ROW_COLUMNS)
     assert (pool.fit is None) == (k == 0)
     if k:
         assert pool.rows.weight.sum() == pytest.approx(100)
@@ -191,7 +192,7 @@ def before_and_after():
 
 
 def change(**more):
-    return pools.change(before_and_after(), rules(), CELLS, "name", "title", **more)
+    return pooled(EvidenceBase(before_and_after(), rules()), CELLS.named("name", "title"), Analysis("MC", **more))
 
 
 def test_the_correlation_is_the_protocols_unless_another_is_given():
@@ -278,7 +279,7 @@ def lines(frame):
 
 
 def test_every_row_of_the_outcome_is_in_the_risk_difference_or_left_out():
-    pool = pools.risk_difference(real(), rules(), BOTH, "name", "title")
+    pool = pooled(base(), BOTH.named("name", "title"), Analysis("RD"))
     everything = real().binary.index[real().binary.definition_id == BOTH.outcome]
     assert sorted(lines(pool.rows) + lines(pool.left_out)) == list(everything)
 
@@ -314,7 +315,7 @@ def test_a_count_of_a_used_report_that_another_one_answers_better_is_left_out_wi
 
 
 def test_a_question_without_a_report_is_the_same_question_without_it():
-    asked = pools.without(replace(ISLETS, exclude=("r1",)), ["r2"])
+    asked = replace(ISLETS, exclude=("r1",)).without(["r2"])
     assert asked.exclude == ("r1", "r2")
     assert proportion(counted(*COUNTS), asked).rows.study_id.tolist() == ["r0", "r3", "r4"]
 
@@ -328,15 +329,15 @@ def test_each_alternative_that_changes_a_row_is_fitted_again_and_no_other():
     )
     made.handle("a02", "flag", study_id="two").handle("a02", "flag", "alternative", study_id="two", reason="as it is")
     made.handle("a03", "leave_out", study_id="two", months=24.0)
-    switched = pools.switched(made.evidence(), rules(), ISLETS, "pool")
-    assert [(p.name, p.rows.events.tolist()) for p in switched.values()] == [("pool_a01", [6, 4])]
-    assert list(switched) == ["Invented 2020: set it (a01)"]
+    found = switched(made.base(), ISLETS.named("pool", ""), Analysis("PLO"))
+    assert [(p.name, p.rows.events.tolist()) for p in found.values()] == [("pool_a01", [6, 4])]
+    assert list(found) == ["Invented 2020: set it (a01)"]
 
 
 def test_the_alternatives_of_the_evidence_change_the_pool_of_islets_one_report_at_a_time():
-    primary = pools.proportion(real(), rules(), ISLETS, "islets", "")
+    primary = pooled(base(), ISLETS.named("islets", ""), Analysis("PLO"))
     before = dict(zip(primary.rows.study_id, zip(primary.rows.events, primary.rows.n, strict=True), strict=True))
-    for pool in pools.switched(real(), rules(), ISLETS, "islets").values():
+    for pool in switched(base(), ISLETS.named("islets", ""), Analysis("PLO")).values():
         after = dict(zip(pool.rows.study_id, zip(pool.rows.events, pool.rows.n, strict=True), strict=True))
         assert len(set(before.items()) ^ set(after.items())) in (1, 2)
 
@@ -356,14 +357,14 @@ def test_the_alternatives_of_the_evidence_change_the_pool_of_islets_one_report_a
 )
 def test_a_reader_is_led_to_the_best_address_that_is_known(study, address):
     made = MadeUp().study("one", **study)
-    assert pools.link(made.evidence(), "one", "s_one") == address
+    assert link(made.evidence(), "one", "s_one") == address
 
 
 @pytest.mark.parametrize("address", ["javascript:alert(1)", "", "see the library"])
 def test_what_is_no_web_address_is_no_link(address):
     made = MadeUp().study("one")
     made.rows["sources"][0]["url"] = address
-    assert pools.link(made.evidence(), "one", "s_one") == ""
+    assert link(made.evidence(), "one", "s_one") == ""
 
 
 @pytest.mark.parametrize(
@@ -376,7 +377,7 @@ def test_what_is_no_web_address_is_no_link(address):
     ],
 )
 def test_a_report_is_called_by_author_and_year(study, name):
-    assert pools.label(MadeUp().study("leiden_iak", **study).evidence(), "leiden_iak") == name
+    assert label(MadeUp().study("leiden_iak", **study).evidence(), "leiden_iak") == name
 
 
 def test_two_reports_of_one_name_are_told_apart():

@@ -11,6 +11,7 @@ from cellclaims import evidence, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ReviewError
 from cellclaims.reporting.claims import BEGIN, END, answer, put_answer
+from cellclaims.selection import EvidenceBase
 
 REPO = Path(__file__).resolve().parent.parent
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
@@ -19,7 +20,9 @@ PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").g
 def test_the_answer_in_the_readme_is_what_the_data_say_today():
     page = (REPO / "README.md").read_text(encoding="utf-8")
     shown = page.split(BEGIN, 1)[1].split(END, 1)[0].strip()
-    assert shown == answer(evidence.load(REPO / "data"), protocol.load(REPO / "data")), "run: make notebooks"
+    assert shown == answer(EvidenceBase(evidence.load(REPO / "data"), protocol.load(REPO / "data"))), (
+        "run: make notebooks"
+    )
 
 
 def test_an_answer_is_put_between_its_marks_and_nowhere_else(tmp_path):

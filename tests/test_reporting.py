@@ -20,12 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbconvert.filters import markdown2html
 
-from cellclaims import claims, overview, pools, reporting
+from cellclaims import claims, overview, reporting
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis
 from cellclaims.reporting import results, tables
 from cellclaims.reporting.tables import Link, interval, number, p_value, percent, table
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real, rules
 
 #: An example takes longer while the machine is busy; that is no fault.
 UNHURRIED = settings(deadline=None)
@@ -46,21 +48,21 @@ def proportion(k):
     made = MadeUp()
     for place in range(k):
         made.study(f"r{place}", first_author=f"Author{place} B").arm(f"r{place}").count(f"r{place}", 3 + place, 20)
-    return pools.proportion(made.evidence(), rules(), ISLETS, "shares", "Made-up shares")
+    return pooled(made.base(), ISLETS.named("shares", "Made-up shares"), Analysis("PLO"))
 
 
 def difference(k):
     made = MadeUp()
     for place in range(k):
         made.trial(f"r{place}").contrast(f"r{place}", estimate=-0.9 + 0.2 * place, se=0.2)
-    return pools.difference(made.evidence(), rules(), CELLS, "differences", "Made-up differences")
+    return pooled(made.base(), CELLS.named("differences", "Made-up differences"), Analysis("MD"))
 
 
 def change(k):
     made = MadeUp()
     for place in range(k):
         made.trial(f"r{place}").change(f"r{place}", -0.9 + 0.2 * place, "cells")
-    return pools.change(made.evidence(), rules(), CELLS, "changes", "Made-up changes")
+    return pooled(made.base(), CELLS.named("changes", "Made-up changes"), Analysis("MC"))
 
 
 def risk_difference(k):
@@ -69,14 +71,14 @@ def risk_difference(k):
         made.trial(f"r{place}")
         for arm, events in (("cells", 5 + place), ("sham", number)):
             made.count(f"r{number}", events, 20, arm, definition_id=HALVED.outcome, outcome="composite_primary")
-    return pools.risk_difference(made.evidence(), rules(), HALVED, "risks", "Made-up risks")
+    return pooled(made.base(), HALVED.named("risks", "Made-up risks"), Analysis("RD"))
 
 
 def without_events(k):
     made = MadeUp()
     for place in range(k):
         made.study(f"r{place}").arm(f"r{place}").count(f"r{place}", 0, 20)
-    return pools.proportion(made.evidence(), rules(), ISLETS, "none", "Made-up nothing")
+    return pooled(made.base(), ISLETS.named("none", "Made-up nothing"), Analysis("PLO"))
 
 
 MAKE = [proportion, difference, change, risk_difference, without_events]
@@ -182,7 +184,7 @@ def test_heterogeneity_needs_two_reports():
 )
 def test_whether_a_difference_matters_is_read_from_its_interval(estimate, words):
     made = MadeUp().trial("one").contrast("one", estimate=estimate, se=0.1)
-    pool = pools.difference(made.evidence(), rules(), CELLS, "one", "")
+    pool = pooled(made.base(), CELLS.named("one", ""), Analysis("MD"))
     assert words in reporting.matters(pool, rules())
 
 
@@ -284,7 +286,7 @@ def hostile_pool():
         lambda evidence, pool: reporting.reasons_left_out(pool),
         lambda evidence, pool: reporting.pooled_table([pool], HOSTILE),
         lambda evidence, pool: reporting.studies(
-            overview.described(evidence, rules()).assign(registry_id=HOSTILE), HOSTILE
+            overview.described(EvidenceBase(evidence, rules())).assign(registry_id=HOSTILE), HOSTILE
         ),
         lambda evidence, pool: reporting.registered(evidence, ["bad"]),
         lambda evidence, pool: table(pd.DataFrame({HOSTILE: [HOSTILE]}), HOSTILE),
@@ -293,7 +295,7 @@ def hostile_pool():
 )
 def test_hostile_text_reaches_the_reader_as_text(show):
     evidence = hostile_pool().evidence()
-    pool = pools.proportion(evidence, rules(), ISLETS, "name", HOSTILE)
+    pool = pooled(EvidenceBase(evidence, rules()), ISLETS.named("name", HOSTILE), Analysis("PLO"))
     seen = harmless(show(evidence, pool)._repr_html_())
     assert "script" not in seen.tags and "img" not in seen.tags
 
@@ -399,14 +401,14 @@ def test_long_text_is_cut_in_plain_text_only():
 def test_a_report_shows_its_count_weight_and_every_flag():
     made = MadeUp().study("one", first_author="Zang L", year=2022.0).arm("one", n=30).count("one", 5)
     made.handle("a01", "flag", study_id="one", reason="odd")
-    shown = reporting.reports_of_pool(pools.proportion(made.evidence(), rules(), ISLETS, "", "")).cells[0]
+    shown = reporting.reports_of_pool(pooled(made.base(), ISLETS.named("", ""), Analysis("PLO"))).cells[0]
     assert [str(cell) for cell in shown[:2]] == ["Zang 2022", "single arm"]
     assert "5/30" in shown and "100.0 %" in shown
     assert shown[-1] == "a01: odd; n not printed at this time: 30 enrolled stand in"
 
 
 def test_every_row_left_out_stands_in_the_table_with_its_reason():
-    pool = pools.proportion(real(), rules(), ISLETS, "", "")
+    pool = pooled(base(), ISLETS.named("", ""), Analysis("PLO"))
     shown = reporting.left_out(pool)
     assert len(shown.cells) == len(pool.left_out)
     assert all(cells[-1] == reason for cells, reason in zip(shown.cells, pool.left_out.reason, strict=True))
@@ -428,11 +430,12 @@ def test_a_record_is_json_and_holds_null_where_there_is_no_number(make, k):
 
 
 def test_results_are_written_whole_and_a_name_stands_once(tmp_path):
-    book = reporting.Results("02_made_up", tmp_path / "reports")
+    book = reporting.Results("02_made_up")
     book.add(pool_of(proportion, 2), pool_of(difference, 2))
     with pytest.raises(ValueError, match="'shares' again"):
         book.add(pool_of(proportion, 1))
-    assert book.write() == "2 pools recorded in 02_made_up.json"
+    assert "no folder" in book.write("")
+    assert book.write(tmp_path / "reports") == "2 pools recorded in 02_made_up.json."
     (path,) = (tmp_path / "reports").iterdir()
     assert [record["pool"] for record in json.loads(path.read_text())] == ["shares", "differences"]
 
@@ -459,7 +462,7 @@ def test_no_table_of_the_evidence_holds_a_number_that_is_none():
     shown = [
         reporting.anomalies(real()),
         reporting.thresholds(real()),
-        reporting.definitions(real(), rules(), "T2D", "any_cells"),
+        reporting.definitions(base(), "T2D", "any_cells"),
         reporting.registered(real(), claims.own_trials(real())),
         reporting.pooled_elsewhere(real(), "hba1c").table,
         reporting.protocol_outcomes(rules()),
@@ -489,7 +492,7 @@ def test_a_review_whose_id_names_no_author_is_called_by_its_title():
 
 
 def test_advertised_figures_are_told_apart_from_published_ones():
-    entries = [e for e in claims.advertised_rates(real(), rules()) if e.claim_id.endswith("2016")]
+    entries = [e for e in claims.advertised_rates(base()) if e.claim_id.endswith("2016")]
     headline = str(reporting.claims_headline(entries))
     assert headline.count("advertised") == headline.count("published") == len(entries)
     for entry in entries:
@@ -498,13 +501,35 @@ def test_advertised_figures_are_told_apart_from_published_ones():
 
 
 def test_a_claim_without_any_report_is_told_so():
-    entry = next(e for e in claims.advertised_rates(real(), rules()) if e.claim_id == "stop_all_2016")
+    entry = next(e for e in claims.advertised_rates(base()) if e.claim_id == "stop_all_2016")
     nothing = replace(entry, k=0, pooled=None, ci_lb=None, ci_ub=None, p_mean_ge=None, unit=None, control=None)
     assert "published no report" in str(reporting.claims_headline([nothing]))
     assert not NO_NUMBER.search(repr(reporting.claims_table([nothing])))
 
 
 def test_a_probability_is_never_printed_as_certain():
-    entry = next(e for e in claims.advertised_rates(real(), rules()) if e.claim_id == "stop_all_2016")
+    entry = next(e for e in claims.advertised_rates(base()) if e.claim_id == "stop_all_2016")
     shown = repr(reporting.claims_table([replace(entry, p_mean_ge=1e-9), replace(entry, p_mean_ge=1 - 1e-9)]))
     assert "under 0.1 %" in shown and "over 99.9 %" in shown
+
+
+# --- how the figures were read -----------------------------------------------------------------------------------
+
+
+def test_what_was_read_twice_is_counted_and_a_difference_is_said():
+    made = MadeUp().study("one2020").study("two2020", source="not_scientific").arm("one2020")
+    for months, twice in ((12, "yes"), (24, "yes"), (36, "no")):
+        made.count("one2020", 3, 10, months=months, read_twice=twice)
+    text = str(reporting.how_it_was_read(made.evidence()))
+    assert "2 of 3 figures were read again" in text
+    assert "None of the figures read again was found to differ." in text
+    assert "Of 2 sources, 1 were full texts or parts of one." in text
+    assert "1 are not scientific" in text
+    made.level("one2020", 7.0, read_twice="differs").level("one2020", 7.1, months=24, read_twice="differs")
+    assert "2 of the figures read again were found to differ." in str(reporting.how_it_was_read(made.evidence()))
+
+
+def test_the_review_says_how_many_of_its_figures_were_read_twice():
+    tables_ = [getattr(real(), name) for name in ("continuous", "binary", "survival", "contrasts")]
+    twice = sum((rows.read_twice == "yes").sum() for rows in tables_)
+    assert f"{twice} of {sum(map(len, tables_))} figures" in str(reporting.how_it_was_read(real()))

@@ -24,13 +24,13 @@ from cellclaims.selection import (
     series,
 )
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real
 
 ISLETS = Question("insulin_independence", ("T1D",), "islets")
 
 
 def select(made, question=ISLETS, **asked):
-    return select_counts(made.evidence(), rules(), replace(question, **asked))
+    return select_counts(made.base(), replace(question, **asked))
 
 
 def counted(chosen):
@@ -80,7 +80,7 @@ ASKED = [
 @functools.cache
 def chosen_of(question):
     """What the evidence of the repository answers; asked once."""
-    return select_counts(real(), rules(), question)
+    return select_counts(base(), question)
 
 
 @pytest.mark.parametrize("question", ASKED, ids=in_short)
@@ -95,7 +95,7 @@ def test_kept_and_left_out_together_are_all_rows_of_the_outcome_once(question):
 @pytest.mark.parametrize("arms", ["cells", "control"])
 @pytest.mark.parametrize("population", [("T1D",), ("T2D",)])
 def test_levels_kept_and_left_out_together_are_all_rows_of_the_outcome_once(population, arms):
-    chosen = select_levels(real(), rules(), Question("hba1c", population, "any_cells", arms))
+    chosen = select_levels(base(), Question("hba1c", population, "any_cells", arms))
     continuous = real().continuous
     everything = list(continuous.index[continuous.outcome == "hba1c"])
     assert sorted(lines(chosen.rows) + lines(chosen.left_out)) == everything
@@ -217,7 +217,7 @@ def test_the_arms_of_an_effect_are_found_in_its_name(arm_id):
     other = effects.assign(study_id="second", arm_id=arm_id, n=10)
     both = np.concatenate([effects.to_numpy(), other.to_numpy()])
     frame = type(effects)(both, columns=effects.columns).astype({"n": float, "year": float, "source_rank": float})
-    chosen = independent(made.evidence(), rules(), ISLETS, frame)
+    chosen = independent(made.base(), ISLETS, frame)
     assert list(chosen.rows.study_id) == ["first"]
 
 
@@ -297,7 +297,7 @@ def test_a_registry_is_never_in_a_pool_and_stands_beside_it():
     chosen = select(made)
     assert set(counted(chosen)) == {"trial"}
     assert reasons(chosen) == {("citr", "all"): "registry: a benchmark beside the pool, never in it"}
-    assert list(benchmarks(made.evidence(), rules(), ISLETS).study_id) == ["citr"]
+    assert list(benchmarks(made.base(), ISLETS).study_id) == ["citr"]
 
 
 def test_registries_of_the_evidence_are_in_no_choice_of_it():
@@ -523,16 +523,16 @@ def test_a_series_holds_every_month_of_every_report_with_arms_together():
     for month in (12, 24):
         made.count("one", 5, 10, "low", months=month).count("one", 7, 20, "high", months=month)
     made.count("one", 9, 30, "low", timing="ever")
-    rows = series(made.evidence(), rules(), ISLETS)
+    rows = series(made.base(), ISLETS)
     assert list(zip(rows.months, rows.events, rows.n, strict=True)) == [(12, 12, 30), (24, 12, 30)]
 
 
 def test_in_a_series_a_part_stands_in_at_the_months_where_the_whole_has_no_count():
     made = whole_and_part()  # the part at 12 months
     made.count("one", 12, 30, "whole").count("one", 4, 10, "part", months=24)
-    rows = series(made.evidence(), rules(), ISLETS)
+    rows = series(made.base(), ISLETS)
     assert list(zip(rows.months, rows.events, rows.n, strict=True)) == [(12, 12, 30), (24, 4, 10)]
 
 
 def test_a_series_without_rows_is_empty():
-    assert series(reports("one").evidence(), rules(), replace(ISLETS, product="msc")).empty
+    assert series(reports("one").base(), replace(ISLETS, product="msc")).empty

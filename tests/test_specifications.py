@@ -29,7 +29,7 @@ from cellclaims.selection import Question, one_a_cohort, select_counts, sharing
 from cellclaims.specifications.curve import influence_of
 from cellclaims.specifications.fits import NUMBERS, Analysis, from_double_arcsine
 
-from .made_up_trials import MadeUp, real, rules
+from .made_up_trials import MadeUp, base, real, rules
 from .test_figures_layout import boxes, covered, cut_off
 
 #: The same model fitted in another batch: only the order of sums differs.
@@ -197,7 +197,7 @@ def test_overlapping_reports_leave_as_they_do_one_after_the_other(cohorts, data)
 
 
 def test_the_first_option_of_everything_is_the_pool_that_answers_the_claim(claim_id):
-    curve, pool = real_curves()[claim_id], counterpart_pool(real(), rules(), claim_id)
+    curve, pool = real_curves()[claim_id], counterpart_pool(base(), claim_id)
     own = curve.lines.loc[curve.primary]
     assert own.k == pool.k and own.departures == 0
     for name in NUMBERS[:5]:
@@ -210,7 +210,7 @@ def test_the_first_option_of_everything_is_the_pool_that_answers_the_claim(claim
 
 def test_the_verdict_of_the_first_options_is_that_of_the_ledger(claim_id):
     curve = real_curves()[claim_id]
-    assert curve.verdict == entry_of(real(), rules(), claim_of(real(), claim_id)).verdict
+    assert curve.verdict == entry_of(base(), claim_of(real(), claim_id)).verdict
 
 
 def test_the_share_is_of_distinct_counted_specifications(claim_id):
@@ -228,7 +228,7 @@ def analyses_of(claim_id):
 
 
 def test_a_claim_that_no_pool_answers_has_no_curve():
-    assert stability(real(), rules(), "disclaimer") == (None, 0)
+    assert stability(base(), "disclaimer") == (None, 0)
     assert list(real_curves()) == CLAIMS
 
 
@@ -276,7 +276,7 @@ def test_any_combination_has_the_rows_that_its_question_selects(name):
         if asked is None:
             continue
         rows = curve.sets.of(curve.sets.number[place])
-        alone = select_counts(real(), rules(), asked).rows
+        alone = select_counts(base(), asked).rows
         assert {*zip(rows.study_id, rows.events, rows.n, strict=True)} == {
             *zip(alone.study_id, alone.events, alone.n, strict=True)
         }, asked
@@ -413,7 +413,7 @@ def test_an_option_that_changes_nothing_is_no_choice(claim_id):
 
 def test_products_only_narrow_what_the_question_asks_for():
     islets = Question("insulin_independence", ("T1D",), "islets")
-    by_id = {c.choice_id: c for c in specifications.choices_of(real(), rules(), islets, "rate")}
+    by_id = {c.choice_id: c for c in specifications.choices_of(base(), islets, "rate")}
     assert len(by_id["product"].options) == 1
     assert "12 months" not in [o.name for o in by_id["timing"].options]  # the question's own month and window
 
@@ -427,7 +427,7 @@ def test_a_protocol_without_choices_is_refused():
 def test_an_unknown_kind_is_refused():
     question = Question("insulin_independence", ("T2D",), "any_cells")
     with pytest.raises(ProtocolError, match="expected kind to be one of rate, difference; found 'topic'"):
-        specifications.of_question(real(), rules(), question, "topic", lambda lines, rows: [""] * len(lines))
+        specifications.of_question(base(), question, "topic", lambda lines, rows: [""] * len(lines))
 
 
 # --- a made-up evidence whose curve can be written down -------------------------------------------------------------
@@ -442,7 +442,7 @@ def made_up_curve():
         made.count(name, events, 20)
     question = Question("insulin_independence", ("T2D",), "any_cells", estimand="most_favourable")
     decide = lambda lines, rows: ["few" if k < 3 else "enough" for k in lines.k]  # noqa: E731 - a rule in one line
-    return specifications.of_question(made.evidence(), rules(), question, "rate", decide)
+    return specifications.of_question(made.base(), question, "rate", decide)
 
 
 def test_a_made_up_curve_has_the_row_sets_that_can_be_written_down():

@@ -9,6 +9,7 @@ import click
 
 import cellclaims
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
+from cellclaims.selection import EvidenceBase
 
 #: Exit statuses: faults that a check or a notebook found; something that was asked for and cannot be done.
 FAULTS, REFUSED = 1, 2
@@ -194,7 +195,7 @@ def ledger_texts(data: Path) -> dict[str, str]:
     from cellclaims import evidence, files, protocol, reporting
     from cellclaims.claims import ledger
 
-    entries = ledger(evidence.load(data), protocol.load(data))
+    entries = ledger(EvidenceBase(evidence.load(data), protocol.load(data)))
     table = reporting.ledger_table(entries)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
@@ -271,7 +272,7 @@ def answer(page: Path, data: Path) -> None:
     from cellclaims.reporting.claims import answer as answer_of
     from cellclaims.reporting.claims import put_answer
 
-    put_answer(page, answer_of(evidence.load(data), protocol.load(data)))
+    put_answer(page, answer_of(EvidenceBase(evidence.load(data), protocol.load(data))))
     click.echo(f"{page}: answer up to date")
 
 

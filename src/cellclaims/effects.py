@@ -14,15 +14,13 @@ import numpy as np
 import pandas as pd
 
 from cellclaims import units
-from cellclaims.anomalies import handled, joined
+from cellclaims.anomalies import joined
 from cellclaims.dispersion import MeanSD, combine_groups, mean_and_sd, sd_of_change, se_from_p
 from cellclaims.errors import DataError
 from cellclaims.evidence import Evidence
-from cellclaims.protocol import Protocol
-from cellclaims.selection import Question, Selected, select_levels, source_rank
+from cellclaims.question import FORMS
+from cellclaims.selection import EvidenceBase, Question, Selected, select_levels
 
-#: Forms of a difference between arms, in the protocol's order of preference.
-FORMS = ("adjusted", "change", "final")
 COLUMNS = (
     "study_id arm_id source_id year diabetes_type intervention_class design randomised blinding months n n_control "
     "yi vi form detail flag table line source_rank"
@@ -31,13 +29,13 @@ COLUMNS = (
 Z975 = 1.959963984540054
 
 
-def mean_changes(evidence: Evidence, protocol: Protocol, question: Question, correlation: float) -> Selected:
+def mean_changes(base: EvidenceBase, question: Question, correlation: float) -> Selected:
     """Mean change from baseline within an arm, one a report, before overlapping cohorts are resolved.
 
     A printed change with its dispersion is used as it is; else the levels before and after, with the SD of the
     change from ``correlation``. vi is SD squared over n.
     """
-    levels = select_levels(evidence, protocol, question)
+    levels = select_levels(base, question)
     made, why = [], {}
     for study_id, report in levels.rows.groupby("study_id", sort=False):
         try:
@@ -48,8 +46,7 @@ def mean_changes(evidence: Evidence, protocol: Protocol, question: Question, cor
 
 
 def mean_differences(
-    evidence: Evidence,
-    protocol: Protocol,
+    base: EvidenceBase,
     question: Question,
     correlation: float,
     forms: Iterable[str] = FORMS,
@@ -60,17 +57,17 @@ def mean_differences(
     or with the SE from the printed P value), the difference of final values. Several dose arms are combined before
     they meet their control, so that no control patient counts twice.
     """
-    cells, controls = (select_levels(evidence, protocol, replace(question, arms=a)) for a in ("cells", "control"))
-    contrasts = contrasts_of(evidence, protocol, question)
-    controlled = controlled_reports(evidence, protocol, question)
+    cells, controls = (select_levels(base, replace(question, arms=a)) for a in ("cells", "control"))
+    contrasts = contrasts_of(base, question)
+    controlled = controlled_reports(base, question)
     made, why = [], dict.fromkeys({*cells.rows.study_id} - controlled, "no untreated control arm in the report")
     for study_id in sorted({*cells.rows.study_id, *controls.rows.study_id, *contrasts.study_id} & controlled):
         parts = [t[t.study_id == study_id] for t in (cells.rows, controls.rows, contrasts)]
         try:
-            made.append(difference_of_report(evidence, study_id, *parts, question, correlation, tuple(forms)))
+            made.append(difference_of_report(base.evidence, study_id, *parts, question, correlation, tuple(forms)))
         except DataError as fault:
             why[study_id] = str(fault)
-    left_out = each_by_its_side(evidence, cells.left_out, controls.left_out, _left_contrasts(contrasts))
+    left_out = each_by_its_side(base.evidence, cells.left_out, controls.left_out, _left_contrasts(contrasts))
     return _with_the_rest(made, pd.concat([cells.rows, controls.rows]), left_out, why)
 
 
@@ -299,32 +296,30 @@ def _left_contrasts(contrasts: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def contrasts_of(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+def contrasts_of(base: EvidenceBase, question: Question) -> pd.DataFrame:
     """Reported differences of cells and untreated arms at the month asked for."""
-    rows = handled(evidence, "contrasts", question.alternative)
+    rows = base.contrasts(question.alternative)
     near = (rows.months - question.months).abs() <= question.window
-    rows = rows[(rows.outcome == question.outcome) & near & _against_untreated(evidence, protocol, rows)]
-    rank = source_rank(evidence, protocol, rows.source_id)
-    return rows.assign(line=rows.index, arm_id=rows.treatment_arm, source_rank=rank)
+    return rows[(rows.outcome == question.outcome) & near & _against_untreated(base, rows)]
 
 
-def _against_untreated(evidence: Evidence, protocol: Protocol, contrasts: pd.DataFrame) -> np.ndarray:
+def _against_untreated(base: EvidenceBase, contrasts: pd.DataFrame) -> np.ndarray:
     """Whether each reported difference is one of an arm with cells minus an untreated arm."""
-    arms = evidence.arms.set_index(["study_id", "arm_id"])
-    untreated = (arms.gets_cells == "no") & arms.comparator.isin(protocol["eligibility"]["untreated_comparators"])
+    arms = base.evidence.arms.set_index(["study_id", "arm_id"])
+    untreated = (arms.gets_cells == "no") & arms.comparator.isin(base.protocol["eligibility"]["untreated_comparators"])
     treated = arms.gets_cells == "yes"
     pairs = zip(contrasts.study_id, contrasts.treatment_arm, contrasts.control_arm, strict=True)
     return np.array([treated.get((s, t), False) and untreated.get((s, c), False) for s, t, c in pairs], dtype=bool)
 
 
-def controlled_reports(evidence: Evidence, protocol: Protocol, question: Question) -> set[str]:
+def controlled_reports(base: EvidenceBase, question: Question) -> set[str]:
     """Reports of the population and product with an untreated control arm."""
-    untreated = protocol["eligibility"]["untreated_comparators"]
-    arms = evidence.arms[(evidence.arms.gets_cells == "no") & evidence.arms.comparator.isin(untreated)]
-    studies = evidence.studies[evidence.studies.diabetes_type.isin(question.population)
-                               & evidence.studies.intervention_class.isin(protocol.classes(question.product))
-                               & ~evidence.studies.design.isin(protocol["eligibility"]["benchmark_designs"])
-                               & ~evidence.studies.study_id.isin(question.exclude)]  # fmt: skip
+    untreated = base.protocol["eligibility"]["untreated_comparators"]
+    arms = base.evidence.arms[(base.evidence.arms.gets_cells == "no") & base.evidence.arms.comparator.isin(untreated)]
+    studies = base.evidence.studies[base.evidence.studies.diabetes_type.isin(question.population)
+                               & base.evidence.studies.intervention_class.isin(base.protocol.classes(question.product))
+                               & ~base.evidence.studies.design.isin(base.protocol["eligibility"]["benchmark_designs"])
+                               & ~base.evidence.studies.study_id.isin(question.exclude)]  # fmt: skip
     if question.designs:
         studies = studies[studies.design.isin(question.designs)]
     return set(arms.study_id) & set(studies.study_id)

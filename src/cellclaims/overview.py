@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cellclaims.evidence import Evidence
-from cellclaims.pools import Pool, label, link
-from cellclaims.protocol import Protocol
+from cellclaims.pool import Pool, label, link
+from cellclaims.selection import EvidenceBase
 
 #: Words for the designs of studies.csv, the strongest first.
 DESIGNS = {
@@ -23,17 +23,17 @@ DESIGNS = {
 PRODUCTS = ("islets", "stem_cell_islets", "autologous_islets", "msc", "marrow_cells", "hsct", "other_cells")
 
 
-def described(evidence: Evidence, protocol: Protocol) -> pd.DataFrame:
+def described(base: EvidenceBase) -> pd.DataFrame:
     """One line a report: study_id, label, link, population, product, design (in words), year."""
-    product = {c: protocol.product_name(p) for p in PRODUCTS for c in protocol.classes(p)}
-    studies = evidence.studies
+    product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
+    studies = base.evidence.studies
     frame = pd.DataFrame(
         {
             "study_id": studies.study_id,
-            "label": [label(evidence, s) for s in studies.study_id],
-            "link": [link(evidence, s, _first_source(evidence, s)) for s in studies.study_id],
+            "label": [label(base.evidence, s) for s in studies.study_id],
+            "link": [link(base.evidence, s, _first_source(base.evidence, s)) for s in studies.study_id],
             "diabetes_type": studies.diabetes_type,
-            "population": studies.diabetes_type.map(protocol["eligibility"]["populations"]).str.capitalize(),
+            "population": studies.diabetes_type.map(base.protocol["eligibility"]["populations"]).str.capitalize(),
             "product": studies.intervention_class.map(product),
             "design": studies.design.map(DESIGNS),
             "year": studies.year,
@@ -57,24 +57,28 @@ def by_year(reports: pd.DataFrame) -> pd.DataFrame:
     return dated.groupby(["year", "product"], observed=True).size().rename("studies").reset_index()
 
 
-def thin(evidence: Evidence, protocol: Protocol) -> pd.DataFrame:
+def thin(base: EvidenceBase) -> pd.DataFrame:
     """What the outcomes of the review rest on: reports with any figure, with patients and spread, with a control."""
     lines = []
     for product in PRODUCTS:
-        mine = set(evidence.studies.study_id[evidence.studies.intervention_class.isin(protocol.classes(product))])
-        lines.append(
-            {"product": protocol.product_name(product), "reports": len(mine)} | _figures(evidence, protocol, mine)
+        mine = set(
+            base.evidence.studies.study_id[
+                base.evidence.studies.intervention_class.isin(base.protocol.classes(product))
+            ]
         )
+        lines.append({"product": base.protocol.product_name(product), "reports": len(mine)} | _figures(base, mine))
     return pd.DataFrame(lines)
 
 
-def _figures(evidence: Evidence, protocol: Protocol, mine: set[str]) -> dict[str, int]:
-    levels = evidence.continuous[(evidence.continuous.outcome == "hba1c") & evidence.continuous.study_id.isin(mine)]
-    counts = evidence.binary[
-        (evidence.binary.definition_id == "insulin_independence") & evidence.binary.study_id.isin(mine)
+def _figures(base: EvidenceBase, mine: set[str]) -> dict[str, int]:
+    levels = base.evidence.continuous[
+        (base.evidence.continuous.outcome == "hba1c") & base.evidence.continuous.study_id.isin(mine)
     ]
-    untreated = protocol["eligibility"]["untreated_comparators"]
-    arms = evidence.arms[evidence.arms.comparator.isin(untreated) & (evidence.arms.gets_cells == "no")]
+    counts = base.evidence.binary[
+        (base.evidence.binary.definition_id == "insulin_independence") & base.evidence.binary.study_id.isin(mine)
+    ]
+    untreated = base.protocol["eligibility"]["untreated_comparators"]
+    arms = base.evidence.arms[base.evidence.arms.comparator.isin(untreated) & (base.evidence.arms.gets_cells == "no")]
     return {
         "any HbA1c": levels.study_id.nunique(),
         "HbA1c with spread": levels[levels.dispersion_type != "none"].study_id.nunique(),

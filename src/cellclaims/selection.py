@@ -177,13 +177,16 @@ def one_a_cohort(keep: NDArray[np.bool_], shares: NDArray[np.bool_]) -> NDArray[
 
 
 __all__ = [
-    "ESTIMANDS", "FAVOURABLE", "Question", "Selected", "benchmarks", "count_rules", "eligible",
+    "ESTIMANDS", "FAVOURABLE", "EvidenceBase", "Question", "Selected", "benchmarks", "count_rules", "eligible",
     "independent", "level_rules", "passing", "report_counts", "select_counts", "select_levels",
     "series", "source_rank",
 ]  # fmt: skip
 
 #: What a reason may name of the row that leaves.
 NAMED_IN_REASONS = "diabetes_type intervention_class design comparator role timing months events part_of".split()
+
+#: Why a count leaves whose definition is shown and never pooled (``definitions.csv``).
+NEVER_POOLED = "a single named event, or events only called severe or related: shown, never pooled"
 
 #: Which column of a table says what a question asks about.
 OUTCOME_OF = {"binary": "definition_id", "continuous": "outcome"}
@@ -208,6 +211,82 @@ class Leaving(NamedTuple):
 Rule = Callable[[pd.DataFrame], Leaving]
 
 
+@dataclass(frozen=True, eq=False)
+class EvidenceBase:
+    """The evidence base of a review: its tables, its rules, and its rows prepared for selection.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        The tables of the data folder, as read. They are not to be changed: prepared rows are kept.
+    protocol : Protocol
+        The rules of the review.
+
+    Notes
+    -----
+    A table is prepared once for each set of alternative handlings: the recorded handling of its anomalies is applied,
+    and each row gets what is known of its arm, study and source. Every question then selects from the same rows.
+    """
+
+    evidence: Evidence
+    protocol: Protocol
+    _prepared: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict, repr=False)
+
+    def rows(self, table: str, alternative: Iterable[str] = (), outcome: str | None = None) -> pd.DataFrame:
+        """Rows of ``binary`` or ``continuous`` after handling, with the columns of their arm, study and source.
+
+        Parameters
+        ----------
+        table : {"binary", "continuous"}
+        alternative : iterable of str
+            Anomalies whose alternative handling is used.
+        outcome : str, optional
+            Only the rows of this outcome (``definition_id`` of counts, ``outcome`` of means).
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per row of the table. ``line`` is its line in the file, ``flag`` what is questioned, ``leave`` why
+            it may not be used (empty if it may), ``n_stands_in`` whether n is the arm's and not the row's.
+
+        Raises
+        ------
+        ProtocolError
+            If an alternative belongs to no anomaly.
+        """
+        switches = frozenset(alternative)
+        key = (table, switches, outcome)
+        if key not in self._prepared:
+            if outcome is None:
+                self._prepared[key] = self._describe(table, switches)
+            else:
+                rows = self.rows(table, switches)
+                self._prepared[key] = rows[(rows[OUTCOME_OF[table]] == outcome).to_numpy()]
+        return self._prepared[key]
+
+    def contrasts(self, alternative: Iterable[str] = ()) -> pd.DataFrame:
+        """Reported differences between arms after handling, with ``line``, ``arm_id`` and ``source_rank``."""
+        key = ("contrasts", frozenset(alternative))
+        if key not in self._prepared:
+            rows = handled(self.evidence, "contrasts", alternative)
+            rank = source_rank(self, rows.source_id)
+            self._prepared[key] = rows.assign(line=rows.index, arm_id=rows.treatment_arm, source_rank=rank)
+        return self._prepared[key]
+
+    def _describe(self, table: str, alternative: Iterable[str]) -> pd.DataFrame:
+        evidence = self.evidence
+        rows = handled(evidence, table, alternative)
+        studies = evidence.studies.drop(columns=["notes", "n_infusions", "n_infusions_printed"])
+        arms = evidence.arms.drop(columns="description")
+        rows = rows.assign(table=table, line=rows.index, source_rank=source_rank(self, rows.source_id))
+        if table == "binary":
+            never = set(evidence.definitions.definition_id[evidence.definitions.pooled == "no"])
+            alone = rows.definition_id.isin(never) & (rows.leave == "")
+            rows = rows.assign(leave=np.where(alone, NEVER_POOLED, rows.leave))
+        described = rows.merge(studies, on="study_id", how="left", validate="m:1")
+        return _with_n_of_the_arm(described.merge(arms, on=["study_id", "arm_id"], how="left", validate="m:1"))
+
+
 @dataclass(frozen=True)
 class Selected:
     """Rows that answer the question, and the rows left out, each with its reason."""
@@ -216,7 +295,7 @@ class Selected:
     left_out: pd.DataFrame = field(repr=False)
 
 
-def select_counts(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+def select_counts(base: EvidenceBase, question: Question) -> Selected:
     """Counts (events of n) that answer a question: one row a report, one report a cohort.
 
     Returns
@@ -224,24 +303,24 @@ def select_counts(evidence: Evidence, protocol: Protocol, question: Question) ->
     Selected
         ``rows``: one a report, with events and n summed over its arms, ``note`` holding every flag in words.
     """
-    reports = report_counts(evidence, protocol, question)
-    final = independent(evidence, protocol, question, reports.rows)
+    reports = report_counts(base, question)
+    final = independent(base, question, reports.rows)
     return Selected(final.rows, _reasons([reports.left_out, final.left_out]))
 
 
-def report_counts(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+def report_counts(base: EvidenceBase, question: Question) -> Selected:
     """Counts that answer a question, one row a report, before overlapping cohorts are resolved."""
-    question = question.at(protocol)
-    rows = _of_outcome(evidence, protocol, question, "binary")
-    kept, out = _apply(rows, [*_eligibility(protocol, question), *count_rules(question)])
+    question = question.at(base.protocol)
+    rows = base.rows("binary", question.alternative, question.outcome)
+    kept, out = _apply(rows, [*_eligibility(base.protocol, question), *count_rules(question)])
     reports, merged = _one_row_a_report(kept, question)
     return Selected(reports, _reasons([out, merged]))
 
 
-def eligible(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
+def eligible(base: EvidenceBase, question: Question, table: str) -> pd.DataFrame:
     """Rows of the outcome, population, product, arms and designs asked for, at whatever time, still one a row."""
-    question = question.at(protocol)
-    return passing(_of_outcome(evidence, protocol, question, table), _eligibility(protocol, question))
+    question = question.at(base.protocol)
+    return passing(base.rows(table, question.alternative, question.outcome), _eligibility(base.protocol, question))
 
 
 def count_rules(question: Question) -> list[Rule]:
@@ -249,12 +328,28 @@ def count_rules(question: Question) -> list[Rule]:
     return [_timing(question), _month(question), _counted, _assumed(question)]
 
 
-def select_levels(evidence: Evidence, protocol: Protocol, question: Question) -> Selected:
+def select_levels(base: EvidenceBase, question: Question) -> Selected:
     """Rows of ``continuous.csv`` that may serve a mean change or a mean difference: eligible, still one a row."""
-    question = question.at(protocol)
-    rows = _of_outcome(evidence, protocol, question, "continuous")
-    kept, out = _apply(rows, [*_eligibility(protocol, question), *level_rules(question)])
+    question = question.at(base.protocol)
+    rows = base.rows("continuous", question.alternative, question.outcome)
+    kept, out = _apply(rows, [*_eligibility(base.protocol, question), *level_rules(question)])
     return Selected(kept, _reasons([out]))
+
+
+def select(base: EvidenceBase, question: Question, measure: str) -> Selected:
+    """The rows that answer a question for a measure: counts for proportions (PLO) and levels for means (MC, MD).
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+    measure : {"PLO", "MC", "MD"}
+
+    Returns
+    -------
+    Selected
+    """
+    return select_counts(base, question) if measure == "PLO" else select_levels(base, question)
 
 
 def level_rules(question: Question) -> list[Rule]:
@@ -272,19 +367,19 @@ def passing(rows: pd.DataFrame, rules: Iterable[Rule]) -> pd.DataFrame:
     return rows
 
 
-def independent(evidence: Evidence, protocol: Protocol, question: Question, reports: pd.DataFrame) -> Selected:
+def independent(base: EvidenceBase, question: Question, reports: pd.DataFrame) -> Selected:
     """One report a cohort, of reports that each have an effect already."""
-    question = question.at(protocol)
-    kept, out = _apply(reports, [_one_report_a_cohort(evidence, question)])
+    question = question.at(base.protocol)
+    kept, out = _apply(reports, [_one_report_a_cohort(base.evidence, question)])
     return Selected(_in_order(kept), _reasons([out]))
 
 
-def series(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+def series(base: EvidenceBase, question: Question) -> pd.DataFrame:
     """Status at every month that a report counts, arms summed: for durability, where cohorts may overlap."""
-    question = question.at(protocol)
-    rows = _described(evidence, protocol, question, "binary")
+    question = question.at(base.protocol)
+    rows = base.rows("binary", question.alternative)
     rows = rows[(rows.definition_id == question.outcome) & (rows.timing == "at_month") & rows.months.notna()]
-    kept, _ = _apply(rows, [*_eligibility(protocol, question), _counted, _assumed(question)])
+    kept, _ = _apply(rows, [*_eligibility(base.protocol, question), _counted, _assumed(question)])
     if kept.empty:
         return kept
     months = []
@@ -295,37 +390,22 @@ def series(evidence: Evidence, protocol: Protocol, question: Question) -> pd.Dat
     return pd.DataFrame(months).reset_index(drop=True)
 
 
-def benchmarks(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+def benchmarks(base: EvidenceBase, question: Question) -> pd.DataFrame:
     """Registry rows of the same outcome, to stand beside a pool and never in it."""
-    question = question.at(protocol)
-    rows = _described(evidence, protocol, question, "binary")
-    registry = rows.design.isin(protocol["eligibility"]["benchmark_designs"])
+    question = question.at(base.protocol)
+    rows = base.rows("binary", question.alternative)
+    registry = rows.design.isin(base.protocol["eligibility"]["benchmark_designs"])
     return rows[registry & (rows.definition_id == question.outcome) & (rows.leave == "")]
 
 
-def _of_outcome(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
-    rows = _described(evidence, protocol, question, table)
-    return rows[rows[OUTCOME_OF[table]] == question.outcome]
-
-
-def _described(evidence: Evidence, protocol: Protocol, question: Question, table: str) -> pd.DataFrame:
-    """Handled rows with what is known of their arm, study and source; where no n is printed, the arm's patients."""
-    rows = handled(evidence, table, question.alternative)
-    studies = evidence.studies.drop(columns=["notes", "n_infusions", "n_infusions_printed"])
-    arms = evidence.arms.drop(columns="description")
-    rows = rows.assign(table=table, line=rows.index, source_rank=source_rank(evidence, protocol, rows.source_id))
-    described = rows.merge(studies, on="study_id", how="left", validate="m:1")
-    return _stand_in(described.merge(arms, on=["study_id", "arm_id"], how="left", validate="m:1"))
-
-
-def source_rank(evidence: Evidence, protocol: Protocol, source_ids: pd.Series) -> pd.Series:
+def source_rank(base: EvidenceBase, source_ids: pd.Series) -> pd.Series:
     """0 for the fullest kind of source, larger for thinner ones, in the protocol's order."""
-    order = {kind: rank for rank, kind in enumerate(protocol["selection"]["fullest_report"])}
-    kinds = evidence.sources.set_index("source_id")["kind"]
+    order = {kind: rank for rank, kind in enumerate(base.protocol["selection"]["fullest_report"])}
+    kinds = base.evidence.sources.set_index("source_id")["kind"]
     return source_ids.map(kinds).map(order).fillna(len(order)).astype(float)
 
 
-def _stand_in(rows: pd.DataFrame) -> pd.DataFrame:
+def _with_n_of_the_arm(rows: pd.DataFrame) -> pd.DataFrame:
     patients = rows.n_analysed.fillna(rows.n_enrolled)
     missing = rows.n.isna() & patients.notna()
     words = [f"n not printed at this time: {p:g} {'analysed' if np.isfinite(a) else 'enrolled'} stand in"

@@ -38,7 +38,7 @@ Rated = tuple[int, str]
 
 
 class Pooled(Shape):
-    """What certainty needs to know of a pool (:class:`cellclaims.pools.Pool` has it)."""
+    """What certainty needs to know of a pool (:class:`cellclaims.pool.Pool` has it)."""
 
     k: int
     rows: pd.DataFrame

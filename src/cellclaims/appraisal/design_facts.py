@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 
 from cellclaims.evidence import Evidence
+from cellclaims.evidence.rules_reports import NOT_SCIENTIFIC
 from cellclaims.protocol import Protocol
+from cellclaims.selection import EvidenceBase
 
 Fact = tuple[str, str]
 
@@ -22,9 +24,7 @@ Fact = tuple[str, str]
 OWN = {"arms": "study_id", "registrations": "study_id", "anomalies": "record_id"}
 
 
-def design_facts(
-    evidence: Evidence, protocol: Protocol, study_ids: Iterable[str], in_words: bool = False
-) -> pd.DataFrame:
+def design_facts(base: EvidenceBase, study_ids: Iterable[str], in_words: bool = False) -> pd.DataFrame:
     """Facts of design of each report.
 
     Parameters
@@ -43,64 +43,69 @@ def design_facts(
         Index: study_id; columns: the names in :data:`FACTS`.
     """
     table = {}
-    studies = evidence.studies.set_index("study_id", drop=False)
-    own = {name: dict(iter(getattr(evidence, name).groupby(key))) for name, key in OWN.items()}
+    studies = base.evidence.studies.set_index("study_id", drop=False)
+    own = {name: dict(iter(getattr(base.evidence, name).groupby(key))) for name, key in OWN.items()}
     for study in dict.fromkeys(study_ids):
-        mine = replace(evidence, **{name: own[name].get(study, getattr(evidence, name).head(0)) for name in OWN})
-        table[study] = {name: fact(mine, protocol, studies.loc[study])[int(in_words)] for name, fact in FACTS.items()}
+        tables = {name: own[name].get(study, getattr(base.evidence, name).head(0)) for name in OWN}
+        mine = EvidenceBase(replace(base.evidence, **tables), base.protocol)
+        table[study] = {name: fact(mine, studies.loc[study])[int(in_words)] for name, fact in FACTS.items()}
     return pd.DataFrame.from_dict(table, orient="index", columns=list(FACTS))
 
 
-def _randomised(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+def _randomised(base: EvidenceBase, study: Any) -> Fact:
     return {"yes": ("+", "yes"), "no": ("-", "no")}.get(study.randomised, ("?", "the sources disagree"))
 
 
-def _blinded(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+def _blinded(base: EvidenceBase, study: Any) -> Fact:
     known = {"double": ("+", "double"), "single": ("?", "single"), "open": ("-", "open")}
     return known.get(study.blinding, ("?", "not stated"))
 
 
-def _controlled(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
-    arms = evidence.arms
-    untreated = arms[(arms.gets_cells == "no") & arms.comparator.isin(protocol["eligibility"]["untreated_comparators"])]
+def _controlled(base: EvidenceBase, study: Any) -> Fact:
+    arms = base.evidence.arms
+    untreated = arms[
+        (arms.gets_cells == "no") & arms.comparator.isin(base.protocol["eligibility"]["untreated_comparators"])
+    ]
     if len(untreated):
         return "+", untreated.comparator.iloc[0].replace("_", " ")
     others = arms.comparator[arms.comparator != ""]
     return "-", others.iloc[0].replace("_", " ") if len(others) else "no control arm"
 
 
-def _registered(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+def _registered(base: EvidenceBase, study: Any) -> Fact:
     return ("+", study.registry_id) if study.registry_id else ("?", "no number seen")
 
 
-def _posted(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
+def _posted(base: EvidenceBase, study: Any) -> Fact:
     if not study.registry_id:
         return "", "–"
-    posted = set(evidence.registrations.results_posted)
+    posted = set(base.evidence.registrations.results_posted)
     return ("+", "yes") if "yes" in posted else ("-", "no") if "no" in posted else ("?", "record not read")
 
 
-def _to_its_end(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
-    records = evidence.registrations
-    stopped = (evidence.anomalies.kind == "stopped_early").any()
+def _to_its_end(base: EvidenceBase, study: Any) -> Fact:
+    records = base.evidence.registrations
+    stopped = (base.evidence.anomalies.kind == "stopped_early").any()
     words = "; ".join(f"{r.enrolled:g} of {r.planned:g} planned" for r in records.dropna().itertuples())
     if stopped or records.status.isin(["terminated", "withdrawn"]).any():
         return "-", f"stopped early{': ' * bool(words)}{words}"
     return ("+", "completed") if (records.status == "completed").any() else ("?", "not seen")
 
 
-def _few_lost(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
-    arms = evidence.arms[evidence.arms.part_of == ""]
+def _few_lost(base: EvidenceBase, study: Any) -> Fact:
+    arms = base.evidence.arms[base.evidence.arms.part_of == ""]
     enrolled, analysed = arms.n_enrolled.sum(skipna=False), arms.n_analysed.sum(skipna=False)
     if not enrolled > 0 or np.isnan(analysed):
         return "?", "enrolled or analysed not stated"
     share = 1 - analysed / enrolled
-    return "+" if share <= protocol["certainty"]["losses"] else "-", f"{analysed:g} of {enrolled:g} analysed"
+    return "+" if share <= base.protocol["certainty"]["losses"] else "-", f"{analysed:g} of {enrolled:g} analysed"
 
 
-def _own_patients(evidence: Evidence, protocol: Protocol, study: Any) -> Fact:
-    cohorts = evidence.cohorts
-    registries = evidence.studies.study_id[evidence.studies.design.isin(protocol["eligibility"]["benchmark_designs"])]
+def _own_patients(base: EvidenceBase, study: Any) -> Fact:
+    cohorts = base.evidence.cohorts
+    registries = base.evidence.studies.study_id[
+        base.evidence.studies.design.isin(base.protocol["eligibility"]["benchmark_designs"])
+    ]
     mine = cohorts[cohorts.study_id == study.study_id]
     others = cohorts[cohorts.cohort_id.isin(mine.cohort_id) & (cohorts.study_id != study.study_id)]
     others = others[~others.study_id.isin(registries)]
@@ -161,13 +166,20 @@ def missing_results(evidence: Evidence, pooled: Iterable[str]) -> pd.DataFrame:
         (patients; as registered, else as reported), results_posted ("yes", "no", empty where not seen).
     """
     studies = evidence.studies[evidence.studies.registry_id != ""]
-    figures, used = set().union(*(set(getattr(evidence, name).study_id) for name in TABLES)), set(pooled)
+    figures, used = _reported(evidence), set(pooled)
     reported = [_line(evidence, study, _state(study, figures, used)) for study in studies.itertuples()]
     records = evidence.registrations[~evidence.registrations.study_id.isin(set(studies.study_id))]
     alone = records.reindex(columns=COLUMNS).assign(state=NO_REPORT, diabetes_type="", product="")
     trials = pd.concat([pd.DataFrame(reported, columns=COLUMNS), alone], ignore_index=True)
     furthest = trials.assign(rank=trials.state.map(STATES.index)).sort_values("rank", kind="stable")
     return furthest.drop_duplicates("registry_id").drop(columns="rank").sort_index().reset_index(drop=True)
+
+
+def _reported(evidence: Evidence) -> set[str]:
+    """Reports with a figure; one that only a press release or a page that is not scientific prints is no report."""
+    scientific = set(evidence.sources.source_id[evidence.sources.kind != NOT_SCIENTIFIC])
+    tables = (getattr(evidence, name) for name in TABLES)
+    return set().union(*(set(rows.study_id[rows.source_id.isin(scientific)]) for rows in tables))
 
 
 def _state(study: object, figures: set[str], pooled: set[str]) -> str:

@@ -9,15 +9,15 @@ from typing import Any
 
 from scipy.special import expit, ndtr, stdtr
 
-from cellclaims import pools
 from cellclaims.appraisal import Certainty, certainty_of_pool
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence import Evidence
 from cellclaims.meta.binomial import p_mean_ge, p_new_setting_ge, p_series_ge
-from cellclaims.pools import Pool
+from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
-from cellclaims.selection import Question
+from cellclaims.question import Analysis
+from cellclaims.selection import EvidenceBase, Question
 
 # What the ledger says of one claim, as numbers and words that JSON can hold.
 
@@ -147,26 +147,24 @@ def plan_of(protocol: Protocol, claim: Any) -> dict[str, Any]:
     return plans[claim.answered_by]
 
 
-def counterpart_pool(evidence: Evidence, protocol: Protocol, claim_id: str) -> Pool:
+def counterpart_pool(base: EvidenceBase, claim_id: str) -> Pool:
     """The pool of published reports that answers an advertised figure."""
-    return _pool(evidence, protocol, claim_id, "cells", "published reports")
+    return _pool(base, claim_id, "cells", "published reports")
 
 
-def control_pool(evidence: Evidence, protocol: Protocol, claim_id: str) -> Pool:
+def control_pool(base: EvidenceBase, claim_id: str) -> Pool:
     """The same outcome in the untreated control arms."""
-    return _pool(evidence, protocol, claim_id, "control", "untreated control arms")
+    return _pool(base, claim_id, "control", "untreated control arms")
 
 
-def _pool(evidence: Evidence, protocol: Protocol, claim_id: str, arms: str, words: str) -> Pool:
-    claim = claim_of(evidence, claim_id)
-    plan = plan_of(protocol, claim)
-    question = question_of(evidence, claim, plan, arms)
-    title = f"{protocol.outcome(plan['definition']).name}: {words}"
+def _pool(base: EvidenceBase, claim_id: str, arms: str, words: str) -> Pool:
+    claim = claim_of(base.evidence, claim_id)
+    plan = plan_of(base.protocol, claim)
+    question = question_of(base.evidence, claim, plan, arms)
+    title = f"{base.protocol.outcome(plan['definition']).name}: {words}"
     name = f"{claim_id}_{'published' if arms == 'cells' else 'control'}"
-    if plan["kind"] == "rate":
-        return pools.proportion(evidence, protocol, question, name, title)
-    make = pools.difference if arms == "cells" else pools.change
-    return make(evidence, protocol, question, name, title)
+    measure = "PLO" if plan["kind"] == "rate" else "MD" if arms == "cells" else "MC"
+    return pooled(base, question.named(name, title), Analysis(measure))
 
 
 def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str = "cells") -> Question:
@@ -175,25 +173,25 @@ def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str 
     designs = tuple(plan.get("designs", ()))
     population = TYPES[claim.diabetes_type]
     question = Question(plan["definition"], population, plan["product"], arms, estimand, designs=designs)
-    return pools.without(question, own_trials(evidence))
+    return question.without(own_trials(evidence))
 
 
-def advertised_rates(evidence: Evidence, protocol: Protocol) -> list[Entry]:
+def advertised_rates(base: EvidenceBase) -> list[Entry]:
     """An entry for every claim that a pool answers, in the order of claims.csv."""
-    claims = [c for c in evidence.claims.itertuples() if plan_of(protocol, c)["kind"] in POOLED]
-    return [rate_entry(evidence, protocol, c.claim_id) for c in claims]
+    claims = [c for c in base.evidence.claims.itertuples() if plan_of(base.protocol, c)["kind"] in POOLED]
+    return [rate_entry(base, c.claim_id) for c in claims]
 
 
-def rate_entry(evidence: Evidence, protocol: Protocol, claim_id: str) -> Entry:
+def rate_entry(base: EvidenceBase, claim_id: str) -> Entry:
     """One advertised rate (or HbA1c) beside its counterpart."""
-    claim = claim_of(evidence, claim_id)
-    plan = plan_of(protocol, claim)
-    pool, control = (make(evidence, protocol, claim_id) for make in (counterpart_pool, control_pool))
-    said = described(claim, evidence.documents, plan["match"])
-    threshold = threshold_of(protocol, plan, said["advertised"]["value"])
+    claim = claim_of(base.evidence, claim_id)
+    plan = plan_of(base.protocol, claim)
+    pool, control = (make(base, claim_id) for make in (counterpart_pool, control_pool))
+    said = described(claim, base.evidence.documents, plan["match"])
+    threshold = threshold_of(base.protocol, plan, said["advertised"]["value"])
     numbers = numbers_of(pool, threshold, said["advertised"]["n_treated"])
-    certainty = certainty_of_pool(pool, plan["match"], protocol, evidence.judgements)
-    decided, reasons = verdict_of_pool(protocol, claim, plan, pool, threshold, certainty.level)
+    certainty = certainty_of_pool(pool, plan["match"], base.protocol, base.evidence.judgements)
+    decided, reasons = verdict_of_pool(base.protocol, claim, plan, pool, threshold, certainty.level)
     return Entry(
         **said,
         studies=_studies(pool),
@@ -219,8 +217,7 @@ def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) 
 
 def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
     """Pooled value, intervals and probabilities in the unit of the claim."""
-    patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
-    found: dict[str, Any] = {"k": pool.k, "patients": patients}
+    found: dict[str, Any] = {"k": pool.k, "patients": pool.patients}
     if pool.fit is None:
         return found
     percent = pool.scale == "logit"
@@ -235,7 +232,7 @@ def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str,
 
 def in_unit(pool: Pool, value: float) -> float | None:
     """A value of the analysis scale in the unit of the claim; None where it does not exist."""
-    shown = 100 * pool.back(value) if pool.scale == "logit" else float(value)
+    shown = pool.shown(value)
     return shown if math.isfinite(shown) else None
 
 

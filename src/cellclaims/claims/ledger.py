@@ -32,8 +32,8 @@ from cellclaims.claims.counterparts import (
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.evidence import Evidence
 from cellclaims.meta.quantiles import normal_quantile
-from cellclaims.pools import Pool, label, link
-from cellclaims.protocol import Protocol
+from cellclaims.pool import Pool, label, link
+from cellclaims.selection import EvidenceBase
 from cellclaims.specifications import Curve, Fitted, fitted
 
 # How often the verdict on a claim stays the same, over all choices that a fair reviewer could have made.
@@ -42,7 +42,7 @@ from cellclaims.specifications import Curve, Fitted, fitted
 Rows = Callable[[int], pd.DataFrame]
 
 
-def curves(evidence: Evidence, protocol: Protocol, claim_ids: Iterable[str] | None = None) -> dict[str, Curve]:
+def curves(base: EvidenceBase, claim_ids: Iterable[str] | None = None) -> dict[str, Curve]:
     """The specification curve of each claim that a pool answers; claims that ask the same question share the fits.
 
     Parameters
@@ -59,39 +59,37 @@ def curves(evidence: Evidence, protocol: Protocol, claim_ids: Iterable[str] | No
     """
     known: dict[tuple[Any, ...], Fitted] = {}
     found = {}
-    for claim_id in evidence.claims.claim_id if claim_ids is None else claim_ids:
-        claim = claim_of(evidence, claim_id)
-        plan = plan_of(protocol, claim)
+    for claim_id in base.evidence.claims.claim_id if claim_ids is None else claim_ids:
+        claim = claim_of(base.evidence, claim_id)
+        plan = plan_of(base.protocol, claim)
         if plan["kind"] not in POOLED:
             continue
-        question = question_of(evidence, claim, plan)
+        question = question_of(base.evidence, claim, plan)
         if (question, plan["kind"]) not in known:
-            known[question, plan["kind"]] = fitted(evidence, protocol, question, plan["kind"])
-        pool = counterpart_pool(evidence, protocol, claim_id)
-        found[claim_id] = known[question, plan["kind"]].judged(_rule(evidence, protocol, claim, plan, pool))
+            known[question, plan["kind"]] = fitted(base, question, plan["kind"])
+        pool = counterpart_pool(base, claim_id)
+        found[claim_id] = known[question, plan["kind"]].judged(_rule(base, claim, plan, pool))
     return found
 
 
-def curve_of_claim(evidence: Evidence, protocol: Protocol, claim_id: str) -> Curve | None:
+def curve_of_claim(base: EvidenceBase, claim_id: str) -> Curve | None:
     """The specification curve of the counterpart of one claim; None where no pool answers it."""
-    return curves(evidence, protocol, [claim_id]).get(claim_id)
+    return curves(base, [claim_id]).get(claim_id)
 
 
-def stability(evidence: Evidence, protocol: Protocol, claim_id: str) -> tuple[float | None, int]:
+def stability(base: EvidenceBase, claim_id: str) -> tuple[float | None, int]:
     """Share of distinct specifications with the verdict of the review's own, and their number; None where no pool
     answers the claim.
     """
-    curve = curve_of_claim(evidence, protocol, claim_id)
+    curve = curve_of_claim(base, claim_id)
     return (None, 0) if curve is None else curve.stability
 
 
-def _rule(
-    evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool
-) -> Callable[..., Sequence[str]]:
+def _rule(base: EvidenceBase, claim: Any, plan: dict[str, Any], pool: Pool) -> Callable[..., Sequence[str]]:
     """The verdict rule of the protocol as a function of the lines of a curve."""
     value = None if math.isnan(claim.value) else float(claim.value)
-    threshold = threshold_of(protocol, plan, value)
-    lower = protocol.outcome(plan["definition"]).better == "lower"
+    threshold = threshold_of(base.protocol, plan, value)
+    lower = base.protocol.outcome(plan["definition"]).better == "lower"
     measurable = claim.definition_stated != "no" or claim.kind == "outcome"
     grades = {what: grade for what, (grade, _) in plan["match"].items()}
 
@@ -114,11 +112,13 @@ def _rule(
         decided = []
         for line in lines.itertuples():
             # Certainty matters to few lines: those whose verdict it can change.
-            least, most = (verdict(standing(line, level), protocol["verdict"])[0] for level in (LEVELS[0], LEVELS[-1]))
+            least, most = (
+                verdict(standing(line, level), base.protocol["verdict"])[0] for level in (LEVELS[0], LEVELS[-1])
+            )
             if least != most:
                 known = _as_pool(pool, line, rows(line.row_set))
-                level = certainty_of_pool(known, _match(plan, line), protocol, evidence.judgements).level
-                least = verdict(standing(line, level), protocol["verdict"])[0]
+                level = certainty_of_pool(known, _match(plan, line), base.protocol, base.evidence.judgements).level
+                least = verdict(standing(line, level), base.protocol["verdict"])[0]
             decided.append(least)
         return decided
 
@@ -246,15 +246,14 @@ def verdict_of(direction: Direction, enough: int, certainty: str) -> tuple[str, 
 OUTCOME_KINDS = ("outcome", "regimen")
 
 
-def ledger(evidence: Evidence, protocol: Protocol, known: Mapping[str, Curve] | None = None) -> list[Entry]:
+def ledger(base: EvidenceBase, known: Mapping[str, Curve] | None = None) -> list[Entry]:
     """An entry for every row of claims.csv, in its order; none without a verdict.
 
     ``known`` are the specification curves by claim, where they were made before.
     """
-    found = curves(evidence, protocol) if known is None else known
+    found = curves(base) if known is None else known
     return [
-        _with_stability(entry_of(evidence, protocol, claim), found.get(claim.claim_id))
-        for claim in evidence.claims.itertuples()
+        _with_stability(entry_of(base, claim), found.get(claim.claim_id)) for claim in base.evidence.claims.itertuples()
     ]
 
 
@@ -266,28 +265,30 @@ def _with_stability(entry: Entry, curve: Curve | None) -> Entry:
     return replace(entry, stability=share, specifications=number)
 
 
-def entry_of(evidence: Evidence, protocol: Protocol, claim: Any) -> Entry:
+def entry_of(base: EvidenceBase, claim: Any) -> Entry:
     """The entry of one claim, made by the kind of its counterpart."""
-    plan = plan_of(protocol, claim)
+    plan = plan_of(base.protocol, claim)
     if plan["kind"] in ("rate", "difference"):
-        return rate_entry(evidence, protocol, claim.claim_id)
-    return MAKERS[plan["kind"]](evidence, protocol, claim, plan)
+        return rate_entry(base, claim.claim_id)
+    return MAKERS[plan["kind"]](base, claim, plan)
 
 
-def _topic(evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any]) -> Entry:
+def _topic(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
     """A claim without a figure: direction of the reports in people, by kind of evidence."""
-    found = direction_of(evidence, plan["topic"], own_trials(evidence), claim.kind in OUTCOME_KINDS)
+    found = direction_of(base.evidence, plan["topic"], own_trials(base.evidence), claim.kind in OUTCOME_KINDS)
     randomised = found.best == KINDS[0]
     counted = tuple(found.counted.reference)
     match = plan["match"]
-    certainty = certainty_of_reports(found.k, randomised, found.agree, match, protocol, counted, evidence.judgements)
+    certainty = certainty_of_reports(
+        found.k, randomised, found.agree, match, base.protocol, counted, base.evidence.judgements
+    )
     poor = [what for what in ("population", "outcome") if plan["match"][what][0] == "poor"]
-    decided, reasons = verdict_of(found, protocol["verdict"]["enough_reports"], certainty.level)
+    decided, reasons = verdict_of(found, base.protocol["verdict"]["enough_reports"], certainty.level)
     if poor and decided not in ("no evidence", "insufficient"):
         decided, reasons = "insufficient", [f"the match in {' and '.join(poor)} is poor"]
     facts = _facts(pd.concat([found.counted, found.context]).sort_index(), set(found.counted.index))
     return Entry(
-        **described(claim, evidence.documents, plan["match"]),
+        **described(claim, base.evidence.documents, plan["match"]),
         studies=[f for f in facts if f["counted"]],
         k=found.k,
         verdict=decided,
@@ -318,17 +319,19 @@ def _facts(rows: pd.DataFrame, counted: set[int] = frozenset()) -> list[dict[str
     ]
 
 
-def _registration(evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any]) -> Entry:
+def _registration(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
     """A registration: what a registry says that it is, and what the published report of the number says."""
-    rows = evidence.beyond_evidence[evidence.beyond_evidence.topic == plan["topic"]]
+    rows = base.evidence.beyond_evidence[base.evidence.beyond_evidence.topic == plan["topic"]]
     number = next(iter(REGISTRATION.findall(claim.what_is_claimed)), "")
-    own = evidence.studies[evidence.studies.registry_id.str.contains(number, regex=False) & (number != "")]
+    own = base.evidence.studies[base.evidence.studies.registry_id.str.contains(number, regex=False) & (number != "")]
     about = rows[rows.claim_ids.str.split(";").map(lambda ids: claim.claim_id in ids)]
-    about = about[~about.reference.isin(set(own_trials(evidence)) - set(own.study_id))]
+    about = about[~about.reference.isin(set(own_trials(base.evidence)) - set(own.study_id))]
     decided, reasons = _registration_verdict(claim, about, own)
     return Entry(
-        **described(claim, evidence.documents, plan["match"]),
-        studies=[{"study_id": s, "label": label(evidence, s), "link": link(evidence, s)} for s in own.study_id],
+        **described(claim, base.evidence.documents, plan["match"]),
+        studies=[
+            {"study_id": s, "label": label(base.evidence, s), "link": link(base.evidence, s)} for s in own.study_id
+        ],
         k=len(own),
         verdict=decided,
         reasons=reasons,
@@ -348,29 +351,29 @@ def _registration_verdict(claim: Any, about: pd.DataFrame, own: pd.DataFrame) ->
     return "compatible", ["nothing in the records found disagrees with the statement"]
 
 
-def _count(evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any]) -> Entry:
+def _count(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
     """A number treated: no public record counts it; the arithmetic of the shares that stand on it."""
-    studies = evidence.studies
-    cited = studies.study_id.isin(own_trials(evidence)) & (studies.diabetes_type == claim.diabetes_type)
+    studies = base.evidence.studies
+    cited = studies.study_id.isin(own_trials(base.evidence)) & (studies.diabetes_type == claim.diabetes_type)
     own = studies.study_id[cited]
-    patients = evidence.arms[evidence.arms.study_id.isin(own)].n_enrolled.sum()
+    patients = base.evidence.arms[base.evidence.arms.study_id.isin(own)].n_enrolled.sum()
     published = (
         f"the cited trial published {patients:g} patients" if len(own) else "no report of an own trial was found"
     )
     return Entry(
-        **described(claim, evidence.documents, plan["match"]),
-        studies=[{"study_id": s, "label": label(evidence, s), "link": link(evidence, s)} for s in own],
+        **described(claim, base.evidence.documents, plan["match"]),
+        studies=[{"study_id": s, "label": label(base.evidence, s), "link": link(base.evidence, s)} for s in own],
         verdict="no evidence",
         reasons=["no public record of the number treated was found", published],
-        facts=arithmetic(evidence.claims, claim),
+        facts=arithmetic(base.evidence.claims, claim),
     )
 
 
-def _disclaimer(evidence: Evidence, protocol: Protocol, claim: Any, plan: dict[str, Any]) -> Entry:
+def _disclaimer(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
     """A disclaimer claims nothing that could be tested; harms stand beside it."""
-    rows = evidence.beyond_evidence[evidence.beyond_evidence.topic == plan["topic"]]
+    rows = base.evidence.beyond_evidence[base.evidence.beyond_evidence.topic == plan["topic"]]
     return Entry(
-        **described(claim, evidence.documents, plan["match"]),
+        **described(claim, base.evidence.documents, plan["match"]),
         studies=[],
         verdict="not testable",
         reasons=["a disclaimer claims no outcome; it qualifies every other claim of the page"],

@@ -14,9 +14,9 @@ from cellclaims import protocol
 from cellclaims.errors import DataError, Fault
 from cellclaims.evidence import rules
 from cellclaims.evidence.read import read_all
+from cellclaims.evidence.rules_reports import FIGURES
 from cellclaims.evidence.schema import FILE, Evidence, Schema, read_schema
 
-FIGURES = ("continuous", "binary", "survival", "contrasts")
 WIDTH = 110
 
 
@@ -78,9 +78,9 @@ def _plural(word: str, number: int) -> str:
 def unused_sources(evidence: Evidence) -> dict[str, list[str]]:
     """Sources that no figure comes from, by the file that lists them; they were read and are kept, no fault."""
     used = {source for name in FIGURES for source in getattr(evidence, name).source_id}
-    pooled = set(evidence.pooled_elsewhere.source_url)
+    pooled = set(evidence.pooled_elsewhere.read_at)
     rows = evidence.sources
-    spare = rows[~rows.source_id.isin(used) & ~rows.url.isin(pooled)]
+    spare = rows[~rows.source_id.isin(used) & ~rows.read_at.isin(pooled)]
     beyond = evidence.beyond_sources
     quoted = {*evidence.beyond_evidence.url, *evidence.thresholds.url}
     return {

@@ -135,8 +135,8 @@ def unit_is_tidied(evidence: Evidence) -> Iterator[Finding]:
 
 
 def unit_fits_outcome(evidence: Evidence) -> Iterator[Finding]:
-    """The unit is one in which that outcome is measured."""
-    rows = evidence.continuous
+    """The unit is one in which that outcome is measured, unless the source prints none."""
+    rows = evidence.continuous[evidence.continuous.unit_printed != units.NOT_PRINTED]
     for line, outcome, unit in zip(rows.index, rows.outcome, rows.unit, strict=True):
         known = units.UNITS_OF[outcome]
         if unit not in known:

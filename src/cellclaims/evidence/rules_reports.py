@@ -27,6 +27,20 @@ REGISTRY_FORMS = {
 #: How an address of a DOI starts.
 DOI_ADDRESS = r"^(https?://(dx\.)?doi\.org/|doi:\s*)"
 WITHOUT_CELLS = ("placebo", "sham", "standard_care", "matched_cohort")
+#: The class of treatment in which blood is passed over cells and returned: nothing is transplanted.
+NO_CELLS_GIVEN = "blood_passed_over_cells"
+#: Tables of figures of reports.
+FIGURES = ("continuous", "binary", "survival", "contrasts")
+#: The kind of source that feeds no pool.
+NOT_SCIENTIFIC = "not_scientific"
+#: Columns of addresses that a reader is shown as links.
+CITED = {
+    "sources": "url",
+    "pooled_elsewhere": "source_url",
+    "benchmarks": "url",
+    "context": "url",
+    "context_sources": "url",
+}
 
 
 def control_names_comparator(evidence: Evidence) -> Iterator[Finding]:
@@ -39,11 +53,16 @@ def control_names_comparator(evidence: Evidence) -> Iterator[Finding]:
 
 
 def cells_fit_role(evidence: Evidence) -> Iterator[Finding]:
-    """Treatment arms and controls on another islet regimen get cells; controls that show life without cells do not."""
+    """Treatment arms and controls on another islet regimen get cells; controls that show life without cells do not.
+
+    Where the report's treatment is blood passed over cells, nobody gets any.
+    """
     arms = evidence.arms
     wanted = pd.Series("", index=arms.index)
     wanted[(arms.role == "treatment") | (arms.comparator == "islets_other_regimen")] = "yes"
     wanted[arms.comparator.isin(WITHOUT_CELLS)] = "no"
+    classes = dict(zip(evidence.studies.study_id, evidence.studies.intervention_class, strict=True))
+    wanted[arms.study_id.map(classes) == NO_CELLS_GIVEN] = "no"
     for line in arms.index[(wanted != "") & (wanted != arms.gets_cells)]:
         reason = arms.comparator[line] or arms.role[line]
         yield Finding("arms", line, "gets_cells", f"{wanted[line]}, as the arm is {reason}", arms.gets_cells[line])
@@ -149,10 +168,11 @@ def registry_numbers_have_form(evidence: Evidence) -> Iterator[Finding]:
 def source_speaks_of_report(evidence: Evidence) -> Iterator[Finding]:
     """A figure comes from a source of its report or a secondary source, or its locator names the other report."""
     sources = evidence.sources.set_index("source_id")
-    for table in ("continuous", "binary", "survival", "contrasts"):
+    for table in FIGURES:
         rows = getattr(evidence, table)
         owner, kind = rows.source_id.map(sources.study_id), rows.source_id.map(sources.kind)
-        for line in rows.index[(owner != "") & (owner != rows.study_id) & (kind != "secondary")]:
+        theirs = (owner != "") & (owner != rows.study_id) & ~kind.isin(["secondary", NOT_SCIENTIFIC])
+        for line in rows.index[theirs]:
             if owner[line] not in rows.locator[line]:
                 expected = f"a source of {rows.study_id[line]}, or {owner[line]} named in the locator"
                 yield Finding(table, line, "source_id", expected, rows.source_id[line])
@@ -170,10 +190,11 @@ def text_beyond_has_source(evidence: Evidence) -> Iterator[Finding]:
 def claims_exist(evidence: Evidence) -> Iterator[Finding]:
     """The claims that a row speaks to are claims."""
     known = set(evidence.claims.claim_id)
-    for line, cell in evidence.beyond_evidence.claim_ids.items():
-        for claim in cell.split(";"):
-            if claim not in known:
-                yield Finding("beyond_evidence", line, "claim_ids", "claims of advertised/claims.csv", repr(claim))
+    for table in ("beyond_evidence", "context"):
+        for line, cell in getattr(evidence, table).claim_ids.items():
+            for claim in cell.split(";"):
+                if claim not in known:
+                    yield Finding(table, line, "claim_ids", "claims of advertised/claims.csv", repr(claim))
 
 
 def figure_fits_kind_of_claim(evidence: Evidence) -> Iterator[Finding]:
@@ -203,6 +224,54 @@ def anomaly_names_record(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("anomalies", line, "record_id", f"a record of {table}", record)
 
 
+def address_can_be_cited(evidence: Evidence) -> Iterator[Finding]:
+    """A cited address is no bare IP number, names no port, and is at no host of copies (``copy_hosts.csv``)."""
+    copies = dict(zip(evidence.copy_hosts.host, evidence.copy_hosts.what, strict=True))
+    for table, column in CITED.items():
+        for line, cell in getattr(evidence, table)[column].items():
+            for address in re.findall(r"https?://[^\s;]+", cell):
+                host = re.sub(r"^https?://", "", address).partition("/")[0].lower()
+                name = host.partition(":")[0]
+                if re.fullmatch(r"[0-9.]+", name) or ":" in host or name in copies:
+                    found = f"{address} ({copies.get(name, 'an IP number or a port')})"
+                    yield Finding(table, line, column, "an address that a scientific review may cite", found)
+
+
+def unscientific_source_is_not_cited(evidence: Evidence) -> Iterator[Finding]:
+    """A source that is not scientific has no citable address."""
+    for table in ("sources", "context_sources"):
+        rows = getattr(evidence, table)
+        for line in rows.index[(rows.kind == NOT_SCIENTIFIC) & (rows.url != "")]:
+            yield Finding(table, line, "url", f"nothing, as the kind is {NOT_SCIENTIFIC}", rows.url[line])
+
+
+def differing_readings_are_recorded(evidence: Evidence) -> Iterator[Finding]:
+    """A figure that two readers read differently belongs to a report or review that an anomaly names."""
+    named = set(evidence.anomalies.record_id)
+    for table, owner in (*((t, "study_id") for t in FIGURES), ("pooled_elsewhere", "review_id")):
+        rows = getattr(evidence, table)
+        for line in rows.index[(rows.read_twice == "differs") & ~rows[owner].isin(named)]:
+            yield Finding(table, line, "read_twice", "an anomaly with both readings", f"none of {rows[owner][line]}")
+
+
+def correction_names_anomaly(evidence: Evidence) -> Iterator[Finding]:
+    """A correction that became an anomaly says which: the reason begins with its short name."""
+    known = set(evidence.anomalies.anomaly_id)
+    rows = evidence.corrections
+    for line in rows.index[rows.decision == "anomaly"]:
+        if (name := rows.reason[line].partition(":")[0]) not in known:
+            yield Finding("corrections", line, "reason", "an anomaly of anomalies.csv and a colon first", name)
+
+
+def benchmark_counts_fit(evidence: Evidence) -> Iterator[Finding]:
+    """No more patients of a benchmark have the outcome than were looked at."""
+    rows = evidence.benchmarks
+    for side in ("treated", "control"):
+        events, of = rows[f"events_{side}"], rows[f"of_{side}"]
+        for line in rows.index[events > of]:
+            yield Finding("benchmarks", line, f"events_{side}", f"at most {of[line]:g}", f"{events[line]:g}")
+
+
 REPORT_RULES = (
     control_names_comparator,
     cells_fit_role,
@@ -221,6 +290,11 @@ REPORT_RULES = (
     figure_fits_kind_of_claim,
     document_has_checksum,
     anomaly_names_record,
+    address_can_be_cited,
+    unscientific_source_is_not_cited,
+    differing_readings_are_recorded,
+    correction_names_anomaly,
+    benchmark_counts_fit,
 )
 
 
@@ -343,27 +417,27 @@ def step_can_be_set(evidence: Evidence) -> Iterator[Finding]:
 
     A whole report or arm is flagged or left out: what describes it is corrected where it stands, with an anomaly.
     """
-    for line, step in evidence.handling.iterrows():
+    for step in evidence.handling.itertuples():
         rows = getattr(evidence, step.table)
         if step.action != "set":
             if found := step.column or step.value:
-                yield Finding("handling", line, "column", f"nothing, as the action is {step.action}", found)
+                yield Finding("handling", step.Index, "column", f"nothing, as the action is {step.action}", found)
         elif step.table in dict(WHOLES):
-            yield Finding("handling", line, "action", f"flag or leave_out, as the table is {step.table}", "set")
+            yield Finding("handling", step.Index, "action", f"flag or leave_out, as the table is {step.table}", "set")
         elif step.column not in rows:
-            yield Finding("handling", line, "column", f"a column of {step.table}", repr(step.column))
+            yield Finding("handling", step.Index, "column", f"a column of {step.table}", repr(step.column))
         elif pd.api.types.is_numeric_dtype(rows[step.column]) and not _is_number(step.value):
-            yield Finding("handling", line, "value", f"a number for {step.column}", repr(step.value))
+            yield Finding("handling", step.Index, "value", f"a number for {step.column}", repr(step.value))
 
 
 def step_fits_anomaly(evidence: Evidence) -> Iterator[Finding]:
     """A step is taken for the report that its anomaly names, or its reason names that report."""
-    record = evidence.anomalies.set_index("anomaly_id").record_id
-    for line, step in evidence.handling.iterrows():
+    record = dict(zip(evidence.anomalies.anomaly_id, evidence.anomalies.record_id, strict=True))
+    for step in evidence.handling.itertuples():
         named = record.get(step.anomaly_id)
         if step.study_id not in ("", named) and named not in step.reason:
             expected = f"{named}, as in {step.anomaly_id}, or a reason that names it"
-            yield Finding("handling", line, "study_id", expected, step.study_id)
+            yield Finding("handling", step.Index, "study_id", expected, step.study_id)
 
 
 def _is_empty(cell: str | float) -> bool:

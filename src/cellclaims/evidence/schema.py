@@ -224,7 +224,7 @@ def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding
     first: dict[tuple, int] = {}
     for line, values in zip(rows.index, rows[key].astype(str).itertuples(index=False, name=None), strict=True):
         if first.setdefault(values, line) != line:
-            words = ", ".join(value for value in values if value not in ("", "nan"))
+            words = ", ".join(shown for value in values if (shown := str(value)) not in ("", "nan"))
             yield Finding(table, line, key[-1], "each once", f"the same as row {first[values]}: {words}")
 
 
@@ -436,11 +436,18 @@ class Evidence:
     handling: pd.DataFrame
     pooled_elsewhere: pd.DataFrame
     accepted: pd.DataFrame
+    definitions: pd.DataFrame
+    corrections: pd.DataFrame
+    refused: pd.DataFrame
+    copy_hosts: pd.DataFrame
     judgements: pd.DataFrame
     registrations: pd.DataFrame
     beyond_evidence: pd.DataFrame
     beyond_sources: pd.DataFrame
     thresholds: pd.DataFrame
+    benchmarks: pd.DataFrame
+    context: pd.DataFrame
+    context_sources: pd.DataFrame
     folder: Path
     fingerprint: str
 

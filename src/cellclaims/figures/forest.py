@@ -18,7 +18,7 @@ from cellclaims.reporting.tables import interval, number, p_value
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cellclaims.pools import Pool
+    from cellclaims.pool import Pool
 
 
 # What a figure says about a pool in words: how many reports, which model, how much they differ, which counts.

@@ -102,7 +102,19 @@ def show(fig: Figure, *, alt: str, name: str, folder: Path | str) -> None:
 
     Parameters are those of :func:`save`. One output with the types image/svg+xml and text/plain is displayed.
     """
-    from IPython.display import display  # a second at import, and only notebooks need it
+    save(fig, alt=alt, name=name, folder=folder)
+    display(fig, alt=alt, name=name)
 
-    svg, _ = save(fig, alt=alt, name=name, folder=folder)
-    display({"image/svg+xml": svg.read_text(encoding="utf-8"), "text/plain": alt}, raw=True)
+
+def display(fig: Figure, *, alt: str, name: str) -> None:
+    """Show the figure in the notebook as SVG, with ``alt`` as its plain text; nothing is written.
+
+    Raises
+    ------
+    DataError
+        As :func:`save`.
+    """
+    from IPython.display import display as display_mimebundle  # a second at import, and only notebooks need it
+
+    check_words(alt, name)
+    display_mimebundle({"image/svg+xml": svg_text(fig, alt=alt, name=name), "text/plain": alt}, raw=True)

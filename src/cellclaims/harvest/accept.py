@@ -319,6 +319,7 @@ def enter(plan: Plan, row: Cells, values: Cells, origin: str, day: str) -> None:
         "source_id": source_id(row),
         "locator": locator(row["snapshot"], row["pointer"]),
     }
+    whose["read_twice"] = "no"
     plan.add(row["table"], {name: values[name] for name in VALUES if name in names} | whose, origin)
     plan.add("accepted", figure_acceptance(plan.held, row, day), origin)
 
@@ -343,6 +344,7 @@ def source(row: Cells) -> Cells:
         "study_id": row["study_id"],
         "kind": "registry",
         "url": row["page"],
+        "read_at": row["page"],
         "title": f"{row['registration']} posted results, {state}",
         "accessed": row["time"][:10],
         "text_seen": "posted results, read by the program",

@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from cellclaims import meta
 from cellclaims.errors import DataError
-from cellclaims.pools import Pool
+from cellclaims.pool import Pool
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import number, percent
 

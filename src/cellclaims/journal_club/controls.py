@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import logit, stdtr
 
-from cellclaims import meta, pools
+from cellclaims import meta
 from cellclaims.claims import own_trials
 from cellclaims.claims.counterparts import TYPES, numbers_of
 from cellclaims.errors import DataError, ParameterError, ProtocolError
@@ -23,12 +22,13 @@ from cellclaims.evidence import Evidence
 from cellclaims.evidence import load as load_evidence
 from cellclaims.evidence.read import read_all
 from cellclaims.evidence.schema import FILE, read_schema
-from cellclaims.pools import Pool
+from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.protocol import load as load_protocol
+from cellclaims.question import Analysis
 from cellclaims.reporting.pools import reports_of
 from cellclaims.reporting.tables import number, percent
-from cellclaims.selection import ESTIMANDS, Question
+from cellclaims.selection import ESTIMANDS, EvidenceBase, Question
 
 #: The choice that the protocol makes.
 PROTOCOL = "protocol"
@@ -40,8 +40,6 @@ BINOMIAL_TESTS, NORMAL_TESTS = (PROTOCOL, "t", "z"), (PROTOCOL, "adhoc", "knha",
 #: Correlations and scales that make sense; the prior of tau is half-normal.
 CORRELATIONS, SCALES, MONTHS, WINDOWS = (0.0, 0.99), (0.01, 10.0), (0.0, 240.0), (0.0, 120.0)
 NAME = "asked"
-#: Tables whose rows are of one study; sources stay, as a figure may stand in another study's source.
-NARROWED = ("studies", "arms", "cohorts", "continuous", "binary", "contrasts", "handling")
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Asked:
         return self if self.test in self.tests else replace(self, test=PROTOCOL)
 
 
-def asked_of(evidence: Evidence, protocol: Protocol, claim: Any, **given: Any) -> Asked:
+def asked_of(base: EvidenceBase, claim: Any, **given: Any) -> Asked:
     """What the parameters ask, for the claim's type of diabetes.
 
     Raises
@@ -92,8 +90,8 @@ def asked_of(evidence: Evidence, protocol: Protocol, claim: Any, **given: Any) -
     >>> from cellclaims import protocol
     >>> from cellclaims.evidence import load
     >>> from cellclaims.claims.counterparts import claim_of
-    >>> evidence, rules = load("data"), protocol.load("data")
-    >>> asked_of(evidence, rules, claim_of(evidence, "stop_all_2016"), METHOD="best")
+    >>> base = EvidenceBase(load("data"), protocol.load("data"))
+    >>> asked_of(base, claim_of(base.evidence, "stop_all_2016"), METHOD="best")
     Traceback (most recent call last):
     cellclaims.errors.ParameterError: METHOD: expected one of protocol, EE, DL, PM, REML; found 'best'
     """
@@ -101,7 +99,7 @@ def asked_of(evidence: Evidence, protocol: Protocol, claim: Any, **given: Any) -
     values["without"] = tuple(values.get("without", ()))
     asked = replace(Asked(population=TYPES[claim.diabetes_type]), **values)
     for name, known in {
-        "outcome": outcomes(protocol),
+        "outcome": outcomes(base.protocol),
         "estimand": ESTIMANDS,
         "method": METHODS,
         "test": asked.tests,
@@ -115,7 +113,7 @@ def asked_of(evidence: Evidence, protocol: Protocol, claim: Any, **given: Any) -
     ):
         _between(name, getattr(asked, name), *limits)
     for study in asked.without:
-        _one_of("without", study, tuple(evidence.studies.study_id))
+        _one_of("without", study, tuple(base.evidence.studies.study_id))
     return asked
 
 
@@ -142,70 +140,28 @@ def question_of(evidence: Evidence, asked: Asked) -> Question:
     estimand = asked.estimand if asked.is_share else "at_month"
     time = {"months": asked.months, "window": asked.window}
     question = Question(outcome, asked.population, asked.product, estimand=estimand, **time)
-    return pools.without(question, (*own_trials(evidence), *asked.without))
+    return question.without((*own_trials(evidence), *asked.without))
 
 
-def pool_of(evidence: Evidence, protocol: Protocol, asked: Asked) -> Pool:
-    """The pool that answers what is asked, by :mod:`cellclaims.pools`.
+def analysis_of(asked: Asked) -> Analysis:
+    """How the controls ask for the pool to be made; ``protocol`` leaves the review's own choice."""
+    chosen = {name: value for name in ("method", "test") if (value := getattr(asked, name)) != PROTOCOL}
+    if not asked.is_share:
+        measure = "MC" if asked.outcome == "hba1c_change" else "MD"
+        return Analysis(measure, correlation=asked.correlation, **chosen)
+    if asked.method == PROTOCOL:
+        return Analysis("PLO", **chosen)
+    return Analysis("PLO", model="normal", **{"test": "", **chosen})
+
+
+def pool_of(base: EvidenceBase, asked: Asked) -> Pool:
+    """The pool that answers what is asked, by :func:`cellclaims.pool.pool`.
 
     A share is fitted by the protocol's binomial-normal model, or, where an estimator of tau2 is chosen, as normal
     effects on the logit; HbA1c by the normal model with the chosen estimator and test.
     """
-    question, title = question_of(evidence, asked), outcomes(protocol)[asked.outcome]
-    if not asked.is_share:
-        make = pools.change if asked.outcome == "hba1c_change" else pools.difference
-        rules = with_model(protocol, "continuous", method=asked.method, test=asked.test)
-        return make(evidence, rules, question, NAME, title, asked.correlation)
-    if asked.method == PROTOCOL:
-        return pools.proportion(evidence, with_model(protocol, "proportion", test=asked.test), question, NAME, title)
-    chosen = {"method": asked.method, "test": asked.test}
-    model = with_model(protocol, "continuous", **chosen)["models"]["continuous"]
-    return on_logits(pools.proportion(evidence, protocol, question, NAME, title), model)
-
-
-def with_model(protocol: Protocol, kind: str, **chosen: str) -> Protocol:
-    """The protocol with another estimator or test of one kind of model; "protocol" leaves what it says."""
-    models = protocol["models"]
-    given = {name: value for name, value in chosen.items() if value != PROTOCOL}
-    return Protocol({**protocol.content, "models": {**models, kind: {**models[kind], **given}}})
-
-
-def on_logits(pool: Pool, model: dict[str, Any]) -> Pool:
-    """A pool of shares fitted again as normal effects on the logit: half an event where a cell is empty.
-
-    ``model`` names method, test and level. One report keeps the fit that it has.
-    """
-    if pool.k < 2:
-        return pool
-    effects = meta.escalc("PLO", xi=pool.rows.events.to_numpy(float), ni=pool.rows.n.to_numpy(float))
-    chosen = {key: model[key] for key in ("method", "test", "level")}
-    fit = meta.fit(effects.yi, effects.vi, **chosen)
-    rows = pool.rows.assign(weight=np.atleast_1d(fit.weights))
-    return replace(pool, rows=rows, fit=fit, settings={**model, "model": "normal", "interval": chosen["test"]})
-
-
-def narrowed(evidence: Evidence, protocol: Protocol, asked: Asked) -> Evidence:
-    """The evidence without what cannot answer at any setting of the controls, so that a move is quick.
-
-    Rows of other populations and products go; the reports that a pool uses, and their order, stay.
-    """
-    studies = evidence.studies
-    classes = protocol.classes(asked.product)
-    mine = studies.diabetes_type.isin(asked.population) & studies.intervention_class.isin(classes)
-    return of_studies(evidence, set(studies.study_id[mine]))
-
-
-def of_studies(evidence: Evidence, ids: set[str]) -> Evidence:
-    """The evidence of some studies."""
-    tables = {name: getattr(evidence, name) for name in NARROWED}
-    tables = {name: _plain(table[table.study_id.isin(ids)]) for name, table in tables.items()}
-    return replace(evidence, **tables, sources=_plain(evidence.sources))
-
-
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Text as Python's own: many small selections of it are quicker so. What is so already costs nothing."""
-    other = {name: object for name, kind in table.dtypes.items() if kind not in (float, object)}
-    return table.astype(other) if other else table
+    question = question_of(base.evidence, asked).named(NAME, outcomes(base.protocol)[asked.outcome])
+    return pooled(base, question, analysis_of(asked))
 
 
 # The answer to what is asked: the pool, what it says of the claim, and the same under a prior.
@@ -301,12 +257,12 @@ def marks_of(protocol: Protocol, claim: Any, asked: Asked) -> list[tuple[float, 
     return [(value, "smallest change that matters", "threshold")]
 
 
-def answer(evidence: Evidence, protocol: Protocol, claim: Any, asked: Asked) -> Answer:
+def answer(base: EvidenceBase, claim: Any, asked: Asked) -> Answer:
     """The pool that answers what is asked, with the probabilities of the claim.
 
     ``claim`` is a row of claims.csv; ``evidence`` may be :func:`cellclaims.journal_club.narrowed`.
     """
-    pool, claimed = pool_of(evidence, protocol, asked), claimed_of(protocol, claim, asked)
+    pool, claimed = pool_of(base, asked), claimed_of(base.protocol, claim, asked)
     numbers = numbers_of(pool, math.nan, None) if _on_logits(pool) else numbers_of(pool, claimed, None)
     if _on_logits(pool) and 0 < claimed < 100:
         numbers |= _chances_on_logits(pool, claimed)
@@ -421,10 +377,10 @@ def _read(view: Path, given: Path, documents: Path) -> Evidence:
     return evidence
 
 
-def check_counterparts(evidence: Evidence, protocol: Protocol, given: Path) -> None:
+def check_counterparts(base: EvidenceBase, given: Path) -> None:
     """Refuse a claim that nothing in the protocol answers, with its line."""
-    known = protocol["counterparts"]
-    for line, name in evidence.claims.answered_by.items():
+    known = base.protocol["counterparts"]
+    for line, name in base.evidence.claims.answered_by.items():
         if name not in known:
             raise ProtocolError(
                 f"{given}, row {line}, column answered_by: expected one of {', '.join(known)}; found {name!r}"

@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from cellclaims import meta, pools
+from cellclaims import meta
 from cellclaims.errors import DataError
-from cellclaims.evidence import Evidence
 from cellclaims.journal_club.by_hand import ByHand
-from cellclaims.pools import Pool
-from cellclaims.protocol import Protocol
+from cellclaims.pool import Pool, pooled
+from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Table, number, value_words
 from cellclaims.reporting.tables import pooled as pooled_table
-from cellclaims.selection import Question, report_counts
+from cellclaims.selection import EvidenceBase, Question, report_counts
 
 
 @dataclass(frozen=True)
@@ -105,20 +104,20 @@ class Exercise:
 # What a small number of reports and an overlapping cohort do to the answer, each by the package's own pools.
 
 
-def subsets(evidence: Evidence, protocol: Protocol, question: Question) -> list[Pool]:
+def subsets(base: EvidenceBase, question: Question) -> list[Pool]:
     """The pool of the largest report, of the two largest, and so on to all: what each further report adds.
 
     The others are left out by the question, as at the controls.
     """
-    whole = pools.proportion(evidence, protocol, question, "all_reports", "all")
+    whole = pooled(base, question.named("all_reports", "all"), Analysis("PLO"))
     order = whole.rows.sort_values("n", ascending=False, kind="stable")
     ids = list(order.study_id)
-    others = [study for study in report_counts(evidence, protocol, question).rows.study_id if study not in ids]
+    others = [study for study in report_counts(base, question).rows.study_id if study not in ids]
     found = []
     for k in range(1, len(ids) + 1):
-        asked = pools.without(question, (*ids[k:], *others))
+        asked = question.without((*ids[k:], *others))
         title = order.label.iloc[0] if k == 1 else f"and {order.label.iloc[k - 1]}"
-        found.append(pools.proportion(evidence, protocol, asked, f"largest_{k}", title))
+        found.append(pooled(base, asked.named(f"largest_{k}", title), Analysis("PLO")))
     return found
 
 
@@ -127,13 +126,13 @@ def subsets_table(found: Sequence[Pool]) -> Table:
     return pooled_table(found, "One report more in each line, the largest first")
 
 
-def by_time(evidence: Evidence, protocol: Protocol, question: Question, title: str) -> dict[str, Pool]:
+def by_time(base: EvidenceBase, question: Question, title: str) -> dict[str, Pool]:
     """The same outcome counted at any time, at the month asked for, and at the last visit, by estimand."""
     found = {}
     for estimand in ("ever", "at_month", "last_follow_up"):
-        asked = replace(question, estimand=estimand).at(protocol)
+        asked = replace(question, estimand=estimand).at(base.protocol)
         when = f"at {asked.months:g} months" if estimand == "at_month" else estimand.replace("_", " ")
-        found[estimand] = pools.proportion(evidence, protocol, asked, f"by_time_{estimand}", f"{title}, {when}")
+        found[estimand] = pooled(base, asked.named(f"by_time_{estimand}", f"{title}, {when}"), Analysis("PLO"))
     return found
 
 
@@ -149,17 +148,15 @@ class AsIfIndependent:
     counted_twice: pd.DataFrame
 
 
-def as_if_independent(
-    evidence: Evidence, protocol: Protocol, question: Question, title: str = "cells"
-) -> AsIfIndependent:
+def as_if_independent(base: EvidenceBase, question: Question, title: str = "cells") -> AsIfIndependent:
     """Pool a share twice: as the review does, and as if no two reports shared patients."""
-    honest = pools.proportion(evidence, protocol, question, "one_a_cohort", f"{title}: one report a cohort")
-    reports = report_counts(evidence, protocol, question).rows
+    honest = pooled(base, question.named("one_a_cohort", f"{title}: one report a cohort"), Analysis("PLO"))
+    reports = report_counts(base, question).rows
     counts = reports.events.to_numpy(float), reports.n.to_numpy(float)
     settings = {name: honest.settings[name] for name in ("level", "test", "nodes")}
     fit = meta.glmm(*counts, **settings) if len(reports) else None
     rows = reports.reindex(columns=honest.rows.columns)
-    naive = replace(honest, name="as_if_independent", title=f"{title}: every report", rows=rows, fit=fit)
+    naive = replace(honest, question=question.named("as_if_independent", f"{title}: every report"), rows=rows, fit=fit)
     twice = honest.left_out[honest.left_out.reason.str.startswith("shares patients")]
     return AsIfIndependent(honest, naive, twice.reset_index(drop=True))
 

@@ -28,6 +28,7 @@ from cellclaims.protocol import load as load_protocol
 from cellclaims.reporting.claims import capital, figure_words
 from cellclaims.runner.page import Contents, Provenance, exporter, provenance, shell, title, write_page
 from cellclaims.runner.run import declared, places, read, run_notebook
+from cellclaims.selection import EvidenceBase
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -154,9 +155,9 @@ def write_worksheet(
     """
     evidence, rules = load(data, claim_file), protocol.load(data)
     claim = claim_of(evidence, claim_id)
-    asked = asked_of(evidence, rules, claim, **given)
-    pool = pool_of(evidence, rules, asked)
-    entry = claims.entry_of(evidence, rules, claim)
+    asked = asked_of(EvidenceBase(evidence, rules), claim, **given)
+    pool = pool_of(EvidenceBase(evidence, rules), asked)
+    entry = claims.entry_of(EvidenceBase(evidence, rules), claim)
     text = worksheet(entry, three(pool), outcomes(rules)[asked.outcome], provenance(Path(data)))
     write_atomically(target, text)
 

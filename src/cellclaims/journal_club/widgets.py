@@ -12,7 +12,6 @@ import ipywidgets as widgets
 
 from cellclaims.claims import Entry
 from cellclaims.errors import ParameterError, ReviewError
-from cellclaims.evidence import Evidence
 from cellclaims.journal_club.controls import (
     MEANS,
     METHODS,
@@ -20,17 +19,14 @@ from cellclaims.journal_club.controls import (
     Answer,
     Asked,
     answer,
-    narrowed,
-    of_studies,
     outcomes,
 )
 from cellclaims.journal_club.exercises import Exercise
 from cellclaims.journal_club.quick_forest import forest_svg
-from cellclaims.protocol import Protocol
 from cellclaims.reporting.claims import capital, figure_words, same_rates
 from cellclaims.reporting.pools import Sentence, reports_of, say
 from cellclaims.reporting.tables import Table, number
-from cellclaims.selection import ESTIMANDS
+from cellclaims.selection import ESTIMANDS, EvidenceBase
 
 if TYPE_CHECKING:
     from cellclaims.journal_club.controls import Asked
@@ -65,11 +61,10 @@ class Panel:
     the page has at the same state and ``said.value`` the sentence as HTML; ``widget`` is what is displayed.
     """
 
-    def __init__(self, evidence: Evidence, protocol: Protocol, claim: Any, asked: Asked) -> None:
-        self.evidence, self.protocol, self.claim = narrowed(evidence, protocol, asked), protocol, claim
+    def __init__(self, base: EvidenceBase, claim: Any, asked: Asked) -> None:
+        self.base, self.claim = base, claim
         self.asked, self.is_settling = asked, False
         self.known: dict[Asked, Answer] = {}
-        self.reports: dict[Asked, Evidence] = {}
         self.controls = self._controls()
         self.figure, self.said = widgets.HTML(), widgets.HTML()
         self.answer = self._answer(asked)
@@ -83,7 +78,7 @@ class Panel:
         asked = self.asked
         return {
             "outcome": _choice(
-                "Outcome", {words: name for name, words in outcomes(self.protocol).items()}, asked.outcome
+                "Outcome", {words: name for name, words in outcomes(self.base.protocol).items()}, asked.outcome
             ),
             "estimand": _choice("Counted", {e.replace("_", " "): e for e in ESTIMANDS}, asked.estimand),
             "months": _steps("Month", MONTHS, asked.months),
@@ -114,17 +109,9 @@ class Panel:
         self._draw()
 
     def _answer(self, asked: Asked) -> Answer:
-        """The answer; what was asked before is known.
-
-        Which reports answer depends on neither model nor correlation nor prior: where only these move, the evidence is
-        cut down to the reports of the last answer, which is quicker and changes nothing.
-        """
+        """The answer; what was asked before is known."""
         if asked not in self.known:
-            chosen = replace(asked, method=PROTOCOL, test=PROTOCOL, correlation=0.5, tau_scale=1.0)
-            found = answer(self.reports.get(chosen, self.evidence), self.protocol, self.claim, asked)
-            self.known[asked] = found
-            if chosen not in self.reports and found.pool.k:
-                self.reports[chosen] = of_studies(self.evidence, set(found.pool.rows.study_id))
+            self.known[asked] = answer(self.base, self.claim, asked)
         return self.known[asked]
 
     def _settle(self) -> None:
@@ -141,7 +128,7 @@ class Panel:
 
     def _reports(self) -> tuple[tuple[str, str], ...]:
         """The reports of the pool, and those that are left out, by label."""
-        rows, studies = self.answer.pool.rows, self.evidence.studies
+        rows, studies = self.answer.pool.rows, self.base.evidence.studies
         shown = dict(zip(rows.study_id, rows.label, strict=True))
         left = {study: f"{study} (left out)" for study in self.asked.without}
         order = {study: place for place, study in enumerate(studies.study_id)}
@@ -451,16 +438,16 @@ def judge(room: Room, entry: Entry) -> None:
     show({"text/markdown": words._repr_markdown_(), "text/plain": str(words)}, widget)
 
 
-def live(evidence: Evidence, protocol: Protocol, claim: Any, asked: Asked) -> None:
+def live(base: EvidenceBase, claim: Any, asked: Asked) -> None:
     """Show the forest plot and the claim's probability, with controls for all that ``asked`` holds."""
-    from cellclaims.journal_club.controls import answer, narrowed
+    from cellclaims.journal_club.controls import answer
     from cellclaims.journal_club.quick_forest import forest_svg, words
 
     if is_watched():
-        panel = Panel(evidence, protocol, claim, asked)
+        panel = Panel(base, claim, asked)
         show({"image/svg+xml": panel.figure.value, "text/plain": words(panel.answer)}, panel.widget)
         return
-    found = answer(narrowed(evidence, protocol, asked), protocol, claim, asked)
+    found = answer(base, claim, asked)
     show({"image/svg+xml": forest_svg(found), "text/plain": words(found)})
     said = say(found.in_words())
     show({"text/markdown": said._repr_markdown_(), "text/plain": str(said)})
@@ -479,8 +466,9 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     >>> from cellclaims import protocol
     >>> from cellclaims.evidence import load
     >>> from cellclaims.claims.counterparts import rate_entry
-    >>> evidence, rules = load("data"), protocol.load("data")
-    >>> said([rate_entry(evidence, rules, "stop_all_2016")], "stop_all_2016").cells[0][3]
+    >>> from cellclaims.selection import EvidenceBase
+    >>> base = EvidenceBase(load("data"), protocol.load("data"))
+    >>> said([rate_entry(base, "stop_all_2016")], "stop_all_2016").cells[0][3]
     '30 %'
     """
     header = ("chosen", "as of", "claim", "advertised", "of so many treated", "not said")

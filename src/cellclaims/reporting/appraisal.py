@@ -9,17 +9,16 @@ from typing import Any
 
 import pandas as pd
 
-from cellclaims import pools
 from cellclaims.appraisal import DOMAINS, Certainty, Step, certainty_of_pool, design_facts, judged_domains, overall
 from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
 from cellclaims.evidence import Evidence
 from cellclaims.overview import PRODUCTS
-from cellclaims.pools import Pool, label, link
-from cellclaims.protocol import Protocol
+from cellclaims.pool import Pool, label, link, pooled
+from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, percent, table
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 
 # Summary of findings: one line a question, the result with and without cells, and how sure it is.
 
@@ -53,8 +52,7 @@ class Finding:
 
 
 def finding(
-    evidence: Evidence,
-    protocol: Protocol,
+    base: EvidenceBase,
     question: Question,
     name: str,
     title: str,
@@ -70,21 +68,21 @@ def finding(
     if question.estimand == "most_favourable":
         title = f"{title} (most favourable report)"
     measured = question.outcome == "hba1c"
-    compare, within = (pools.difference, pools.change) if measured else (pools.risk_difference, pools.proportion)
-    people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
+    compare, within = map(Analysis, ("MD", "MC") if measured else ("RD", "PLO"))
+    people = " or ".join(base.protocol["eligibility"]["populations"][p] for p in question.population)
     randomised = question if question.designs else replace(question, designs=("rct",))
-    effect = compare(evidence, protocol, randomised, f"{name}_difference", f"{title}: cells minus control")
+    effect = pooled(base, randomised.named(f"{name}_difference", f"{title}: cells minus control"), compare)
     if effect.k:
-        others = set(evidence.studies.study_id) - set(effect.rows.study_id)
+        others = set(base.evidence.studies.study_id) - set(effect.rows.study_id)
         same = replace(randomised, exclude=tuple(sorted(others | set(question.exclude))))
         with_cells, without = (
-            within(evidence, protocol, replace(same, arms=arms), f"{name}_{arms}", f"{title}: {words}")
+            pooled(base, replace(same, arms=arms, name=f"{name}_{arms}", title=f"{title}: {words}"), within)
             for arms, words in (("cells", "with cells"), ("control", "without cells"))
         )
     else:
-        effect = with_cells = within(evidence, protocol, question, f"{name}_cells", title)
+        effect = with_cells = pooled(base, question.named(f"{name}_cells", title), within)
         without = None
-    rated = certainty_of_pool(effect, match or {}, protocol, evidence.judgements)
+    rated = certainty_of_pool(effect, match or {}, base.protocol, base.evidence.judgements)
     return Finding(title, people, effect, with_cells, without, rated)
 
 
@@ -305,17 +303,15 @@ def _names(evidence: Evidence, studies: Sequence[str]) -> list[str]:
     return [f"{names[s]} ({s})" if names[s] in alike else names[s] for s in studies]
 
 
-def design_lights(
-    evidence: Evidence, protocol: Protocol, findings: Sequence[Finding]
-) -> tuple[pd.DataFrame, list[str]]:
+def design_lights(base: EvidenceBase, findings: Sequence[Finding]) -> tuple[pd.DataFrame, list[str]]:
     """Facts of design, a line for each report of each question that no reviewer judged, and the question of each line.
 
     The reports of a question are those of its effect; a judged report stands in :func:`judgement_lights` instead.
     """
-    lines = [(f.title, study) for f, study in _reports(findings) if not _judged(evidence, f, study)]
+    lines = [(f.title, study) for f, study in _reports(findings) if not _judged(base.evidence, f, study)]
     studies = [study for _, study in lines]
-    facts = design_facts(evidence, protocol, studies)
-    return named_reports(evidence, facts.loc[studies]), [title for title, _ in lines]
+    facts = design_facts(base, studies)
+    return named_reports(base.evidence, facts.loc[studies]), [title for title, _ in lines]
 
 
 def judgement_lights(evidence: Evidence, findings: Sequence[Finding]) -> dict[str, tuple[pd.DataFrame, list[str]]]:
@@ -355,12 +351,12 @@ def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
     return say(f"{len(judged)} of {len(every)} reports have been judged, by {names}.")
 
 
-def design_table(evidence: Evidence, protocol: Protocol, findings: Sequence[Finding]) -> Table:
+def design_table(base: EvidenceBase, findings: Sequence[Finding]) -> Table:
     """Facts of design in words, each report once, with its link."""
-    facts = design_facts(evidence, protocol, [study for _, study in _reports(findings)], in_words=True)
+    facts = design_facts(base, [study for _, study in _reports(findings)], in_words=True)
     studies = list(facts.index)
-    names = _names(evidence, studies)
-    reports = [Link(name, link(evidence, study)) for name, study in zip(names, studies, strict=True)]
+    names = _names(base.evidence, studies)
+    reports = [Link(name, link(base.evidence, study)) for name, study in zip(names, studies, strict=True)]
     return table(facts.assign(report=reports)[["report", *facts.columns]], "Facts of design, as the sources say")
 
 
@@ -377,15 +373,15 @@ def lights_alt(lights: pd.DataFrame, what: str) -> str:
 # --- missing results ----------------------------------------------------------------------------------------------
 
 
-def trial_groups(evidence: Evidence, protocol: Protocol, trials: pd.DataFrame) -> pd.DataFrame:
+def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
     """Registered trials with words for their group (product and type of diabetes) and their label, for a figure."""
-    product = {c: protocol.product_name(p) for p in PRODUCTS for c in protocol.classes(p)}
+    product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
     order = list(dict.fromkeys(product.values()))
-    types = protocol["eligibility"]["populations"]
+    types = base.protocol["eligibility"]["populations"]
     named = trials.assign(
         group=[f"{product[p][:1].upper()}{product[p][1:]}, {types[t]}" if p else "No report in the tables"
                for p, t in zip(trials["product"], trials.diabetes_type, strict=True)],
-        label=[label(evidence, s) if s else r for s, r in zip(trials.study_id, trials.registry_id, strict=True)],
+        label=[label(base.evidence, s) if s else r for s, r in zip(trials.study_id, trials.registry_id, strict=True)],
         rank=[order.index(product[p]) if p else len(order) for p in trials["product"]],
     )  # fmt: skip
     return named.sort_values(["rank", "diabetes_type", "label"], kind="stable").drop(columns="rank")

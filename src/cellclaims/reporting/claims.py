@@ -11,18 +11,17 @@ from typing import Any
 import pandas as pd
 from scipy.special import ndtr, stdtr
 
-from cellclaims import pools
 from cellclaims.claims import Entry, advertised_rates
 from cellclaims.claims.arithmetic import added_share, p_prints_again
 from cellclaims.claims.ledger import MAP_KINDS
 from cellclaims.errors import ReviewError
-from cellclaims.evidence import Evidence
 from cellclaims.files import markdown_table, write_atomically
-from cellclaims.pools import Pool
+from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
+from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Sentence, reports_of, say
 from cellclaims.reporting.tables import Link, Links, Table, number, percent, table, value_words
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 
 #: What each advertised outcome is called beside a figure.
 SHORT = {
@@ -506,9 +505,9 @@ NEAREST = {
 }
 
 
-def answer(evidence: Evidence, protocol: Protocol) -> str:
+def answer(base: EvidenceBase) -> str:
     """The latest advertised figures beside published ones, then the nearest outcomes, as a Markdown table."""
-    entries = advertised_rates(evidence, protocol)
+    entries = advertised_rates(base)
     latest = max(e.advertised["as_of"] for e in entries)
     rows = [
         (short_words(e), figure_words(e), published_words(e), interval_words(e), e.verdict)
@@ -516,8 +515,8 @@ def answer(evidence: Evidence, protocol: Protocol) -> str:
         if e.advertised["as_of"] == latest
     ]
     for name, question in NEAREST.items():
-        pool = pools.proportion(evidence, protocol, question, "nearest", name)
-        rows.append((f"*nearest:* {name}", "", _found(pool), _interval(pool), ""))
+        nearest = pooled(base, question.named("nearest", name), Analysis("PLO"))
+        rows.append((f"*nearest:* {name}", "", _found(nearest), _interval(nearest), ""))
     return markdown_table([("outcome", "advertised", "published", "95 % interval", "verdict"), *rows])
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
-from cellclaims.pools import Pool, label
+from cellclaims.pool import Pool, label
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.tables import number, percent, value_words
-from cellclaims.selection import Question, benchmarks, series
+from cellclaims.selection import EvidenceBase, Question, benchmarks, series
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -94,7 +94,7 @@ def heterogeneity(pool: Pool) -> str:
 def _patients(pool: Pool) -> str:
     if pool.rows.events.notna().all() and pool.rows.events_control.isna().all():
         return f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g} patients"
-    return f"{pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum():g} patients"
+    return f"{pool.patients:g} patients"
 
 
 def _value(pool: Pool, value: float, unit: str) -> str:
@@ -175,18 +175,18 @@ def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
 
 
 def _shown(pool: Pool, value: float) -> float:
-    return 100 * pool.back(value) if pool.scale == "logit" else float(value)
+    return pool.shown(value)
 
 
-def durability(evidence: Evidence, protocol: Protocol, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
+def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
     """Reports by month, what registries and curves print, and the pools at their months, for the durability figure.
 
     Single reports stand without their intervals, which would hide the points; their forest plot has them.
     """
-    rows = series(evidence, protocol, question)
+    rows = series(base, question)
     reports = pd.DataFrame(
         {
-            "report": [label(evidence, s) for s in rows.study_id],
+            "report": [label(base.evidence, s) for s in rows.study_id],
             "kind": "report",
             "months": rows.months,
             "percent": 100 * rows.events / rows.n,
@@ -194,22 +194,22 @@ def durability(evidence: Evidence, protocol: Protocol, question: Question, pools
             "ci_ub": np.nan,
         }
     )
-    return pd.concat([reports, _curves(evidence, protocol, question), _pooled(pools)], ignore_index=True)
+    return pd.concat([reports, _curves(base, question), _pooled(pools)], ignore_index=True)
 
 
-def _curves(evidence: Evidence, protocol: Protocol, question: Question) -> pd.DataFrame:
+def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
     """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
 
     Subgroups by arm are left to the report's own table.
     """
-    studies = evidence.studies[evidence.studies.diabetes_type.isin(question.population)]
-    mine = set(studies.study_id[studies.intervention_class.isin(protocol.classes(question.product))])
-    rows = handled(evidence, "survival", question.alternative)
+    studies = base.evidence.studies[base.evidence.studies.diabetes_type.isin(question.population)]
+    mine = set(studies.study_id[studies.intervention_class.isin(base.protocol.classes(question.product))])
+    rows = handled(base.evidence, "survival", question.alternative)
     rows = rows[(rows.outcome == question.outcome) & rows.study_id.isin(mine) & (rows.leave == "")]
-    actuarial = _beside(evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
-    printed = benchmarks(evidence, protocol, question)
+    actuarial = _beside(base.evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
+    printed = benchmarks(base, question)
     printed = printed[printed.study_id.isin(mine) & printed.months.notna() & printed.percent.notna()]
-    return pd.concat([actuarial, _beside(evidence, printed.assign(ci_low=np.nan, ci_high=np.nan), "registry")])
+    return pd.concat([actuarial, _beside(base.evidence, printed.assign(ci_low=np.nan, ci_high=np.nan), "registry")])
 
 
 def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:

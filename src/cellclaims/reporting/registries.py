@@ -15,8 +15,7 @@ from cellclaims.errors import SourceError
 from cellclaims.evidence import Evidence
 from cellclaims.files import csv_text, write_atomically
 from cellclaims.overview import PRODUCTS, described
-from cellclaims.pools import label, link
-from cellclaims.protocol import Protocol
+from cellclaims.pool import label, link
 from cellclaims.registries.answers import visible
 from cellclaims.registries.changes import (
     Change,
@@ -35,6 +34,7 @@ from cellclaims.registries.records import numbers_in
 from cellclaims.registries.store import Store, dated, registry_of, snapshot_of
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Links, Table, table
+from cellclaims.selection import EvidenceBase
 
 if TYPE_CHECKING:
     from cellclaims.registries.changes import PaperState, TrialState
@@ -234,10 +234,10 @@ EXPORT = "not asked: an export that a person downloaded is taken over by cellcla
 NAMED, UNNAMED = "with a registration number", "without one"
 
 
-def asked_table(evidence: Evidence, protocol: Protocol) -> Table:
+def asked_table(base: EvidenceBase) -> Table:
     """What a pull asks each source: the queries of the protocol as they are sent, and what is looked up by number."""
     rows = []
-    for source, one in wanted(protocol, evidence.folder).items():
+    for source, one in wanted(base.protocol, base.evidence.folder).items():
         name = SERVICES[source].name
         for query, parameters in one.queries.items():
             rows.append((name, query.replace("_", " "), "; ".join(f"{k}: {v}" for k, v in parameters.items())))
@@ -247,10 +247,10 @@ def asked_table(evidence: Evidence, protocol: Protocol) -> Table:
     return Table(("source", "query", "asked for"), tuple(rows), "What a pull asks, and of whom")
 
 
-def registrations_table(evidence: Evidence, protocol: Protocol) -> Table:
+def registrations_table(base: EvidenceBase) -> Table:
     """The registrations that the review knows, with the reports of each and what was seen when it was looked up."""
-    product = {c: protocol.product_name(name) for name in PRODUCTS for c in protocol.classes(name)}
-    rows = tuple(_known_row(evidence, product, one) for one in known_registrations(evidence).values())
+    product = {c: base.protocol.product_name(name) for name in PRODUCTS for c in base.protocol.classes(name)}
+    rows = tuple(_known_row(base.evidence, product, one) for one in known_registrations(base.evidence).values())
     header = ("registration", "diabetes", "product", "reports", "posted results when last looked up")
     return Table(header, rows, "Registrations that the review knows")
 
@@ -282,9 +282,9 @@ def registered_alt(counts: pd.DataFrame) -> str:
     return f"Number of reports by year of publication, {span}, and by whether a registration number is known. {told}."
 
 
-def registered_table(evidence: Evidence, protocol: Protocol) -> Table:
+def registered_table(base: EvidenceBase) -> Table:
     """For each product how many reports name a registration: those that do not are found by title and author only."""
-    reports = described(evidence, protocol).merge(evidence.studies[["study_id", "registry_id"]], on="study_id")
+    reports = described(base).merge(base.evidence.studies[["study_id", "registry_id"]], on="study_id")
     named = reports.registry_id.map(lambda cell: bool(numbers_in(cell)))
     counts = reports.assign(named=named).groupby("product", observed=True).named.agg(["size", "sum"]).reset_index()
     columns = {"product": "product", "size": "reports", "sum": "with a registration number"}

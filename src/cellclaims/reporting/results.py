@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from cellclaims.files import write_atomically
-from cellclaims.pools import Pool
-from cellclaims.reporting.tables import patients, shown_numbers
+from cellclaims.pool import Pool
+from cellclaims.reporting.tables import shown_numbers
 
 ROW_KEYS = (
     "study_id",
@@ -33,8 +33,7 @@ RESULT_KEYS = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "
 class Results:
     """The pools of one notebook; ``write`` puts them into ``<folder>/<notebook>.json``, whole or not at all."""
 
-    def __init__(self, notebook: str, folder: str | Path) -> None:
-        self.path = Path(folder) / f"{notebook}.json"
+    def __init__(self, notebook: str) -> None:
         self.notebook = notebook
         self.pools: list[Pool] = []
 
@@ -45,12 +44,15 @@ class Results:
                 raise ValueError(f"expected a new name for a pool of {self.notebook}, found {pool.name!r} again")
             self.pools.append(pool)
 
-    def write(self) -> str:
-        """Write the file and say in words what it holds."""
+    def write(self, folder: str | Path) -> str:
+        """Write the file where a folder is given, and say in words what it holds."""
         records = [record(self.notebook, pool) for pool in self.pools]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.path, json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-        return f"{len(records)} pools recorded in {self.path.name}"
+        if not str(folder):
+            return f"{len(records)} pools, not recorded: no folder for reports was given."
+        path = Path(folder) / f"{self.notebook}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(records, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return f"{len(records)} pools recorded in {path.name}."
 
 
 def record(notebook: str, pool: Pool) -> dict[str, Any]:
@@ -68,12 +70,12 @@ def record(notebook: str, pool: Pool) -> dict[str, Any]:
         "scale": pool.scale,
         "label": pool.label,
         "settings": {key: plain(value) for key, value in pool.settings.items()},
-        "question": {key: plain(value) for key, value in vars(pool.question).items()},
+        "question": {key: plain(value) for key, value in vars(pool.question).items() if key not in ("name", "title")},
         "rows": [{key: plain(value) for key, value in row.items()} for row in rows],
         "left_out": pool.left_out[["study_id", "arm_id", "reason"]].to_dict("records"),
         "result": {key: plain(getattr(pool.fit, key, None)) for key in RESULT_KEYS}
         | {"k": pool.k, "flags": _flags(pool)},
-        "shown": {"patients": f"{patients(pool):g}", **shown_numbers(pool)},
+        "shown": {"patients": f"{pool.patients:g}", **shown_numbers(pool)},
     }
 
 

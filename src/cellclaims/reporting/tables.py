@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from cellclaims.overview import kind_of_reason
-from cellclaims.pools import Pool
+from cellclaims.pool import Pool
 
 # Round a number once, on its way to a reader: true minus sign, no negative zero, a dash for no number.
 

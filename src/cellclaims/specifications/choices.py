@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cellclaims.errors import ProtocolError
-from cellclaims.evidence import Evidence
-from cellclaims.pools import label
+from cellclaims.pool import label
 from cellclaims.protocol import Protocol
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 from cellclaims.specifications.fits import Analysis
 
 #: Kinds of questions: proportions and differences between arms.
@@ -71,7 +70,7 @@ class NamedAnalysis:
     test: str
 
 
-def choices_of(evidence: Evidence, protocol: Protocol, question: Question, kind: str) -> list[Choice]:
+def choices_of(base: EvidenceBase, question: Question, kind: str) -> list[Choice]:
     """Every choice that leaves something to decide for a question, in the order WITHIN, BETWEEN.
 
     Raises
@@ -81,13 +80,13 @@ def choices_of(evidence: Evidence, protocol: Protocol, question: Question, kind:
     """
     if kind not in KINDS:
         raise ProtocolError(f"expected kind to be one of {', '.join(KINDS)}; found {kind!r}")
-    question, content = question.at(protocol), _section(protocol)["choices"]
-    own, choices = _own(protocol, question), []
+    question, content = question.at(base.protocol), _section(base.protocol)["choices"]
+    own, choices = _own(base.protocol, question), []
     for choice_id in (*WITHIN, *BETWEEN):
         more = _listed(content, choice_id, question, kind)
         if choice_id == "handling":
-            more = _handlings(evidence, protocol, question, kind, content)
-        options = [own[choice_id], *(o for o in more if _differs(protocol, question, choice_id, o))]
+            more = _handlings(base, question, kind, content)
+        options = [own[choice_id], *(o for o in more if _differs(base.protocol, question, choice_id, o))]
         choices.append(Choice(choice_id, content[choice_id]["title"], tuple(options)))
     return choices
 
@@ -132,38 +131,34 @@ def _listed(content: Mapping[str, Any], choice_id: str, question: Question, kind
     return [Option(o["name"], o["why"], {k: v for k, v in o.items() if k not in ("name", "why")}) for o in listed]
 
 
-def _handlings(
-    evidence: Evidence, protocol: Protocol, question: Question, kind: str, content: Mapping[str, Any]
-) -> list[Option]:
+def _handlings(base: EvidenceBase, question: Question, kind: str, content: Mapping[str, Any]) -> list[Option]:
     """Each anomaly whose alternative handling touches a study that may answer, one at a time."""
-    steps = evidence.handling[evidence.handling.table.isin(TABLES[kind])]
+    steps = base.evidence.handling[base.evidence.handling.table.isin(TABLES[kind])]
     switched = steps[(steps.variant != "primary") & ~steps.anomaly_id.isin(question.alternative)]
     outcomes = [o.settings.get("definition") for o in _listed(content, "outcome", question, kind)]
     types = [t for o in _listed(content, "population", question, kind) for t in o.settings["types"]]
-    relevant = _relevant(evidence, protocol, question, kind, [question.outcome, *outcomes], types)
+    relevant = _relevant(base, question, kind, [question.outcome, *outcomes], types)
     options = []
     for anomaly, own in switched.groupby("anomaly_id", sort=False):
         studies = [s for s in dict.fromkeys(own.study_id) if s]
         if not studies or relevant & set(studies):
-            name = f"{label(evidence, studies[0])} ({anomaly})" if studies else anomaly
+            name = f"{label(base.evidence, studies[0])} ({anomaly})" if studies else anomaly
             words = "; ".join(dict.fromkeys(own.reason))
             options.append(Option(name, words, {"alternative": anomaly, "studies": studies}))
     return options
 
 
-def _relevant(
-    evidence: Evidence, protocol: Protocol, question: Question, kind: str, outcomes: list[str], types: list[str]
-) -> set[str]:
+def _relevant(base: EvidenceBase, question: Question, kind: str, outcomes: list[str], types: list[str]) -> set[str]:
     """Studies that may answer the question under some choice."""
-    rows = evidence.binary if kind == "rate" else evidence.continuous
+    rows = base.evidence.binary if kind == "rate" else base.evidence.continuous
     named = rows.definition_id if kind == "rate" else rows.outcome
-    studies = evidence.studies[
-        evidence.studies.diabetes_type.isin([*question.population, *types])
-        & evidence.studies.intervention_class.isin(protocol.classes(question.product))
-        & ~evidence.studies.study_id.isin(question.exclude)
+    studies = base.evidence.studies[
+        base.evidence.studies.diabetes_type.isin([*question.population, *types])
+        & base.evidence.studies.intervention_class.isin(base.protocol.classes(question.product))
+        & ~base.evidence.studies.study_id.isin(question.exclude)
     ]
     if kind == "difference":
-        studies = studies[studies.study_id.isin(evidence.arms.study_id[evidence.arms.gets_cells == "no"])]
+        studies = studies[studies.study_id.isin(base.evidence.arms.study_id[base.evidence.arms.gets_cells == "no"])]
     return set(rows.study_id[named.isin(outcomes)]) & set(studies.study_id)
 
 

@@ -10,9 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cellclaims.evidence import Evidence
-from cellclaims.protocol import Protocol
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 from cellclaims.specifications.choices import Choice, NamedAnalysis, Option, analyses_of, choices_of
 from cellclaims.specifications.fits import SpecificationCurve, specification_curve
 from cellclaims.specifications.row_sets import RowSets, report_tables, row_sets
@@ -224,7 +222,7 @@ class Fitted:
         )
 
 
-def fitted(evidence: Evidence, protocol: Protocol, question: Question, kind: str) -> Fitted:
+def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
     """Fit every combination of the protocol's choices for a question.
 
     Parameters
@@ -245,19 +243,19 @@ def fitted(evidence: Evidence, protocol: Protocol, question: Question, kind: str
     ProtocolError
         If the protocol lists no choices, or names something that is not known.
     """
-    question = question.at(protocol)
-    choices, analyses = choices_of(evidence, protocol, question, kind), analyses_of(protocol, kind)
-    tables = report_tables(evidence, protocol, question, kind, choices)
-    choices, sets = _without_idle(choices, row_sets(evidence, protocol, question, kind, choices, tables))
+    question = question.at(base.protocol)
+    choices, analyses = choices_of(base, question, kind), analyses_of(base.protocol, kind)
+    tables = report_tables(base, question, kind, choices)
+    choices, sets = _without_idle(choices, row_sets(base, question, kind, choices, tables))
     data = {name: sets.rows[name].to_numpy(float) for name in DATA[kind]}
     ways = [named.analysis for named in analyses]
     fits = specification_curve(data, sets.keep, ways, facts=_facts(question, choices, sets))
     return Fitted(choices, analyses, sets, fits, UNITS[kind])
 
 
-def of_question(evidence: Evidence, protocol: Protocol, question: Question, kind: str, decide: Decide) -> Curve:
+def of_question(base: EvidenceBase, question: Question, kind: str, decide: Decide) -> Curve:
     """The specification curve of one question: :func:`fitted` and judged."""
-    return fitted(evidence, protocol, question, kind).judged(decide)
+    return fitted(base, question, kind).judged(decide)
 
 
 def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:

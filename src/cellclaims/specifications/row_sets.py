@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -18,6 +18,7 @@ from cellclaims.evidence import Evidence
 from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.protocol import Protocol
 from cellclaims.selection import (
+    EvidenceBase,
     Question,
     answer,
     by_report,
@@ -84,14 +85,12 @@ class Collected:
         return self.known[key]
 
 
-def report_tables(
-    evidence: Evidence, protocol: Protocol, question: Question, kind: str, choices: Sequence[Choice]
-) -> ReportTables:
+def report_tables(base: EvidenceBase, question: Question, kind: str, choices: Sequence[Choice]) -> ReportTables:
     """The report figures of every combination of the choices within a report."""
 
     options = {choice.choice_id: choice.options for choice in choices}
     found, make = Collected(), {"rate": count_tables, "difference": difference_tables}[kind]
-    tables = make(evidence, protocol, _wide(protocol, question, choices), options, found)
+    tables = make(base, _wide(base.protocol, question, choices), options, found)
     distinct: dict[tuple[tuple[int, ...], bool], int] = {}
     number = np.empty([len(options[choice_id]) for choice_id in WITHIN], dtype=np.intp)
     for place in np.ndindex(*number.shape):
@@ -109,23 +108,18 @@ def _wide(protocol: Protocol, question: Question, choices: Sequence[Choice]) -> 
     return replace(question.at(protocol), population=tuple(dict.fromkeys(types)), designs=())
 
 
-def handled(evidence: Evidence, asked: Question, handling: Option) -> tuple[Evidence, Question]:
-    """For an alternative handling: the studies that it touches, and the question that asks for it."""
+def handled_otherwise(asked: Question, handling: Option) -> tuple[Question, Sequence[str]]:
+    """For an alternative handling: the question that asks for it, and the studies that it touches (empty: all)."""
     if not handling.settings:
-        return evidence, asked
-    asked = replace(asked, alternative=(*asked.alternative, handling.settings["alternative"]))
-    touched = handling.settings["studies"]
-    return (only(evidence, touched, asked.alternative) if touched else evidence), asked
+        return asked, ()
+    return replace(asked, alternative=(*asked.alternative, handling.settings["alternative"])), handling.settings[
+        "studies"
+    ]
 
 
-def only(evidence: Evidence, studies: Iterable[str], anomalies: Iterable[str]) -> Evidence:
-    """The evidence of some studies, with the steps of handling that touch them or that a question asks for."""
-    names = ("studies", "arms", "binary", "continuous", "contrasts", "cohorts")
-    frames = {name: getattr(evidence, name) for name in names}
-    frames = {name: frame[frame.study_id.isin(list(studies))] for name, frame in frames.items()}
-    steps = evidence.handling
-    wanted = steps.study_id.isin(["", *studies]) | steps.anomaly_id.isin(list(anomalies))
-    return replace(evidence, **frames, handling=steps[wanted])
+def of_studies(rows: pd.DataFrame, studies: Sequence[str]) -> pd.DataFrame:
+    """The rows of some studies; all rows where none are named."""
+    return rows[rows.study_id.isin(studies)] if len(studies) else rows
 
 
 def read_otherwise(primary: Table, handling: Option, own: Table) -> Table:
@@ -174,16 +168,16 @@ class RowSets:
 
 
 def row_sets(
-    evidence: Evidence, protocol: Protocol, question: Question, kind: str, choices: Sequence[Choice],
+    base: EvidenceBase, question: Question, kind: str, choices: Sequence[Choice],
     tables: ReportTables,
 ) -> RowSets:  # fmt: skip
     """The reports of every combination of choices, overlapping cohorts resolved."""
     figures = tables.figures
     content = figures.groupby(SAME[kind], sort=False, dropna=False).ngroup().to_numpy()
     rows = figures.iloc[pd.Series(content).drop_duplicates().index].reset_index(drop=True)
-    asked = _asked(protocol, question, choices, figures)
+    asked = _asked(base.protocol, question, choices, figures)
     shape, asked = asked.shape[:-1], asked.reshape(-1, len(figures))
-    shares = sharing(_cohorts(evidence, figures))
+    shares = sharing(_cohorts(base.evidence, figures))
     known: dict[bytes, int] = {}
     of_table = np.empty((len(tables.members), len(asked)), dtype=np.intp)
     for number, (members, favourable) in enumerate(zip(tables.members, tables.favourable, strict=True)):
@@ -251,16 +245,17 @@ COUNT_COLUMNS = (
 
 
 def count_tables(
-    evidence: Evidence, protocol: Protocol, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
+    base: EvidenceBase, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
 ) -> dict[tuple[int, ...], Table]:
     """The table of every combination: axes outcome, timing, figures, effect (one option), handling."""
     tables: dict[tuple[int, ...], Table] = {}
     for (o, outcome), (h, handling) in product(enumerate(options["outcome"]), enumerate(options["handling"])):
         about = replace(wide, outcome=outcome.settings.get("definition", wide.outcome))
-        part, asked = handled(evidence, about, handling)
-        rows, read = eligible(part, protocol, asked, "binary")[COUNT_COLUMNS], _CountsRead((o, h), found)
+        asked, touched = handled_otherwise(about, handling)
+        rows = of_studies(eligible(base, asked, "binary")[COUNT_COLUMNS], touched)
+        read = _CountsRead((o, h), found)
         for (t, timing), (f, figures) in product(enumerate(options["timing"]), enumerate(options["figures"])):
-            at = timed(protocol, asked, timing, figures)
+            at = timed(base.protocol, asked, timing, figures)
             own = read.table(passing(as_printed(rows, figures), count_rules(at)), at)
             tables[o, t, f, 0, h] = own if h == 0 else read_otherwise(tables[o, t, f, 0, 0], handling, own)
     return tables
@@ -320,16 +315,16 @@ class _Report:
 
 
 def difference_tables(
-    evidence: Evidence, protocol: Protocol, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
+    base: EvidenceBase, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
 ) -> dict[tuple[int, ...], Table]:
     """The table of every combination: axes outcome (one option), timing, figures, effect, handling."""
     if len(options["outcome"]) > 1:
         raise ProtocolError(f"expected one outcome for differences, found {len(options['outcome'])}")
-    controlled = controlled_reports(evidence, protocol, wide)
+    controlled = controlled_reports(base, wide)
     tables: dict[tuple[int, ...], Table] = {}
     for h, handling in enumerate(options["handling"]):
-        part, asked = handled(evidence, wide, handling) if h else (only(evidence, controlled, wide.alternative), wide)
-        read = _DifferencesRead(part, protocol, asked, controlled, h, found)
+        asked, touched = handled_otherwise(wide, handling)
+        read = _DifferencesRead(base, asked, controlled.intersection(touched) if touched else controlled, h, found)
         for t, f, own in _read_tables(read, options):
             for e, table in enumerate(own):
                 tables[0, t, f, e, h] = read_otherwise(tables[0, t, f, e, 0], handling, table) if h else table
@@ -341,10 +336,10 @@ def _read_tables(
 ) -> Iterator[tuple[int, int, list[Table]]]:
     """For every time and choice of figures the table of each effect; choices that keep the same rows are read once."""
     for t, timing in enumerate(options["timing"]):
-        contrasts = contrasts_of(read.evidence, read.protocol, timed(read.protocol, read.asked, timing, Option("all")))
+        contrasts = contrasts_of(read.base, timed(read.base.protocol, read.asked, timing, Option("all")))
         known: dict[tuple[Any, ...], list[Table]] = {}
         for f, figures in enumerate(options["figures"]):
-            at = timed(read.protocol, read.asked, timing, figures)
+            at = timed(read.base.protocol, read.asked, timing, figures)
             levels = [as_printed(rows, figures) for rows in read.levels]
             key = (at, *(len(rows) for rows in levels))
             if key not in known:
@@ -357,8 +352,7 @@ def _read_tables(
 class _DifferencesRead:
     """Reads the controlled reports under one handling; the same rows at the same month are read once."""
 
-    evidence: Evidence
-    protocol: Protocol
+    base: EvidenceBase
     asked: Question
     controlled: set[str]
     handling: int
@@ -367,7 +361,10 @@ class _DifferencesRead:
 
     def __post_init__(self) -> None:
         self.levels = [
-            eligible(self.evidence, self.protocol, replace(self.asked, arms=arms), "continuous")[DIFFERENCE_COLUMNS]
+            of_studies(
+                eligible(self.base, replace(self.asked, arms=arms), "continuous")[DIFFERENCE_COLUMNS],
+                sorted(self.controlled) or ("",),
+            )
             for arms in ("cells", "control")
         ]
 
@@ -399,9 +396,9 @@ class _DifferencesRead:
     def _effect(self, report: _Report, effect: Option) -> dict[str, Any]:
         if "correlation" in effect.settings:
             return _of_changes(*report.sides[:2], report.at, float(effect.settings["correlation"]))
-        r = float(self.protocol["models"]["correlation"]["value"])
+        r = float(self.base.protocol["models"]["correlation"]["value"])
         forms = tuple(effect.settings.get("forms", FORMS))
-        return difference_of_report(self.evidence, report.study_id, *report.sides, report.at, r, forms)
+        return difference_of_report(self.base.evidence, report.study_id, *report.sides, report.at, r, forms)
 
 
 def _of_changes(cells: pd.DataFrame, controls: pd.DataFrame, at: Question, correlation: float) -> dict[str, Any]:

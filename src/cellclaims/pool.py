@@ -7,7 +7,6 @@ shown and not pooled; two to four are pooled and labelled.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,11 +16,12 @@ from scipy.special import expit, logit, ndtri
 
 from cellclaims import meta
 from cellclaims.anomalies import joined
-from cellclaims.effects import FORMS, each_by_its_side, mean_changes, mean_differences
+from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
+from cellclaims.errors import PoolingError
 from cellclaims.evidence import Evidence
 from cellclaims.meta.binomial_fit import clopper_pearson
-from cellclaims.protocol import Protocol
-from cellclaims.selection import Question, Selected, independent, select_counts
+from cellclaims.question import Analysis, Question
+from cellclaims.selection import EvidenceBase, Selected, independent, select_counts
 
 ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
@@ -32,139 +32,203 @@ NO_PAIR = "no count for both an arm with cells and an untreated one"
 LEFT_OUT_COLUMNS = ["study_id", "arm_id", "months", "table", "line", "reason"]
 
 
-@dataclass(frozen=True)
-class Described:
-    """What a pool is called, what it asks and how it is fitted, before it has rows.
-
-    ``settings`` names model, method, test, level and how the interval was made.
-    """
-
-    name: str
-    title: str
-    estimand: str
-    measure: str
-    scale: str
-    settings: dict[str, Any]
-    question: Question
+#: Measure -> the scale on which it is pooled.
+SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine"}
 
 
 @dataclass(frozen=True)
-class Pool(Described):
+class Pool:
     """The answer to one question, with every row that it was made from and every row that it left out.
 
-    ``rows`` has one line a report (:data:`ROW_COLUMNS`; yi, vi and limits on ``scale``, weight in percent);
-    ``left_out`` the study, arm and reason. ``fit`` is None when nothing was found. ``few`` is the largest number of
-    reports that counts as few.
+    Attributes
+    ----------
+    question : Question
+        What was asked, with the protocol's month and window filled in.
+    analysis : Analysis
+        How it was pooled, with the protocol's choices filled in.
+    settings : dict
+        Model, method, test, level and how the interval was made, as ``results.json`` records them.
+    rows : DataFrame
+        One row per study (:data:`ROW_COLUMNS`); yi, vi and limits on the analysis scale, weight in percent.
+    left_out : DataFrame
+        Study, arm, month, table, line and reason of every row that is not used.
+    fit : Fit, BinomialFit or StratifiedFit
+        None if no study is eligible.
+    few : int
+        The largest number of studies that counts as few.
     """
 
+    question: Question
+    analysis: Analysis
+    settings: dict[str, Any]
     rows: pd.DataFrame = field(repr=False)
     left_out: pd.DataFrame = field(repr=False)
     fit: Any
     few: int = 4
 
     @property
+    def name(self) -> str:
+        """What the pool is called in files."""
+        return self.question.name
+
+    @property
+    def title(self) -> str:
+        """What the pool is called in figures and tables."""
+        return self.question.title
+
+    @property
+    def measure(self) -> str:
+        """What one study contributes: PLO, MC, MD or RD."""
+        return self.analysis.measure
+
+    @property
+    def scale(self) -> str:
+        """The analysis scale: logit for proportions, identity for differences and changes."""
+        return SCALES.get(self.measure, "identity")
+
+    @property
+    def estimand(self) -> str:
+        """What is estimated, in words."""
+        words = {"MC": "mean change from baseline", "MD": "mean difference between arms"}
+        return words.get(self.measure, self.question.estimand)
+
+    @property
     def k(self) -> int:
-        """Number of reports."""
+        """Number of studies."""
         return len(self.rows)
 
     @property
+    def is_few(self) -> bool:
+        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
+        return 0 < self.k <= self.few
+
+    @property
+    def patients(self) -> float:
+        """Number of participants, those of the control arms included."""
+        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
+
+    @property
     def label(self) -> str:
-        """How much weight the number of reports can bear, in words (empty for enough)."""
+        """How far the number of studies allows a conclusion, in words (empty for enough)."""
         if self.k == 0:
             return "no report"
         if self.k == 1:
             return "one report: shown, not pooled"
-        return "few reports" if self.k <= self.few else ""
+        return "few reports" if self.is_few else ""
 
     def back(self, value: float) -> float:
-        """A value of the analysis scale on the scale that readers know: a proportion for logit, else itself."""
+        """A value of the analysis scale as a proportion where it is a logit, else unchanged."""
         return float(expit(value)) if self.scale == "logit" else float(value)
 
+    def shown(self, value: float) -> float:
+        """A value of the analysis scale on the reader's scale: percent where it is a logit, else unchanged."""
+        return 100 * self.back(value) if self.scale == "logit" else float(value)
 
-def proportion(evidence: Evidence, protocol: Protocol, question: Question, name: str, title: str) -> Pool:
+
+def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
+    """Select the rows that answer a question, make one effect per study, and pool them.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+    analysis : Analysis
+        Its measure decides what is pooled: ``PLO`` proportions (binomial-normal model; the normal model on logits if
+        ``model`` is "normal"), ``MC`` mean changes within arms, ``MD`` mean differences between arms, ``RD`` risk
+        differences (Mantel-Haenszel, no correction for empty cells).
+
+    Returns
+    -------
+    Pool
+        With ``fit`` None if no study is eligible. One study is given with its own interval.
+
+    Raises
+    ------
+    ProtocolError
+        For a name in the question that the protocol does not have.
+    PoolingError
+        For a measure that cannot be pooled from the tables.
+    """
+    question, analysis = question.at(base.protocol), analysis.at(base.protocol)
+    ways = {"PLO": _proportion, "MC": _change, "MD": _difference, "RD": _risk_difference}
+    if analysis.measure not in ways:
+        raise PoolingError(f"measure: expected one of {', '.join(ways)}, found {analysis.measure!r}")
+    return ways[analysis.measure](base, question, analysis)
+
+
+def _proportion(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
     """Proportion of patients with the outcome: binomial-normal model, interval by t on the logit."""
-    question = question.at(protocol)
-    chosen, model = select_counts(evidence, protocol, question), protocol["models"]["proportion"]
+    chosen, model = select_counts(base, question), base.protocol["models"]["proportion"]
     rows, fit = chosen.rows, None
+    level, test, nodes = analysis.level, analysis.test, analysis.nodes or model["nodes"]
+    if analysis.model == "normal":
+        level, test, nodes = model["level"], model["test"], model["nodes"]
     if len(rows):
         counts = rows.events.to_numpy(float), rows.n.to_numpy(float)
-        fit = meta.glmm(*counts, level=model["level"], test=model["test"], nodes=model["nodes"])
-        low, high = clopper_pearson(*counts, model["level"])
+        fit = meta.glmm(*counts, level=level, test=test, nodes=nodes)
+        low, high = clopper_pearson(*counts, level)
         rows = rows.assign(ci_lb=logit(low), ci_ub=logit(high), weight=_information(*counts, fit), **_logits(*counts))
-    settings = {**model, "interval": _interval_of(fit), "weight": "information at the pooled proportion"}
-    described = Described(name, title, question.estimand, "PLO", "logit", settings, question)
-    return _pool(evidence, protocol, described, rows, chosen.left_out, fit)
+    settings = {**model, "level": level, "test": test, "nodes": nodes}
+    settings |= {"interval": _interval_of(fit), "weight": "information at the pooled proportion"}
+    if analysis.model == "normal" and len(rows) > 1:
+        rows, fit, settings = _on_logits(rows, analysis)
+    return _pool(base, question, analysis, settings, rows, chosen.left_out, fit)
 
 
-def change(
-    evidence: Evidence,
-    protocol: Protocol,
-    question: Question,
-    name: str,
-    title: str,
-    correlation: float | None = None,
-) -> Pool:
+def _on_logits(rows: pd.DataFrame, analysis: Analysis) -> tuple[pd.DataFrame, Any, dict[str, Any]]:
+    """Proportions fitted as normal effects on the logit: half an event is added where a cell is empty."""
+    made = meta.escalc("PLO", xi=rows.events.to_numpy(float), ni=rows.n.to_numpy(float))
+    chosen = {"method": analysis.method, "test": analysis.test, "level": analysis.level}
+    fit = meta.fit(made.yi, made.vi, **chosen)
+    settings = {"model": "normal", **chosen, "interval": analysis.test}
+    return rows.assign(weight=np.atleast_1d(fit.weights)), fit, settings
+
+
+def _change(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
     """Mean change from baseline within an arm (uncontrolled, or the control arms' own change)."""
-    question, r = question.at(protocol), _correlation(protocol, correlation)
-    made = mean_changes(evidence, protocol, question, r)
-    settings = {**protocol["models"]["continuous"], "correlation": r}
-    described = Described(name, title, "mean change from baseline", "MC", "identity", settings, question)
-    return _normal(evidence, protocol, described, made)
+    made = mean_changes(base, question, analysis.correlation)
+    return _normal(base, question, analysis, made, {"correlation": analysis.correlation})
 
 
-def difference(
-    evidence: Evidence,
-    protocol: Protocol,
-    question: Question,
-    name: str,
-    title: str,
-    correlation: float | None = None,
-    forms: Iterable[str] = FORMS,
-    **model: Any,
-) -> Pool:
-    """Mean difference between arms with cells and untreated arms; ``method`` and ``test`` replace the protocol's."""
-    question, r = question.at(protocol), _correlation(protocol, correlation)
-    made = mean_differences(evidence, protocol, question, r, forms)
-    settings = {**protocol["models"]["continuous"], **model}
-    described = Described(name, title, "mean difference between arms", "MD", "identity", settings, question)
-    return _normal(evidence, protocol, described, made)
+def _difference(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
+    """Mean difference between arms with cells and untreated arms."""
+    return _normal(base, question, analysis, mean_differences(base, question, analysis.correlation, analysis.forms), {})
 
 
-def risk_difference(evidence: Evidence, protocol: Protocol, question: Question, name: str, title: str) -> Pool:
+def _risk_difference(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
     """Difference of two proportions in controlled reports: Mantel-Haenszel, no correction for empty cells."""
-    question = question.at(protocol)
-    sides = [select_counts(evidence, protocol, replace(question, arms=arms)) for arms in ("cells", "control")]
-    rows, level = _with_control(*(side.rows for side in sides)), protocol["models"]["proportion"]["level"]
+    sides = [select_counts(base, replace(question, arms=arms)) for arms in ("cells", "control")]
+    rows, level = _with_control(*(side.rows for side in sides)), analysis.level
     counts = [rows[c].to_numpy(float) for c in ("events", "n", "events_control", "n_control")]
     fit = None
     if len(rows):
         cells = dict(zip(("ai", "n1i", "ci", "n2i"), counts, strict=True))
         fit = meta.mantel_haenszel("RD", **cells, level=level)
         rows = _risk_differences(rows, *counts, level)
-    settings = {"model": "mantel_haenszel", "method": "MH", "test": "z", "level": level, "interval": "normal"}
+    settings = {"model": analysis.model, "method": analysis.method, "test": analysis.test, "level": level}
     alone = [side.rows[~side.rows.study_id.isin(rows.study_id)].assign(reason=NO_PAIR) for side in sides]
-    left_out = each_by_its_side(evidence, *(side.left_out for side in sides), *alone)
-    described = Described(name, title, question.estimand, "RD", "identity", settings, question)
-    return _pool(evidence, protocol, described, rows, left_out, fit)
+    left_out = each_by_its_side(base.evidence, *(side.left_out for side in sides), *alone)
+    return _pool(base, question, analysis, settings | {"interval": "normal"}, rows, left_out, fit)
 
 
-def without(question: Question, studies: Iterable[str]) -> Question:
-    """The same question without these reports (a claim's own trial never answers for the claim)."""
-    return replace(question, exclude=(*question.exclude, *studies))
+def switched(base: EvidenceBase, question: Question, analysis: Analysis) -> dict[str, Pool]:
+    """The pool of a proportion again for each alternative handling of an anomaly that changes a row.
 
-
-def switched(evidence: Evidence, protocol: Protocol, question: Question, name: str) -> dict[str, Pool]:
-    """The proportion pool again, one anomaly at a time in its alternative handling: those that change a row."""
-    primary = proportion(evidence, protocol, question, name, "primary handling")
+    Returns
+    -------
+    dict of Pool
+        By title: the study, what is questioned, and the anomaly's code.
+    """
+    evidence, primary = base.evidence, pooled(base, question.named(question.name, "primary handling"), analysis)
     steps = evidence.handling[(evidence.handling.variant != "primary") & (evidence.handling.table == "binary")]
     pools = {}
     for anomaly in dict.fromkeys(steps.anomaly_id):
-        other = replace(question, alternative=(*question.alternative, anomaly))
         words = "; ".join(dict.fromkeys(steps[steps.anomaly_id == anomaly].reason))
         study = label(evidence, steps[steps.anomaly_id == anomaly].study_id.iloc[0])
-        pool = proportion(evidence, protocol, other, f"{name}_{anomaly}", f"{study}: {words} ({anomaly})")
-        if not _same_rows(pool, primary):
-            pools[pool.title] = pool
+        other = replace(question, alternative=(*question.alternative, anomaly))
+        made = pooled(base, other.named(f"{question.name}_{anomaly}", f"{study}: {words} ({anomaly})"), analysis)
+        if not _same_rows(made, primary):
+            pools[made.title] = made
     return pools
 
 
@@ -173,17 +237,19 @@ def _same_rows(one: Pool, other: Pool) -> bool:
     return one.rows[columns].equals(other.rows[columns])
 
 
-def _normal(evidence: Evidence, protocol: Protocol, described: Described, made: Selected) -> Pool:
-    chosen = independent(evidence, protocol, described.question, made.rows)
+def _normal(base: EvidenceBase, question: Question, analysis: Analysis, made: Selected, more: dict[str, Any]) -> Pool:
+    chosen = independent(base, question, made.rows)
     rows, fit = chosen.rows, None
-    settings = _for_so_many(described.settings, len(rows))
+    own = base.protocol["models"]["continuous"]
+    settings = {**own, "model": analysis.model, "method": analysis.method, "test": analysis.test}
+    settings = _for_so_many({**settings, "level": analysis.level, **more}, len(rows))
     if len(rows):
         y, v = rows.yi.to_numpy(float), rows.vi.to_numpy(float)
         fit = meta.fit(y, v, **{key: settings[key] for key in ("method", "test", "level")})
         rows = _with_limits(rows, settings["level"]).assign(weight=np.atleast_1d(fit.weights))
     left_out = [part for part in (made.left_out, chosen.left_out) if len(part)]
     left_out = pd.concat(left_out) if left_out else made.left_out
-    return _pool(evidence, protocol, replace(described, settings=settings), rows, left_out, fit)
+    return _pool(base, question, analysis, settings, rows, left_out, fit)
 
 
 def _for_so_many(settings: dict[str, Any], k: int) -> dict[str, Any]:
@@ -196,10 +262,6 @@ def _for_so_many(settings: dict[str, Any], k: int) -> dict[str, Any]:
         **settings,
         "interval": words.get(settings["test"], f"Hartung-Knapp, never narrower than normal, {t}"),
     }
-
-
-def _correlation(protocol: Protocol, given: float | None) -> float:
-    return float(protocol["models"]["correlation"]["value"] if given is None else given)
 
 
 def _with_limits(rows: pd.DataFrame, level: float) -> pd.DataFrame:
@@ -274,19 +336,29 @@ def _score_limits(x: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarra
     return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
 
 
-def _pool(evidence, protocol, described: Described, rows: pd.DataFrame, left_out: pd.DataFrame, fit: Any) -> Pool:
+def _pool(
+    base: EvidenceBase,
+    question: Question,
+    analysis: Analysis,
+    settings: dict[str, Any],
+    rows: pd.DataFrame,
+    left_out: pd.DataFrame,
+    fit: Any,
+) -> Pool:
     sources = rows.source_id if len(rows) else []
     rows = rows.assign(
         product=rows.get("intervention_class"),
         note=rows.get("flag"),
-        label=_labels(evidence, rows.study_id),
-        link=[link(evidence, s, x) for s, x in zip(rows.study_id, sources, strict=True)],
+        label=_labels(base.evidence, rows.study_id),
+        link=[link(base.evidence, s, x) for s, x in zip(rows.study_id, sources, strict=True)],
     )
     rows, left_out = rows.reindex(columns=ROW_COLUMNS), left_out.reindex(columns=LEFT_OUT_COLUMNS)
     rows = rows.assign(**{c: rows[c].astype(object).fillna("") for c in ("detail", "note")})
-    few = protocol["models"]["few_reports"]
+    few = base.protocol["models"]["few_reports"]
     return Pool(
-        **vars(described),
+        question=question,
+        analysis=analysis,
+        settings=settings,
         rows=rows.reset_index(drop=True),
         left_out=left_out.reset_index(drop=True),
         fit=fit,
@@ -316,7 +388,10 @@ def _id_in_words(study_id: str) -> str:
 
 
 def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
-    """Address for readers: DOI, PubMed or registry where one is known, else where the text was read."""
+    """Address for readers: DOI, PubMed or registry where one is known, else the citable address of the source.
+
+    Empty where neither is known: a copy, a mirror or a page that is not scientific is never a link.
+    """
     study = evidence.studies.loc[evidence.studies.study_id == study_id].iloc[0]
     number = re.search(r"NCT\d{8}", study.registry_id)
     known = [study.doi and f"https://doi.org/{study.doi}", study.pmid and f"https://pubmed.ncbi.nlm.nih.gov/{study.pmid}/",
