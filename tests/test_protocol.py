@@ -156,11 +156,11 @@ WRONG = {
     "an unknown topic": ("topic: vision", "topic: sight", "counterparts.vision.topic", "vision", "'sight'"),
     "a missing part": ("    topic: vision\n", "", "counterparts.vision", "the key topic", "none"),
     "a date that is none": (
-        "evidence_date: 2026-11-20",
-        "evidence_date: 2026-11-31",
+        "evidence_date: 2026-11-2",
+        "evidence_date: 2026-11-3",
         "evidence_date",
         "a date as 2026-11-20",
-        "'2026-11-31'",
+        "'2026-11-3",
     ),
     "another date form": (
         "fixed_on: 2026-11-20",
