@@ -15,6 +15,7 @@ from cellclaims.appraisal.checks import FEWEST, p_from_interval, usual_spread, w
 from cellclaims.appraisal.consistency import BEYOND_CHECKS
 from cellclaims.dispersion import MeanSD
 from cellclaims.evidence import rules
+from cellclaims.evidence.schema import findings
 
 from .made_up_trials import MadeUp, real
 
@@ -56,7 +57,7 @@ def test_a_check_looks_at_a_row_once(results):
 def test_nothing_is_a_rule_twice_every_finding_of_the_data_rules_is_kept(results):
     for check in CHECKS:
         mine = results[(results.check == check.name) & (results.verdict == INCONSISTENT)]
-        found = {(f.table, f.line) for rule in check.rules for f in rule(real())}
+        found = {(f.table, f.line) for rule in check.rules for f in findings(rule(real()))}
         if check.rules:
             assert set(zip(mine.table, mine.line, strict=True)) == found
 
@@ -262,7 +263,7 @@ def test_change_against_levels_says_why_it_is_silent():
     made = level(9.1, months=0).level("one", 7.6).change("one", -1.5).change("one", -2.0, months=24)
     found = consistency(made.evidence(), [BY_NAME["change against levels"]])
     assert list(found.verdict) == [CONSISTENT, NOT_APPLICABLE]
-    assert found.reason[1] == "the two levels are not printed beside it"
+    assert found.reason[1] == "the two levels are not reported"
     assert verdicts(level(9.1, months=0).level("one", 7.6).change("one", -1.3), "change against levels") == [
         INCONSISTENT
     ]

@@ -33,7 +33,8 @@ def folder(tmp_path: Path) -> Path:
     """A copy of the made-up data folder with the real ``datapackage.json``."""
     target = tmp_path / "data"
     shutil.copytree(MADE_UP, target)
-    shutil.copy(DATA / "datapackage.json", target)
+    for name in ("datapackage.json", "protocol.yml"):
+        shutil.copy(DATA / name, target)
     return target
 
 
@@ -297,7 +298,7 @@ def test_a_missing_file_is_named(name, folder):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"datapackage.json: expected JSON .* nothing that can be read at .*nowhere"):
+    with pytest.raises(DataError, match=r"nowhere: expected a data folder, found no such folder"):
         load_evidence(tmp_path / "nowhere")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -42,8 +41,9 @@ def main() -> None:
 @click.option(
     "--format", "kind", type=click.Choice(["md", "csv", "json"]), help="How --wanted is printed.  [default: md]"
 )
-def check(data: Path, wanted: bool, kind: str | None) -> None:
-    """Check the evidence: each fault with its file, row and column."""
+@click.option("--all", "everything", is_flag=True, help="List known faults and sources without a value, too.")
+def check(data: Path, wanted: bool, kind: str | None, everything: bool) -> None:
+    """Check tables and protocol: each fault with its file, row and column (or line and key)."""
     if kind and not wanted:
         raise click.UsageError(f"--format {kind}: expected --wanted, whose list it is for; found none")
     if wanted:
@@ -51,7 +51,7 @@ def check(data: Path, wanted: bool, kind: str | None) -> None:
         return
     from cellclaims.evidence import check as checks
 
-    text, status = checks.report(data)
+    text, status = checks.report(data, everything=everything)
     click.echo(text)
     if retracted := known_retractions(data):
         click.echo(retracted)
@@ -246,22 +246,21 @@ def wanted_texts(data: Path) -> dict[str, str]:
     """The reports whose numbers are wanted in every format that they are printed in."""
     import json
 
+    from cellclaims import files
     from cellclaims.evidence import load
     from cellclaims.evidence.check import wanted
-    from cellclaims.harvest.held import guard
 
     rows = wanted(load(data))
     cells = [list(rows.columns), *rows.to_numpy().tolist()]
     values = json.dumps(rows.to_dict("records"), indent=1, ensure_ascii=False)
-    guarded = [[guard(cell) for cell in row] for row in cells]
-    return {"md": as_markdown(cells), "csv": as_csv(guarded), "json": values}
+    return {"md": files.markdown_table(cells), "csv": files.csv_text(cells).rstrip("\n"), "json": values}
 
 
 def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
 
-    from cellclaims import reporting
+    from cellclaims import files, reporting
     from cellclaims.claims import ledger
     from cellclaims.runner.run import base_of
 
@@ -271,7 +270,8 @@ def ledger_texts(data: Path) -> dict[str, str]:
     note = reporting.other_pages(base.evidence)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
-    return {"md": as_markdown(rows) + (f"\n\n{note}" if note else ""), "csv": as_csv(rows), "json": values}
+    markdown = files.markdown_table(rows) + (f"\n\n{note}" if note else "")
+    return {"md": markdown, "csv": files.csv_text(rows).rstrip("\n"), "json": values}
 
 
 @main.command()
@@ -401,33 +401,3 @@ def club(
     made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
-
-
-def as_markdown(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as a Markdown table; the first holds the headings.
-
-    Examples
-    --------
-    >>> print(as_markdown([("claim", "k"), ("a | b", 3)]))
-    | claim | k |
-    |---|---|
-    | a \\| b | 3 |
-    """
-    head, *body = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" if row else f"|{'---|' * len(head)}" for row in [head, [], *body])
-
-
-def as_csv(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as CSV without the last line end.
-
-    Examples
-    --------
-    >>> as_csv([("claim", "k"), ("a, b", 3)])
-    'claim,k\\n"a, b",3'
-    """
-    import csv
-    import io
-
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().rstrip("\n")

@@ -139,24 +139,6 @@ def ifcc(percent: Number, *, change: bool = False) -> Number:
     return (percent - (0.0 if change else NGSP_INTERCEPT)) / NGSP_SLOPE
 
 
-def dose_per_kg(units_a_day: Number, weight_kg: Number) -> Number:
-    """Insulin dose in U/kg/day from U/day and the body weight in kg.
-
-    Raises
-    ------
-    DataError
-        If a weight is not above zero.
-
-    Examples
-    --------
-    >>> dose_per_kg(42.0, 70.0)
-    0.6
-    """
-    if not _all_positive(weight_kg):
-        raise DataError(f"body weight: expected above 0 kg, found {weight_kg}")
-    return units_a_day / weight_kg
-
-
 def convert(values: Number, unit: str, to: str, outcome: str, *, change: bool = False) -> Number:
     """Values of an outcome in another of its units.
 

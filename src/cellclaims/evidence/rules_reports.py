@@ -24,6 +24,8 @@ REGISTRY_FORMS = {
     "ISRCTN": r"ISRCTN\d{8}",
     "EUCTR": r"EUCTR\d{4}-\d{6}-\d{2}",
 }
+#: How an address of a DOI starts.
+DOI_ADDRESS = r"^(https?://(dx\.)?doi\.org/|doi:\s*)"
 WITHOUT_CELLS = ("placebo", "sham", "standard_care", "matched_cohort")
 #: The class of treatment in which blood is passed over cells and returned: nothing is transplanted.
 NO_CELLS_GIVEN = "blood_passed_over_cells"
@@ -130,9 +132,37 @@ def randomised_fits_design(evidence: Evidence) -> Iterator[Finding]:
 
 
 def report_entered_once(evidence: Evidence) -> Iterator[Finding]:
-    """One DOI, PubMed or PubMed Central number is one report."""
+    """One DOI, PubMed or PubMed Central number is one report; a DOI is the same in capitals and as an address."""
     for column in ("doi", "pmid", "pmcid"):
-        yield from repeated("studies", evidence.studies[evidence.studies[column] != ""], [column])
+        rows = evidence.studies[evidence.studies[column] != ""]
+        plain = rows[column].str.lower().str.replace(DOI_ADDRESS, "", regex=True)
+        yield from repeated("studies", rows.assign(**{column: plain}), [column])
+
+
+def trial_entered_once(evidence: Evidence) -> Iterator[Finding]:
+    """Two reports with the same title and the same numbers of patients are one, unless they share a cohort.
+
+    A congress abstract may have the title of the paper; the cohort that both name then counts it once.
+    """
+    cohorts, numbers = _by_study(evidence.cohorts, "cohort_id"), _by_study(evidence.arms, "n_enrolled", "n_analysed")
+    seen: dict[tuple, list[tuple[int, str]]] = {}
+    for line, study, title in zip(
+        evidence.studies.index, evidence.studies.study_id, evidence.studies.title, strict=True
+    ):
+        key = (re.sub(r"[^a-z0-9]+", " ", title.lower()).strip(), tuple(sorted(map(str, numbers.get(study, ())))))
+        for first, other in seen.get(key, ()) if key[0] else ():
+            if not set(cohorts.get(study, ())) & set(cohorts.get(other, ())):
+                expected = "another title, other numbers of patients, or a cohort that both reports name in cohorts.csv"
+                yield Finding("studies", line, "study_id", expected, f"the title and numbers of {other} (row {first})")
+        seen.setdefault(key, []).append((line, study))
+
+
+def _by_study(rows: pd.DataFrame, *columns: str) -> dict[str, list[tuple]]:
+    """Values of columns of a table, by report."""
+    found: dict[str, list[tuple]] = {}
+    for study, *values in rows[["study_id", *columns]].itertuples(index=False, name=None):
+        found.setdefault(study, []).append(tuple(values))
+    return found
 
 
 def registry_numbers_have_form(evidence: Evidence) -> Iterator[Finding]:
@@ -307,6 +337,7 @@ REPORT_RULES = (
     cohort_arm_exists,
     randomised_fits_design,
     report_entered_once,
+    trial_entered_once,
     registry_numbers_have_form,
     source_speaks_of_report,
     topic_has_source,

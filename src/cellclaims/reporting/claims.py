@@ -16,7 +16,7 @@ from cellclaims.claims.counterparts import nearest_pools, numbers_of
 from cellclaims.claims.ledger import MAP_KINDS
 from cellclaims.errors import DataError, ReviewError
 from cellclaims.evidence import Evidence
-from cellclaims.files import write_atomically
+from cellclaims.files import markdown_table, write_atomically
 from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.pools import Sentence, reports_of, say
@@ -525,14 +525,13 @@ def answer(base: EvidenceBase) -> str:
     """The latest advertised figures beside published ones, then the nearest outcomes, as a Markdown table."""
     entries = advertised_rates(base)
     latest = max(e.advertised["as_of"] for e in entries)
-    lines = [
-        f"| {short_words(e)} | {figure_words(e)} | {published_words(e)} | {interval_words(e)} | {e.verdict} |"
+    rows = [
+        (short_words(e), figure_words(e), published_words(e), interval_words(e), e.verdict)
         for e in entries
         if e.advertised["as_of"] in (latest, "")
     ]
-    lines += [f"| *nearest:* {p.title} | | {_found(p)} | {_interval(p)} | |" for p in nearest_pools(base)]
-    head = "| outcome | advertised | published | 95 % interval | verdict |\n|---|---|---|---|---|"
-    return "\n".join([head, *lines])
+    rows += [(f"*nearest:* {p.title}", "", _found(p), _interval(p), "") for p in nearest_pools(base)]
+    return markdown_table([("outcome", "advertised", "published", "95 % interval", "verdict"), *rows])
 
 
 def _found(pool: Pool) -> str:
