@@ -12,17 +12,16 @@ MOVED = {
     "CONTRIBUTING.md": "contributing.md",
 }
 
-#: Heading of the menu -> pages of ``docs/`` below it; those that none names come below GUIDES.
-METHOD, ENGINE, GUIDES, PROJECT = "How it is done", "The engine", "Doing it yourself", "The project"
+#: Heading of the menu -> pages of ``docs/`` below it, in reading order; others come at the end of GUIDES.
+METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "The project"
 NAMED = {
-    METHOD: ("method", "appraisal", "calibration"),
-    ENGINE: ("engine",),
-    GUIDES: ("add_a_study", "batch", "environment", "journal_club"),
-    PROJECT: ("design", "decisions", "site"),
+    METHOD: ("README", "method", "protocol", "search", "add_a_study", "own_studies", "appraisal", "journal_club"),
+    GUIDES: ("batch", "pull", "harvest", "proposals", "changes", "site", "environment"),
+    INSIDE: ("engine", "calibration", "design", "decisions"),
 }
 
 #: Pages of the menu that are not made from a file of ``docs/``.
-MADE = {ENGINE: ("api/meta", "api/robustness"), PROJECT: ("tests/RULES", "changelog", "contributing")}
+MADE = {INSIDE: ("api/meta", "api/robustness"), PROJECT: ("tests/RULES", "changelog", "contributing")}
 
 
 def notebooks(root: Path) -> list[Path]:
@@ -48,7 +47,7 @@ def menu(root: Path) -> dict[str, list[str]]:
     """Heading of the menu -> names of the pages below it."""
     there = {path.stem for path in (root / "docs").glob("*.md")}
     others = sorted(there.difference(*NAMED.values()))
-    below = {title: [f"docs/{name}" for name in names if name in there] for title, names in NAMED.items()}
+    below = {title: [f"docs/{name}" for name in NAMED.get(title, ()) if name in there] for title in (*NAMED, PROJECT)}
     below[GUIDES] += [f"docs/{name}" for name in others]
     guides = {title: [*pages, *MADE.get(title, ())] for title, pages in below.items()}
     books = [f"notebooks/{path.stem}" for path in notebooks(root)]
