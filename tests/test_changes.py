@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from cellclaims.cli import main
 from cellclaims.errors import SourceError
 from cellclaims.evidence import load as load_evidence
-from cellclaims.harvest.held import unguard
+from cellclaims.files import unguard
 from cellclaims.registries import Store
 from cellclaims.registries.answers import visible
 from cellclaims.registries.changes import (

@@ -17,18 +17,16 @@ from hypothesis import strategies as st
 
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
+from cellclaims.files import guard, is_number, unguard
 from cellclaims.harvest.held import (
     arm_of,
     grade,
-    guard,
-    is_number,
     one_line,
     read_held,
     read_sheet,
     report_of,
     same_time,
     sheet_bytes,
-    unguard,
 )
 from cellclaims.harvest.measurements import Row
 from cellclaims.harvest.proposals import (

@@ -20,19 +20,17 @@ from cellclaims.errors import ProposalError, SourceError
 from cellclaims.evidence import check
 from cellclaims.evidence.rules_reports import locator
 from cellclaims.evidence.schema import FILE, Fault
-from cellclaims.files import write_atomically
+from cellclaims.files import is_number, runs, write_atomically
 from cellclaims.harvest.held import (
     Cells,
     Grade,
     Held,
     grade,
-    is_number,
     one_line,
     read_held,
     read_sheet,
     refuse_header,
     registrations,
-    runs,
     with_cell,
     with_rows,
 )

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from cellclaims.errors import DataError, ProposalError
 from cellclaims.evidence.schema import cell_faults
-from cellclaims.files import write_atomically
-from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes, unguard
+from cellclaims.files import unguard, write_atomically
+from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes
 from cellclaims.harvest.measurements import COLUMNS
 from cellclaims.harvest.reading import NO_PYARROW
 from cellclaims.harvest.study import posted

@@ -5,7 +5,6 @@ A *piece* is some values of the files, parsed where it is worked on. The outcome
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import sys
@@ -19,8 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cellclaims.errors import HarvestError
-from cellclaims.files import written_aside
-from cellclaims.harvest.held import guard
+from cellclaims.files import csv_text, written_aside
 from cellclaims.harvest.measurements import BINARY, CONTINUOUS, Harvest, Refusal, Row
 from cellclaims.harvest.reading import NO_PYARROW, kind_of, plain
 from cellclaims.harvest.study import posted
@@ -272,12 +270,12 @@ class CsvRows:
 
     def __init__(self, file: BinaryIO, columns: list[str]) -> None:
         self.text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        self.writer = csv.DictWriter(self.text, columns, lineterminator="\n")
-        self.writer.writeheader()
+        self.columns = columns
+        self.text.write(csv_text([columns]))
 
     def write(self, row: dict[str, str]) -> None:
         """One row."""
-        self.writer.writerow({name: guard(cell) for name, cell in row.items()})
+        self.text.write(csv_text([[row.get(name, "") for name in self.columns]]))
 
     def close(self) -> None:
         """Everything to the file, which stays open."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,8 +13,7 @@ import pandas as pd
 
 from cellclaims.errors import SourceError
 from cellclaims.evidence import Evidence
-from cellclaims.files import write_atomically
-from cellclaims.harvest.held import guard
+from cellclaims.files import csv_text, write_atomically
 from cellclaims.overview import PRODUCTS, described
 from cellclaims.pool import label, link
 from cellclaims.registries.answers import visible
@@ -298,17 +295,12 @@ def sight_lines(sight: FirstSight) -> list[dict[str, str]]:
 
 
 def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
-    """Lines as CSV that no spreadsheet takes for formulas (``harvest.held.unguard`` gives a text back).
+    """Lines as CSV that no spreadsheet takes for formulas (``files.unguard`` gives a text back).
 
     Half a character (an unpaired surrogate), which no file can hold, is written as its code point.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else a bare carriage return ends a row
-    writer.writerow(COLUMNS)
-    writer.writerows(
-        [HALF.sub(lambda found: visible(found[0]), guard(line[name])) for name in COLUMNS] for line in lines
-    )
-    return buffer.getvalue()
+    cells = ([HALF.sub(lambda found: visible(found[0]), line[name]) for name in COLUMNS] for line in lines)
+    return csv_text([COLUMNS, *cells], quoted=True)  # else a bare carriage return ends a row
 
 
 #: What is looked for by number, beside the queries.
