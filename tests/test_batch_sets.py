@@ -204,7 +204,7 @@ def test_the_shipped_files_ask_for_what_they_say():
     assert {"defaults", "by_population", "by_product", "sensitivity", "one_claim_each"} <= set(reports)
     assert len(reports["sensitivity"]) >= 20
     with (ROOT / "data" / "advertised" / "claims.csv").open(encoding="utf-8") as file:
-        claims = [row["claim_id"] for row in csv.DictReader(file)]
+        claims = [row["claim_id"] for row in csv.DictReader(file) if row["quotation_span"]]  # the others get no entry
     assert [report.values["CLAIM"] for report in reports["one_claim_each"]] == claims
     numbered = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb") if "." not in path.stem)
     assert [report.name for report in reports["defaults"]] == numbered

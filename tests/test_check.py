@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -10,14 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from cellclaims import protocol
+from cellclaims.cli import main
 from cellclaims.errors import ReviewError
 from cellclaims.evidence import check, rules
 from cellclaims.evidence import load as load_evidence
 from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.evidence.read import Evidence
+from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC, SOURCE_CLASS
 from cellclaims.evidence.schema import findings, read_schema
+from cellclaims.pool import link
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MADE_UP = Path(__file__).resolve().parent / "made_up"
@@ -133,9 +139,13 @@ CAUGHT: dict[str, tuple[Edit, tuple[str, int, str]]] = {
     "report_entered_once": (put("studies", 3, doi="10.9999/alpha"), ("studies", 3, "doi")),
     "registry_numbers_have_form": (put("studies", 2, registry_id="NCT0000001"), ("studies", 2, "registry_id")),
     "source_speaks_of_report": (put("binary", 2, source_id="beta_abs"), ("binary", 2, "source_id")),
-    "text_beyond_has_source": (put("thresholds", 2, url="https://example.org/x"), ("thresholds", 2, "url")),
-    "claims_exist": (put("beyond_evidence", 2, claim_ids="share;sight"), ("beyond_evidence", 2, "claim_ids")),
+    "topic_has_source": (put("thresholds", 2, url="https://example.org/x"), ("thresholds", 2, "url")),
+    "claims_exist": (put("topic_evidence", 2, claim_ids="share;sight"), ("topic_evidence", 2, "claim_ids")),
     "figure_fits_kind_of_claim": (put("claims", 2, value=130), ("claims", 2, "value")),
+    "span_has_checksum": (put("claims", 2, span_sha256=""), ("claims", 2, "span_sha256")),
+    "wanted_can_be_found": (put("wanted", 2, doi=""), ("wanted", 2, "doi")),
+    "topic_estimate_in_limits": (put("topic_evidence", 2, estimate=0.3), ("topic_evidence", 2, "estimate")),
+    "topic_precision_fits_interval": (put("topic_evidence", 2, ci_high=-0.1), ("topic_evidence", 2, "precision")),
     "document_has_checksum": (put("documents", 2, sha256=""), ("documents", 2, "sha256")),
     "anomaly_names_record": (put("anomalies", 2, record_id="alpha2002"), ("anomalies", 2, "record_id")),
     "step_can_be_set": (put("handling", 3, value="twenty"), ("handling", 3, "value")),
@@ -196,9 +206,13 @@ PASSED: dict[str, Edit] = {
     "report_entered_once": put("studies", 3, doi=""),
     "registry_numbers_have_form": put("studies", 2, registry_id="ChiCTR-ONC-10000985; IRCT2016070428786N1"),
     "source_speaks_of_report": put("binary", 2, source_id="beta_abs", locator="discussion of beta2021"),
-    "text_beyond_has_source": put("thresholds", 2, url="https://example.org/unused"),
-    "claims_exist": put("beyond_evidence", 2, claim_ids="treated"),
+    "topic_has_source": put("thresholds", 2, url="https://example.org/unused"),
+    "claims_exist": put("topic_evidence", 2, claim_ids="treated"),
     "figure_fits_kind_of_claim": put("claims", 2, value=100),
+    "span_has_checksum": put("claims", 2, quotation_span="", span_sha256=""),
+    "wanted_can_be_found": put("wanted", 2, doi="", pmid="11111111"),
+    "topic_estimate_in_limits": put("topic_evidence", 2, estimate=None),  # the source prints one for each arm
+    "topic_precision_fits_interval": put("topic_evidence", 2, ci_low=0.1, role="context"),
     "document_has_checksum": put("documents", 2, sha256="", kind="web page"),
     "anomaly_names_record": put("anomalies", 2, record_id="review", table="pooled_elsewhere"),
     "step_can_be_set": put("handling", 3, value=""),  # sets to missing
@@ -321,7 +335,16 @@ MORE = {
         (put("studies", 3, pmcid="PMC1111111"), ("studies", 3, "pmcid")),
     ],
     "figure_fits_kind_of_claim": [(put("claims", 3, value=51), ("claims", 3, "value"))],
-    "text_beyond_has_source": [(put("beyond_evidence", 2, url="https://example.org/y"), ("beyond_evidence", 2, "url"))],
+    "topic_has_source": [(put("topic_evidence", 2, read_at="https://example.org/y"), ("topic_evidence", 2, "read_at"))],
+    "span_has_checksum": [
+        (put("claims", 2, quotation_span=""), ("claims", 2, "span_sha256")),
+        (put("documents", 2, copy_exists="no"), ("claims", 2, "quotation_span")),
+        (put("claims", 2, quotation_span="12-12"), ("claims", 2, "quotation_span")),
+    ],
+    "topic_precision_fits_interval": [
+        # no effect is 1 for a ratio and 0 for a difference
+        (put("topic_evidence", 2, measure="RR of something"), ("topic_evidence", 2, "precision"))
+    ],
     "unit_fits_outcome": [(put("continuous", 2, unit="", unit_printed=""), ("continuous", 2, "unit"))],
     "unit_is_tidied": [(put("contrasts", 2, unit_printed="per cent"), ("contrasts", 2, "unit_printed"))],
     "step_can_be_set": [
@@ -475,7 +498,7 @@ def test_all_lists_known_faults_and_unused_sources(folder):
     assert status == 0
     assert "a01  published/binary.csv, row 3, column percent_printed: expected 38.89 percent" in text
     assert "Sources of published/sources.csv that no figure comes from, 1 (no fault): never_used" in text
-    assert "Sources of beyond_glucose/sources.csv that no figure comes from, 1 (no fault): ce003" in text
+    assert "Sources of topics/sources.csv that no figure comes from, 1 (no fault): ce003" in text
     assert "Not listed" not in text
 
 
@@ -538,3 +561,56 @@ def test_frictionless_and_the_quick_reader_agree_on_what_is_wrong(folder):
     ours = {(f.file, f.row, f.column) for f in check.faults(folder)}
     theirs = {(f.file, f.row, f.column) for f in check._by_frictionless(folder)}
     assert ours == theirs == {("published/binary.csv", 2, "timing"), ("published/binary.csv", 2, "events")}
+
+
+# --- what is wanted ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_wanted_is_listed_with_the_most_wanted_first_and_a_number_to_find_it_by(made_up):
+    rows = check.wanted(made_up)
+    assert list(rows.priority) == ["high", "low"]
+    assert list(rows["found by"]) == ["NCT00000002", "10.9999/alpha"]
+    assert list(rows.year) == ["", "2020"]
+
+
+@pytest.mark.parametrize("kind", ["md", "csv", "json"])
+def test_the_command_lists_what_is_wanted_and_checks_nothing_then(folder, kind):
+    result = CliRunner().invoke(main, ["check", "--data", str(folder), "--wanted", "--format", kind])
+    assert result.exit_code == 0
+    assert "10.9999/alpha" in result.stdout and "faults" not in result.stdout
+    if kind == "json":
+        assert [row["priority"] for row in json.loads(result.stdout)] == ["high", "low"]
+    if kind == "csv":
+        assert list(csv.reader(result.stdout.splitlines()))[1][1] == "'=a made-up trial", "no formula for a spreadsheet"
+
+
+def test_a_format_without_a_list_is_refused(folder):
+    result = CliRunner().invoke(main, ["check", "--data", str(folder), "--format", "csv"])
+    assert result.exit_code == 2
+    assert "expected --wanted" in result.output
+
+
+def test_every_kind_of_source_has_its_class_and_one_class_alone_feeds_no_pool():
+    kinds = next(c for c in read_schema(REPOSITORY / "data").tables["sources"].columns if c.name == "kind").enum
+    assert set(SOURCE_CLASS) == set(kinds)
+    assert [kind for kind, name in SOURCE_CLASS.items() if name == "not scientific"] == [NOT_SCIENTIFIC]
+
+
+def test_no_link_of_a_figure_leads_to_a_copy_or_a_bare_number():
+    """Whatever is shown as a link: of a report by its own identifier, else by the citable address of its source."""
+    evidence = load_evidence(REPOSITORY / "data")
+    shown = {
+        link(evidence, study, source)
+        for table in FIGURES
+        for study, source in set(
+            zip(getattr(evidence, table).study_id, getattr(evidence, table).source_id, strict=True)
+        )
+    }
+    hosts = {re.sub(r"^https?://", "", address).partition("/")[0] for address in shown if address}
+    assert len(hosts) > 5
+    assert not hosts & set(evidence.copy_hosts.host)
+    assert not [host for host in hosts if re.fullmatch(r"[0-9.:]+", host) or ":" in host]
+    assert {"47.251.13.51", "discovery.researcher.life"} <= {
+        re.sub(r"^https?://", "", read).partition("/")[0].partition(":")[0]
+        for read in [*evidence.sources.read_at.str.split(" ").str[0], *evidence.pooled_elsewhere.read_at]
+    }, "the rule has something to do: such pages were read"

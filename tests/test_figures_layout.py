@@ -22,6 +22,8 @@ from cellclaims.figures import style
 from cellclaims.figures.durability import set_apart
 from cellclaims.pool import Pool
 
+from .made_up_trials import made_up_pool
+
 #: Pixels at 100 dpi by which two boxes may touch: hinting moves the edge of a letter by up to one.
 TOUCH = 1.0
 
@@ -58,7 +60,7 @@ def pool(
     model = {"model": "binomial_normal", "method": "ML", "test": "t", "level": 0.95}
     model = model if scale == "logit" else model | {"model": "normal", "method": "REML", "test": "adhoc"}
     measure = {"logit": "PLO", "identity": "MD", "log": "RR"}[scale]
-    return Pool("made_up", title, "made up", measure, scale, model, None, rows, pd.DataFrame(), fit if k else None)
+    return made_up_pool(rows, fit if k else None, measure, title, settings=model)
 
 
 def benchmarks() -> pd.DataFrame:

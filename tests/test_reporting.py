@@ -159,7 +159,7 @@ def test_two_reports_are_few_and_predict_nothing():
 def test_five_reports_say_what_a_new_clinic_may_show():
     pool, sentence = pool_of(difference, 5), said(difference, 5, "points")
     low, high = (number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
-    assert f"true value would lie between {low} and {high} points (95 % prediction interval)" in sentence
+    assert f"The 95 % prediction interval for a similar centre lies between {low} and {high} points." in sentence
     assert "Few reports" not in sentence and "5 reports, 200 patients" in sentence
 
 
@@ -179,7 +179,7 @@ def test_heterogeneity_needs_two_reports():
     [
         (-1.5, "lies beyond 0.5 points"),
         (-0.1, "lies short of 0.5 points"),
-        (-0.6, "holds both less and more than 0.5 points"),
+        (-0.6, "includes changes smaller and larger than 0.5 points"),
     ],
 )
 def test_whether_a_difference_matters_is_read_from_its_interval(estimate, words):

@@ -3,26 +3,114 @@
 from __future__ import annotations
 
 import csv
+import glob
 import hashlib
 import html
 import io
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 #: What counts as data in a data folder; notes for people (``README.md``) do not change a result.
 DATA_SUFFIXES = frozenset({".csv", ".json", ".yml"})
+#: Set where a PNG is wanted beside each SVG: by the command that renews figures/, for the kernels that it starts.
+WITH_PNG = "CELLCLAIMS_PNG"
 #: The folder of what the registries answered: no evidence before a person has accepted it.
 REGISTRY = "registry"
+#: How the name of a file ends that is being written.
+PART = ".part"
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[BinaryIO]:
+    """A file open for writing that takes its name when the block ends, and is gone if anything fails in it.
+
+    The content goes to a hidden file in the same folder (one file system), reaches the disk, and takes the name in
+    one step: a reader finds the old file or the new one, never a part. A process that is killed leaves the old file,
+    and a hidden one that the next writing of the same file clears away; a missing folder is made.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write or replace.
+
+    Yields
+    ------
+    BinaryIO
+        The hidden file.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written to or the disk is full; the old file stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    clear_abandoned(path.parent, f".{glob.escape(path.name)}.*{PART}")
+    file, scratch = _claimed(path)
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            scratch.replace(path)  # while the file is still claimed: else it could be taken for an abandoned one
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _claimed(path: Path) -> tuple[BinaryIO, Path]:
+    """A new hidden file that this process has claimed; another one if it was cleared away before that."""
+    while True:
+        scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
+        file = scratch.open("xb")
+        if _claim(file) and scratch.exists():
+            return file, scratch
+        file.close()
+
+
+def _claim(file: BinaryIO) -> bool:
+    """Claim an open file until it is closed or the process ends; False where another process has claimed it."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # no such claims on this system or file system
+        return True
+    return True
+
+
+def clear_abandoned(folder: Path, pattern: str = f".*{PART}") -> int:
+    """Delete the hidden files that a killed process left in a folder; how many. Those of a running one stay.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / ".rows.csv.1a2b3c.part").touch()
+    >>> clear_abandoned(folder)
+    1
+    """
+    cleared = 0
+    for path in folder.glob(pattern):
+        try:
+            with path.open("rb") as file:
+                if _claim(file):
+                    path.unlink(missing_ok=True)
+                    cleared += 1
+        except OSError:  # it took its name meanwhile, or belongs to somebody else
+            continue
+    return cleared
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write ``content`` so that a reader finds the old file or the new one, never a part.
-
-    The content goes to a hidden file in the same folder (one file system), reaches the disk, and takes the
-    name in one step. A process that is killed leaves the old file; a missing folder is made.
+    """Write ``content`` so that a reader finds the old file or the new one, never a part (:func:`written_aside`).
 
     Parameters
     ----------
@@ -46,18 +134,8 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     >>> [path.name for path in (folder / "new").iterdir()]
     ['note.txt']
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    try:
-        with scratch.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
+    with written_aside(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def sha256(path: Path) -> str:

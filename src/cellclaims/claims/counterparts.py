@@ -13,7 +13,6 @@ from cellclaims.appraisal import Certainty, certainty_of_pool
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence import Evidence
-from cellclaims.meta.binomial import p_mean_ge, p_new_setting_ge, p_series_ge
 from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
@@ -92,11 +91,12 @@ def advertised(claim: Any, documents: Any) -> dict[str, Any]:
     known = documents[documents.document_id == claim.document_id].iloc[0]
     return {
         "what": claim.what_is_claimed,
+        "wording": claim.wording,
         "document": claim.document_id,
         "title": known.title,
         "locator": claim.locator,
         "as_of": "" if math.isnan(claim.as_of) else f"{claim.as_of:g}",
-        "qualifier": claim.qualifier,
+        "qualifier": claim.figure_qualifier,
         "value": None if math.isnan(claim.value) else float(claim.value),
         "unit": claim.unit,
         "n_treated": None if math.isnan(claim.n_treated) else int(claim.n_treated),
@@ -128,6 +128,21 @@ def own_trials(evidence: Evidence) -> list[str]:
     studies = evidence.studies
     mine = studies.registry_id.map(lambda ids: bool(cited & set(REGISTRATION.findall(ids))))
     return sorted(studies.study_id[mine])
+
+
+def with_entry(evidence: Evidence) -> Any:
+    """The claims that get an entry: those of documents of which a copy exists, in the order of claims.csv."""
+    return evidence.claims[~_without_copy(evidence)]
+
+
+def without_entry(evidence: Evidence) -> Any:
+    """The claims of pages of which no copy exists: nobody can check their words, so that they get no entry."""
+    return evidence.claims[_without_copy(evidence)]
+
+
+def _without_copy(evidence: Evidence) -> Any:
+    documents = evidence.documents
+    return evidence.claims.document_id.isin(documents.document_id[documents.copy_exists == "no"])
 
 
 def claim_of(evidence: Evidence, claim_id: str) -> Any:
@@ -177,8 +192,9 @@ def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str 
 
 
 def advertised_rates(base: EvidenceBase) -> list[Entry]:
-    """An entry for every claim that a pool answers, in the order of claims.csv."""
-    claims = [c for c in base.evidence.claims.itertuples() if plan_of(base.protocol, c)["kind"] in POOLED]
+    """An entry for every advertised percentage that a pool answers, and for HbA1c, in the order of claims.csv."""
+    kinds = {c: plan_of(base.protocol, c)["kind"] for c in with_entry(base.evidence).itertuples()}
+    claims = [c for c, kind in kinds.items() if kind in POOLED and (kind == "difference" or not math.isnan(c.value))]
     return [rate_entry(base, c.claim_id) for c in claims]
 
 
@@ -240,9 +256,9 @@ def _share(pool: Pool, claimed: float, n_treated: int | None) -> dict[str, Any]:
     fit = pool.fit
     p = float(expit(fit.beta))
     return {
-        "p_mean_ge": _known(p_mean_ge(fit, claimed)),
-        "p_new_setting_ge": _known(p_new_setting_ge(fit, claimed)),
-        "p_series_ge": _known(p_series_ge(fit, claimed, n_treated)) if n_treated else None,
+        "p_mean_ge": _known(fit.p_mean_reaches(claimed)),
+        "p_new_setting_ge": _known(fit.p_new_setting_reaches(claimed)),
+        "p_series_ge": _known(fit.p_series_reaches(claimed, n_treated)) if n_treated else None,
         "effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None,
     }
 
@@ -282,7 +298,7 @@ def verdict_of_pool(
     if pool.fit is not None:
         limits = {name: _or_nan(in_unit(pool, getattr(pool.fit, name))) for name in limits}
     standing = Standing(
-        measurable=claim.definition_stated != "no" or claim.kind == "outcome",
+        measurable=claim.definition_stated != "no" or plan["kind"] == "difference",
         k=pool.k,
         claim=threshold,
         ci_lb=limits["ci_lb"],
@@ -296,7 +312,7 @@ def verdict_of_pool(
     if protocol.outcome(plan["definition"]).better == "lower":
         standing = standing.mirrored(limits["pi_lb"])
     decided, reasons = verdict(standing, protocol["verdict"])
-    if decided == "not testable":
+    if decided == "not testable" and not standing.measurable:
         reasons = ["the advertisement does not define what it counts"]
     return decided, reasons
 

@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from cellclaims import protocol
 from cellclaims.errors import DataError, Fault
 from cellclaims.evidence import rules
@@ -75,17 +77,53 @@ def _plural(word: str, number: int) -> str:
     return word if number == 1 else f"{word}s"
 
 
+#: Order in which wanted reports are listed.
+PRIORITIES = ("high", "medium", "low")
+
+
+def wanted(evidence: Evidence) -> pd.DataFrame:
+    """Reports and registered trials that are known and whose numbers could not be read, the most wanted first.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    DataFrame
+        Text only: ``priority``, ``report``, ``year``, ``found by`` (DOI, PubMed number or registration), ``wanted``,
+        ``bears on`` and ``tried``; in the order of the table within a priority.
+    """
+    rows = evidence.wanted
+    rows = rows.iloc[rows.priority.map(PRIORITIES.index).argsort(kind="stable")]
+    numbers = [
+        "; ".join(part for part in (doi, pmid and f"PMID {pmid}", registered) if part)
+        for doi, pmid, registered in zip(rows.doi, rows.pmid, rows.registry_id, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "priority": rows.priority,
+            "report": rows.title,
+            "year": [f"{year:.0f}" if year == year else "" for year in rows.year],
+            "found by": numbers,
+            "wanted": rows.wanted,
+            "bears on": rows.bears_on,
+            "tried": rows.tried,
+        }
+    )
+
+
 def unused_sources(evidence: Evidence) -> dict[str, list[str]]:
     """Sources that no figure comes from, by the file that lists them; they were read and are kept, no fault."""
     used = {source for name in FIGURES for source in getattr(evidence, name).source_id}
     pooled = set(evidence.pooled_elsewhere.read_at)
     rows = evidence.sources
     spare = rows[~rows.source_id.isin(used) & ~rows.read_at.isin(pooled)]
-    beyond = evidence.beyond_sources
-    quoted = {*evidence.beyond_evidence.url, *evidence.thresholds.url}
+    beyond = evidence.topic_sources
+    quoted = {*evidence.topic_evidence.read_at, *evidence.thresholds.url}
     return {
         "published/sources.csv": list(spare.source_id),
-        "beyond_glucose/sources.csv": list(beyond.source_id[~beyond.url.isin(quoted)]),
+        "topics/sources.csv": list(beyond.source_id[~beyond.url.isin(quoted)]),
     }
 
 

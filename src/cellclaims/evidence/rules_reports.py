@@ -33,6 +33,14 @@ NO_CELLS_GIVEN = "blood_passed_over_cells"
 FIGURES = ("continuous", "binary", "survival", "contrasts")
 #: The kind of source that feeds no pool.
 NOT_SCIENTIFIC = "not_scientific"
+#: Class of each kind of source: the report itself, somebody else's account of it, or no scientific text.
+SOURCE_CLASS = {
+    "abstract": "primary",
+    "fulltext": "primary",
+    "registry": "primary",
+    "secondary": "secondary",
+    NOT_SCIENTIFIC: "not scientific",
+}
 #: Columns of addresses that a reader is shown as links.
 CITED = {
     "sources": "url",
@@ -40,6 +48,7 @@ CITED = {
     "benchmarks": "url",
     "context": "url",
     "context_sources": "url",
+    "topic_evidence": "url",
 }
 
 
@@ -178,19 +187,19 @@ def source_speaks_of_report(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding(table, line, "source_id", expected, rows.source_id[line])
 
 
-def text_beyond_has_source(evidence: Evidence) -> Iterator[Finding]:
-    """Every address that the rows beyond glucose name stands among their sources."""
-    known = set(evidence.beyond_sources.url)
-    for table in ("beyond_evidence", "thresholds"):
-        for line, address in getattr(evidence, table).url.items():
+def topic_has_source(evidence: Evidence) -> Iterator[Finding]:
+    """Every address at which a row on a topic, or a threshold, was read is among their sources."""
+    known = set(evidence.topic_sources.url)
+    for table, column in (("topic_evidence", "read_at"), ("thresholds", "url")):
+        for line, address in getattr(evidence, table)[column].items():
             if address not in known:
-                yield Finding(table, line, "url", "an address in beyond_glucose/sources.csv", address)
+                yield Finding(table, line, column, "an address in topics/sources.csv", address)
 
 
 def claims_exist(evidence: Evidence) -> Iterator[Finding]:
     """The claims that a row speaks to are claims."""
     known = set(evidence.claims.claim_id)
-    for table in ("beyond_evidence", "context"):
+    for table in ("topic_evidence", "context"):
         for line, cell in getattr(evidence, table).claim_ids.items():
             for claim in cell.split(";"):
                 if claim not in known:
@@ -198,14 +207,60 @@ def claims_exist(evidence: Evidence) -> Iterator[Finding]:
 
 
 def figure_fits_kind_of_claim(evidence: Evidence) -> Iterator[Finding]:
-    """A claimed proportion is a percentage of 0 to 100; a claimed count is the number treated."""
+    """A claimed rate is a percentage of 0 to 100; a claimed number of patients is the number treated."""
     claims = evidence.claims
-    shares = claims[claims.kind == "proportion"]
-    for line in shares.index[(shares.unit != "percent") | ~shares.value.between(0, 100)]:
+    rates = claims[claims.kind == "rate"]
+    for line in rates.index[(rates.unit != "percent") | ~rates.value.between(0, 100)]:
         yield Finding("claims", line, "value", "0 to 100 percent", f"{claims.value[line]:g} {claims.unit[line]}")
-    counts = claims[claims.kind == "count"]
+    counts = claims[(claims.kind == "fact_of_record") & (claims.unit == "patients")]
     for line in counts.index[counts.value != counts.n_treated]:
         yield Finding("claims", line, "value", f"n_treated = {claims.n_treated[line]:g}", f"{claims.value[line]:g}")
+
+
+def span_has_checksum(evidence: Evidence) -> Iterator[Finding]:
+    """Words of a text are named by span and checksum, both or neither; a page without a copy has none to name."""
+    claims = evidence.claims
+    exists = claims.document_id.map(evidence.documents.set_index("document_id").copy_exists)
+    for row in claims.itertuples():
+        if bool(row.quotation_span) != bool(row.span_sha256):
+            expected, found = "a checksum with the span, or neither", row.span_sha256 or "nothing"
+            yield Finding("claims", row.Index, "span_sha256", expected, found)
+        elif row.quotation_span and exists[row.Index] == "no":
+            expected = f"nothing, as no copy of {row.document_id} exists"
+            yield Finding("claims", row.Index, "quotation_span", expected, row.quotation_span)
+        elif row.quotation_span and not _rises(row.quotation_span):
+            yield Finding("claims", row.Index, "quotation_span", "an end after the start", row.quotation_span)
+
+
+def _rises(span: str) -> bool:
+    start, end = map(int, span.split("-"))
+    return start < end
+
+
+def wanted_can_be_found(evidence: Evidence) -> Iterator[Finding]:
+    """A report that is wanted has a number by which a library finds it."""
+    wanted = evidence.wanted
+    for line in wanted.index[(wanted.doi == "") & (wanted.pmid == "") & (wanted.registry_id == "")]:
+        yield Finding("wanted", line, "doi", "a DOI, a PubMed number or a registration", "nothing")
+
+
+def topic_estimate_in_limits(evidence: Evidence) -> Iterator[Finding]:
+    """The estimate of a result on a topic lies within its limits."""
+    rows = evidence.topic_evidence
+    outside = (rows.estimate < rows.ci_low) | (rows.estimate > rows.ci_high) | (rows.ci_low > rows.ci_high)
+    for line in rows.index[outside]:
+        limits = f"{rows.ci_low[line]:g} to {rows.ci_high[line]:g}"
+        yield Finding("topic_evidence", line, "estimate", limits, f"{rows.estimate[line]:g}")
+
+
+def topic_precision_fits_interval(evidence: Evidence) -> Iterator[Finding]:
+    """A ratio or a difference whose interval is printed excludes no effect exactly where its precision says so."""
+    rows = evidence.topic_evidence
+    for row in rows[rows.ci_low.notna() & rows.ci_high.notna() & (rows.role == "evidence")].itertuples():
+        none = 1.0 if re.match(r"(HR|OR|RR)\b", row.measure) else 0.0
+        expected = f"interval {'includes' if row.ci_low <= none <= row.ci_high else 'excludes'} no effect"
+        if row.precision != expected:
+            yield Finding("topic_evidence", row.Index, "precision", expected, row.precision)
 
 
 def document_has_checksum(evidence: Evidence) -> Iterator[Finding]:
@@ -285,9 +340,13 @@ REPORT_RULES = (
     trial_entered_once,
     registry_numbers_have_form,
     source_speaks_of_report,
-    text_beyond_has_source,
+    topic_has_source,
     claims_exist,
     figure_fits_kind_of_claim,
+    span_has_checksum,
+    wanted_can_be_found,
+    topic_estimate_in_limits,
+    topic_precision_fits_interval,
     document_has_checksum,
     anomaly_names_record,
     address_can_be_cited,

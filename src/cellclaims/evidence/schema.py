@@ -442,9 +442,10 @@ class Evidence:
     copy_hosts: pd.DataFrame
     judgements: pd.DataFrame
     registrations: pd.DataFrame
-    beyond_evidence: pd.DataFrame
-    beyond_sources: pd.DataFrame
+    topic_evidence: pd.DataFrame
+    topic_sources: pd.DataFrame
     thresholds: pd.DataFrame
+    wanted: pd.DataFrame
     benchmarks: pd.DataFrame
     context: pd.DataFrame
     context_sources: pd.DataFrame

@@ -57,7 +57,7 @@ def png_bytes(fig: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def save(fig: Figure, *, alt: str, name: str, folder: Path | str) -> tuple[Path, Path]:
+def save(fig: Figure, *, alt: str, name: str, folder: Path | str, png: bool = True) -> tuple[Path, ...]:
     """Write ``<folder>/<name>.svg`` and ``.png``, each whole or not at all; equal figures give equal bytes.
 
     Parameters
@@ -69,11 +69,13 @@ def save(fig: Figure, *, alt: str, name: str, folder: Path | str) -> tuple[Path,
         File name without ending: notebook number and content, such as "02_hba1c_forest".
     folder : path
         Made if it is not there.
+    png : bool
+        False writes the SVG only: a PNG takes longer to draw than everything else of a figure.
 
     Returns
     -------
     tuple of Path
-        The SVG and the PNG.
+        The SVG and, if it was asked for, the PNG.
 
     Raises
     ------
@@ -83,10 +85,12 @@ def save(fig: Figure, *, alt: str, name: str, folder: Path | str) -> tuple[Path,
     check_words(alt, name)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    svg, png = folder / f"{name}.svg", folder / f"{name}.png"
+    svg = folder / f"{name}.svg"
     write_atomically(svg, svg_text(fig, alt=alt, name=name))
-    write_atomically(png, png_bytes(fig))
-    return svg, png
+    if not png:
+        return (svg,)
+    write_atomically(folder / f"{name}.png", png_bytes(fig))
+    return svg, folder / f"{name}.png"
 
 
 def check_words(alt: str, name: str) -> None:

@@ -5,6 +5,7 @@ Notebooks and figures take every sentence and table from here, so that prose nev
 
 from cellclaims.reporting.appraisal import (
     Finding,
+    agreement_table,
     certainty_alt,
     certainty_table,
     certainty_words,
@@ -39,8 +40,8 @@ from cellclaims.reporting.claims import (
     ledger_json,
     ledger_table,
     match_table,
+    other_pages,
     paragraph,
-    same_rates,
     unsaid_table,
     write_ledger,
 )
@@ -60,6 +61,8 @@ from cellclaims.reporting.evidence import (
     what_was_found,
 )
 from cellclaims.reporting.pools import (
+    arms_title,
+    asked_words,
     choices,
     claim_marks,
     durability,
@@ -68,7 +71,9 @@ from cellclaims.reporting.pools import (
     matters,
     matters_marks,
     question_title,
+    same_number,
     say,
+    what_differs,
 )
 from cellclaims.reporting.pools import pooled as pooled_sentence
 from cellclaims.reporting.registries import (
@@ -91,8 +96,11 @@ from cellclaims.reporting.tables import reports as reports_of_pool
 __all__ = [
     "Finding",
     "Results",
+    "agreement_table",
     "anomalies",
+    "arms_title",
     "asked_table",
+    "asked_words",
     "cards",
     "certainty_alt",
     "certainty_table",
@@ -138,6 +146,7 @@ __all__ = [
     "missing_words",
     "named_reports",
     "news_beside",
+    "other_pages",
     "paragraph",
     "pooled_elsewhere",
     "pooled_sentence",
@@ -153,7 +162,7 @@ __all__ = [
     "registered_words",
     "registrations_table",
     "reports_of_pool",
-    "same_rates",
+    "same_number",
     "say",
     "snapshot_words",
     "specification_alt",
@@ -164,6 +173,7 @@ __all__ = [
     "thresholds",
     "trial_groups",
     "unsaid_table",
+    "what_differs",
     "what_was_found",
     "write_ledger",
 ]

@@ -9,7 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from cellclaims.appraisal import DOMAINS, Certainty, Step, certainty_of_pool, design_facts, judged_domains, overall
+from cellclaims.appraisal import (
+    DOMAINS,
+    Certainty,
+    Step,
+    agreement,
+    certainty_of_pool,
+    design_facts,
+    judged_domains,
+    overall,
+    reviewers_words,
+)
 from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
 from cellclaims.evidence import Evidence
@@ -103,7 +113,7 @@ def summary_of_findings(findings: Sequence[Finding]) -> Table:
             "outcome": f.title,
             "population": f.population,
             "reports": float(f.effect.k),
-            "patients": _patients(f.effect),
+            "patients": f.effect.patients,
             "without cells": "no randomised control" if f.without is None else _result(f.without),
             "with cells": _result(f.with_cells),
             "difference": _difference(f),
@@ -115,23 +125,19 @@ def summary_of_findings(findings: Sequence[Finding]) -> Table:
     return table(pd.DataFrame(lines), "Summary of findings, with 95 % intervals")
 
 
-def _patients(pool: Pool) -> float:
-    return float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
-
-
 def _result(pool: Pool) -> str:
     """The result within arms: patients in 100, or the mean change."""
     if pool.fit is None:
         return "not printed"
-    low, high = (pool.back(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
+    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
     if pool.measure == "MC":
-        return f"{number(float(pool.fit.beta))} ({interval(low, high)}) points"
+        return f"{number(value)} ({interval(low, high)}) points"
     counted = f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g}"
-    return f"{_of_100(pool.back(float(pool.fit.beta)))} ({interval(100 * low, 100 * high, 0)}); {counted}"
+    return f"{_of_100(value)} ({interval(low, high, 0)}); {counted}"
 
 
-def _of_100(share: float) -> str:
-    return f"{number(100 * share, 0)} in 100"
+def _of_100(percent: float) -> str:
+    return f"{number(percent, 0)} in 100"
 
 
 def _difference(found: Finding) -> str:
@@ -140,12 +146,11 @@ def _difference(found: Finding) -> str:
         return "no report"
     if found.without is None:
         return "none can be given"
-    value, low, high = (float(x) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
+    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
     if pool.measure == "MD":
         how = "; ".join(dict.fromkeys(d for d in pool.rows.detail if d))
         return f"{number(value)} ({interval(low, high)}) points{', ' * bool(how)}{how}"
-    limits = interval(100 * low, 100 * high, 0)
-    return f"{number(abs(100 * value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({limits})"
+    return f"{number(abs(value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({interval(low, high, 0)})"
 
 
 def _steps_down(certainty: Certainty) -> str:
@@ -180,7 +185,7 @@ def _in_words(found: Finding) -> str:
     if pool.fit is None:
         return "No report answers this."
     if found.without is None:
-        value = "" if pool.measure == "MC" else f" ({_of_100(pool.back(float(pool.fit.beta)))})"
+        value = "" if pool.measure == "MC" else f" ({_of_100(pool.shown(float(pool.fit.beta)))})"
         sure = "very uncertain" if level == "very low" else f"of {level} certainty"
         return f"No randomised trial reports what happens without cells; the result with cells{value} is {sure}."
     if level == "very low":
@@ -340,6 +345,11 @@ def _judged(evidence: Evidence, found: Finding, study: str, tool: str = "") -> b
     return overall(evidence.judgements, study, found.effect.question.outcome, tool) is not None
 
 
+#: What a line of the table of agreement is about.
+LEVEL_WORDS = {"domains": "domain by domain", "overall": "overall"}
+AGREEMENT = "Agreement of the two readings of the risk of bias"
+
+
 def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
     """How many reports of the main questions reviewers have judged, and who."""
     judged = {study for f, study in _reports(findings) if _judged(evidence, f, study)}
@@ -347,8 +357,33 @@ def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
     if not judged:
         return say(f"No reviewer has judged any of these {len(every)} reports; appraisal/judgements.csv waits for it.")
     rows = evidence.judgements[evidence.judgements.study_id.isin(judged)]
-    names = ", ".join(dict.fromkeys(rows.reviewer))
-    return say(f"{len(judged)} of {len(every)} reports have been judged, by {names}.")
+    return say(f"{len(judged)} of {len(every)} reports have been judged, by {reviewers_words(rows.reviewer)}.")
+
+
+def agreement_table(evidence: Evidence) -> Table:
+    """How often the two readings of the risk of bias agree, by tool: proportion of equal judgements and Cohen's kappa.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    Table
+        A line for the domains and one for the overall judgement of each tool.
+    """
+    found = agreement(evidence.judgements)
+    lines = [
+        {
+            "tool": row.tool,
+            "judgements": LEVEL_WORDS[row.level],
+            "pairs": float(row.pairs),
+            "equal": percent(row.equal, 0),
+            "kappa": number(row.kappa) if row.kappa == row.kappa else "–",
+        }
+        for row in found.itertuples()
+    ]
+    return table(pd.DataFrame(lines, columns=["tool", "judgements", "pairs", "equal", "kappa"]), AGREEMENT)
 
 
 def design_table(base: EvidenceBase, findings: Sequence[Finding]) -> Table:
@@ -373,9 +408,15 @@ def lights_alt(lights: pd.DataFrame, what: str) -> str:
 # --- missing results ----------------------------------------------------------------------------------------------
 
 
+#: Group of registered trials whose reports belong to no product of the protocol.
+OUTSIDE = "no cells transplanted"
+
+
 def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
     """Registered trials with words for their group (product and type of diabetes) and their label, for a figure."""
     product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
+    # a report in which nothing was transplanted belongs to no product
+    product |= {c: OUTSIDE for c in trials["product"].unique() if c and c not in product}
     order = list(dict.fromkeys(product.values()))
     types = base.protocol["eligibility"]["populations"]
     named = trials.assign(

@@ -13,13 +13,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cellclaims import yaml_files
 from cellclaims.errors import Fault, ParameterError, listed
+from cellclaims.parameters import has_rule, refuse_impossible
 from cellclaims.runner.review import cells_of, parameters_of
-from cellclaims.runner.run import PLACES, Parameter, checked, fits
+from cellclaims.runner.run import PLACES, Parameter, base_of, checked, fits, places
 from cellclaims.yaml_files import Document, Place
+
+if TYPE_CHECKING:
+    from cellclaims.selection import EvidenceBase
 
 SCHEMA = Path(__file__).with_name("runs.schema.json")
 
@@ -58,8 +62,9 @@ def read_sets(path: Path) -> ParameterSets:
     Parameters
     ----------
     path : Path
-        A YAML file in the shape of ``runs/schema.json``; its notebooks lie in the folder that its key
-        ``notebooks`` names (``../notebooks``, seen from the file).
+        A YAML file in the shape of ``runs/schema.json``. Its notebooks lie in the folder that its key ``notebooks``
+        names, seen from the file; without the key in the nearest ``notebooks`` of a folder around the file, else of
+        one around the working directory.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def read_sets(path: Path) -> ParameterSets:
     ------
     ParameterError
         For all faults, one per line, each with file, line and key: another shape, an unknown parameter, a value of
-        another type, two reports of one name, a place outside the report's folder.
+        another type or one that no question can have, two reports of one name, a place outside the report's folder.
     """
     document = yaml_files.read(Path(path))
     faults = list(document.faults)
@@ -77,14 +82,38 @@ def read_sets(path: Path) -> ParameterSets:
         faults += yaml_files.schema_faults(document, SCHEMA)
     if faults:
         raise ParameterError(listed(faults))
-    planner = _Planner(document, Path(path).resolve().parent / document.content.get("notebooks", "../notebooks"))
+    planner = _Planner(document, notebooks_of(Path(path), document.content.get("notebooks")))
     reports = tuple(
         report for number, one in enumerate(document.content["sets"]) for report in planner.reports_of(one, number)
     )
+    planner.check_by_evidence(reports)
     planner.check_names(reports)
     if planner.faults:
         raise ParameterError(listed(planner.faults))
     return ParameterSets(document.content["title"], document.content.get("about", ""), reports)
+
+
+def notebooks_of(path: Path, named: str | None = None) -> Path:
+    """The folder of the notebooks of a file of parameter sets.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which may lie anywhere.
+    named : str, optional
+        What its key ``notebooks`` says, seen from the file.
+
+    Returns
+    -------
+    Path
+        The named folder; else the nearest ``notebooks`` around the file, then around the working directory.
+    """
+    home = path.resolve().parent
+    if named is not None:
+        return home / named
+    around = (*[home, *home.parents], *[Path.cwd(), *Path.cwd().parents])
+    found = (folder / "notebooks" for folder in around)
+    return next((folder for folder in found if any(folder.glob("*.ipynb"))), home.parent / "notebooks")
 
 
 @dataclass
@@ -161,6 +190,28 @@ class _Planner:
             first = seen.setdefault(report.name.lower(), report)
             if first is not report:
                 self._wrong(place, "each report once", f"report {report.name!r} in line {first.line}, too")
+
+    def check_by_evidence(self, reports: tuple[Wanted, ...]) -> None:
+        """Name values that no question about a report's evidence can have; each value is looked at once."""
+        bases: dict[Path, EvidenceBase] = {}
+        seen: set[tuple[Path, str, str]] = set()
+        for report in reports:
+            own = parameters_of(cells_of(report.notebook))
+            data = places(own, report.values, report.notebook, report.notebook.parent).get("DATA")
+            new = {n: v for n, v in report.values.items() if has_rule([n]) and (data, n, repr(v)) not in seen}
+            if not new or data is None or not data.is_dir():
+                continue
+            seen |= {(data, name, repr(value)) for name, value in new.items()}
+            if data not in bases:
+                bases[data] = base_of(data)
+            for name, value in new.items():
+                with_it = {"CLAIMS": report.values.get("CLAIMS")} if name == "CLAIM" else {}
+                try:
+                    refuse_impossible(bases[data], {name: value, **with_it})
+                except ParameterError as error:
+                    part = "fixed" if name in self.document.content["sets"][report.number].get("fixed", {}) else "grid"
+                    expected, _, found = str(error).removeprefix(f"{name}: expected ").rpartition(", found ")
+                    self._wrong(("sets", report.number, part, name), expected, found)
 
     def _wrong(self, place: Place, expected: str, found: str) -> None:
         fault = self.document.fault(place, "set", expected, found)
