@@ -296,5 +296,4 @@ def _value(value: object) -> object:
 
 def _csv(table: pd.DataFrame) -> str:
     """Rows as CSV: every digit of a number, missing ones empty, no cell that a spreadsheet would run."""
-    cells = ([("" if value is None else value) for value in record.values()] for record in _records(table))
-    return csv_text([list(table.columns), *cells])
+    return csv_text([table.columns, *(record.values() for record in _records(table))])

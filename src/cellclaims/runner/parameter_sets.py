@@ -81,7 +81,7 @@ def read_sets(path: Path) -> ParameterSets:
     if document.content is not None:
         faults += yaml_files.schema_faults(document, SCHEMA)
     if faults:
-        raise ParameterError(listed(faults))
+        raise ParameterError(listed(sorted(faults, key=lambda fault: fault.row or 0)))
     planner = _Planner(document, notebooks_of(Path(path), document.content.get("notebooks")))
     reports = tuple(
         report for number, one in enumerate(document.content["sets"]) for report in planner.reports_of(one, number)
