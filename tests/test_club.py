@@ -120,7 +120,7 @@ def test_one_report_keeps_its_own_fit_whatever_the_estimator(base, asked):
 @pytest.mark.parametrize("scale", [0.25, 2.0])
 def test_the_quick_posterior_is_the_full_one_to_a_thousandth(nearest, scale):
     events, n = (nearest.rows[name].to_numpy(float) for name in ("events", "n"))
-    full = float(meta.bayes_binomial(events, n, meta.Prior(scale)).p_mean_ge(0.3))
+    full = float(meta.bayes_binomial(events, n, meta.Prior(scale)).p_mean_reaches(0.3))
     assert p_prior(nearest, 30.0, scale) == pytest.approx(full, abs=1e-3)
 
 

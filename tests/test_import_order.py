@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "cellclaims"
 #: Import order; docs/design.md gives each module's work.
 ORDER = """
 errors lazy files units dispersion evidence protocol registries harvest question anomalies selection effects meta
-robustness pool specifications overview parameters appraisal claims reporting figures review runner journal_club cli
+robustness pool specifications overview parameters appraisal claims reporting figures own_studies review runner
+journal_club cli
 """.split()
 
 

@@ -69,6 +69,24 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path | None, h
         click.echo(page)
 
 
+@main.command()
+@click.argument("studies", type=NOTEBOOK)
+@click.option("--measure", metavar="NAME", help="Effect measure to compute, such as MD, SMD, OR, RR, PLO.")
+@click.option("--method", default="REML", show_default=True, help="Estimator of tau2, such as REML, DL, PM, EE.")
+@click.option("--test", default="adhoc", show_default=True, help="adhoc, knha, t or z.")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Level of the intervals.")
+@click.option("--into", type=FOLDER, help="Folder for the forest plot (SVG, PNG), CSV and JSON.")
+def pool(studies: Path, measure: str | None, method: str, test: str, level: float, into: Path | None) -> None:
+    """Pool the studies of a CSV file of your own: columns by metafor's names, or yi and vi (docs/own_studies.md)."""
+    from cellclaims import own_studies
+
+    fit, read = own_studies.pool(studies, measure, method=method, test=test, level=level)
+    click.echo(own_studies.report(fit, read))
+    if into is not None:
+        for path in own_studies.write(fit, read, into):
+            click.echo(path)
+
+
 def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
     """The values of ``-p NAME VALUE``, each name once."""
     from cellclaims.runner.run import parsed
