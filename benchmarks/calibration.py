@@ -141,7 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = pd.read_csv(into / "calibration.csv")
     else:
         table, curves = run(options.reviews, options.seed, options.reports, options.scheduler)
-        files.write_atomically(into / "calibration.csv", table.to_csv(index=False, lineterminator="\n"))
+        files.write_atomically(
+            into / "calibration.csv", files.csv_text([table.columns, *table.itertuples(index=False)])
+        )
     page = into / "calibration.md"
     files.write_atomically(page, written(page.read_text(encoding="utf-8"), table))
     save_figures(table, curves, into / "figures")

@@ -397,7 +397,10 @@ def test_what_is_counted_gets_the_outcome_of_the_tables(title, name):
         ("Serious adverse events and deaths", "serious adverse events and something besides: 'deaths'"),
         ("Serious adverse events of infection", "of some kind only: 'infection'"),
         ("Number of participants requiring insulin use at Week 52", "expected a dose that is halved"),
-        ("Change from baseline in participants with HbA1c <7% at Week 52", "a change of a share, not a share"),
+        (
+            "Change from baseline in participants with HbA1c <7% at Week 52",
+            "a change, not a level or a share of people: 'chang'",
+        ),
         ("HbA1c <7% and C-peptide >= 0.5 ng/mL at Week 52", "several outcomes are named together: hba1c, c_peptide"),
     ],
 )

@@ -11,8 +11,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "cellclaims"
 
 #: Import order; docs/design.md gives each module's work.
 ORDER = """
-errors lazy files units dispersion evidence protocol registries harvest question anomalies selection effects meta
-robustness pool specifications overview parameters appraisal claims reporting figures own_studies review runner
+errors lazy files yaml_files units dispersion protocol evidence registries harvest question anomalies selection effects
+meta robustness pool specifications overview parameters appraisal claims reporting figures own_studies review runner
 journal_club cli
 """.split()
 

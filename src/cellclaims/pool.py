@@ -442,7 +442,10 @@ def _id_in_words(study_id: str) -> str:
 
 
 def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
-    """Address for readers: DOI, PubMed or registry where one is known, else where the text was read."""
+    """Address for readers: DOI, PubMed or registry where one is known, else the citable address of the source.
+
+    Empty where neither is known: a copy, a mirror or a page that is not scientific is never a link.
+    """
     studies, addresses = _known(evidence)
     study = studies[study_id]
     number = re.search(r"NCT\d{8}", study.registry_id)

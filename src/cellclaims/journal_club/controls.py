@@ -218,7 +218,7 @@ class ClaimAnswer:
     def _claim(self) -> str:
         if self.asked.is_share:
             return f"the advertised {self.claimed:g} %"
-        return f"a fall of {-self.claimed:g} points, the smallest that matters"
+        return f"a fall of {-self.claimed:g} points, our threshold for clinical importance"
 
     def _shown(self, value: float | None) -> str:
         if value is None:
@@ -253,7 +253,7 @@ def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[Mark]:
         return []
     if asked.is_share:
         return [Mark(value, f"advertised {value:g} %", "advertised")]
-    return [Mark(value, "smallest change that matters", "threshold")]
+    return [Mark(value, "threshold for clinical importance", "threshold")]
 
 
 def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:

@@ -256,7 +256,8 @@ def _at_month(at_month: Pool, ever: Pool) -> Exercise:
         Mistake(100 - value, "those are the patients who needed insulin again"),
     )
     question = f"After islets for type 1 diabetes, what per cent are off insulin at {month}?"
-    solution = f"Only counts at that month answer it ({at_month.k} reports); ever counts a single good day, too."
+    later = "ever also counts those who needed insulin again later"
+    solution = f"Only counts at that month answer it ({at_month.k} reports); {later}."
     return Exercise("at_month", question, value, "%", 1.0, 1, solution, mistakes)
 
 

@@ -23,7 +23,7 @@ from cellclaims.journal_club.controls import (
 )
 from cellclaims.journal_club.exercises import Exercise
 from cellclaims.journal_club.quick_forest import forest_svg
-from cellclaims.reporting.claims import capital, figure_words, same_rates
+from cellclaims.reporting.claims import capital, figure_words
 from cellclaims.reporting.pools import Sentence, reports_of, say
 from cellclaims.reporting.tables import Table, number
 from cellclaims.selection import ESTIMANDS, EvidenceBase
@@ -190,7 +190,7 @@ GUESSES = {
     "reports": ("How many independent reports count exactly the claimed outcome?", "reports", 0, 40, 1),
     "share": ("In what share of patients did the nearest published outcome occur?", "%", 0, 100, 1),
     "without_cells": (
-        "By how much did HbA1c change in people who got no cells (a fall is below zero)?",
+        "In Zang 2022, by how much did HbA1c change on placebo in 11 months (a fall is below zero)?",
         "percentage points",
         -3,
         3,
@@ -478,12 +478,6 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     header = ("chosen", "as of", "claim", "advertised", "of so many treated", "not said")
     cells = tuple(_cells(entry, entry.claim_id == chosen) for entry in entries)
     return Table(header, cells, "What is advertised", frozenset({3, 4}))
-
-
-def two_states(entries: Sequence[Entry]) -> Table | Sentence:
-    """Shares that are advertised in two states, with what the added patients must have shown; or that there is one."""
-    table = same_rates(entries)
-    return table if table.cells else say("The advertisement is known in one state only.")
 
 
 def _cells(entry: Entry, is_chosen: bool) -> tuple[str, ...]:

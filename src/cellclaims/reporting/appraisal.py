@@ -12,9 +12,11 @@ from cellclaims.appraisal import (
     AnsweredQuestion,
     Certainty,
     CertaintyStep,
+    agreement,
     design_facts,
     judged_domains,
     overall,
+    reviewers_words,
 )
 from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
@@ -290,6 +292,11 @@ def _judged(evidence: Evidence, found: AnsweredQuestion, study: str, tool: str =
     return overall(evidence.judgements, study, found.effect.question.outcome, tool) is not None
 
 
+#: What a line of the table of agreement is about.
+LEVEL_WORDS = {"domains": "domain by domain", "overall": "overall"}
+AGREEMENT = "Agreement of the two readings of the risk of bias"
+
+
 def judged_words(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -> Sentence:
     """How many reports of the main questions reviewers have judged, and who."""
     judged = {study for f, study in _reports(findings) if _judged(evidence, f, study)}
@@ -297,8 +304,33 @@ def judged_words(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -> Se
     if not judged:
         return say(f"No reviewer has judged any of these {len(every)} reports; appraisal/judgements.csv waits for it.")
     rows = evidence.judgements[evidence.judgements.study_id.isin(judged)]
-    names = ", ".join(dict.fromkeys(rows.reviewer))
-    return say(f"{len(judged)} of {len(every)} reports have been judged, by {names}.")
+    return say(f"{len(judged)} of {len(every)} reports have been judged, by {reviewers_words(rows.reviewer)}.")
+
+
+def agreement_table(evidence: Evidence) -> Table:
+    """How often the two readings of the risk of bias agree, by tool: proportion of equal judgements and Cohen's kappa.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    Table
+        A line for the domains and one for the overall judgement of each tool.
+    """
+    found = agreement(evidence.judgements)
+    lines = [
+        {
+            "tool": row.tool,
+            "judgements": LEVEL_WORDS[row.level],
+            "pairs": float(row.pairs),
+            "equal": percent(row.equal, 0),
+            "kappa": number(row.kappa) if row.kappa == row.kappa else "–",
+        }
+        for row in found.itertuples()
+    ]
+    return table(pd.DataFrame(lines, columns=["tool", "judgements", "pairs", "equal", "kappa"]), AGREEMENT)
 
 
 def design_table(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> Table:
@@ -323,9 +355,15 @@ def lights_alt(lights: pd.DataFrame, what: str) -> str:
 # --- missing results ----------------------------------------------------------------------------------------------
 
 
+#: Group of registered trials whose reports belong to no product of the protocol.
+OUTSIDE = "no cells transplanted"
+
+
 def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
     """Registered trials with words for their group (product and type of diabetes) and their label, for a figure."""
     product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
+    # a report in which nothing was transplanted belongs to no product
+    product |= {c: OUTSIDE for c in trials["product"].unique() if c and c not in product}
     order = list(dict.fromkeys(product.values()))
     types = base.protocol["eligibility"]["populations"]
     named = trials.assign(

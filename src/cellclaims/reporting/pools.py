@@ -78,7 +78,7 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         why = "so few reports" if pool.k < 3 else "these counts"
         return f"A new clinic's result cannot be predicted from {why}."
-    return f"A new clinic's true value would lie between {_interval(pool, 'pi', unit)} (95 % prediction interval)."
+    return f"The 95 % prediction interval for a similar centre lies between {_interval(pool, 'pi', unit)}."
 
 
 def heterogeneity(pool: Pool) -> str:
@@ -156,16 +156,17 @@ def _in_words(pool: Pool) -> str:
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
-    """Whether a difference in HbA1c clears the smallest change that matters, by its interval."""
+    """Whether a difference in HbA1c clears the threshold for clinical importance, by its interval."""
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
     if pool.fit is None:
         return ""
     low, high = float(pool.fit.ci_lb), float(pool.fit.ci_ub)
     if high < -least:
-        return f"The whole interval lies beyond {least:g} points, the smallest change that matters."
+        return f"The whole interval lies beyond {least:g} points, our threshold for clinical importance."
     if low > -least:
-        return f"The whole interval lies short of {least:g} points, the smallest change that matters."
-    return f"The interval holds both less and more than {least:g} points, the smallest change that matters."
+        return f"The whole interval lies short of {least:g} points, our threshold for clinical importance."
+    least_words = f"{least:g} points, our threshold for clinical importance"
+    return f"The interval includes changes smaller and larger than {least_words}."
 
 
 class Mark(NamedTuple):
@@ -183,7 +184,7 @@ class Mark(NamedTuple):
 def matters_marks(protocol: Protocol) -> list[Mark]:
     """The threshold as a mark of a figure."""
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
-    return [Mark(-least, "smallest change that matters", "threshold")]
+    return [Mark(-least, "threshold for clinical importance", "threshold")]
 
 
 def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[Mark]:
