@@ -41,8 +41,63 @@ NO_PAIR = "no count for both an arm with cells and an untreated one"
 SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine", "OR": "log", "RR": "log"}
 
 
+class PooledRows:
+    """What follows from the rows of a pool, its measure and its scale: asked by every table and figure.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        One row per study.
+    measure, scale : str
+    few : int
+        The largest number of studies that counts as few.
+    """
+
+    rows: pd.DataFrame
+    measure: str
+    scale: str
+    few: int
+
+    @property
+    def k(self) -> int:
+        """Number of studies."""
+        return len(self.rows)
+
+    @property
+    def is_few(self) -> bool:
+        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
+        return 0 < self.k <= self.few
+
+    @property
+    def patients(self) -> float:
+        """Number of participants, those of the control arms included."""
+        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
+
+    @property
+    def label(self) -> str:
+        """How far the number of studies allows a conclusion, in words (empty for enough)."""
+        if self.k == 0:
+            return "no report"
+        if self.k == 1:
+            return "one report: shown, not pooled"
+        return "few reports" if self.is_few else ""
+
+    def back(self, value: float) -> float:
+        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
+        ways = {"logit": expit, "log": np.exp}
+        return float(ways.get(self.scale, float)(value))
+
+    def shown(self, value: float) -> float:
+        """A value of the analysis scale on the reader's scale.
+
+        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
+        percentage points), or a ratio.
+        """
+        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
+
+
 @dataclass(frozen=True)
-class Pool:
+class Pool(PooledRows):
     """The answer to one question, with every row that it was made from and every row that it left out.
 
     Attributes
@@ -100,30 +155,6 @@ class Pool:
         return words.get(self.measure, self.question.estimand)
 
     @property
-    def k(self) -> int:
-        """Number of studies."""
-        return len(self.rows)
-
-    @property
-    def is_few(self) -> bool:
-        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
-        return 0 < self.k <= self.few
-
-    @property
-    def patients(self) -> float:
-        """Number of participants, those of the control arms included."""
-        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
-
-    @property
-    def label(self) -> str:
-        """How far the number of studies allows a conclusion, in words (empty for enough)."""
-        if self.k == 0:
-            return "no report"
-        if self.k == 1:
-            return "one report: shown, not pooled"
-        return "few reports" if self.is_few else ""
-
-    @property
     def controlled_reports(self) -> int:
         """Number of studies that had an untreated control arm, whether or not it is in the pool."""
         return int(self.rows.controlled.sum())
@@ -132,19 +163,6 @@ class Pool:
     def weight_from_secondary(self) -> float:
         """Percentage of the weight that comes from a table of a published review and not from the study itself."""
         return float(self.rows.weight[self.rows.secondary].sum()) if self.k else 0.0
-
-    def back(self, value: float) -> float:
-        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
-        ways = {"logit": expit, "log": np.exp}
-        return float(ways.get(self.scale, float)(value))
-
-    def shown(self, value: float) -> float:
-        """A value of the analysis scale on the reader's scale.
-
-        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
-        percentage points), or a ratio.
-        """
-        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
 
 
 def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:

@@ -15,6 +15,7 @@ from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import text_width
 from cellclaims.meta import Fit
 from cellclaims.meta.effect_sizes import measure_in_words
+from cellclaims.pool import PooledRows
 from cellclaims.reporting.pools import forest_alt
 from cellclaims.reporting.tables import interval, number, p_value, scale_words
 
@@ -293,7 +294,7 @@ AXES = {"OR": "Odds ratio", "PETO": "Odds ratio", "RR": "Risk ratio", "IRR": "Ra
 
 
 @dataclass(frozen=True)
-class Studies:
+class Studies(PooledRows):
     """A fit as a forest plot reads a pool: its studies as rows, its measure and its scale."""
 
     fit: Fit
@@ -302,6 +303,7 @@ class Studies:
     scale: str
     settings: Mapping[str, object]
     title: str = ""
+    few: int = 4
 
 
 def studies_of(fit: Fit) -> Studies:
@@ -394,7 +396,7 @@ def forest(
         scale_for(rows, view.scale, marks, axis_label or axis_of(every[0]), favours, limits), title=title, marks=marks,
         notes=[*model_notes(every), *(f"[{letter}] {words}" for words, letter in view.letters.items()), *notes],
     )  # fmt: skip
-    return Drawing(fig, forest_alt(every, what or axis_label))
+    return Drawing(fig, forest_alt(every, what or axis_label or axis_of(every[0])))
 
 
 # Change within arms: with cells, without cells, and as others pooled it, one below the other.

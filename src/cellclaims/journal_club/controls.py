@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import logit, stdtr
 
 from cellclaims import meta
 from cellclaims.claims import own_trials
@@ -263,25 +262,7 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     ``claim`` is a row of claims.csv.
     """
     pool, claimed = pool_of(base, asked), claimed_of(base.protocol, claim, asked)
-    numbers = numbers_of(pool, math.nan, None) if _on_logits(pool) else numbers_of(pool, claimed, None)
-    if _on_logits(pool) and 0 < claimed < 100:
-        numbers |= _chances_on_logits(pool, claimed)
-    return ClaimAnswer(asked, pool, claimed, numbers, p_prior(pool, claimed, asked.tau_scale))
-
-
-def _on_logits(pool: Pool) -> bool:
-    """Whether a share was fitted as normal effects."""
-    return pool.scale == "logit" and pool.settings.get("model") == "normal"
-
-
-def _chances_on_logits(pool: Pool, claimed: float) -> dict[str, float]:
-    """As for a difference of means: t with k - 1 degrees of freedom for the mean, k - 2 for a new clinic."""
-    fit, k = pool.fit, pool.k
-    away = float(fit.beta) - float(logit(claimed / 100))
-    found = {"p_mean_ge": float(stdtr(k - 1, away / float(fit.se)))}
-    if k > 2:
-        found["p_new_setting_ge"] = float(stdtr(k - 2, away / math.hypot(float(fit.se), math.sqrt(fit.tau2))))
-    return found
+    return ClaimAnswer(asked, pool, claimed, numbers_of(pool, claimed, None), p_prior(pool, claimed, asked.tau_scale))
 
 
 def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:

@@ -115,7 +115,7 @@ def _start(what: str) -> str:
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:
     """A forest plot in words: every pool with its k, value and interval."""
-    lines = [f"{p.title}: {_in_words(p)}" for p in pools]
+    lines = [": ".join(part for part in (p.title, _in_words(p)) if part) for p in pools]
     return f"{what}. {'. '.join(lines)}."
 
 
