@@ -29,6 +29,10 @@ ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
     "events_control n_control yi vi ci_lb ci_ub weight link detail note table line controlled secondary"
 ).split()
+#: Types of the columns of a pool without rows; with rows they follow from the values.
+TYPES = dict.fromkeys(ROW_COLUMNS, "str") | dict.fromkeys(
+    "year months events n events_control n_control yi vi ci_lb ci_ub weight".split(), float
+) | {"controlled": bool, "secondary": bool}  # fmt: skip
 #: Text columns that may have nothing to say.
 EMPTY = {"detail": "", "note": ""}
 #: Why a report with only one of two sides is in no difference.
@@ -389,7 +393,7 @@ def _pool(
         question=question,
         analysis=analysis,
         settings=settings,
-        rows=pd.DataFrame(columns).astype({"controlled": bool, "secondary": bool}),
+        rows=pd.DataFrame(columns).astype(TYPES if not records else {}),
         left_out=pd.DataFrame.from_records(left, columns=list(LeftOut._fields)),
         fit=fit,
         few=base.protocol["models"]["few_reports"],

@@ -303,3 +303,30 @@ def verdict_of_pool(
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+#: Outcomes nearest to the advertised ones that more studies report: title and question.
+NEAREST = {
+    "insulin dose halved after cells, no control group": Question(
+        "insulin_dose_halved", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin at some time after cells, tablets allowed, no control group": Question(
+        "insulin_independence", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin 12 months after islets, type 1 diabetes": Question("insulin_independence", ("T1D",), "islets"),
+}
+
+
+def nearest_pools(base: EvidenceBase) -> list[Pool]:
+    """The pools of the outcomes nearest to the advertised ones that more studies report.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+
+    Returns
+    -------
+    list of Pool
+        Proportions, each under its title.
+    """
+    return [pooled(base, question.named("nearest", title), Analysis("PLO")) for title, question in NEAREST.items()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -12,6 +13,23 @@ from matplotlib.figure import Figure
 from cellclaims.errors import DataError
 from cellclaims.figures.style import applied
 from cellclaims.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with what it shows in words.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+        Apart from pyplot.
+    alt : str
+        What the figure shows, in sentences, for somebody who does not see it.
+    """
+
+    figure: Figure
+    alt: str
+
 
 #: Written by matplotlib from its version or the clock; of no use to a reader and different elsewhere.
 NO_SVG_TRACES = {"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -101,13 +119,22 @@ def check_words(alt: str, name: str) -> None:
         raise DataError(f"figure name: expected letters, digits, _ and -, found {name!r}")
 
 
-def show(fig: Figure, *, alt: str, name: str, folder: Path | str) -> None:
+def drawing_of(fig: Drawing | Figure, alt: str = "") -> Drawing:
+    """A drawing, or a plain figure with its words; other words for a drawing where they are given."""
+    if isinstance(fig, Drawing):
+        return Drawing(fig.figure, alt or fig.alt)
+    return Drawing(fig, alt)
+
+
+def show(fig: Drawing | Figure, *, name: str, folder: Path | str, alt: str = "") -> None:
     """Save the figure and show it in the notebook: the same SVG as the file's, and ``alt`` as its plain text.
 
-    Parameters are those of :func:`save`. One output with the types image/svg+xml and text/plain is displayed.
+    Parameters are those of :func:`save`; a :class:`Drawing` brings its own words. One output with the types
+    image/svg+xml and text/plain is displayed.
     """
-    save(fig, alt=alt, name=name, folder=folder)
-    display(fig, alt=alt, name=name)
+    drawn = drawing_of(fig, alt)
+    save(drawn.figure, alt=drawn.alt, name=name, folder=folder)
+    display(drawn.figure, alt=drawn.alt, name=name)
 
 
 def display(fig: Figure, *, alt: str, name: str) -> None:

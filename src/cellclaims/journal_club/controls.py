@@ -26,7 +26,7 @@ from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.protocol import load as load_protocol
 from cellclaims.question import Analysis
-from cellclaims.reporting.pools import reports_of
+from cellclaims.reporting.pools import Mark, reports_of
 from cellclaims.reporting.tables import number, percent
 from cellclaims.selection import ESTIMANDS, EvidenceBase, Question
 
@@ -247,14 +247,14 @@ def claimed_of(protocol: Protocol, claim: Any, asked: Controls) -> float:
     return -float(protocol["thresholds"]["hba1c_matters"]["value"])
 
 
-def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[tuple[float, str, str]]:
+def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[Mark]:
     """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with."""
     value = claimed_of(protocol, claim, asked)
     if math.isnan(value):
         return []
     if asked.is_share:
-        return [(value, f"advertised {value:g} %", "advertised")]
-    return [(value, "smallest change that matters", "threshold")]
+        return [Mark(value, f"advertised {value:g} %", "advertised")]
+    return [Mark(value, "smallest change that matters", "threshold")]
 
 
 def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:

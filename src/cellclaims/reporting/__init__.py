@@ -4,14 +4,12 @@ Notebooks and figures take every sentence and table from here, so that prose nev
 """
 
 from cellclaims.reporting.appraisal import (
-    Finding,
     certainty_alt,
     certainty_table,
     certainty_words,
     checks_table,
     design_lights,
     design_table,
-    finding,
     findings_in_words,
     how_sure,
     inconsistent_table,
@@ -63,7 +61,6 @@ from cellclaims.reporting.pools import (
     asked_words,
     choices,
     claim_marks,
-    durability,
     forest_alt,
     heterogeneity,
     matters,
@@ -92,7 +89,6 @@ from cellclaims.reporting.tables import reasons as reasons_left_out
 from cellclaims.reporting.tables import reports as reports_of_pool
 
 __all__ = [
-    "Finding",
     "Results",
     "anomalies",
     "arms_title",
@@ -115,10 +111,8 @@ __all__ = [
     "definitions",
     "design_lights",
     "design_table",
-    "durability",
     "evidence_alt",
     "facts_table",
-    "finding",
     "findings_in_words",
     "fingerprint",
     "flow_alt",
