@@ -118,10 +118,15 @@ class Pool:
     def label(self) -> str:
         """How far the number of studies allows a conclusion, in words (empty for enough)."""
         if self.k == 0:
-            return "no report"
+            return "no eligible study"
         if self.k == 1:
             return "one report: shown, not pooled"
         return "few reports" if self.is_few else ""
+
+    @property
+    def level_words(self) -> str:
+        """The level of the pool's intervals, for their name: "95 %"."""
+        return f"{100 * float(self.settings['level']):g} %"
 
     @property
     def controlled_reports(self) -> int:
