@@ -89,10 +89,11 @@ worksheet: $(INSTALLED)  ## the journal club's worksheet, one page to print, int
 worksheet-pdf: $(INSTALLED)  ## the worksheet as PDF, too (needs Chromium)
 	$(BIN)/cellclaims club --only worksheet --pdf $(CLUB)
 
-fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers
+fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers, 2,000 tables with several modes
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/fuzz_answers.py
 	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/test_harvest_fuzz.py
+	MODES_TABLES=2000 $(BIN)/python -m pytest tests/test_meta_modes.py
 
 fuzz-atheris: $(VENV)/installed-fuzz  ## mutate registry records led by coverage (atheris)
 	$(BIN)/python -m benchmarks.harvest_fuzz -runs=100000
