@@ -150,9 +150,11 @@ def test_an_accepted_row_stands_at_the_end_of_its_table_with_source_and_reviewer
     place = "/studies/0/resultsSection/outcomeMeasuresModule/outcomeMeasures/0/classes/0/categories/0/measurements/0"
     assert row.locator == f"snapshot 20260101T000000Z, {place}"
     line = f'mean,7.80,sd,1.0,,alpha2020_nct00000001_{sha256[:8]},"snapshot 20260101T000000Z, {place}",printed,'
-    assert after["published/continuous.csv"].endswith(f"{line}time as posted: HbA1c at Month 6\n".encode())
+    assert after["published/continuous.csv"].endswith(f"{line}time as posted: HbA1c at Month 6,no\n".encode())
     source = evidence.sources.iloc[-1]
-    assert (source.kind, source.url, source.accessed) == ("registry", ANSWER.page, "2026-01-01")
+    assert (source.kind, source.url, source.read_at) == ("registry", ANSWER.page, ANSWER.page)
+    assert source.accessed == "2026-01-01"
+    assert (row.read_twice, evidence.binary.iloc[-1].read_twice) == ("no", "no")  # a person has not read it
     assert list(evidence.accepted.acceptance_id) == ["h001", "h002", "h003", "h004"]
     assert list(evidence.accepted.iloc[-1][["reviewer", "accepted", "sha256"]]) == ["A Reader", "2026-01-02", sha256]
 
@@ -435,7 +437,8 @@ def test_a_table_that_changed_meanwhile_is_not_written_over(data, monkeypatch):
 
     def slow(plan, contents):
         tried(plan, contents)
-        study.write_text(study.read_text() + "s_new,,secondary,https://example.org/n,made up,2026-01-01,all\n")
+        address = "https://example.org/n"
+        study.write_text(study.read_text() + f"s_new,,secondary,{address},{address},made up,2026-01-01,all\n")
 
     monkeypatch.setattr("cellclaims.harvest.accept.try_out", slow)
     with pytest.raises(ProposalError, match="found it changed meanwhile"):
@@ -534,7 +537,7 @@ def add_report(data, number, study="invented2026", arms=("cells", "sham")):
     """A made-up randomised report with two arms, as docs/add_a_study.md adds one."""
     lines = {
         "studies": f"{study},A made-up trial,Invented A,2026,,,,,{number},T2D,msc,,,,,,,rct,yes,double,,12,made up\n",
-        "arms": f"{study},{arms[0]},treatment,,yes,,32,,\n{study},{arms[1]},control,sham,no,,31,,\n",
+        "arms": f"{study},{arms[0]},treatment,,yes,,32,,,\n{study},{arms[1]},control,sham,no,,31,,,\n",
         "cohorts": f"{study},,invented_cohort,whole\n",
     }
     for name, text in lines.items():

@@ -61,17 +61,6 @@ def sd_from_range(minimum: float, maximum: float, n: float) -> float:
     return float((maximum - minimum) / (2 * ndtri((n - 0.375) / (n + 0.25))))
 
 
-def sd_from_five_numbers(minimum: float, q1: float, q3: float, maximum: float, n: float) -> float:
-    """SD from range and quartiles together (Shi 2020, doi:10.1002/jrsm.1429): their weighted mean.
-
-    >>> round(sd_from_five_numbers(5.0, 6.4, 7.2, 9.0, 25), 4)
-    0.8914
-    """
-    weight = 1 / (1 + 0.07 * n**0.6)
-    by_range, by_quartiles = sd_from_range(minimum, maximum, n), sd_from_iqr(q1, q3, n)
-    return weight * by_range + (1 - weight) * by_quartiles
-
-
 def mean_from_quartiles(q1: float, median: float, q3: float, n: float) -> float:
     """Mean from median and quartiles (Luo 2018, equation 15, doi:10.1177/0962280216669183).
 

@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 #: What counts as data in a data folder; notes for people (``README.md``) do not change a result.
 DATA_SUFFIXES = frozenset({".csv", ".json", ".yml"})
+#: Set where a PNG is wanted beside each SVG: by the command that renews figures/, for the kernels that it starts.
+WITH_PNG = "CELLCLAIMS_PNG"
 #: The folder of what the registries answered: no evidence before a person has accepted it.
 REGISTRY = "registry"
 #: How the name of a file ends that is being written.

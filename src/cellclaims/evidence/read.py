@@ -7,18 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from cellclaims import files
-from cellclaims.errors import DataError
+from cellclaims.errors import DataError, Fault, message
 from cellclaims.evidence import rules
 from cellclaims.evidence.schema import (
     FILE,
     TABLES,
     Evidence,
-    Fault,
     Schema,
     Table,
     cell_faults,
     duplicates,
-    message,
     orphans,
     read_rows,
     read_schema,

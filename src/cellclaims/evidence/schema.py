@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from cellclaims.errors import DataError
+from cellclaims.errors import DataError, Fault
+from cellclaims.files import NUMBER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,6 +110,8 @@ def read_schema(folder: str | Path) -> Schema:
 
 
 def _parse(path: Path) -> dict:
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: expected a data folder, found no such folder")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -177,66 +180,6 @@ def _refuse_impossible(table: Table, tables: dict[str, Table]) -> None:
             raise DataError(f"{FILE}: a key of {table.name}: expected declared columns, found {name}: {list(columns)}")
 
 
-# A fault: one place in ``data/`` where something else was expected.
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong in one place.
-
-    Parameters
-    ----------
-    file : str
-        Path of the table below the data folder, as ``published/binary.csv``.
-    row : int or None
-        Line of the file, the header being line 1; None where the whole file is meant.
-    column : str
-        Column name; empty where a whole row or file is meant.
-    rule : str
-        Name of the rule that found it.
-    expected, found : str
-        In words that stand alone.
-    anomaly_id : str
-        The row of ``anomalies.csv`` that records it as the source's own fault; empty: it is to be mended.
-
-    Examples
-    --------
-    >>> print(Fault("published/binary.csv", 7, "events", "events_at_most_n", "at most n = 10", "12"))
-    published/binary.csv, row 7, column events: expected at most n = 10, found 12 (events_at_most_n)
-    """
-
-    file: str
-    row: int | None
-    column: str
-    rule: str
-    expected: str
-    found: str
-    anomaly_id: str = ""
-
-    @property
-    def place(self) -> str:
-        """File, row and column in words."""
-        row = "" if self.row is None else f", row {self.row}"
-        return f"{self.file}{row}" + (f", column {self.column}" if self.column else "")
-
-    def __str__(self) -> str:
-        return f"{self.place}: expected {self.expected}, found {self.found} ({self.rule})"
-
-
-def message(faults: list[Fault]) -> str:
-    """The first fault in full and how many more there are: one clear error for a person to start with.
-
-    Examples
-    --------
-    >>> message([Fault("a.csv", 2, "n", "type", "a number", "'x'"), Fault("a.csv", 3, "n", "type", "y", "z")])
-    "a.csv, row 2, column n: expected a number, found 'x' (type); and 1 more fault: `cellclaims check` lists all"
-    """
-    more = len(faults) - 1
-    if not more:
-        return str(faults[0])
-    return f"{faults[0]}; and {more} more fault{'s' if more > 1 else ''}: `cellclaims check` lists all"
-
-
 @dataclass(frozen=True)
 class Finding:
     """What a rule says of one cell; the file, the rule's name and a known anomaly are added by whoever applies it."""
@@ -248,12 +191,40 @@ class Finding:
     found: str
 
 
+class Judged(NamedTuple):
+    """What a rule says of one row: why it does not apply (empty: it does), and what it finds there, if anything.
+
+    A rule that yields these says of every row what became of it; a rule that yields findings names faults only.
+    """
+
+    table: str
+    line: int
+    why_not: str = ""
+    finding: Finding | None = None
+
+
+def findings(said: Iterable[Finding | Judged]) -> Iterator[Finding]:
+    """Yield the findings among what a rule says.
+
+    Examples
+    --------
+    >>> fault = Finding("binary", 2, "events", "at most 10", "12")
+    >>> list(findings([fault, Judged("binary", 3, "no count"), Judged("binary", 4, "", fault)])) == [fault, fault]
+    True
+    """
+    for one in said:
+        if isinstance(one, Finding):
+            yield one
+        elif one.finding is not None:
+            yield one.finding
+
+
 def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding]:
     """Rows that agree with an earlier row in every column of ``key``."""
     first: dict[tuple, int] = {}
     for line, values in zip(rows.index, rows[key].astype(str).itertuples(index=False, name=None), strict=True):
         if first.setdefault(values, line) != line:
-            words = ", ".join(value for value in values if value not in ("", "nan"))
+            words = ", ".join(shown for value in values if (shown := str(value)) not in ("", "nan"))
             yield Finding(table, line, key[-1], "each once", f"the same as row {first[values]}: {words}")
 
 
@@ -265,7 +236,6 @@ def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding
 # rows, cells with spaces around them or a line break inside (a line of the file is then always a row of the table).
 
 
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 INTEGER = re.compile(r"[+-]?\d+")
 TYPE_WORDS = {"integer": "a whole number", "number": "a plain number", "date": "a date as 2026-11-20"}
 
@@ -296,7 +266,8 @@ def _text(path: Path, name: str) -> tuple[str, list[Fault]]:
         return content.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return "", [Fault(name, line, "", "encoding", "UTF-8 text", f"byte {error.object[error.start]:#04x}")]
+        found = f"byte {error.object[error.start]:#04x}: save the file as UTF-8"
+        return "", [Fault(name, line, "", "encoding", "UTF-8 text", found)]
 
 
 def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
@@ -311,6 +282,10 @@ def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
         )
         return
     header, names = rows[0], table.names
+    if separator := _other_separator(header, names):
+        found = f"{separator}: save the file as CSV with commas"
+        yield Fault(table.path, 1, "", "form", "cells separated by commas", found)
+        return
     for name in names:
         if name not in header:
             yield Fault(table.path, 1, name, "header", "this column", "no such column")
@@ -328,6 +303,14 @@ def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
         yield Fault(table.path, 1, "", "header", f"the order {', '.join(names)}", ", ".join(header))
     elif len(header) != len(set(header)):
         yield Fault(table.path, 1, "", "header", "each column once", ", ".join(header))
+
+
+def _other_separator(header: list[str], names: list[str]) -> str:
+    """What separates the names of a header that is no CSV with commas; empty for one that is, or is something else."""
+    for sign, words in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
+        if len(header) < len(names) and len({*",".join(header).split(sign)} & {*names}) > 1:
+            return words
+    return ""
 
 
 def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
@@ -453,11 +436,19 @@ class Evidence:
     handling: pd.DataFrame
     pooled_elsewhere: pd.DataFrame
     accepted: pd.DataFrame
+    definitions: pd.DataFrame
+    corrections: pd.DataFrame
+    refused: pd.DataFrame
+    copy_hosts: pd.DataFrame
     judgements: pd.DataFrame
     registrations: pd.DataFrame
-    beyond_evidence: pd.DataFrame
-    beyond_sources: pd.DataFrame
+    topic_evidence: pd.DataFrame
+    topic_sources: pd.DataFrame
     thresholds: pd.DataFrame
+    wanted: pd.DataFrame
+    benchmarks: pd.DataFrame
+    context: pd.DataFrame
+    context_sources: pd.DataFrame
     folder: Path
     fingerprint: str
 

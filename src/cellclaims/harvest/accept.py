@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from cellclaims.errors import ProposalError, SourceError
+from cellclaims.errors import Fault, ProposalError, SourceError
 from cellclaims.evidence import check
 from cellclaims.evidence.rules_reports import locator
-from cellclaims.evidence.schema import FILE, Fault
+from cellclaims.evidence.schema import FILE
 from cellclaims.files import is_number, runs, write_atomically
 from cellclaims.harvest.held import (
     Cells,
@@ -463,6 +463,7 @@ def enter(plan: Plan, row: Cells, values: Cells, origin: str, day: str) -> None:
         "source_id": source_id(row),
         "locator": locator(row["snapshot"], row["pointer"]),
     }
+    whose["read_twice"] = "no"
     plan.add(row["table"], {name: values[name] for name in VALUES if name in names} | whose, origin)
     plan.add("accepted", figure_acceptance(plan.held, row, day), origin)
 
@@ -487,6 +488,7 @@ def source(row: Cells) -> Cells:
         "study_id": row["study_id"],
         "kind": "registry",
         "url": row["page"],
+        "read_at": row["page"],
         "title": f"{row['registration']} posted results, {state}",
         "accessed": row["time"][:10],
         "text_seen": "posted results, read by the program",

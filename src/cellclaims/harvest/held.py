@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellclaims import dispersion, units
-from cellclaims.errors import DataError, ProposalError
+from cellclaims.errors import DataError, ProposalError, message
 from cellclaims.evidence.read import read_text
 from cellclaims.evidence.rules_figures import FLOAT_NOISE, rounding_limits
-from cellclaims.evidence.schema import Schema, message, read_schema
+from cellclaims.evidence.schema import Schema, read_schema
 from cellclaims.files import csv_text, unguard
 
 Cells = dict[str, str]

@@ -180,7 +180,7 @@ def overlap_words(found: AsIfIndependent) -> Sentence:
 PERCENT = "that is a percentage; a share lies between 0 and 1, so divide by 100"
 
 
-def exercises(sheet: ByHand, at_month: Pool, ever: Pool, overlap: AsIfIndependent) -> dict[str, Exercise]:
+def exercise_set(sheet: ByHand, at_month: Pool, ever: Pool, overlap: AsIfIndependent) -> dict[str, Exercise]:
     """The exercises by name, in the order of the sitting.
 
     Parameters
@@ -248,7 +248,7 @@ def _pooled(sheet: ByHand) -> Exercise:
 
 
 def _at_month(at_month: Pool, ever: Pool) -> Exercise:
-    value, other = (100 * pool.back(float(pool.fit.beta)) for pool in (at_month, ever))
+    value, other = (pool.shown(float(pool.fit.beta)) for pool in (at_month, ever))
     month = f"{at_month.question.months:g} months"
     mistakes = (
         Mistake(other, f"that is the share that was off insulin at any time; at {month} fewer still are"),
@@ -256,7 +256,8 @@ def _at_month(at_month: Pool, ever: Pool) -> Exercise:
         Mistake(100 - value, "those are the patients who needed insulin again"),
     )
     question = f"After islets for type 1 diabetes, what per cent are off insulin at {month}?"
-    solution = f"Only counts at that month answer it ({at_month.k} reports); ever counts a single good day, too."
+    later = "ever also counts those who needed insulin again later"
+    solution = f"Only counts at that month answer it ({at_month.k} reports); {later}."
     return Exercise("at_month", question, value, "%", 1.0, 1, solution, mistakes)
 
 

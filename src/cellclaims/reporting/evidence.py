@@ -11,6 +11,7 @@ import pandas as pd
 import cellclaims
 from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
+from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC
 from cellclaims.overview import Stage
 from cellclaims.pool import label, link
 from cellclaims.protocol import Protocol
@@ -28,13 +29,29 @@ LONGEST_TITLE = 44
 def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
     """How many reports, how many of them randomised, and the figures taken from them."""
     randomised = int((reports.design == "randomised").sum())
-    figures = sum(len(getattr(evidence, name)) for name in ("continuous", "binary", "survival", "contrasts"))
+    figures = sum(len(getattr(evidence, name)) for name in FIGURES)
     linked = evidence.studies.doi.ne("") | evidence.studies.pmid.ne("") | evidence.studies.registry_id.ne("")
     return say(
         f"{len(reports)} reports were found, {randomised} of them randomised.",
         f"From all reports {figures} figures were taken, each with its source and place.",
         f"{int(linked.sum())} of {len(linked)} reports lead a reader to a DOI, PubMed or a registry.",
         f"{len(evidence.anomalies)} printed figures or labels are doubted and named as anomalies.",
+    )
+
+
+def how_it_was_read(evidence: Evidence) -> Sentence:
+    """How many figures two readers read alike, and that the sources were mostly abstracts."""
+    tables = [getattr(evidence, name) for name in FIGURES]
+    figures = sum(map(len, tables))
+    twice, differ = (sum((t.read_twice == word).sum() for t in tables) for word in ("yes", "differs"))
+    kinds = evidence.sources.kind.value_counts()
+    full, other = kinds.get("fulltext", 0), kinds.get(NOT_SCIENTIFIC, 0)
+    return say(
+        "The maintainers read the figures, largely with reading software, from abstracts, tables and registry records.",
+        f"{twice} of {figures} figures were read again by a second reader who had not seen them, and agree.",
+        f"{differ or 'None'} of the figures read again {'was' if differ < 2 else 'were'} found to differ.",
+        f"Of {len(evidence.sources)} sources, {full} were full texts or parts of one.",
+        f"{other} are not scientific (clinic and company pages, press releases, news) and feed no pool.",
     )
 
 
@@ -51,6 +68,30 @@ def evidence_alt(reports: pd.DataFrame) -> str:
     lines = reports.groupby(["product", "population"], observed=True).size()
     counts = "; ".join(f"{product}, {population}: {count}" for (product, population), count in lines.items())
     return f"Number of reports by product, type of diabetes and design. Totals: {counts}."
+
+
+def counts_alt(counts: pd.DataFrame, what: str) -> str:
+    """Counts by product and population in words: the totals of each.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        product, population and studies, a number.
+    what : str
+        What was counted.
+    """
+    totals = counts.groupby(["product", "population"], observed=True, sort=False).studies.sum()
+    words = "; ".join(f"{product}, {people}: {number:g}" for (product, people), number in totals.items())
+    return f"{what}. Totals: {words or 'none'}."
+
+
+def years_alt(counts: pd.DataFrame, unit: str) -> str:
+    """Counts by year and product in words: the span of years and the total of each product."""
+    if counts.empty:
+        return f"Number of {unit} by year: none."
+    totals = counts.groupby("product", observed=True, sort=False).studies.sum()
+    words = "; ".join(f"{product}: {number:g}" for product, number in totals.items())
+    return f"Number of {unit} by year, {counts.year.min():g} to {counts.year.max():g}. Totals: {words}."
 
 
 def flow_alt(stages: Sequence[Stage], pools: Sequence[tuple[str, int]]) -> str:

@@ -341,7 +341,7 @@ def _known_row(evidence: Evidence, product: dict[str, str], one: Known) -> tuple
     registration = Link(number, f"https://clinicaltrials.gov/study/{number}") if number.startswith("NCT") else number
     named = set(evidence.studies.study_id)
     reports = Links(tuple(Link(label(evidence, s), link(evidence, s)) for s in one.reports if s in named))
-    products = ", ".join(dict.fromkeys(product[c] for c in one.classes))
+    products = ", ".join(dict.fromkeys(product.get(c, c.replace("_", " ")) for c in one.classes))
     return registration, ", ".join(one.diabetes_types) or "–", products or "–", reports, looked_up(one)
 
 
@@ -404,8 +404,8 @@ class News:
         return lines_csv(self.lines)
 
     def write(self, folder: str | Path, name: str = "07_whats_new_changes") -> str:
-        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none."""
-        if not self.lines:
+        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none or no folder."""
+        if not self.lines or not str(folder):
             return ""
         write_atomically(Path(folder) / f"{name}.csv", self.csv())
         return f"What stands in the tables of changes, line by line: {name}.csv ({len(self.lines)})."

@@ -80,22 +80,6 @@ def influence_table(curve: Curve) -> Table:
     return table(lines, "Which choices move the answer, over all combinations of the other choices")
 
 
-def choices_table(curve: Curve) -> Table:
-    """Every option that was tried with the reason why a reviewer may take it, and its median."""
-    medians = curve.options.set_index(["choice", "option"])["median"]
-    lines = [
-        {
-            "choice": choice.title,
-            "option": option.name,
-            "why": option.why or "–",
-            "median": _value(curve, medians.get((choice.choice_id, option.name), float("nan"))),
-        }
-        for choice in curve.choices
-        for option in choice.options
-    ]
-    return table(pd.DataFrame(lines), "The choices, the review's own first")
-
-
 def _titles(curve: Curve) -> dict[str, str]:
     return {choice.choice_id: choice.title for choice in curve.choices}
 
