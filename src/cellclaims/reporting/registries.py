@@ -307,7 +307,7 @@ def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
 BY_NUMBER = {
     "ctgov": "the record of each of {registrations} registrations",
     "europepmc": "papers that name one of {registrations} registrations",
-    "pubmed": "papers that name one of {registrations} registrations",
+    "pubmed": "papers that name one of {registrations} registrations, and the records of {pmids} papers",
     "crossref": "the work behind each of {dois} DOIs",
 }
 EXPORT = "not asked: an export that a person downloaded is taken over by cellclaims pull --from"
@@ -322,7 +322,7 @@ def asked_table(base: EvidenceBase) -> Table:
         name = SERVICES[source].name
         for query, parameters in one.queries.items():
             rows.append((name, query.replace("_", " "), "; ".join(f"{k}: {v}" for k, v in parameters.items())))
-        counts = {"registrations": len(one.registrations), "dois": len(one.dois)}
+        counts = {name: len(getattr(one, name)) for name in ("registrations", "dois", "pmids")}
         rows.append((name, "by number", BY_NUMBER[source].format(**counts)))
     rows.append(("WHO ICTRP", "export", EXPORT))
     return Table(("source", "query", "asked for"), tuple(rows), "What a pull asks, and of whom")
