@@ -38,7 +38,7 @@ YES, NO = frozenset({"yes", "achieved", "responder", "responders"}), frozenset({
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PostedOutcome:
     """What is said once for all measurements of an outcome; ``pointer`` leads to it.
 
     ``levels`` is true where a class is the baseline itself: then the other classes may be levels under any title.
@@ -56,7 +56,7 @@ class Outcome:
     levels: bool
 
     @classmethod
-    def of(cls, posted: dict, pointer: str) -> Outcome:
+    def of(cls, posted: dict, pointer: str) -> PostedOutcome:
         """Read the head of an outcome."""
         names = ("title", "description", "timeFrame", "paramType", "dispersionType", "unitOfMeasure")
         said = [text(posted, name) for name in names]
@@ -76,7 +76,7 @@ def _has_baseline(classes: list) -> bool:
 class Measurement:
     """One value with its place, its group and the titles of its class and category."""
 
-    outcome: Outcome
+    outcome: PostedOutcome
     pointer: str
     posted: dict
     group: str
@@ -146,7 +146,7 @@ def _counts(denoms: object, pointer: str, group: str) -> Iterator[tuple[object, 
 Fault = tuple[str, str]
 
 
-def measurements(outcome: Outcome, classes: list) -> Iterator[Measurement | Fault]:
+def measurements(outcome: PostedOutcome, classes: list) -> Iterator[Measurement | Fault]:
     """Every measurement of an outcome, or a fault with the place that it covers."""
     for c, one in enumerate(classes):
         pointer = f"{outcome.pointer}/classes/{c}"
@@ -162,7 +162,7 @@ def measurements(outcome: Outcome, classes: list) -> Iterator[Measurement | Faul
 
 
 def _of_category(
-    outcome: Outcome, pointer: str, category: object, class_title: str, denoms: tuple[object, str]
+    outcome: PostedOutcome, pointer: str, category: object, class_title: str, denoms: tuple[object, str]
 ) -> Iterator[Measurement | Fault]:
     try:
         title, values = text(entry(category), "title"), entries(category, "measurements")
@@ -362,7 +362,7 @@ def notes_of_time(one: Measurement, months: str, said: str) -> tuple[str, str]:
     return doubt, f"time as posted: {said}"
 
 
-def _center_type(outcome: Outcome) -> str:
+def _center_type(outcome: PostedOutcome) -> str:
     if outcome.param not in CENTERS:
         raise Unread(f"expected a mean or median, found {quoted(outcome.param)}")
     return CENTERS[outcome.param]
@@ -407,7 +407,7 @@ def _only_this(topic: str, own: str, title: str) -> None:
         raise Unread(f"a part of the insulin dose: {quoted(part[0])}")
 
 
-def _kind(outcome: Outcome, own: str, title: str, unit: str, name: str, center: str) -> tuple[str, str]:
+def _kind(outcome: PostedOutcome, own: str, title: str, unit: str, name: str, center: str) -> tuple[str, str]:
     """Level or change, and a note where only the description says so."""
     words = f"{title} {own}"
     said = RELATIVE.search(simple(outcome.description))
