@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
@@ -40,13 +41,23 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
     return found
 
 
+def tree_of(path: Path) -> ast.Module:
+    """A file as Python reads it; parsed once while the file stays as it is."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _parsed(path: Path, _: int) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path, package: Path, known: Collection[str]) -> Iterator[tuple[int, str]]:
     """What a file imports of the package, wherever in the file: line, and the module among the ``known`` ones.
 
     ``from cellclaims.meta import fit`` imports the module ``meta.fit`` if there is one, else ``meta``.
     """
     name = f"{package.name}."
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             asked = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -111,7 +122,7 @@ def class_names(package: Path = PACKAGE) -> dict[str, list[str]]:
     """Name of a class -> the modules that define one of that name."""
     found: dict[str, list[str]] = {}
     for name, path in modules(package).items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(name)
     return found
