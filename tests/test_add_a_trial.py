@@ -156,9 +156,14 @@ def test_a_second_report_of_the_same_patients_is_not_counted_again(tmp_path):
 
 
 def events():
-    """What the page asks for, in its order: ("run", command) and ("add", table, rows)."""
+    """What the page asks for, in its order: ("run", command) and ("add", table, rows).
+
+    The last section asks public sources; ``tests/test_resolve.py`` does so with recorded answers.
+    """
+    page, last = GUIDE.read_text(encoding="utf-8").split("\n## 11. Look up identifiers\n")
+    assert "cellclaims resolve" in last
     wanted, collected = None, []
-    for line in [*GUIDE.read_text(encoding="utf-8").splitlines(), ""]:
+    for line in [*page.splitlines(), ""]:
         if found := re.match(r"(?:## \d+\. .*: |Rows for )`(\w+)\.csv`:?$", line):
             wanted = found[1]
         elif line.startswith("|"):

@@ -37,12 +37,12 @@ def main() -> None:
 
 @main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--all", "everything", is_flag=True, help="List known faults and sources without a value, too.")
 @click.option("--wanted", is_flag=True, help="List the reports whose numbers are wanted, the most wanted first.")
 @click.option(
     "--format", "kind", type=click.Choice(["md", "csv", "json"]), help="How --wanted is printed.  [default: md]"
 )
-@click.option("--all", "everything", is_flag=True, help="List known faults and sources without a value, too.")
-def check(data: Path, wanted: bool, kind: str | None, everything: bool) -> None:
+def check(data: Path, everything: bool, wanted: bool, kind: str | None) -> None:
     """Check tables and protocol: each fault with its file, row and column (or line and key)."""
     if kind and not wanted:
         raise click.UsageError(f"--format {kind}: expected --wanted, whose list it is for; found none")

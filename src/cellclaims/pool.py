@@ -77,7 +77,7 @@ class PooledRows:
     def label(self) -> str:
         """How far the number of studies allows a conclusion, in words (empty for enough)."""
         if self.k == 0:
-            return "no report"
+            return "no eligible study"
         if self.k == 1:
             return "one report: shown, not pooled"
         return "few reports" if self.is_few else ""
@@ -153,6 +153,11 @@ class Pool(PooledRows):
         """What is estimated, in words."""
         words = {"MC": "mean change from baseline", "MD": "mean difference between arms"}
         return words.get(self.measure, self.question.estimand)
+
+    @property
+    def level_words(self) -> str:
+        """The level of the pool's intervals, for their name: "95 %"."""
+        return f"{100 * float(self.settings['level']):g} %"
 
     @property
     def controlled_reports(self) -> int:

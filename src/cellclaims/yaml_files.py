@@ -44,7 +44,7 @@ TYPE_WORDS = {"object": "keys with values", "array": "a list", "string": "text",
               "integer": "a whole number", "boolean": "true or false", "null": "nothing"}  # fmt: skip
 #: Limits of a schema in words.
 LIMITS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than",
-          "minItems": "a list of at least", "maxItems": "a list of at most"}  # fmt: skip
+          "minItems": "at least", "maxItems": "at most"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -302,7 +302,8 @@ def _expected(error: Any) -> str:
         words = " or ".join(TYPE_WORDS[name] for name in ([value] if isinstance(value, str) else value))
         return f"{about}, as {words}" if about else words
     if rule in LIMITS:
-        return f"{LIMITS[rule]} {value:g}" + (f" ({about})" if about else "")
+        counted = " in the list" if rule in ("minItems", "maxItems") else ""
+        return f"{LIMITS[rule]} {value:g}{counted}" + (f" ({about})" if about else "")
     if rule == "format":
         return "a date as 2026-11-20" if value == "date" else f"a {value}"
     words = {"uniqueItems": "each value once", "minLength": "text that is not empty",

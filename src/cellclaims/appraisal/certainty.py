@@ -78,7 +78,7 @@ def shown_limits(pool: Pool) -> tuple[float, float]:
 
 def _against_what_matters(pool: Pool, low: float, high: float, protocol: Protocol) -> Rated:
     rules, least = protocol["certainty"]["imprecision"], float(protocol["thresholds"]["hba1c_matters"]["value"])
-    interval = f"the 95 % interval, {low:.2f} to {high:.2f},"
+    interval = f"the {pool.level_words} interval, {low:.2f} to {high:.2f},"
     held = [edge for edge in (-least, least) if low < edge < high]
     important = "the threshold for clinical importance"
     if len(held) == 2:
@@ -109,7 +109,7 @@ def _by_width(pool: Pool, width: float, rules: Mapping[str, Any]) -> Rated:
     """Wider than the limit, or than twice the limit; patients in 100 for shares."""
     unit, said = ("percentage points",) * 2 if in_points(pool) else ("percent", "patients in 100")
     limit = rules["wide"][unit]
-    words = f"the 95 % interval spans {width:.3g} {said}, limit {limit:g}"
+    words = f"the {pool.level_words} interval spans {width:.3g} {said}, limit {limit:g}"
     step = "very_wide" if width > 2 * limit else "wide" if width > limit else ""
     return rules["imprecision"][step] if step else 0, words
 

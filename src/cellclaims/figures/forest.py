@@ -279,7 +279,7 @@ def columns_for(rows: Sequence[FigureRow], view: View, level: float, headings: M
         FigureColumn("months", headings.get("months", "Month")),
         FigureColumn("numbers", headings.get("numbers", counts)),
         FigureColumn("detail", headings.get("detail", detail), ha="left"),
-        FigureColumn("effect", headings.get("effect", f"{view.heading}\n({percent} % CI)"), "right"),
+        FigureColumn("effect", f"{headings.get('effect', view.heading)}\n({percent} % CI)", "right"),
         FigureColumn("weight", headings.get("weight", "Weight\n(%)"), "right"),
     ]
     months = {row.cells["months"] for row in rows if row.cells.get("months")}
@@ -431,5 +431,5 @@ def change(
     """
     return forest(
         cells, controls=controls, axis_label=axis_label, benchmarks=published, benchmarks_title=published_title,
-        claim=claim, title=title, notes=notes, limits=limits, what=what, headings={"effect": "Change\n(95 % CI)"},
+        claim=claim, title=title, notes=notes, limits=limits, what=what, headings={"effect": "Change"},
     )  # fmt: skip

@@ -31,6 +31,24 @@ class Drawing:
     alt: str
 
 
+def nothing_to_draw(what: str) -> Drawing:
+    """A figure that says that no study is eligible, where there is nothing to draw.
+
+    Parameters
+    ----------
+    what : str
+        What would have been drawn.
+
+    Returns
+    -------
+    Drawing
+    """
+    fig = Figure(figsize=(7.2, 0.7))
+    with applied():
+        fig.text(0.02, 0.5, f"{what}: no eligible study", va="center")
+    return Drawing(fig, f"{what}: no eligible study.")
+
+
 #: Written by matplotlib from its version or the clock; of no use to a reader and different elsewhere.
 NO_SVG_TRACES = {"Date": None, "Creator": None, "Format": None, "Type": None}
 NO_PNG_TRACES = {"Software": None}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cellclaims.errors import DataError
 from cellclaims.figures.forest import effect_words
 from cellclaims.figures.intervals import Claim, FigureColumn, FigureRow, Mark, draw, marks_of, scale_for, ticks_within
-from cellclaims.figures.show import Drawing
+from cellclaims.figures.show import Drawing, nothing_to_draw
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -330,7 +330,7 @@ def choice_row(line: pd.Series, decimals: int) -> FigureRow:
 def sensitivity(
     table: pd.DataFrame, *, axis_label: str, scale: str = "identity",
     claim: Claim = None, favours: tuple[str, str] | None = None, title: str = "",
-    decimals: int | None = None, effect_heading: str = "Estimate\n(95 % CI)",
+    decimals: int | None = None, effect_heading: str = "",
     limits: tuple[float, float] | None = None, notes: Sequence[str] = (), what: str = "",
 ) -> Drawing:  # fmt: skip
     """Estimates with intervals for a list of choices, a faint line through the primary one.
@@ -346,7 +346,7 @@ def sensitivity(
     claim, favours, title, decimals, limits, notes
         As in :func:`cellclaims.figures.forest`.
     effect_heading : str
-        Heading of the column of numbers.
+        Heading of the column of numbers; by default the level of the intervals is in it, from the column ``level``.
     what : str
         What is shown, for the alternative text; the axis label by default.
 
@@ -357,7 +357,7 @@ def sensitivity(
     Raises
     ------
     DataError
-        An empty table, or more than one primary choice.
+        More than one primary choice. An empty table gives a figure that says so.
     """
     digits = (1 if scale == "logit" else 2) if decimals is None else decimals
     rows: list[FigureRow] = []
@@ -368,9 +368,12 @@ def sensitivity(
             rows.append(FigureRow("heading", group))
         rows.append(choice_row(line, digits))
     primary = [row for row in rows if row.kind == "primary"]
-    if not rows or len(primary) > 1:
-        found = f"{len(rows)} rows, {len(primary)} primary"
-        raise DataError(f"sensitivity: expected choices, at most one of them primary, found {found}")
+    if not rows:
+        return nothing_to_draw(what or title or axis_label)
+    if len(primary) > 1:
+        raise DataError(f"sensitivity: expected at most one primary choice, found {len(primary)}")
+    level = table["level"].iloc[0] if "level" in table else "95 %"
+    effect_heading = effect_heading or f"Estimate\n({level} CI)"
     marks = [*marks_of(claim), *(Mark(row.estimate, "", "reference") for row in primary)]
     columns = [FigureColumn("effect", effect_heading, "right"), FigureColumn("k", "k", "right")]
     shown = [column for column in columns if any(row.cells.get(column.key) for row in rows)]

@@ -242,7 +242,7 @@ class ClaimAnswer:
         limits = "not estimable" if low is None else f"{self._shown(low)} to {self._shown(high)}"
         patients = f"{self.numbers['patients']:g} patients"
         value = self._shown(self.numbers["pooled"]) + ("" if self.asked.is_share else " percentage points")
-        return f"Pooled: {value} (95 % interval {limits}; {reports_of(self.pool.k)}, {patients})."
+        return f"Pooled: {value} ({self.pool.level_words} interval {limits}; {reports_of(self.pool.k)}, {patients})."
 
     def _chances(self) -> str:
         if math.isnan(self.claimed):

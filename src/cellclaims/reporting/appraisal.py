@@ -72,7 +72,7 @@ def summary_of_findings(findings: Sequence[AnsweredQuestion]) -> Table:
         }
         for f in findings
     ]
-    return table(pd.DataFrame(lines), "Summary of findings, with 95 % intervals")
+    return table(pd.DataFrame(lines), f"Summary of findings, with {findings[0].pools[0].level_words} intervals")
 
 
 def _result(pool: Pool) -> str:

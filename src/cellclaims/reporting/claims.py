@@ -141,7 +141,7 @@ def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | 
     rows = []
     for entry in entries:
         rows.append(_row(entry))
-        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ())]
+        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ()) if pool.k]
     return rows
 
 
@@ -194,7 +194,7 @@ def claims_alt(entries: Sequence[Entry], beside: Sequence[Pool]) -> str:
     str
     """
     lines = [_headline(e).rstrip(".") for e in entries]
-    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside]
+    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside if p.k]
     return f"Advertised figures beside published ones. {'. '.join(lines)}."
 
 

@@ -81,7 +81,7 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
     str
     """
     if pool.k == 0:
-        return f"{_start(what)}: no report answers this question."
+        return f"{_start(what)}: no eligible study."
     value = _value(pool, pool.fit.beta, unit)
     limits = _interval(pool, "ci", unit)
     patients = _patients(pool)
@@ -90,7 +90,7 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
             f"{_start(what)}: one report ({pool.rows.label[0]}, {patients}) with {value} ({limits}); shown, not pooled."
         )
     few = " Few reports: read with care." if pool.label else ""
-    behind = f"95 % interval {limits}; {reports_of(pool.k)}, {patients}"
+    behind = f"{pool.level_words} interval {limits}; {reports_of(pool.k)}, {patients}"
     return f"{_start(what)}: {value} ({behind}). {prediction(pool, unit)}{few}"
 
 
@@ -101,7 +101,7 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         why = "so few reports" if pool.k < 3 else "these counts"
         return f"A new clinic's result cannot be predicted from {why}."
-    return f"The 95 % prediction interval for a similar centre lies between {_interval(pool, 'pi', unit)}."
+    return f"The {pool.level_words} prediction interval for a similar centre is {_interval(pool, 'pi', unit)}."
 
 
 def heterogeneity(pool: Pool) -> str:
@@ -296,7 +296,9 @@ def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
                 n: pool.shown(getattr(pool.fit, f))
                 for n, f in (("estimate", "beta"), ("ci_lb", "ci_lb"), ("ci_ub", "ci_ub"))
             }
-            lines.append({"choice": words, **shown, "k": float(pool.k), "primary": words == primary})
+            lines.append(
+                {"choice": words, **shown, "k": float(pool.k), "primary": words == primary, "level": pool.level_words}
+            )
     return pd.DataFrame(lines)
 
 

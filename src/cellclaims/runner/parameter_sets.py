@@ -81,7 +81,7 @@ def read_sets(path: Path) -> ParameterSets:
     if document.content is not None:
         faults += yaml_files.schema_faults(document, SCHEMA)
     if faults:
-        raise ParameterError(listed(faults))
+        raise ParameterError(listed(sorted(faults, key=lambda fault: fault.row or 0)))
     planner = _Planner(document, notebooks_of(Path(path), document.content.get("notebooks")))
     reports = tuple(
         report for number, one in enumerate(document.content["sets"]) for report in planner.reports_of(one, number)
@@ -90,7 +90,6 @@ def read_sets(path: Path) -> ParameterSets:
     planner.check_names(reports)
     if planner.faults:
         raise ParameterError(listed(planner.faults))
-    _check_by_evidence(reports, document)
     return ParameterSets(document.content["title"], document.content.get("about", ""), reports)
 
 
@@ -115,25 +114,6 @@ def notebooks_of(path: Path, named: str | None = None) -> Path:
     around = (*[home, *home.parents], *[Path.cwd(), *Path.cwd().parents])
     found = (folder / "notebooks" for folder in around)
     return next((folder for folder in found if any(folder.glob("*.ipynb"))), home.parent / "notebooks")
-
-
-def _check_by_evidence(reports: tuple[WantedReport, ...], document: Document) -> None:
-    """Refuse values that no question about a report's evidence can have; each value is looked at once."""
-    bases: dict[Path, EvidenceBase] = {}
-    seen: set[tuple[Path, str, str]] = set()
-    for report in reports:
-        own = parameters_of(cells_of(report.notebook))
-        data = places(own, report.values, report.notebook, report.notebook.parent).get("DATA")
-        new = {n: v for n, v in report.values.items() if has_rule([n]) and (data, n, repr(v)) not in seen}
-        if not new or data is None or not data.is_dir():
-            continue
-        seen |= {(data, name, repr(value)) for name, value in new.items()}
-        if data not in bases:
-            bases[data] = base_of(data)
-        try:
-            refuse_impossible(bases[data], new)
-        except ParameterError as error:
-            raise ParameterError(f"{document.path}, line {report.line}: {report.name}: {error}") from None
 
 
 @dataclass
