@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from statistics import median
@@ -40,13 +41,23 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
     return found
 
 
-def imports(path: Path, package: Path = PACKAGE) -> Iterator[tuple[int, str]]:
-    """What a file imports of the package, wherever in the file: line, and the module below the package.
+def tree_of(path: Path) -> ast.Module:
+    """A file as Python reads it; parsed once while the file stays as it is."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def _parsed(path: Path, _: int) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(path: Path, package: Path, known: Collection[str]) -> Iterator[tuple[int, str]]:
+    """What a file imports of the package, wherever in the file: line, and the module among the ``known`` ones.
 
     ``from cellclaims.meta import fit`` imports the module ``meta.fit`` if there is one, else ``meta``.
     """
-    known, name = modules(package), f"{package.name}."
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    name = f"{package.name}."
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             asked = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -70,7 +81,7 @@ def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
     """Module -> the other modules that it imports."""
     known = modules(package)
     return {
-        name: {other for _, other in imports(path, package) if other in known and other != name}
+        name: {other for _, other in imports(path, package, known) if other in known and other != name}
         for name, path in known.items()
     }
 
@@ -111,7 +122,7 @@ def class_names(package: Path = PACKAGE) -> dict[str, list[str]]:
     """Name of a class -> the modules that define one of that name."""
     found: dict[str, list[str]] = {}
     for name, path in modules(package).items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(name)
     return found
@@ -156,8 +167,8 @@ def drawn(order: Sequence[str] = ORDER, package: Path = PACKAGE) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {side + 10} {top + step * len(order) + 10}" '
         'font-family="sans-serif" font-size="12">',
         "<title>Which part of the package imports which</title>",
-        f"<desc>Rows and columns are the parts in import order: {', '.join(order)}. A dot marks an import; all dots lie "
-        "below the diagonal.</desc>",
+        f"<desc>Rows and columns are the parts in import order: {', '.join(order)}. A dot marks an import; "
+        "all dots lie below the diagonal.</desc>",
         f'<rect width="{side + 10}" height="{top + step * len(order) + 10}" fill="#ffffff"/>',
     ]
     for place, name in enumerate(order):

@@ -23,7 +23,7 @@ from cellclaims.harvest.held import read_held, read_sheet, sheet_bytes, with_cel
 from cellclaims.harvest.proposals import (
     PROPOSAL_COLUMNS,
     Found,
-    Provenance,
+    ProposalOrigin,
     from_registry,
     proposals,
     write_proposals,
@@ -38,7 +38,7 @@ from .harvest_records import counts, measured, outcome, study
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY = date(2026, 1, 2)
-ANSWER = Provenance(
+ANSWER = ProposalOrigin(
     *("ctgov", "https://clinicaltrials.gov/study/NCT00000001", "20260101T000000Z"),
     *("https://clinicaltrials.gov/api/v2/studies", "2026-01-01T00:00:00Z", 64 * "a", "/studies/0"),
 )

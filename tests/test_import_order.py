@@ -1,4 +1,4 @@
-"""A module of the package imports only what stands above it, so that it can be read from the top; none goes in circles."""
+"""A module imports only what stands above it, so that the package can be read from the top; none goes in circles."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def top_modules(package):
 
 def faults(package, order):
     """Imports of something that does not stand above, as ``file:line imports name``."""
-    for path in sorted(package.rglob("*.py")):
+    known = modules(package)
+    for path in known.values():
         own = path.relative_to(package).parts[0].removesuffix(".py")
         above = [*order[: order.index(own)], own] if own in order else top_modules(package)
-        for line, name in imports(path, package):
+        for line, name in imports(path, package, known):
             if name.split(".")[0] not in above:
                 yield f"{path.relative_to(package)}:{line} imports {name}"
 

@@ -32,7 +32,7 @@ from cellclaims.harvest.measurements import Row
 from cellclaims.harvest.proposals import (
     PROPOSAL_COLUMNS,
     Found,
-    Provenance,
+    ProposalOrigin,
     from_file,
     proposals,
     with_answers,
@@ -45,7 +45,7 @@ from .harvest_records import FORMATS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY, TIME = "20260101T000000Z", "2026-01-01T00:00:00Z"
-ANSWER = Provenance("ctgov", "https://x.org/NCT00000001", DAY, "https://x.org/api", TIME, 64 * "a", "/studies/0")
+ANSWER = ProposalOrigin("ctgov", "https://x.org/NCT00000001", DAY, "https://x.org/api", TIME, 64 * "a", "/studies/0")
 
 
 @pytest.fixture(scope="module")

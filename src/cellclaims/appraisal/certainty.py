@@ -217,7 +217,7 @@ READ_BY = "two readings by the maintainers with reading software, mostly from ab
 
 
 @dataclass(frozen=True)
-class Judged:
+class ReportJudgement:
     """The overall risk of bias of one report: the word, how grave it is, by which tool and whom, and how it was got."""
 
     study_id: str
@@ -252,7 +252,7 @@ def _check_words(rows: Iterable[Any]) -> None:
                 raise DataError(f"{where}: {expected}; found {found!r}")
 
 
-def overall(judgements: pd.DataFrame, study_id: str, outcome: str = "", tool: str = "") -> Judged | None:
+def overall(judgements: pd.DataFrame, study_id: str, outcome: str = "", tool: str = "") -> ReportJudgement | None:
     """The risk of bias of a report for an outcome, or None where it was not judged as a whole.
 
     An overall judgement counts as recorded; without one, the gravest domain does, once every domain of the tool is
@@ -272,7 +272,7 @@ def overall(judgements: pd.DataFrame, study_id: str, outcome: str = "", tool: st
 
     Returns
     -------
-    Judged or None
+    ReportJudgement or None
     """
     rows = valid_judgements(judgements, study_id, outcome)
     for name in [tool] if tool else DOMAINS:
@@ -389,7 +389,7 @@ def _gravity(row: Any) -> int:
     return (OVERALL_WORDS if row.domain == OVERALL else WORDS)[row.tool][row.judgement]
 
 
-def _gravest(rows: Sequence[Any], how: str) -> Judged:
+def _gravest(rows: Sequence[Any], how: str) -> ReportJudgement:
     """The gravest of some judgements of one report by one tool, with everybody who judged."""
     worst = max(rows, key=_gravity)
     said: dict[str, set[str]] = {}
@@ -397,7 +397,7 @@ def _gravest(rows: Sequence[Any], how: str) -> Judged:
         said.setdefault(row.domain, set()).add(row.judgement)
     differ = "; reviewers differ" if any(len(words) > 1 for words in said.values()) else ""
     reviewers = tuple(dict.fromkeys(row.reviewer for row in rows))
-    return Judged(worst.study_id, worst.tool, worst.judgement, _gravity(worst), reviewers, how + differ)
+    return ReportJudgement(worst.study_id, worst.tool, worst.judgement, _gravity(worst), reviewers, how + differ)
 
 
 def judged_domains(judgements: pd.DataFrame, study_ids: Iterable[str], tool: str, outcome: str = "") -> pd.DataFrame:
@@ -552,7 +552,7 @@ def _risk_of_bias(
     )
 
 
-def _as_judged(judged: list[Judged], weights: np.ndarray, rules: Mapping[str, Any]) -> CertaintyStep:
+def _as_judged(judged: list[ReportJudgement], weights: np.ndarray, rules: Mapping[str, Any]) -> CertaintyStep:
     """A step where reports at high (or critical) risk carry more than the stated share of the weight."""
     grave = np.array([one.grave for one in judged])
     high, critical = (float(weights[grave >= level].sum()) for level in (HIGH, CRITICAL))

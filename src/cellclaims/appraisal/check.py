@@ -23,7 +23,7 @@ ARITHMETIC, PLAUSIBILITY = "arithmetic", "plausibility"
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """What a check says of one row: the verdict, what is printed, what was expected, and why."""
 
     table: str
@@ -45,7 +45,7 @@ class Check:
     kind: str
     formula: str
     source: str
-    judge: Callable[[Evidence], Iterable[Result]]
+    judge: Callable[[Evidence], Iterable[CheckResult]]
     anomalies: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
 
@@ -54,7 +54,7 @@ def by_rules(
     rules: tuple[Rule, ...],
     words: Callable[[str, Any], str],
     explain: Callable[[Evidence, Finding], str] = lambda evidence, finding: "",
-) -> Callable[[Evidence], Iterator[Result]]:
+) -> Callable[[Evidence], Iterator[CheckResult]]:
     """Make a check from data rules that say of every row whether they apply and what they find.
 
     Parameters
@@ -72,7 +72,7 @@ def by_rules(
         What the check says of the evidence.
     """
 
-    def judge(evidence: Evidence) -> Iterator[Result]:
+    def judge(evidence: Evidence) -> Iterator[CheckResult]:
         said: dict[tuple[str, int], list[Judged]] = {}
         for rule in rules:
             for one in rule(evidence):
@@ -83,11 +83,11 @@ def by_rules(
             if faults := [one.finding for one in judged if one.finding]:
                 fault = faults[-1]
                 why = explain(evidence, fault)
-                yield Result(table, line, INCONSISTENT, printed or fault.found, fault.expected, why)
+                yield CheckResult(table, line, INCONSISTENT, printed or fault.found, fault.expected, why)
             elif all(one.why_not for one in judged):
-                yield Result(table, line, NOT_APPLICABLE, printed, reason=judged[0].why_not)
+                yield CheckResult(table, line, NOT_APPLICABLE, printed, reason=judged[0].why_not)
             else:
-                yield Result(table, line, CONSISTENT, printed)
+                yield CheckResult(table, line, CONSISTENT, printed)
 
     return judge
 

@@ -18,7 +18,7 @@ from cellclaims.appraisal.check import (
     NOT_APPLICABLE,
     PLAUSIBILITY,
     Check,
-    Result,
+    CheckResult,
     by_rules,
     count_words,
     first_reason,
@@ -55,7 +55,7 @@ DIGITS = 3
 Z975 = float(ndtri(0.975))
 
 
-def _baseline(evidence: Evidence) -> Iterator[Result]:
+def _baseline(evidence: Evidence) -> Iterator[CheckResult]:
     """Each arm's baseline against the arm that its trial compares with; other levels at baseline have no partner."""
     randomised = set(evidence.studies.study_id[evidence.studies.randomised == "yes"])
     levels = evidence.continuous[(evidence.continuous.kind == "level") & (evidence.continuous.months == 0)]
@@ -64,9 +64,9 @@ def _baseline(evidence: Evidence) -> Iterator[Result]:
         against = _partner(rows, arms)
         for row in rows.itertuples():
             if study not in randomised:
-                yield Result("continuous", row.Index, NOT_APPLICABLE, reason="not randomised")
+                yield CheckResult("continuous", row.Index, NOT_APPLICABLE, reason="not randomised")
             elif against is None or row.Index == against.Index:
-                yield Result(
+                yield CheckResult(
                     "continuous", row.Index, NOT_APPLICABLE, reason="no other arm at baseline, or itself that arm"
                 )
             else:
@@ -81,18 +81,20 @@ def _partner(rows: pd.DataFrame, arms: pd.DataFrame) -> pd.Series | None:
     return next((controls if len(controls) else rows).itertuples())
 
 
-def _difference_at_baseline(row: pd.Series, other: pd.Series) -> Result:
+def _difference_at_baseline(row: pd.Series, other: pd.Series) -> CheckResult:
     words = " against ".join(f"{r.center:g}, n = {r.n:g}" for r in (row, other)).replace("nan", "–")
     try:
         p = welch_p(*(_mean_sd(r) for r in (row, other)))
     except DataError as fault:
-        return Result("continuous", row.Index, NOT_APPLICABLE, words, reason=str(fault))
+        return CheckResult("continuous", row.Index, NOT_APPLICABLE, words, reason=str(fault))
     if np.isnan(p):
-        return Result("continuous", row.Index, NOT_APPLICABLE, words, reason="no spread or no number of patients")
+        return CheckResult("continuous", row.Index, NOT_APPLICABLE, words, reason="no spread or no number of patients")
     said = f"P = {p:.2g} if only chance divided the arms"
     if p >= ALPHA:
-        return Result("continuous", row.Index, CONSISTENT, words, reason=said)
-    return Result("continuous", row.Index, INCONSISTENT, words, f"a difference that chance gives (P ≥ {ALPHA:g})", said)
+        return CheckResult("continuous", row.Index, CONSISTENT, words, reason=said)
+    return CheckResult(
+        "continuous", row.Index, INCONSISTENT, words, f"a difference that chance gives (P ≥ {ALPHA:g})", said
+    )
 
 
 def _mean_sd(row: pd.Series) -> MeanSD:
@@ -110,7 +112,7 @@ def welch_p(one: MeanSD, two: MeanSD) -> float:
     return float(2 * stdtr(df, -abs(one.mean - two.mean) / np.sqrt(parts.sum())))
 
 
-def _p_of_interval(evidence: Evidence) -> Iterator[Result]:
+def _p_of_interval(evidence: Evidence) -> Iterator[CheckResult]:
     """The printed P value lies where estimate and limits put it, over all that they may be rounded from."""
     rows = evidence.contrasts
     reasons = {
@@ -120,12 +122,12 @@ def _p_of_interval(evidence: Evidence) -> Iterator[Result]:
     for row, why in zip(rows.itertuples(), first_reason(rows, reasons), strict=True):
         words = f"{row.estimate:g} ({row.ci_low:g} to {row.ci_high:g}), P = {row.p_value:g}".replace("nan", "–")
         if why:
-            yield Result("contrasts", row.Index, NOT_APPLICABLE, words, reason=why)
+            yield CheckResult("contrasts", row.Index, NOT_APPLICABLE, words, reason=why)
             continue
         low, high = p_from_interval(row.estimate, row.ci_low, row.ci_high, row.measure in RATIOS)
         slack = half_unit(row.p_value)
         fits = low - slack <= row.p_value <= high + slack
-        yield Result("contrasts", row.Index, CONSISTENT if fits else INCONSISTENT, words,
+        yield CheckResult("contrasts", row.Index, CONSISTENT if fits else INCONSISTENT, words,
                      "" if fits else f"P = {low:.2g} to {high:.2g}")  # fmt: skip
 
 
@@ -146,19 +148,21 @@ def p_from_interval(estimate: float, low: float, high: float, ratio: bool) -> tu
     return float(p.min()), float(p.max())
 
 
-def _ratio_symmetric(evidence: Evidence) -> Iterator[Result]:
+def _ratio_symmetric(evidence: Evidence) -> Iterator[CheckResult]:
     for table in ("contrasts", "pooled_elsewhere"):
         for row in getattr(evidence, table).itertuples():
             words = f"{row.estimate:g} ({row.ci_low:g} to {row.ci_high:g})".replace("nan", "–")
             numbers = np.array([row.estimate, row.ci_low, row.ci_high])
             if row.measure not in RATIOS or not (numbers > 0).all():
-                yield Result(table, row.Index, NOT_APPLICABLE, words, reason="no ratio with its interval is printed")
+                yield CheckResult(
+                    table, row.Index, NOT_APPLICABLE, words, reason="no ratio with its interval is printed"
+                )
             else:
                 off, slack = _off_centre(*numbers)
                 expected = (
                     "" if off <= slack else f"{np.sqrt(row.ci_low * row.ci_high):.3g}, the middle of the log limits"
                 )
-                yield Result(table, row.Index, INCONSISTENT if expected else CONSISTENT, words, expected)
+                yield CheckResult(table, row.Index, INCONSISTENT if expected else CONSISTENT, words, expected)
 
 
 def _off_centre(estimate: float, low: float, high: float) -> tuple[float, float]:
@@ -169,7 +173,7 @@ def _off_centre(estimate: float, low: float, high: float) -> tuple[float, float]
     return abs(logs[1] + logs[2] - 2 * logs[0]), 2 * errors[0] + errors[1:].sum() + 0.1 * (logs[2] - logs[1])
 
 
-def _whole_arm(evidence: Evidence) -> Iterator[Result]:
+def _whole_arm(evidence: Evidence) -> Iterator[CheckResult]:
     """The patients behind a count are those of the arm; where only a percentage is printed, what it implies."""
     sizes = arm_sizes(evidence)
     for row in evidence.binary.itertuples():
@@ -177,13 +181,13 @@ def _whole_arm(evidence: Evidence) -> Iterator[Result]:
         words = count_words(row)
         if np.isnan(size) or np.isnan(fewest):
             why = "no number of patients is printed, and none follows" if np.isnan(fewest) else "no size of the arm"
-            yield Result("binary", row.Index, NOT_APPLICABLE, words, reason=why)
+            yield CheckResult("binary", row.Index, NOT_APPLICABLE, words, reason=why)
         elif most < size:
             meant = "" if row.n == row.n else f"the percentage means {fewest:.3g} to {most:.3g}; "
             why = f"{meant}patients lost, left out or of a subgroup are not in the count"
-            yield Result("binary", row.Index, INCONSISTENT, words, f"all {size:g} patients of the arm", why)
+            yield CheckResult("binary", row.Index, INCONSISTENT, words, f"all {size:g} patients of the arm", why)
         else:
-            yield Result("binary", row.Index, CONSISTENT, words)
+            yield CheckResult("binary", row.Index, CONSISTENT, words)
 
 
 def denominator(row: pd.Series) -> tuple[float, float]:
@@ -196,7 +200,7 @@ def denominator(row: pd.Series) -> tuple[float, float]:
     return 100 * row.events / high, 100 * row.events / low if low > 0 else np.inf
 
 
-def _same_figure(evidence: Evidence) -> Iterator[Result]:
+def _same_figure(evidence: Evidence) -> Iterator[CheckResult]:
     """In a text on several reports, the same figure of three digits or more under two of them may be a slip."""
     rows = evidence.continuous
     several = rows.source_id.map(rows.groupby("source_id").study_id.nunique()) > 1
@@ -206,12 +210,12 @@ def _same_figure(evidence: Evidence) -> Iterator[Result]:
         digits = len(f"{abs(row.center):g}".replace(".", "").strip("0"))
         if not many or digits < DIGITS:
             why = "one report in its source" if not many else f"fewer than {DIGITS} digits: agreement is no surprise"
-            yield Result("continuous", row.Index, NOT_APPLICABLE, f"{row.center:g}", reason=why)
+            yield CheckResult("continuous", row.Index, NOT_APPLICABLE, f"{row.center:g}", reason=why)
         elif again:
             same = "a figure of its own: another report has the same one in this source"
-            yield Result("continuous", row.Index, INCONSISTENT, f"{row.center:g} {row.unit}", same)
+            yield CheckResult("continuous", row.Index, INCONSISTENT, f"{row.center:g} {row.unit}", same)
         else:
-            yield Result("continuous", row.Index, CONSISTENT, f"{row.center:g} {row.unit}")
+            yield CheckResult("continuous", row.Index, CONSISTENT, f"{row.center:g} {row.unit}")
 
 
 COMPARISON_CHECKS = (
@@ -370,7 +374,7 @@ def _in_unit(row: pd.Series, unit: str) -> float:
         return np.nan
 
 
-def _label_by_size(evidence: Evidence) -> Iterator[Result]:
+def _label_by_size(evidence: Evidence) -> Iterator[CheckResult]:
     usual: dict[tuple[str, str, str], Usual | None] = {}
     for row in evidence.continuous.itertuples():
         key = (row.outcome, row.unit, row.study_id)
@@ -381,11 +385,11 @@ def _label_by_size(evidence: Evidence) -> Iterator[Result]:
             why = f"fewer than {FEWEST} other reports print a standard deviation that it can be held against"
         words = f"{row.dispersion_type.upper()} {row.dispersion_low:g}, n = {row.n:g}".replace("nan", "–")
         if why:
-            yield Result(
+            yield CheckResult(
                 "continuous", row.Index, NOT_APPLICABLE, "" if row.dispersion_type == "none" else words, reason=why
             )
         else:
-            yield Result("continuous", row.Index, *_by_size(row, usual[key], words))
+            yield CheckResult("continuous", row.Index, *_by_size(row, usual[key], words))
 
 
 def _no_spread(row: pd.Series) -> str:
@@ -412,21 +416,21 @@ def _by_size(row: pd.Series, usual: Usual, words: str) -> tuple[str, str, str, s
     return INCONSISTENT, words, expected, size + fits
 
 
-def _median_inside(evidence: Evidence) -> Iterator[Result]:
+def _median_inside(evidence: Evidence) -> Iterator[CheckResult]:
     for row in evidence.continuous.itertuples():
         limits = f"{row.center:g} ({row.dispersion_low:g} to {row.dispersion_high:g})"
         on_limit = row.center in (row.dispersion_low, row.dispersion_high)
         if row.center_type != "median" or np.isnan(row.dispersion_high):
-            yield Result("continuous", row.Index, NOT_APPLICABLE, reason="no median with limits is printed")
+            yield CheckResult("continuous", row.Index, NOT_APPLICABLE, reason="no median with limits is printed")
         elif on_limit and row.center == 0:
-            yield Result(
+            yield CheckResult(
                 "continuous", row.Index, NOT_APPLICABLE, limits, reason="half of the patients and more at zero"
             )
         elif on_limit:
             why = "possible only if a quarter of the patients share that value"
-            yield Result("continuous", row.Index, INCONSISTENT, limits, "a median between its limits", why)
+            yield CheckResult("continuous", row.Index, INCONSISTENT, limits, "a median between its limits", why)
         else:
-            yield Result("continuous", row.Index, CONSISTENT, limits)
+            yield CheckResult("continuous", row.Index, CONSISTENT, limits)
 
 
 SPREAD_CHECKS = (

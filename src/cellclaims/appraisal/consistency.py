@@ -67,6 +67,12 @@ BEYOND_CHECKS = {
 def consistency(evidence: Evidence, checks: Sequence[Check] = CHECKS) -> pd.DataFrame:
     """What each check says of each row that it looks at.
 
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    checks : sequence of Check, optional
+
     Returns
     -------
     DataFrame
@@ -109,7 +115,17 @@ def _by_outcome(evidence: Evidence, check: Check) -> dict[tuple[str, str], str]:
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:
-    """One line a check: kind, rows that could fail, how many of them did, how many of those are recorded anomalies."""
+    """One line a check: kind, rows that could fail, how many of them did, how many of those are recorded anomalies.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = []
     for check, rows in results.groupby("check", sort=False):
         failed = rows[rows.verdict == INCONSISTENT]
@@ -131,6 +147,13 @@ def known_anomalies(evidence: Evidence, results: pd.DataFrame | None = None) -> 
 
     An anomaly is *found* where a check is inconsistent at its report and outcome; *found in the other reading* where
     the table already holds the figure that fits and the check fails once the alternative handling is applied.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    results : DataFrame, optional
+        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
 
     Returns
     -------

@@ -124,7 +124,17 @@ POOLED = ("rate", "difference")
 
 
 def own_trials(evidence: Evidence) -> list[str]:
-    """Reports of the registrations that the advertisements cite: shown beside their claims, never counted for them."""
+    """Reports of the registrations that the advertisements cite: shown beside their claims, never counted for them.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    list of str
+    """
     cited = {number for words in evidence.claims.what_is_claimed for number in REGISTRATION.findall(words)}
     studies = evidence.studies
     mine = studies.registry_id.map(lambda ids: bool(cited & set(REGISTRATION.findall(ids))))
@@ -164,12 +174,36 @@ def plan_of(protocol: Protocol, claim: Any) -> dict[str, Any]:
 
 
 def counterpart_pool(base: EvidenceBase, claim_id: str) -> Pool:
-    """The pool of published reports that answers an advertised figure."""
+    """The pool of published reports that answers an advertised figure.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim_id : str
+        Of a row of claims.csv.
+
+    Returns
+    -------
+    Pool
+    """
     return _pool(base, claim_id, "cells", "published reports")
 
 
 def control_pool(base: EvidenceBase, claim_id: str) -> Pool:
-    """The same outcome in the untreated control arms."""
+    """The same outcome in the untreated control arms.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim_id : str
+        Of a row of claims.csv.
+
+    Returns
+    -------
+    Pool
+    """
     return _pool(base, claim_id, "control", "untreated control arms")
 
 
@@ -193,7 +227,17 @@ def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str 
 
 
 def advertised_rates(base: EvidenceBase) -> list[Entry]:
-    """An entry for every advertised percentage that a pool answers, and for HbA1c, in the order of claims.csv."""
+    """An entry for every advertised percentage that a pool answers, and for HbA1c, in the order of claims.csv.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    list of Entry
+    """
     kinds = {c: plan_of(base.protocol, c)["kind"] for c in with_entry(base.evidence).itertuples()}
     claims = [c for c, kind in kinds.items() if kind in POOLED and (kind == "difference" or not math.isnan(c.value))]
     return [rate_entry(base, c.claim_id) for c in claims]

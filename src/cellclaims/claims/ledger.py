@@ -264,6 +264,17 @@ def ledger(base: EvidenceBase, known: Mapping[str, Curve] | None = None) -> list
     """An entry for every statement of a text of which a copy exists, in the order of claims.csv; none without verdict.
 
     ``known`` are the specification curves by claim, where they were made before.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    known : mapping of Curve, optional
+        Recorded anomalies with the checks that find them.
+
+    Returns
+    -------
+    list of Entry
     """
     found = curves(base) if known is None else known
     return [
@@ -281,7 +292,19 @@ def _with_stability(entry: Entry, curve: Curve | None) -> Entry:
 
 
 def entry_of(base: EvidenceBase, claim: Any) -> Entry:
-    """The entry of one claim, made by the kind of its counterpart."""
+    """The entry of one claim, made by the kind of its counterpart.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+
+    Returns
+    -------
+    Entry
+    """
     plan = plan_of(base.protocol, claim)
     if plan["kind"] in ("rate", "difference"):
         return rate_entry(base, claim.claim_id)

@@ -14,7 +14,7 @@ from cellclaims.evidence.schema import (
     TABLES,
     Evidence,
     Schema,
-    Table,
+    TableSchema,
     cell_faults,
     duplicates,
     orphans,
@@ -95,7 +95,7 @@ def read_text(folder: Path, schema: Schema) -> tuple[dict[str, dict[str, list[st
     return text, faults
 
 
-def _frame(table: Table, text: dict[str, list[str]]) -> pd.DataFrame:
+def _frame(table: TableSchema, text: dict[str, list[str]]) -> pd.DataFrame:
     """Typed columns: float64 for numbers, text for everything else."""
     lines = pd.RangeIndex(2, 2 + len(text[table.names[0]]), name="line")
     return pd.DataFrame({column.name: _series(column.numeric, text[column.name], lines) for column in table.columns})

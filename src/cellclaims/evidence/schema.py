@@ -56,7 +56,7 @@ class ForeignKey:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSchema:
     """One table: its file below the data folder, its columns in order, its keys."""
 
     name: str
@@ -81,7 +81,7 @@ class Schema:
     description: str
     version: str
     licence: str
-    tables: dict[str, Table]
+    tables: dict[str, TableSchema]
 
 
 def read_schema(folder: str | Path) -> Schema:
@@ -123,9 +123,9 @@ def _parse(path: Path) -> dict:
     raise DataError(f"{FILE}: expected JSON that declares the tables, found {reason}")
 
 
-def _table(resource: dict) -> Table:
+def _table(resource: dict) -> TableSchema:
     schema = resource["schema"]
-    return Table(
+    return TableSchema(
         name=resource["name"],
         path=resource["path"],
         title=resource["title"],
@@ -163,7 +163,7 @@ def _names(names: str | list[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _refuse_impossible(table: Table, tables: dict[str, Table]) -> None:
+def _refuse_impossible(table: TableSchema, tables: dict[str, TableSchema]) -> None:
     """What a parser would not notice: unknown types, broken patterns, keys that lead nowhere."""
     for column in table.columns:
         if column.type not in TYPES:
@@ -240,7 +240,7 @@ INTEGER = re.compile(r"[+-]?\d+")
 TYPE_WORDS = {"integer": "a whole number", "number": "a plain number", "date": "a date as 2026-11-20"}
 
 
-def read_rows(folder: Path, table: Table) -> tuple[list[list[str]], list[Fault]]:
+def read_rows(folder: Path, table: TableSchema) -> tuple[list[list[str]], list[Fault]]:
     """The rows of a table as text, without the header; with any fault in its form there are no rows.
 
     Row ``i`` of the answer stands in line ``i + 2`` of the file.
@@ -270,7 +270,7 @@ def _text(path: Path, name: str) -> tuple[str, list[Fault]]:
         return "", [Fault(name, line, "", "encoding", "UTF-8 text", found)]
 
 
-def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
+def _header_faults(rows: list[list[str]], table: TableSchema) -> Iterator[Fault]:
     if not rows:
         yield Fault(
             table.path,
@@ -313,7 +313,7 @@ def _other_separator(header: list[str], names: list[str]) -> str:
     return ""
 
 
-def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
+def _length_faults(rows: list[list[str]], table: TableSchema) -> Iterator[Fault]:
     width = len(table.names)
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != width:
@@ -325,7 +325,7 @@ def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
                 return  # from here a line of the file is no longer a row
 
 
-def cell_faults(table: Table, column: Column, cells: list[str]) -> Iterator[Fault]:
+def cell_faults(table: TableSchema, column: Column, cells: list[str]) -> Iterator[Fault]:
     """Every cell of a column that its declaration does not allow; each distinct text is judged once."""
     verdicts = {cell: problem for cell in set(cells) if (problem := _problem(column, cell))}
     for line, cell in enumerate(cells, start=2):
@@ -374,7 +374,7 @@ _PARSES: dict[str, Callable[[str], object]] = {
 Cells = Mapping[str, list[str]]  # one table: column name -> its cells in order
 
 
-def duplicates(table: Table, cells: Cells) -> Iterator[Fault]:
+def duplicates(table: TableSchema, cells: Cells) -> Iterator[Fault]:
     """Rows whose primary key, or whose value in a unique column, stands in an earlier row."""
     keys = {(column.name,) for column in table.columns if column.unique} | {table.primary_key} - {()}
     for key in sorted(keys):
@@ -391,7 +391,7 @@ def duplicates(table: Table, cells: Cells) -> Iterator[Fault]:
                 )
 
 
-def orphans(table: Table, tables: Mapping[str, Table], cells: Mapping[str, Cells]) -> Iterator[Fault]:
+def orphans(table: TableSchema, tables: Mapping[str, TableSchema], cells: Mapping[str, Cells]) -> Iterator[Fault]:
     """Rows that name something another table does not hold."""
     for key in table.foreign_keys:
         known = set(_tuples(cells[key.table], key.reference))
@@ -400,7 +400,7 @@ def orphans(table: Table, tables: Mapping[str, Table], cells: Mapping[str, Cells
                 yield _orphan(table, tables[key.table], key, line, values)
 
 
-def _orphan(table: Table, target: Table, key: ForeignKey, line: int, values: tuple[str, ...]) -> Fault:
+def _orphan(table: TableSchema, target: TableSchema, key: ForeignKey, line: int, values: tuple[str, ...]) -> Fault:
     expected = f"a row of {target.path} with this {_words(key.reference)}"
     return Fault(table.path, line, _words(key.columns), "foreign_key", expected, _words(values))
 

@@ -585,7 +585,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Acceptance:
     """What came of a file of proposals.
 
     Attributes
@@ -609,7 +609,7 @@ class Outcome:
 
 def accept(
     path: Path, folder: Path, registry: Path | None = None, *, dry_run: bool = False, today: date | None = None
-) -> Outcome:
+) -> Acceptance:
     """Take over the accepted rows of a file of proposals, all or none.
 
     The answers that the rows name are opened: what is not the record's is refused.
@@ -649,7 +649,7 @@ def accept(
         raise ProposalError("\n".join([f"nothing of {path} was accepted:", *(f"  {fault}" for fault in faults)]))
     written = settle(plan, dry_run=dry_run)
     count = [row["decision"] for row in rows].count
-    return Outcome(added(plan), already, count("reject"), count(""), written)
+    return Acceptance(added(plan), already, count("reject"), count(""), written)
 
 
 def settle(plan: Plan, *, dry_run: bool) -> tuple[str, ...]:
@@ -691,12 +691,12 @@ def reviewer_faults(path: Path, row: Cells) -> Iterable[str]:
         yield f"{path.name} row {row['row']}, column reviewer: expected the name of who accepts, found nothing"
 
 
-def in_words(outcome: Outcome, *, dry_run: bool) -> str:
+def in_words(outcome: Acceptance, *, dry_run: bool) -> str:
     """What came of a file of proposals, for a person.
 
     Examples
     --------
-    >>> print(in_words(Outcome({"binary": 2, "sources": 1}, 1, 0, 3, ()), dry_run=False))
+    >>> print(in_words(Acceptance({"binary": 2, "sources": 1}, 1, 0, 3, ()), dry_run=False))
     accepted: 2 rows of binary.csv, 1 row of sources.csv; 1 held already, 0 rejected, 3 undecided
     """
     words = [

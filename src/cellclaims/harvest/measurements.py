@@ -39,7 +39,7 @@ YES, NO = frozenset({"yes", "achieved", "responder", "responders"}), frozenset({
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PostedOutcome:
     """What is said once for all measurements of an outcome; ``pointer`` leads to it.
 
     ``levels`` is true where a class is the baseline itself: then the other classes may be levels under any title.
@@ -57,7 +57,7 @@ class Outcome:
     levels: bool
 
     @classmethod
-    def of(cls, posted: dict, pointer: str) -> Outcome:
+    def of(cls, posted: dict, pointer: str) -> PostedOutcome:
         """Read the head of an outcome."""
         names = ("title", "description", "timeFrame", "paramType", "dispersionType", "unitOfMeasure")
         said = [text(posted, name) for name in names]
@@ -77,7 +77,7 @@ def _has_baseline(classes: list) -> bool:
 class Measurement:
     """One value with its place, its group and the titles of its class and category."""
 
-    outcome: Outcome
+    outcome: PostedOutcome
     pointer: str
     posted: dict
     group: str
@@ -147,7 +147,7 @@ def _counts(denoms: object, pointer: str, group: str) -> Iterator[tuple[object, 
 Fault = tuple[str, str]
 
 
-def measurements(outcome: Outcome, classes: list) -> Iterator[Measurement | Fault]:
+def measurements(outcome: PostedOutcome, classes: list) -> Iterator[Measurement | Fault]:
     """Every measurement of an outcome, or a fault with the place that it covers."""
     for c, one in enumerate(classes):
         pointer = f"{outcome.pointer}/classes/{c}"
@@ -163,7 +163,7 @@ def measurements(outcome: Outcome, classes: list) -> Iterator[Measurement | Faul
 
 
 def _of_category(
-    outcome: Outcome, pointer: str, category: object, class_title: str, denoms: tuple[object, str]
+    outcome: PostedOutcome, pointer: str, category: object, class_title: str, denoms: tuple[object, str]
 ) -> Iterator[Measurement | Fault]:
     try:
         title, values = text(entry(category), "title"), entries(category, "measurements")
@@ -363,7 +363,7 @@ def notes_of_time(one: Measurement, months: str, said: str) -> tuple[str, str]:
     return doubt, f"time as posted: {said}"
 
 
-def _center_type(outcome: Outcome) -> str:
+def _center_type(outcome: PostedOutcome) -> str:
     if outcome.param not in CENTERS:
         raise Unread(f"expected a mean or median, found {quoted(outcome.param)}")
     return CENTERS[outcome.param]
@@ -410,7 +410,7 @@ def _only_this(topic: str, own: str, title: str) -> None:
         raise Unread(f"a part of the insulin dose: {quoted(part[0])}")
 
 
-def _kind(outcome: Outcome, own: str, title: str, unit: str, name: str, center: str) -> tuple[str, str]:
+def _kind(outcome: PostedOutcome, own: str, title: str, unit: str, name: str, center: str) -> tuple[str, str]:
     """Level or change, and a note where only the description says so."""
     words = f"{title} {own}"
     said = RELATIVE.search(simple(outcome.description))

@@ -46,7 +46,7 @@ GRADES = ("new", "differs", "same")
 
 
 @dataclass(frozen=True)
-class Provenance:
+class ProposalOrigin:
     """The answer that a record was read from.
 
     Attributes
@@ -77,7 +77,7 @@ class Found:
     pointer: str
     arm_title: str
     values: Mapping[str, str]
-    provenance: Provenance
+    provenance: ProposalOrigin
 
 
 def proposals(found: Iterable[Found], held: Held) -> list[Cells]:
@@ -262,11 +262,11 @@ def from_registry(
                 yield Found(row.registration, row.table, row.pointer, row.arm_title, row.values, answer)
 
 
-def provenance(trial: Trial, snapshot: Snapshot) -> Provenance:
+def provenance(trial: Trial, snapshot: Snapshot) -> ProposalOrigin:
     """The answer that a trial's record stands in."""
     answer = trial.answer
     page = PAGE.format(trial.number)
-    return Provenance(
+    return ProposalOrigin(
         trial.source, page, snapshot.name, answer.address, answer.time, answer.sha256, trial.pointer.rstrip("/")
     )
 
@@ -286,7 +286,7 @@ def from_file(path: Path) -> Iterator[Found]:
             table = cells["table"]
             raise ProposalError(f"{path}: row {number}, column table: expected continuous or binary, found {table!r}")
         values = {name: cells.get(name, "") for name in COLUMNS[cells["table"]]}
-        answer = Provenance(*(cells.get(name, "") for name in ANSWER))
+        answer = ProposalOrigin(*(cells.get(name, "") for name in ANSWER))
         yield Found(*(cells[name] for name in NEEDED[:4]), values, answer)
 
 

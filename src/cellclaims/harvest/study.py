@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 from cellclaims.harvest import vocabulary
 from cellclaims.harvest.counted import binary_row, serious_row
-from cellclaims.harvest.measurements import Harvest, Measurement, Outcome, Refusal, Row, continuous_row, measurements
+from cellclaims.harvest.measurements import (
+    Harvest,
+    Measurement,
+    PostedOutcome,
+    Refusal,
+    Row,
+    continuous_row,
+    measurements,
+)
 from cellclaims.harvest.reading import Unread, entries, entry, kind_of, plain, quoted, text
 from cellclaims.harvest.vocabulary import simple
 from cellclaims.registries.answers import list_at, text_at
@@ -124,7 +132,7 @@ def _outcome(registration: str, outcome: dict, pointer: str) -> Iterator[Row | R
     """Rows and refusals of one relevant outcome."""
     title = plain(text_at(outcome, "title"))
     try:
-        head = Outcome.of(outcome, pointer)
+        head = PostedOutcome.of(outcome, pointer)
         classes = entries(outcome, "classes")
         _readable(outcome, head, classes)
     except Unread as why:
@@ -140,7 +148,7 @@ def _outcome(registration: str, outcome: dict, pointer: str) -> Iterator[Row | R
             yield Refusal(registration, one.pointer, plain("; ".join(filter(None, (head.title, one.own)))), str(why))
 
 
-def _readable(outcome: dict, head: Outcome, classes: list) -> None:
+def _readable(outcome: dict, head: PostedOutcome, classes: list) -> None:
     """Refuse a whole outcome: not posted, without values, not about participants, named by its description only."""
     status = text(outcome, "reportingStatus")
     if status not in ("", "POSTED"):

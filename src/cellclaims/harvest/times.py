@@ -100,7 +100,7 @@ _WORD = re.compile(rf"\b({'|'.join(_SPELT)}|eighteen)(?=[\s-]+{_UNIT}\b)")
 
 
 @dataclass(frozen=True)
-class Mark:
+class TimeMark:
     """One time in a text: months to one decimal, how surely ("plain", "span" or "vague"), and as printed."""
 
     months: float
@@ -114,7 +114,7 @@ class Times:
 
     Attributes
     ----------
-    marks : tuple of Mark
+    marks : tuple of TimeMark
         Times after the start.
     baseline : bool
         Whether the baseline is named: in words, as week 0, or as day 1.
@@ -124,7 +124,7 @@ class Times:
         Words by which the times are counted from something else than the start; empty where there are none.
     """
 
-    marks: tuple[Mark, ...]
+    marks: tuple[TimeMark, ...]
     baseline: bool
     end: bool = False
     offset: str = ""
@@ -166,7 +166,7 @@ def times(text: str) -> Times:
     return Times(marks, found > 0 or zero, _ends(without, named), offset)
 
 
-def _ends(lower: str, named: list[tuple[Mark | None, int, int]]) -> bool:
+def _ends(lower: str, named: list[tuple[TimeMark | None, int, int]]) -> bool:
     """Whether the end of the study is a time of its own, not one with a number ("end of treatment (week 24)")."""
     spans = [(start, end) for mark, start, end in named if mark]
     for found in _END.finditer(lower):
@@ -189,7 +189,7 @@ def _simplified(text: str) -> str:
     return NO_TIME.sub(" ", " ".join(lower.split()))
 
 
-def _marks(lower: str) -> Iterator[tuple[Mark | None, int, int]]:
+def _marks(lower: str) -> Iterator[tuple[TimeMark | None, int, int]]:
     """Each time with its place in the text; None for week 0 and day 1, which are the baseline."""
     for found in MARK.finditer(lower):
         unit = (found["unit"] or found["behind"] or found["letter"])[0]
@@ -198,7 +198,7 @@ def _marks(lower: str) -> Iterator[tuple[Mark | None, int, int]]:
         for value in values:
             is_start = float(value) == 0 or (unit == "d" and float(value) == 1 and not found["before"])
             months = round(float(value) * MONTHS_IN[unit], 1)
-            yield None if is_start else Mark(months, sureness, found[0]), found.start(), found.end()
+            yield None if is_start else TimeMark(months, sureness, found[0]), found.start(), found.end()
 
 
 def _sureness(ahead: str, behind: str, found: re.Match) -> str:
@@ -315,7 +315,7 @@ def _the_one(found: Times, kind: str, where: str, words: str) -> float:
     return found.distinct[0]
 
 
-def _sure(mark: Mark, kind: str) -> bool:
+def _sure(mark: TimeMark, kind: str) -> bool:
     return mark.sureness == "plain" or (mark.sureness == "span" and kind in ("change", "span"))
 
 

@@ -79,6 +79,19 @@ class Controls:
 def controls_of(base: EvidenceBase, claim: Any, **given: Any) -> Controls:
     """What the parameters ask, for the claim's type of diabetes.
 
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+    **given : Any
+        Parameters of the notebook by name.
+
+    Returns
+    -------
+    Controls
+
     Raises
     ------
     ParameterError
@@ -134,7 +147,19 @@ def outcomes(protocol: Protocol) -> dict[str, str]:
 
 
 def question_of(evidence: Evidence, asked: Controls) -> Question:
-    """The question of the pool: the clinic's own trials never answer for its claim."""
+    """The question of the pool: the clinic's own trials never answer for its claim.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    Question
+    """
     outcome = asked.outcome if asked.is_share else "hba1c"
     estimand = asked.estimand if asked.is_share else "at_month"
     time = {"months": asked.months, "window": asked.window}
@@ -158,6 +183,17 @@ def pool_of(base: EvidenceBase, asked: Controls) -> Pool:
 
     A share is fitted by the protocol's binomial-normal model, or, where an estimator of tau2 is chosen, as normal
     effects on the logit; HbA1c by the normal model with the chosen estimator and test.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    Pool
     """
     question = question_of(base.evidence, asked).named(NAME, outcomes(base.protocol)[asked.outcome])
     return pooled(base, question, analysis_of(asked))
@@ -247,7 +283,21 @@ def claimed_of(protocol: Protocol, claim: Any, asked: Controls) -> float:
 
 
 def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[Mark]:
-    """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with."""
+    """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+    claim : Any
+        A row of claims.csv.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    list of Mark
+    """
     value = claimed_of(protocol, claim, asked)
     if math.isnan(value):
         return []

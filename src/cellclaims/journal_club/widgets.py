@@ -416,7 +416,15 @@ def _table(audience: Audience, answers: Mapping[str, float | None] | None) -> di
 
 
 def guess(audience: Audience, answers: Mapping[str, float | None] | None = None) -> None:
-    """Ask for the guesses, which ``audience`` keeps; with ``answers`` show each guess beside its answer."""
+    """Ask for the guesses, which ``audience`` keeps; with ``answers`` show each guess beside its answer.
+
+    Parameters
+    ----------
+    audience : Audience
+        What the listeners guess and answer.
+    answers : mapping of float, optional
+        What was published, by guess.
+    """
     widget = None
     if is_watched():
         make = guesses if answers is None else guesses_beside
@@ -425,7 +433,14 @@ def guess(audience: Audience, answers: Mapping[str, float | None] | None = None)
 
 
 def ask(exercise: Exercise, audience: Audience) -> None:
-    """Set an exercise; ``audience`` may hold an answer, which is checked."""
+    """Set an exercise; ``audience`` may hold an answer, which is checked.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    audience : Audience
+        What the listeners guess and answer.
+    """
     widget = None
     if is_watched():
         widget = exercise_controls(exercise, audience)
@@ -434,7 +449,15 @@ def ask(exercise: Exercise, audience: Audience) -> None:
 
 
 def judge(audience: Audience, entry: Entry) -> None:
-    """Ask for the audience's verdict and set it beside the ledger's."""
+    """Ask for the audience's verdict and set it beside the ledger's.
+
+    Parameters
+    ----------
+    audience : Audience
+        What the listeners guess and answer.
+    entry : Entry
+        One entry of the ledger.
+    """
     widget = None
     if is_watched():
         widget = verdict(audience, entry)
@@ -443,7 +466,17 @@ def judge(audience: Audience, entry: Entry) -> None:
 
 
 def live(base: EvidenceBase, claim: Any, asked: Controls) -> None:
-    """Show the forest plot and the claim's probability, with controls for all that ``asked`` holds."""
+    """Show the forest plot and the claim's probability, with controls for all that ``asked`` holds.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+    asked : Controls
+        The state of the controls.
+    """
     from cellclaims.journal_club.controls import answer
     from cellclaims.journal_club.quick_forest import forest_svg, words
 
@@ -464,6 +497,17 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     """The figures of an advertisement, each with its place and what it leaves unsaid; the chosen claim is marked.
 
     Nothing of what was published stands in it: the audience is to guess first.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    chosen : str, optional
+        The claim of this sitting.
+
+    Returns
+    -------
+    Table
 
     Examples
     --------

@@ -311,7 +311,7 @@ def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 # gave it. A *place* is the path of keys and entries that leads to a value.
 
 
-class Entry(str):
+class ListEntry(str):
     """The step to an entry of a list: what the entry is called; empty where nothing names it."""
 
 
@@ -356,7 +356,7 @@ def _in_any_order(node: Any, groups: Mapping[str, str], level: int) -> Any:
         return sorted(map(_as_words, node))
     entries = [(_called(one, groups), _in_any_order(one, groups, level + 1)) for one in node]
     numbered = unique(sorted(entries, key=lambda entry: (entry[0], as_text(entry[1]))))
-    return {Entry(name): value for name, value in numbered.items()}
+    return {ListEntry(name): value for name, value in numbered.items()}
 
 
 def _called(entry: Any, groups: Mapping[str, str]) -> str:
@@ -400,10 +400,10 @@ def leaves(part: Any) -> Iterator[tuple[Place, str]]:
         place, value = waiting.pop()
         if isinstance(value, Mapping) and value:
             waiting.extend(
-                ((*place, key if isinstance(key, Entry) else str(key)), below) for key, below in value.items()
+                ((*place, key if isinstance(key, ListEntry) else str(key)), below) for key, below in value.items()
             )
         elif isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value):
-            waiting.extend(((*place, Entry(f"no. {number}")), below) for number, below in enumerate(value, start=1))
+            waiting.extend(((*place, ListEntry(f"no. {number}")), below) for number, below in enumerate(value, start=1))
         elif isinstance(value, list) and value:
             yield place, "; ".join(map(_as_words, value))
         else:
@@ -450,11 +450,11 @@ def place_in_words(place: Place) -> str:
 
     Examples
     --------
-    >>> place_in_words(("classes", Entry("Week 52"), "measurements", Entry("Islets"), "spread"))
+    >>> place_in_words(("classes", ListEntry("Week 52"), "measurements", ListEntry("Islets"), "spread"))
     'Week 52, Islets, spread'
     """
-    words = [step for step in place if isinstance(step, Entry) and step and not step.startswith(", no. ")]
-    last = next((step for step in reversed(place) if not isinstance(step, Entry)), "text")
+    words = [step for step in place if isinstance(step, ListEntry) and step and not step.startswith(", no. ")]
+    last = next((step for step in reversed(place) if not isinstance(step, ListEntry)), "text")
     return ", ".join([*words, *([] if words and last in SPEAKING else [last])])
 
 

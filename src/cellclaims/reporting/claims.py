@@ -33,7 +33,17 @@ SHORT = {
 
 
 def claims_headline(entries: Sequence[Entry]) -> Sentence:
-    """One sentence a figure: what is advertised, what was published, what follows."""
+    """One sentence a figure: what is advertised, what was published, what follows.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Sentence
+    """
     return say(*(_headline(e) for e in entries))
 
 
@@ -115,7 +125,19 @@ def claim_rows_alt(rows: Sequence[ClaimRow]) -> str:
 
 
 def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[ClaimRow]:
-    """Rows of the headline figure: each advertised rate, then the nearest outcomes with more reports behind them."""
+    """Rows of the headline figure: each advertised rate, then the nearest outcomes with more reports behind them.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    beside : mapping, optional
+        Pools shown with an entry, by claim.
+
+    Returns
+    -------
+    list of ClaimRow
+    """
     rows = []
     for entry in entries:
         rows.append(_row(entry))
@@ -158,14 +180,36 @@ def capital(words: str) -> str:
 
 
 def claims_alt(entries: Sequence[Entry], beside: Sequence[Pool]) -> str:
-    """The headline figure in words."""
+    """The headline figure in words.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    beside : sequence of Pool
+        Pools shown with an entry, by claim.
+
+    Returns
+    -------
+    str
+    """
     lines = [_headline(e).rstrip(".") for e in entries]
     lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside if p.k]
     return f"Advertised figures beside published ones. {'. '.join(lines)}."
 
 
 def claims_table(entries: Sequence[Entry]) -> Table:
-    """Every advertised rate with its published counterpart, the probabilities and the verdict."""
+    """Every advertised rate with its published counterpart, the probabilities and the verdict.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "as of": e.advertised["as_of"],
@@ -215,7 +259,17 @@ def _control(entry: Entry) -> str:
 
 
 def unsaid_table(entries: Sequence[Entry]) -> Table:
-    """What each advertised figure leaves out."""
+    """What each advertised figure leaves out.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "as of": e.advertised["as_of"],
@@ -228,7 +282,17 @@ def unsaid_table(entries: Sequence[Entry]) -> Table:
 
 
 def match_table(entries: Sequence[Entry]) -> Table:
-    """How well population, product, outcome and time of the published counterpart match the claim."""
+    """How well population, product, outcome and time of the published counterpart match the claim.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {"claim": capital(short_words(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
         for e in entries
@@ -238,7 +302,18 @@ def match_table(entries: Sequence[Entry]) -> Table:
 
 
 def clears_thresholds(pool: Pool, protocol: Protocol) -> list[str]:
-    """For each threshold of HbA1c: how probable it is that the mean fall is at least as large."""
+    """For each threshold of HbA1c: how probable it is that the mean fall is at least as large.
+
+    Parameters
+    ----------
+    pool : Pool
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    list of str
+    """
     if pool.fit is None:
         return ["No controlled report answers this question."]
     known = [protocol["thresholds"]["hba1c_matters"], *protocol["thresholds"]["hba1c_sensitivity"]]
@@ -254,7 +329,17 @@ def _clears(pool: Pool, threshold: Mapping[str, Any]) -> str:
 
 
 def other_pages(evidence: Evidence) -> Sentence | None:
-    """One note on the statements that get no entry, those of pages of which no copy exists; None if there are none."""
+    """One note on the statements that get no entry, those of pages of which no copy exists; None if there are none.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    Sentence | None
+    """
     rows = without_entry(evidence)
     if rows.empty:
         return None
@@ -283,7 +368,17 @@ RECORDS = ("who_ictrp_faq",)
 
 
 def paragraph(entry: Entry) -> Sentence:
-    """One paragraph on a claim: what is said, what is left out, what was found, what follows."""
+    """One paragraph on a claim: what is said, what is left out, what was found, what follows.
+
+    Parameters
+    ----------
+    entry : Entry
+        One entry of the ledger.
+
+    Returns
+    -------
+    Sentence
+    """
     found = _found_by_pool(entry) if entry.unit else FOUND.get(entry.kind, _found_by_direction)(entry)
     return say(_said(entry), _left_out(entry), *found, _verdict(entry))
 
@@ -398,7 +493,17 @@ FOUND: dict[str, Callable[[Entry], list[str]]] = {
 
 
 def ledger_table(entries: Sequence[Entry]) -> Table:
-    """One line a claim: what is claimed, what answers it, the verdict, certainty, stability, and why."""
+    """One line a claim: what is claimed, what answers it, the verdict, certainty, stability, and why.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "claim": capital(e.advertised["what"]),
@@ -426,7 +531,19 @@ def _all_grades(entry: Entry) -> dict[str, Any]:
 
 
 def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
-    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds; nothing without a folder."""
+    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds; nothing without a folder.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    folder : str | Path
+        Where to write; made if it is not there.
+
+    Returns
+    -------
+    str
+    """
     if not str(folder):
         return ""
     text = json.dumps(ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
@@ -436,7 +553,17 @@ def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
 
 
 def cards(entries: Sequence[Entry]) -> Table:
-    """Every claim with its verdict, its paragraph, and the rows that these rest on, each with a link to its source."""
+    """Every claim with its verdict, its paragraph, and the rows that these rest on, each with a link to its source.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "claim": capital(e.advertised["what"]),
@@ -465,7 +592,17 @@ def _row_words(study: dict[str, Any]) -> str:
 
 
 def facts_table(entry: Entry) -> Table:
-    """Every source that speaks to a claim without a figure, counted or not, with a link to each."""
+    """Every source that speaks to a claim without a figure, counted or not, with a link to each.
+
+    Parameters
+    ----------
+    entry : Entry
+        One entry of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "source": Link(f["label"], f["link"]) if f["link"] else f["label"],
@@ -484,6 +621,15 @@ def facts_table(entry: Entry) -> Table:
 def claim_map(entries: Sequence[Entry]) -> pd.DataFrame:
     """Claims without a figure by kind of evidence: "+" favours cells, "-" favours the control, "?" both,
     no difference or not to be read, empty for none found.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    DataFrame
     """
     lines = {
         capital(e.advertised["what"]): {kind: _sign(e, kind) for kind in MAP_KINDS} for e in entries if _by_topic(e)
@@ -505,7 +651,16 @@ def _sign(entry: Entry, kind: str) -> str:
 
 
 def claim_map_alt(frame: pd.DataFrame) -> str:
-    """The evidence map in words."""
+    """The evidence map in words.
+
+    Parameters
+    ----------
+    frame : DataFrame
+
+    Returns
+    -------
+    str
+    """
     words = {"+": "favours cells", "-": "favours the control", "?": "both, none or not to be read", "": "none found"}
     lines = [
         f"{claim}: " + ", ".join(f"{kind} {words[sign]}" for kind, sign in row.items())

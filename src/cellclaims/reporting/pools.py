@@ -37,6 +37,17 @@ def _escape_markdown(text: str) -> str:
 def say(*parts: str) -> Sentence:
     """Sentences joined into one paragraph.
 
+    Parameters
+    ----------
+    *parts : str
+        Empty ones drop out.
+
+    Returns
+    -------
+    Sentence
+
+    Examples
+    --------
     >>> say("One.", "", "Two.")
     One. Two.
     """
@@ -56,6 +67,18 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
     """What a pool found, with its k, interval and prediction interval, as one or two sentences.
 
     ``what`` names the quantity as the subject of the sentence ("insulin independence at 12 months").
+
+    Parameters
+    ----------
+    pool : Pool
+    what : str
+        What is shown, as the start of the sentence.
+    unit : str, optional
+        Follows a value.
+
+    Returns
+    -------
+    str
     """
     if pool.k == 0:
         return f"{_start(what)}: no eligible study."
@@ -114,7 +137,18 @@ def _start(what: str) -> str:
 
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:
-    """A forest plot in words: every pool with its k, value and interval."""
+    """A forest plot in words: every pool with its k, value and interval.
+
+    Parameters
+    ----------
+    pools : sequence of Pool
+    what : str
+        What is shown, as the start of the sentence.
+
+    Returns
+    -------
+    str
+    """
     lines = [": ".join(part for part in (p.title, _in_words(p)) if part) for p in pools]
     return f"{what}. {'. '.join(lines)}."
 
@@ -140,7 +174,18 @@ def durability_alt(table: pd.DataFrame, what: str) -> str:
 
 
 def question_title(question: Question, protocol: Protocol) -> str:
-    """A question as the title of its pool: outcome, population, product, designs, month and window."""
+    """A question as the title of its pool: outcome, population, product, designs, month and window.
+
+    Parameters
+    ----------
+    question : Question
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
+    """
     question = question.at(protocol)
     people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
     designs = f", {' or '.join(DESIGNS[d] for d in question.designs)}" if question.designs else ""
@@ -156,7 +201,18 @@ def _in_words(pool: Pool) -> str:
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
-    """Whether a difference in HbA1c clears the threshold for clinical importance, by its interval."""
+    """Whether a difference in HbA1c clears the threshold for clinical importance, by its interval.
+
+    Parameters
+    ----------
+    pool : Pool
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
+    """
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
     if pool.fit is None:
         return ""
@@ -182,13 +238,37 @@ class Mark(NamedTuple):
 
 
 def matters_marks(protocol: Protocol) -> list[Mark]:
-    """The threshold as a mark of a figure."""
+    """The threshold as a mark of a figure.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    list of Mark
+    """
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
     return [Mark(-least, "threshold for clinical importance", "threshold")]
 
 
 def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[Mark]:
-    """Advertised percentages of an outcome as marks of a figure, those of one type of diabetes if one is given."""
+    """Advertised percentages of an outcome as marks of a figure, those of one type of diabetes if one is given.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    outcome : str
+        A name of the protocol.
+    population : str, optional
+        A type of diabetes; all if empty.
+
+    Returns
+    -------
+    list of Mark
+    """
     claims = evidence.claims[(evidence.claims.outcome == outcome) & (evidence.claims.unit == "percent")]
     if population:
         claims = claims[claims.diabetes_type == population]
@@ -197,7 +277,18 @@ def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[
 
 
 def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
-    """One line a choice for a sensitivity figure: choice, estimate and limits on the shown scale, k, primary."""
+    """One line a choice for a sensitivity figure: choice, estimate and limits on the shown scale, k, primary.
+
+    Parameters
+    ----------
+    pools : mapping of Pool
+    primary : str, optional
+        The choice that is the review's own.
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = []
     for words, pool in pools.items():
         if pool.fit is not None:
@@ -240,6 +331,16 @@ def asked_words(question: Question, protocol: Protocol) -> tuple[str, str]:
 
 def arms_title(question: Question, protocol: Protocol) -> str:
     """The title of a pool within arms: what was given (or that nothing was), to whom, and which anomalies are switched.
+
+    Parameters
+    ----------
+    question : Question
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

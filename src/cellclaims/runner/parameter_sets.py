@@ -37,7 +37,7 @@ NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedReport:
     """One report that a file asks for: its name, its notebook, its values (checked), and where the file asks for it."""
 
     name: str
@@ -53,7 +53,7 @@ class ParameterSets:
 
     title: str
     about: str
-    reports: tuple[Wanted, ...]
+    reports: tuple[WantedReport, ...]
 
 
 def read_sets(path: Path) -> ParameterSets:
@@ -124,7 +124,7 @@ class _Planner:
     home: Path
     faults: list[Fault] = field(default_factory=list)
 
-    def reports_of(self, one: Mapping[str, Any], number: int) -> Iterator[Wanted]:
+    def reports_of(self, one: Mapping[str, Any], number: int) -> Iterator[WantedReport]:
         """The reports of one set: each notebook with each combination of its grid."""
         place = ("sets", number)
         fixed, grid = one.get("fixed", {}), one.get("grid", {})
@@ -144,7 +144,7 @@ class _Planner:
             for combination in itertools.product(*choices.values()):
                 values = start | dict(zip(choices, combination, strict=True))
                 named = self._name(one.get("name"), notebook.stem, values, (*place, "name"))
-                yield Wanted(named, notebook, values, self.document.line(place), number)
+                yield WantedReport(named, notebook, values, self.document.line(place), number)
 
     def _notebooks(self, name: str, place: Place) -> list[Path]:
         """The notebooks that a set names: all numbered ones, or one."""
@@ -179,9 +179,9 @@ class _Planner:
             self._wrong(place, f"names among {', '.join(words)} in braces", repr(unknown[0]))
         return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[1]), template)
 
-    def check_names(self, reports: tuple[Wanted, ...]) -> None:
+    def check_names(self, reports: tuple[WantedReport, ...]) -> None:
         """Names are folders: each once (on systems that take A for a, too), and no other folder's."""
-        seen: dict[str, Wanted] = {}
+        seen: dict[str, WantedReport] = {}
         for report in reports if not self.faults else ():  # a name made from wrong values says nothing
             place = ("sets", report.number)
             if not _is_a_name(report.name):
@@ -191,7 +191,7 @@ class _Planner:
             if first is not report:
                 self._wrong(place, "each report once", f"report {report.name!r} in line {first.line}, too")
 
-    def check_by_evidence(self, reports: tuple[Wanted, ...]) -> None:
+    def check_by_evidence(self, reports: tuple[WantedReport, ...]) -> None:
         """Name values that no question about a report's evidence can have; each value is looked at once."""
         bases: dict[Path, EvidenceBase] = {}
         seen: set[tuple[Path, str, str]] = set()
