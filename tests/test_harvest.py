@@ -162,7 +162,7 @@ TABLES = evidence.read_schema(DATA).tables
 def misfits(row):
     """Cells of a row that its table would not take."""
     columns = {one.name: one for one in TABLES[row.table].columns}
-    given_later = {"study_id", "arm_id", "source_id"}  # a person's to give
+    given_later = {"study_id", "arm_id", "source_id", "read_twice"}  # given when a person accepts the row
     missing = [
         name for name, one in columns.items() if one.required and name not in given_later and not row.values[name]
     ]

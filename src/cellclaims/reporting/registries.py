@@ -363,11 +363,21 @@ def registered_alt(counts: pd.DataFrame) -> str:
     return f"Number of reports by year of publication, {span}, and by whether a registration number is known. {told}."
 
 
+#: Reports whose class belongs to no product of the protocol.
+NO_PRODUCT = "none of these"
+
+
 def registered_table(base: EvidenceBase) -> Table:
     """For each product how many reports name a registration: those that do not are found by title and author only."""
     reports = described(base).merge(base.evidence.studies[["study_id", "registry_id"]], on="study_id")
     named = reports.registry_id.map(lambda cell: bool(numbers_in(cell)))
-    counts = reports.assign(named=named).groupby("product", observed=True).named.agg(["size", "sum"]).reset_index()
+    products = reports["product"].cat.add_categories([NO_PRODUCT]).fillna(NO_PRODUCT)
+    counts = (
+        reports.assign(named=named, product=products)
+        .groupby("product", observed=True)
+        .named.agg(["size", "sum"])
+        .reset_index()
+    )
     columns = {"product": "product", "size": "reports", "sum": "with a registration number"}
     return table(counts, "Reports with a registration number, by product", columns)
 
