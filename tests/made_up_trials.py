@@ -67,7 +67,7 @@ def made_up_pool(
     return Pool(
         question=Question(outcome, ("T2D",), "any_cells", name="made_up", title=title),
         analysis=Analysis(measure) if known else SimpleNamespace(measure=measure),
-        settings=settings or {},
+        settings={"level": 0.95, **(settings or {})},
         rows=rows,
         left_out=pd.DataFrame(),
         fit=fit,

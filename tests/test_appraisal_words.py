@@ -159,7 +159,7 @@ def test_a_recorded_judgement_takes_the_place_of_the_default_and_of_the_facts(co
     bias = found.certainty.steps[0]
     assert (bias.step, bias.judged_by) == (0, "recorded judgements of Invented Reviewer")
     alone = EvidenceBase(unjudged(), rules())
-    default = reporting.finding(alone, controlled.effect.question, "hba1c", "HbA1c").certainty.steps[0]
+    default = appraisal.answered(alone, controlled.effect.question, "hba1c", "HbA1c").certainty.steps[0]
     assert (default.step, default.judged_by) == (-1, "default by design, not judged by a reviewer")
 
     lights, titles = reporting.design_lights(EvidenceBase(evidence, rules()), [found, uncontrolled])

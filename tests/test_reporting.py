@@ -123,7 +123,7 @@ def test_a_pool_shows_its_k_wherever_it_is_shown(make, k):
     assert f"k = {k}" in repr(reporting.reports_of_pool(pool))
     assert repr(reporting.pooled_table([pool], "Pools")).splitlines()[-1].split()[2] == str(k)
     words = {0: "no report", 1: "one report"}.get(k, f"{k} reports")
-    assert words in reporting.pooled_sentence(pool, "made-up outcome")
+    assert (words if k else "no eligible study") in reporting.pooled_sentence(pool, "made-up outcome")
     assert words in reporting.forest_alt([pool], "A forest plot")
 
 
@@ -135,7 +135,7 @@ def said(make, k, unit=""):
 
 
 def test_no_report_is_said_to_be_none():
-    assert said(proportion, 0) == said(difference, 0) == "Made-up outcome: no report answers this question."
+    assert said(proportion, 0) == said(difference, 0) == "Made-up outcome: no eligible study."
 
 
 def test_one_report_is_shown_by_name_and_not_pooled():
@@ -159,7 +159,7 @@ def test_two_reports_are_few_and_predict_nothing():
 def test_five_reports_say_what_a_new_clinic_may_show():
     pool, sentence = pool_of(difference, 5), said(difference, 5, "points")
     low, high = (number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
-    assert f"The 95 % prediction interval for a similar centre lies between {low} and {high} points." in sentence
+    assert f"The 95 % prediction interval for a similar centre is {low} to {high} points." in sentence
     assert "Few reports" not in sentence and "5 reports, 200 patients" in sentence
 
 

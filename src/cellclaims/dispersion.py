@@ -1,7 +1,7 @@
-"""What a report prints about spread, turned into the mean and SD that a pool needs.
+"""Reported dispersion, turned into the mean and SD that a pool needs.
 
-A *dispersion* is the printed pair (low, high) with its type: ``sd`` and ``se`` stand in low, an interval, an
-interquartile range or a range in both. Every function is one formula with its source; none guesses a type.
+A *dispersion* is a reported pair (low, high) with its type: ``sd`` and ``se`` use low only, an interval, an
+interquartile range and a range use both. Every function is one formula with its source; none guesses a type.
 """
 
 from __future__ import annotations

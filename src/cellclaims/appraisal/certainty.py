@@ -492,7 +492,7 @@ def certainty_of_reports(
 ) -> Certainty:
     """Certainty of reports that are counted by direction and not pooled.
 
-    ``studies`` names those that stand in studies.csv, for recorded judgements; each counts alike.
+    ``studies`` names those of studies.csv, for recorded judgements; each counts alike.
     """
     rules = protocol["certainty"]
     few = rules["imprecision"]["few_reports"] if k <= protocol["models"]["few_reports"] else 0

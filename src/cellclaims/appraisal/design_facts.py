@@ -29,9 +29,9 @@ def design_facts(base: EvidenceBase, study_ids: Iterable[str], in_words: bool = 
 
     Parameters
     ----------
-    evidence : Evidence
-    protocol : Protocol
-        Names the untreated comparators and, as ``certainty.losses``, the share of patients that may be lost.
+    base : EvidenceBase
+        Its protocol names the untreated comparators and, as ``certainty.losses``, the proportion of participants that
+        may be lost.
     study_ids : iterable of str
         Rows of studies.csv, each shown once, in this order.
     in_words : bool
@@ -143,7 +143,7 @@ POOLED, FIGURES, NO_FIGURE, NO_REPORT = (
     "no publication seen",
 )
 STATES = (POOLED, FIGURES, NO_FIGURE, NO_REPORT)
-#: What stands in the column of the journal where there is none.
+#: What the column of the journal says where there is none.
 NOT_A_JOURNAL = ("", "registry", "ClinicalTrials.gov posted results", "sponsor press release")
 TABLES = ("continuous", "binary", "survival", "contrasts")
 COLUMNS = "study_id registry_id diabetes_type product state planned enrolled results_posted".split()
@@ -156,7 +156,7 @@ def missing_results(evidence: Evidence, pooled: Iterable[str]) -> pd.DataFrame:
     ----------
     evidence : Evidence
     pooled : iterable of str
-        Reports that stand in a pool.
+        Studies in a pool.
 
     Returns
     -------

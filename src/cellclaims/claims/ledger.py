@@ -51,8 +51,7 @@ def curves(base: EvidenceBase, claim_ids: Iterable[str] | None = None) -> dict[s
 
     Parameters
     ----------
-    evidence : Evidence
-    protocol : Protocol
+    base : EvidenceBase
     claim_ids : iterable of str, optional
         All claims if not given.
 

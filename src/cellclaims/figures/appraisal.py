@@ -189,7 +189,7 @@ def traffic_light(
     note : str
         Sentence below, for example that these are facts and no judgement.
     groups : sequence of str, optional
-        Heading over each line, such as the question whose pool it stands in; equal ones stand together.
+        Heading over each line, such as the question whose pool it is in; equal ones follow one another.
     what : str
         What the lights mean, for the alternative text; the title by default.
 
@@ -294,7 +294,7 @@ def missing_results(
     trials : DataFrame
         One line a trial: group (words; in order of appearance), state, label.
     states : sequence of str
-        The states, the fullest first (four at most); squares stand in this order.
+        The states, the fullest first (four at most), in the order of the squares.
     named : sequence of str
         States whose trials are named below.
     title, note : str

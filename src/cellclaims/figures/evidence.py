@@ -232,7 +232,7 @@ def pool_words(pools: Sequence[tuple[str, int]]) -> str:
     widest = max(len(number(k, 0)) for _, k in pools)
     room = STEP_WIDTH + ACROSS + SIDE_WIDTH - 2 * PADDING
     lines = [wrapped(f"k = {number(k, 0).rjust(widest, chr(0x2007))}\u2002{name}", room) for name, k in pools]
-    return "\n".join(["Pools (a report can stand in several)", *lines])
+    return "\n".join(["Pools (a report can be in several)", *lines])
 
 
 def box_height(words: str) -> float:
@@ -259,7 +259,7 @@ def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title:
     steps : sequence of Step
         In order; what a step leaves out must be the difference to the next one.
     pools : sequence of (name, number of reports)
-        Shown in a last box; a report can stand in several pools, so these need not add up.
+        Shown in a last box; a report can be in several pools, so these need not add up.
     title : str
 
     Returns

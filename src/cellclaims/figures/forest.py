@@ -52,7 +52,7 @@ COMMON = ("EE", "MH", "PETO")
 #: Letters of the remarks below a figure.
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
-#: Inches up to which details stand in a column; longer ones stand below the figure.
+#: Inches up to which details have a column; longer ones are written below the figure.
 DETAIL = 1.3
 
 #: Columns of a pool that hold counts.

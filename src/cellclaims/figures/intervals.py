@@ -133,7 +133,7 @@ def natural_limits(rows: Sequence[FigureRow], marks: Sequence[Mark], null: float
 
     An interval may reach beyond these by as much again, or by one and a half times the usual half width of a
     report, so that one small study or the prediction from three reports does not press all others into a line;
-    what is cut shows an arrow, and its numbers stand beside it.
+    what is cut shows an arrow, and its numbers are next to it.
     """
     must = [mark.value for mark in marks] + ([] if null is None else [null]) + [row.estimate for row in rows]
     seen = np.array([value for value in must if math.isfinite(value)])

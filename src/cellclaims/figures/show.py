@@ -60,7 +60,7 @@ PNG_DPI = 200
 
 
 def svg_text(fig: Figure, *, alt: str, name: str) -> str:
-    """The figure as one ``<svg>`` element that says what it shows and can stand in a page beside others.
+    """The figure as one ``<svg>`` element that says what it shows, for a page with others.
 
     Identifiers start with ``name``, so that two figures in one page never take each other's clip paths; the
     XML and DOCTYPE lines are left out, as the same text stands inside HTML. ``alt`` becomes ``<desc>``, its

@@ -99,7 +99,7 @@ def slides_of(notebook: NotebookNode) -> Iterator[Slide]:
 
 
 def _shown(section: dict) -> list[Markup]:
-    """What of a cell stands on a slide: its text or its outputs, never its code; nothing that pages hide."""
+    """HTML shown on a slide for one cell: its text or its outputs, never its code, nor what pages hide."""
     if section["kind"] == "text":
         return [section["html"]]
     hidden = "hide-input" in section.get("tags", [])

@@ -381,8 +381,7 @@ def _folded(audience: Audience, entry: Entry) -> str:
 # Show live controls where a front end looks on, and else what they show at the parameters' values.
 #
 # A notebook that is run without a front end holds no trace of a widget: its outputs are a drawing, a table or text,
-# the
-# same bytes in every run. In a front end the widget comes with the same as its fallback.
+# the same bytes in every run. In a front end the widget comes with the same as its fallback.
 
 
 VIEW = "application/vnd.jupyter.widget-view+json"

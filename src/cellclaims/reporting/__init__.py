@@ -1,6 +1,6 @@
-"""Numbers into words: the only place where a result is rounded.
+"""Numbers into words: results are rounded and worded here.
 
-Notebooks and figures take every sentence and table from here, so that prose never holds a typed result.
+Notebooks and figures take every sentence and table from here, so that no result is typed into prose.
 """
 
 from cellclaims.reporting.appraisal import (

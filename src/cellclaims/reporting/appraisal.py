@@ -344,7 +344,7 @@ def _names(evidence: Evidence, studies: Sequence[str]) -> list[str]:
 def design_lights(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> tuple[pd.DataFrame, list[str]]:
     """Facts of design, a line for each report of each question that no reviewer judged, and the question of each line.
 
-    The reports of a question are those of its effect; a judged report stands in :func:`judgement_lights` instead.
+    The reports of a question are those of its effect; a judged report is in :func:`judgement_lights` instead.
 
     Parameters
     ----------

@@ -128,8 +128,7 @@ def _interval(pool: Pool, which: str, unit: str) -> str:
     low, high = (float(getattr(pool.fit, f"{which}_{end}")) for end in ("lb", "ub"))
     if np.isnan(low):
         return "interval not estimable"
-    joint = "and" if which == "pi" else "to"
-    return f"{value_words(pool, low)} {joint} {_value(pool, high, unit)}"
+    return f"{value_words(pool, low)} to {_value(pool, high, unit)}"
 
 
 def _start(what: str) -> str:

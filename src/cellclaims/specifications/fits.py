@@ -81,7 +81,7 @@ def specification_curve(
     facts : DataFrame, s rows, optional
         What else is known of each row set; its columns are handed on to the lines.
     decide : callable, optional
-        Takes the lines and gives a verdict for each of them.
+        decide(lines): the verdict of each line.
     level : float
 
     Returns
