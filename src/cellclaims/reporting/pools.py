@@ -78,7 +78,8 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         why = "so few reports" if pool.k < 3 else "these counts"
         return f"A new clinic's result cannot be predicted from {why}."
-    return f"A new clinic's true value would lie between {_interval(pool, 'pi', unit)} ({pool.level_words} prediction interval)."
+    limits, level = _interval(pool, "pi", unit), pool.level_words
+    return f"A new clinic's true value would lie between {limits} ({level} prediction interval)."
 
 
 def heterogeneity(pool: Pool) -> str:
