@@ -77,10 +77,11 @@ worksheet-pdf: $(INSTALLED)  ## the worksheet as PDF, too (needs Chromium)
 grid: $(INSTALLED)  ## run the notebooks at every combination of population, product, window, designs and level
 	$(BIN)/python benchmarks/grid.py
 
-fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers
+fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers, 2,000 tables with several modes
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/fuzz_answers.py
 	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/test_harvest_fuzz.py
+	MODES_TABLES=2000 $(BIN)/python -m pytest tests/test_meta_modes.py
 
 fuzz-atheris: $(VENV)/installed-fuzz  ## mutate registry records led by coverage (atheris)
 	$(BIN)/python -m benchmarks.harvest_fuzz -runs=100000

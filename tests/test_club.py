@@ -120,7 +120,7 @@ def test_one_report_keeps_its_own_fit_whatever_the_estimator(base, asked):
 @pytest.mark.parametrize("scale", [0.25, 2.0])
 def test_the_quick_posterior_is_the_full_one_to_a_thousandth(nearest, scale):
     events, n = (nearest.rows[name].to_numpy(float) for name in ("events", "n"))
-    full = float(meta.bayes_binomial(events, n, meta.Prior(scale)).p_mean_ge(0.3))
+    full = float(meta.bayes_binomial(events, n, meta.Prior(scale)).p_mean_reaches(0.3))
     assert p_prior(nearest, 30.0, scale) == pytest.approx(full, abs=1e-3)
 
 
@@ -130,7 +130,7 @@ def test_a_prior_has_no_say_without_events_or_a_claim(nearest):
 
 
 def test_a_claim_without_a_figure_gets_no_probability(base, evidence):
-    claim = claim_of(evidence, "better_control")
+    claim = claim_of(evidence, "first_course_control")
     found = answer(base, claim, journal_club.controls_of(base, claim))
     assert "no figure" in found.in_words()
     assert "advertised" not in journal_club.forest_svg(found)
@@ -139,7 +139,7 @@ def test_a_claim_without_a_figure_gets_no_probability(base, evidence):
 def test_a_fall_is_set_against_the_smallest_that_matters(base, rules, claim, asked):
     found = answer(base, claim, replace(asked, outcome="hba1c_difference"))
     assert found.claimed == -rules["thresholds"]["hba1c_matters"]["value"]
-    assert found.p_mean == rate_entry(base, "better_control").p_mean_ge
+    assert found.p_mean == rate_entry(base, "first_course_control").p_mean_ge
 
 
 def test_no_report_is_said_and_drawn(base, claim, asked):
@@ -284,19 +284,15 @@ def test_an_outcome_is_counted_at_three_times(base):
 
 
 def test_what_is_advertised_gives_no_answer_away(base):
-    entries = [rate_entry(base, name) for name in (CLAIM, "half_dose_2016")]
+    entries = [rate_entry(base, name) for name in (CLAIM, "half_dose_2016", "effective_2016")]
     text = repr(journal_club.said(entries, CLAIM))
     assert "30 %" in text
     assert text.count("this sitting") == 1
     for entry in entries:
         assert entry.verdict not in text
-        assert f"{entry.pooled:.0f} %" not in text.replace("60 %", "").replace("30 %", "")
-
-
-def test_two_states_need_two(base):
-    both = [rate_entry(base, name) for name in (CLAIM, "stop_all_2014")]
-    assert "30.0 %" in repr(journal_club.two_states(both))
-    assert journal_club.two_states(both[:1]) == "The advertisement is known in one state only."
+        if entry.pooled is not None:
+            assert f"{entry.pooled:.0f} %" not in text.replace("60 %", "").replace("30 %", "").replace("93 %", "")
+    assert sum(entry.pooled is not None for entry in entries) == 2, "no report counts what CLAIM advertises"
 
 
 def test_a_room_keeps_what_it_is_given():
@@ -410,15 +406,18 @@ def test_an_exercise_needs_an_answer(tasks, nearest, overlap):
 
 #: A made-up exercise text, and labelled so: no clinic says this.
 MADE_UP = {
-    "claim_id": "exercise_off", "document_id": "exercise", "locator": "made up for an exercise", "as_of": "2020",
-    "diabetes_type": "T2D", "kind": "proportion", "what_is_claimed": "patients who can stop insulin (made up)",
-    "outcome": "insulin_independence", "qualifier": "over", "value": "45", "unit": "percent", "n_treated": "120",
-    "denominator_stated": "no", "follow_up_stated": "no", "control_stated": "no", "definition_stated": "yes",
-    "answered_by": "insulin_independence", "note": "an exercise text, no advertisement",
+    "claim_id": "exercise_off", "document_id": "exercise", "locator": "made up for an exercise",
+    "quotation_span": "", "span_sha256": "", "as_of": "2020", "diabetes_type": "T2D", "kind": "rate",
+    "what_is_claimed": "patients who can stop insulin (made up)",
+    "wording": "A made-up text says that over 45 % of patients can stop insulin.", "qualifier": "can",
+    "figure_qualifier": "over", "outcome": "insulin_independence", "value": "45", "unit": "percent",
+    "n_treated": "120", "denominator_stated": "no", "follow_up_stated": "no", "control_stated": "no",
+    "definition_stated": "yes", "unsaid": "", "answered_by": "insulin_independence", "supersedes": "",
+    "note": "an exercise text, no advertisement",
 }  # fmt: skip
 DOCUMENT = {
     "document_id": "exercise", "file_or_url": "exercise.txt", "kind": "web page", "title": "A made-up text",
-    "as_of": "2020", "what_it_is": "an exercise text, made up, no advertisement", "sha256": "",
+    "as_of": "2020", "what_it_is": "an exercise text, made up, no advertisement", "copy_exists": "yes", "sha256": "",
 }  # fmt: skip
 
 

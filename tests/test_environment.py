@@ -116,7 +116,7 @@ def imported(path):
 def test_the_package_imports_nothing_that_is_not_declared():
     distributions = packages_distributions()
     extras = PROJECT["project"]["optional-dependencies"]
-    needed = set(required(*PROJECT["project"]["dependencies"], *extras["cluster"]))
+    needed = set(required(*PROJECT["project"]["dependencies"], *extras["cluster"], *extras["parquet"]))
     for path in (ROOT / "src").rglob("*.py"):
         foreign = {name for name in imported(path) if name not in sys.stdlib_module_names and name != "cellclaims"}
         for name in foreign - TYPES_ONLY:

@@ -86,7 +86,7 @@ def test_count_posterior_equals_plain_integration():
     assert fit.mu.mean == pytest.approx(joint.sum(1) @ mu, abs=2e-4)
     assert fit.tau.mean == pytest.approx(joint.sum(0) @ tau, abs=2e-4)
     new = (joint * stats.norm.sf(0.0, mu[:, None], tau)).sum()
-    assert fit.p_new_setting_ge(0.5) == pytest.approx(new, abs=2e-4)
+    assert fit.p_new_setting_reaches(0.5) == pytest.approx(new, abs=2e-4)
 
 
 def test_one_study_leaves_the_prior_of_tau_as_it_was():
@@ -168,18 +168,18 @@ def test_simulation_based_calibration_of_the_count_model():
 
 def test_claims_follow_from_the_predictive():
     fit = bayes_binomial(*COUNTS["islets"])
-    assert fit.p_mean_ge(0.6) == pytest.approx(fit.mu.ge(special.logit(0.6)), abs=1e-14)
+    assert fit.p_mean_reaches(0.6) == pytest.approx(fit.mu.ge(special.logit(0.6)), abs=1e-14)
     values = np.linspace(-12, 12, 24001)
     weight = fit.theta_new.density(values) * (values[1] - values[0])
     expected = weight @ stats.binom.sf(59, 100, special.expit(values))
-    assert fit.p_series_ge(0.6, 100) == pytest.approx(expected, abs=1e-7)
+    assert fit.p_series_reaches(0.6, 100) == pytest.approx(expected, abs=1e-7)
 
 
 def test_no_events_need_a_prior_of_the_mean():
     with pytest.raises(PoolingError, match="no posterior with 0 events of 9"):
         bayes_binomial([0, 0], [4, 5])
     fit = bayes_binomial([0, 0], [4, 5], Prior(1.0, mean=0.0, mean_sd=2.0))
-    assert fit.mu.mean < -1 and fit.p_mean_ge(0.5) < 0.1
+    assert fit.mu.mean < -1 and fit.p_mean_reaches(0.5) < 0.1
 
 
 @pytest.mark.parametrize("bad", [{"tau_scale": 0.0}, {"tau_scale": np.nan}, {"tau_scale": 1.0, "mean_sd": -1.0}])
@@ -193,7 +193,7 @@ def test_other_refusals():
         bayes([0.1, 0.2], [0.1, 0.1], keep=[False, False])
     with pytest.raises(PoolingError, match="between 0 and 1"):
         bayes(*SMALL).mu.quantile(1.0)
-    with pytest.raises(PoolingError, match="counts"):
-        bayes(*SMALL).p_series_ge(0.5, 10)
+    with pytest.raises(PoolingError, match="sampling variance of the new study"):
+        bayes(*SMALL).p_series_reaches(0.5, -1.0)
     with pytest.raises(PoolingError, match="shape"):
         bayes_binomial([[1, 2]], [[3, 4]])

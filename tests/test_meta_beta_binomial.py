@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from cellclaims.meta.beta_binomial import beta_binomial
-from cellclaims.meta.binomial_fit import BinomialFlag, in_words
+from cellclaims.meta.flags import BinomialFlag, in_words
 
 ISLETS = (
     [3, 1, 5, 2, 5, 11, 4, 2, 3, 20, 8, 9, 2, 8, 16, 7],
@@ -53,8 +53,8 @@ def test_the_standard_error_is_the_curvature(data):
 
 def test_series_and_new_setting_are_those_of_the_distributions():
     fit = beta_binomial(*ISLETS)
-    assert fit.p_new_setting_ge(0.6) == pytest.approx(stats.beta.sf(0.6, fit.a, fit.b), rel=1e-12)
-    assert fit.p_series_ge(0.6, 20) == pytest.approx(stats.betabinom.sf(11, 20, fit.a, fit.b), rel=1e-10)
+    assert fit.p_new_setting_reaches(0.6) == pytest.approx(stats.beta.sf(0.6, fit.a, fit.b), rel=1e-12)
+    assert fit.p_series_reaches(0.6, 20) == pytest.approx(stats.betabinom.sf(11, 20, fit.a, fit.b), rel=1e-10)
     assert fit.ess == pytest.approx(fit.a + fit.b) and fit.rho == pytest.approx(1 / (1 + fit.ess))
 
 
@@ -63,13 +63,13 @@ def test_without_spread_the_binomial_is_reported():
     assert (fit.ess, fit.rho, fit.lrt) == (np.inf, 0.0, 0.0)
     assert fit.mean == pytest.approx(31 / 111)
     assert fit.flags == in_words(BinomialFlag.TAU2_ZERO)
-    assert fit.p_series_ge(0.5, 20) == pytest.approx(stats.binom.sf(9, 20, 31 / 111), rel=1e-10)
+    assert fit.p_series_reaches(0.5, 20) == pytest.approx(stats.binom.sf(9, 20, 31 / 111), rel=1e-10)
 
 
 def test_all_or_nothing_has_no_effective_sample():
     fit = beta_binomial([0, 5, 5], [5, 5, 5])
     assert (fit.ess, fit.rho) == (0.0, 1.0)
-    assert fit.mean == pytest.approx(2 / 3) and fit.p_new_setting_ge(0.9) == pytest.approx(2 / 3)
+    assert fit.mean == pytest.approx(2 / 3) and fit.p_new_setting_reaches(0.9) == pytest.approx(2 / 3)
     assert fit.loglik == pytest.approx(2 * np.log(2 / 3) + np.log(1 / 3))
     assert fit.flags == in_words(BinomialFlag.FEW | BinomialFlag.TAU2_UNBOUNDED)
 

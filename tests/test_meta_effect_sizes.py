@@ -134,7 +134,7 @@ def test_swapping_groups_turns_the_sign():
 def test_cells_and_sizes_are_two_ways_to_say_the_same():
     one = escalc("OR", ai=[3, 8], n1i=[10, 20], ci=[4, 5], n2i=[12, 15])
     other = escalc("OR", ai=[3, 8], bi=[7, 12], ci=[4, 5], di=[8, 10])
-    assert np.array_equal(one, other)
+    assert np.array_equal([*one], [*other])
 
 
 def test_building_blocks():

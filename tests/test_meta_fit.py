@@ -257,7 +257,7 @@ def test_no_number_is_missing_without_a_flag():
         ({"yi": [[0.1, 0.2]] * 3, "vi": [[0.1, 0.1]] * 2}, "leading axes that broadcast"),
         ({"yi": [[0.1, 0.2], [0.1, 0.2]], "vi": [[0.1, 0.1], [0.1, -1.0]]}, "study 1 of fit 1"),
         ({"yi": [0.1, 0.2], "vi": [0.1, 0.1], "keep": [1, 0]}, "keep: expected True or False"),
-        ({"yi": [0.1, 0.2], "vi": [0.1, 0.1], "method": "reml"}, "method: expected one of .*REML.*'reml'"),
+        ({"yi": [0.1, 0.2], "vi": [0.1, 0.1], "method": "remla"}, "method: expected one of .*REML.*'remla'"),
         ({"yi": [0.1, 0.2], "vi": [0.1, 0.1], "test": "HKSJ"}, "test: expected one of z, t, knha, adhoc"),
         ({"yi": [0.1, 0.2], "vi": [0.1, 0.1], "level": 95}, "level: expected a number between 0 and 1"),
     ],

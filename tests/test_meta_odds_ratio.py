@@ -96,7 +96,9 @@ A, N1, C, N2 = (np.array(part, float) for part in ([4, 6, 3, 9], [23, 30, 31, 40
 def test_fixed_levels_equal_plain_integration():
     mu, tau, levels = -0.6, 0.8, np.array([-1.0, -0.7, -0.9, -0.8])
     model = FixedLevels(A, N1, C, N2, (41, 200))
-    model.levels = levels
+
+    def at(mu, tau, levels):
+        return (part[..., 0, :] for part in model._studies(levels[None], np.array([mu]), np.array([tau])))
 
     def one(a, n1, c, n2, level):
         def density(u):
@@ -107,14 +109,11 @@ def test_fixed_levels_equal_plain_integration():
 
         return np.log(integrate.quad(density, -10, 10, epsabs=0, epsrel=1e-12)[0]) - 40
 
-    value, score, hessian = model._studies(mu, tau)
+    value, score, hessian = at(mu, tau, levels)
     assert value == pytest.approx([one(*row, e) for *row, e in zip(A, N1, C, N2, levels, strict=True)], rel=1e-9)
     h = 1e-5
     for i, step in enumerate(np.eye(3) * h):
-        ends = []
-        for sign in (1, -1):
-            model.levels = levels + sign * step[2]
-            ends.append(model._studies(mu + sign * step[0], tau + sign * step[1]))
+        ends = [list(at(mu + sign * step[0], tau + sign * step[1], levels + sign * step[2])) for sign in (1, -1)]
         assert score[i] == pytest.approx((ends[0][0] - ends[1][0]) / (2 * h), rel=1e-5, abs=1e-7)
         assert hessian[i] == pytest.approx((ends[0][1] - ends[1][1]) / (2 * h), rel=1e-5, abs=1e-7)
 

@@ -255,7 +255,7 @@ def test_an_equal_effects_model_predicts_nothing_new():
         (lambda: meta.fit([0.1] * 4, [0.1] * 4).predict(df="k-3"), "df: expected one of k-2, k-1, normal"),
         (lambda: meta.subgroups([0.1, 0.2], [0.1, 0.1], ["a", "a"]), "two or more groups"),
         (lambda: meta.subgroups(np.ones((2, 2)), [0.1, 0.1], ["a", "b"]), "one effect a study, found shape"),
-        (lambda: meta.subgroups([0.1, 0.2], [0.1, 0.1], ["a", "b"], tau2="mine"), "separate or common"),
+        (lambda: meta.subgroups([0.1, 0.2], [0.1, 0.1], ["a", "b"], tau2="mine"), "one of separate, common"),
         (lambda: meta.fit([0.1, 0.2], [0.1, 0.1], method="GENQ"), "weights: expected with method GENQ"),
         (lambda: meta.fit([0.1, 0.2], [0.1, 0.1], weights=[1.0, -1.0]), "weight: expected finite and above zero"),
     ],

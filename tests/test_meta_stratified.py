@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.stratified import StratifiedFlag, in_words, mantel_haenszel, peto
+from cellclaims.meta.flags import StratifiedFlag, in_words
+from cellclaims.meta.stratified import mantel_haenszel, peto
 
 #: Closed formulas; P values down to 1e-300 are compared relatively.
 TOLERANCE = 1e-8

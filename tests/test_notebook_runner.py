@@ -369,9 +369,10 @@ def test_every_type_that_is_named_is_known():
 def test_check_prints_the_faults_and_ends_with_their_status(monkeypatch, status):
     from cellclaims.evidence import check
 
-    monkeypatch.setattr(check, "report", lambda folder: (f"faults of {folder}", status))
+    monkeypatch.setattr(check, "report", lambda folder, everything: (f"faults of {folder}, all: {everything}", status))
     done = call("check", "--data", "elsewhere")
-    assert (done.exit_code, done.stdout) == (status, "faults of elsewhere\n")
+    assert (done.exit_code, done.stdout) == (status, "faults of elsewhere, all: False\n")
+    assert call("check", "--all").stdout == "faults of data, all: True\n"
 
 
 def test_claims_are_printed_alike_in_every_format(tmp_path, monkeypatch):

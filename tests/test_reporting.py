@@ -159,7 +159,7 @@ def test_two_reports_are_few_and_predict_nothing():
 def test_five_reports_say_what_a_new_clinic_may_show():
     pool, sentence = pool_of(difference, 5), said(difference, 5, "points")
     low, high = (number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
-    assert f"true value would lie between {low} and {high} points (95 % prediction interval)" in sentence
+    assert f"The 95 % prediction interval for a similar centre lies between {low} and {high} points." in sentence
     assert "Few reports" not in sentence and "5 reports, 200 patients" in sentence
 
 
@@ -179,7 +179,7 @@ def test_heterogeneity_needs_two_reports():
     [
         (-1.5, "lies beyond 0.5 points"),
         (-0.1, "lies short of 0.5 points"),
-        (-0.6, "holds both less and more than 0.5 points"),
+        (-0.6, "includes changes smaller and larger than 0.5 points"),
     ],
 )
 def test_whether_a_difference_matters_is_read_from_its_interval(estimate, words):
@@ -511,3 +511,25 @@ def test_a_probability_is_never_printed_as_certain():
     entry = next(e for e in claims.advertised_rates(base()) if e.claim_id == "stop_all_2016")
     shown = repr(reporting.claims_table([replace(entry, p_mean_ge=1e-9), replace(entry, p_mean_ge=1 - 1e-9)]))
     assert "under 0.1 %" in shown and "over 99.9 %" in shown
+
+
+# --- how the figures were read -----------------------------------------------------------------------------------
+
+
+def test_what_was_read_twice_is_counted_and_a_difference_is_said():
+    made = MadeUp().study("one2020").study("two2020", source="not_scientific").arm("one2020")
+    for months, twice in ((12, "yes"), (24, "yes"), (36, "no")):
+        made.count("one2020", 3, 10, months=months, read_twice=twice)
+    text = str(reporting.how_it_was_read(made.evidence()))
+    assert "2 of 3 figures were read again" in text
+    assert "None of the figures read again was found to differ." in text
+    assert "Of 2 sources, 1 were full texts or parts of one." in text
+    assert "1 are not scientific" in text
+    made.level("one2020", 7.0, read_twice="differs").level("one2020", 7.1, months=24, read_twice="differs")
+    assert "2 of the figures read again were found to differ." in str(reporting.how_it_was_read(made.evidence()))
+
+
+def test_the_review_says_how_many_of_its_figures_were_read_twice():
+    tables_ = [getattr(real(), name) for name in ("continuous", "binary", "survival", "contrasts")]
+    twice = sum((rows.read_twice == "yes").sum() for rows in tables_)
+    assert f"{twice} of {sum(map(len, tables_))} figures" in str(reporting.how_it_was_read(real()))

@@ -9,6 +9,7 @@ import pytest
 
 from cellclaims import meta, robustness
 from cellclaims.errors import PoolingError
+from cellclaims.meta.flags import names_of
 
 from .robustness_records import FLOOR, Ledger, effects, records
 
@@ -120,7 +121,7 @@ def test_a_batch_is_its_data_sets_one_by_one(test):
         one, number = robustness.tes(*data, test=test, method="DL"), robustness.fail_safe_n(*data, kind="Rosenberg")
         for name in ("O", "E", "p", "theta", "theta_lim"):
             assert getattr(batch, name)[row] == pytest.approx(getattr(one, name), rel=1e-9, nan_ok=True)
-        assert meta.cautions_in_words(batch.flags)[row] == one.flags
+        assert names_of(batch.flags)[row] == one.flags
         assert (numbers.fsnum[row], numbers.p[row]) == pytest.approx((number.fsnum, number.p), rel=1e-9)
 
 
@@ -129,7 +130,7 @@ def test_where_nothing_is_kept_there_is_no_number_and_it_says_so():
     number, excess = robustness.fail_safe_n(YI[0], VI[0], keep=keep), robustness.tes(YI[0], VI[0], keep=keep)
     for found, value in ((number, number.fsnum), (excess, excess.p)):
         assert np.isnan(value[0]) and np.isfinite(value[1])
-        assert "too few studies for this method" in meta.cautions_in_words(found.flags)[0]
+        assert "too few studies for this method" in names_of(found.flags)[0]
 
 
 @pytest.mark.parametrize(

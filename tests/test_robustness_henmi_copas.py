@@ -14,6 +14,7 @@ from scipy.special import gammainc
 
 from cellclaims import meta, robustness
 from cellclaims.errors import PoolingError
+from cellclaims.meta.flags import names_of
 
 from .robustness_records import FLOOR, TAU2, TAU2_FLOOR, Ledger, effects, records
 
@@ -97,7 +98,7 @@ def test_a_batch_is_its_data_sets_one_by_one_and_a_single_study_is_flagged():
     keep[0] = [True] + [False] * 7
     batch = robustness.hc(YI, VI, keep=keep)
     assert np.isnan(batch.ci_lb[0])
-    assert "too few studies for this method" in meta.cautions_in_words(batch.flags)[0]
+    assert "too few studies for this method" in names_of(batch.flags)[0]
     for row in range(1, 6):
         one = robustness.hc(YI[row][keep[row]], VI[row][keep[row]])
         for name in ("beta", "se", "ci_lb", "ci_ub", "tau2"):

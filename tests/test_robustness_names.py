@@ -56,8 +56,9 @@ def test_nothing_heavy_is_imported_for_small_study_methods():
 
 
 def test_every_caution_has_words():
-    assert set(IN_WORDS) == set(meta.Caution)
-    assert len(set(IN_WORDS.values())) == len(IN_WORDS)
+    for kind, words in IN_WORDS.items():
+        assert set(words) == set(kind)
+        assert len(set(words.values())) == len(words)
 
 
 RNG = np.random.default_rng(20240616)

@@ -104,7 +104,7 @@ def test_without_studies_of_one_kind_nothing_can_be_explained_and_it_says_so():
     ("arguments", "message"),
     [
         ({"q": 2.0, "favoured": "greater"}, "q: expected short of the pooled effect"),
-        ({"favoured": "up"}, "favoured: expected greater or less"),
+        ({"favoured": "up"}, "favoured: expected one of greater, less"),
         ({"alpha": 1.0}, "alpha: expected a number between 0 and 1"),
         ({"yi": [0.5], "vi": [0.01]}, "s_value: expected at least 2 studies, found 1"),
         ({"yi": [Y, Y]}, r"expected one data set, found a batch of shape \(2,\)"),

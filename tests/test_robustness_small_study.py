@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cellclaims import meta, robustness
 from cellclaims.errors import PoolingError
+from cellclaims.meta.flags import names_of
 from cellclaims.robustness.rank_correlation import _inversions
 
 from .robustness_records import FLOOR, Ledger, effects, patients, records
@@ -157,7 +158,7 @@ def test_a_batch_is_its_data_sets_one_by_one(run):
         for name in ("slope", "p", "limit", "tau", "beta", "ci_ub"):
             if hasattr(one, name):
                 assert getattr(batch, name)[row] == pytest.approx(getattr(one, name), rel=1e-9)
-        assert meta.cautions_in_words(batch.flags)[row] == one.flags
+        assert names_of(batch.flags)[row] == one.flags
 
 
 def test_in_a_batch_what_one_data_set_is_refused_for_is_flagged():
@@ -166,7 +167,7 @@ def test_in_a_batch_what_one_data_set_is_refused_for_is_flagged():
     v = np.tile(VI[0], (3, 1))
     v[1] = 0.1
     for run in (robustness.egger, robustness.rank_test):
-        words = meta.cautions_in_words(run(YI[0], v, keep=keep).flags)
+        words = names_of(run(YI[0], v, keep=keep).flags)
         assert "too few studies for this method" in words[0]
         assert any("no slope" in w or "no rank correlation" in w for w in words[1])
         assert len(words[2]) == 1 and "fewer than 10" in words[2][0]

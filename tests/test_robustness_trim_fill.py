@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cellclaims import meta, robustness
 from cellclaims.errors import PoolingError
+from cellclaims.meta.flags import names_of
 
 from .conftest import REPOSITORY
 from .robustness_records import FLOOR, RELATIVE, TAU2, TAU2_FLOOR, Ledger, effects, records
@@ -142,7 +143,7 @@ def trimmed_mean(y: np.ndarray, v: np.ndarray, trimmed: int) -> float:
 def test_a_batch_is_its_data_sets_one_by_one(estimator):
     keep = RNG.random((6, 9)) < 0.8
     batch = robustness.trim_and_fill(YI, VI, keep=keep, estimator=estimator, method="DL")
-    words = meta.cautions_in_words(batch.flags)
+    words = names_of(batch.flags)
     for row in range(6):
         if any("negative number" in w for w in words[row]):
             assert np.isnan([batch.se_k0[row], batch.beta[row]]).all()
@@ -190,7 +191,7 @@ def test_heterogeneity_is_advised_against():
     ("arguments", "message"),
     [
         ({"estimator": "M0"}, "estimator: expected one of L0, R0, Q0, found 'M0'"),
-        ({"side": "up"}, "side: expected left or right"),
+        ({"side": "up"}, "side: expected one of left, right"),
         ({"yi": [0.1, 0.2], "vi": [0.1, 0.1]}, "trim and fill: expected at least 3 studies, found 2"),
         ({"yi": [0.1, 0.2, np.nan]}, "effect: expected a finite number"),
     ],

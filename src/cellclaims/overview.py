@@ -26,7 +26,17 @@ PRODUCTS = ("islets", "stem_cell_islets", "autologous_islets", "msc", "marrow_ce
 
 
 def described(base: EvidenceBase) -> pd.DataFrame:
-    """One line a report: study_id, label, link, population, product, design (in words), year."""
+    """One line a report: study_id, label, link, population, product, design (in words), year.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    DataFrame
+    """
     product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
     studies = base.evidence.studies
     frame = pd.DataFrame(
@@ -48,19 +58,49 @@ def described(base: EvidenceBase) -> pd.DataFrame:
 
 
 def by_design(reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each population, product and design that occurs."""
+    """Number of reports for each population, product and design that occurs.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+
+    Returns
+    -------
+    DataFrame
+    """
     grouped = reports.groupby(["population", "product", "design"], observed=True).size()
     return grouped.rename("studies").reset_index()
 
 
 def by_year(reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each year and product; reports without a year are left out here."""
+    """Number of reports for each year and product; reports without a year are left out here.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+
+    Returns
+    -------
+    DataFrame
+    """
     dated = reports.dropna(subset="year").astype({"year": int})
     return dated.groupby(["year", "product"], observed=True).size().rename("studies").reset_index()
 
 
 def thin(base: EvidenceBase) -> pd.DataFrame:
-    """What the outcomes of the review rest on: reports with any figure, with patients and spread, with a control."""
+    """What the outcomes of the review rest on: reports with any figure, with patients and spread, with a control.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = []
     for product in PRODUCTS:
         mine = set(
@@ -127,6 +167,16 @@ def flow(evidence: Evidence, pools: Sequence[Pool]) -> tuple[list[Stage], list[t
 
     A report stops at the first stage whose condition it does not meet, so that the numbers add up. For a report that
     is eligible and in no pool, the reason is the one that stands nearest to a pool.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    pools : sequence of Pool
+
+    Returns
+    -------
+    tuple
     """
     found = set(evidence.studies.study_id)
     with_figures = found & _with_figures(evidence)
@@ -160,7 +210,17 @@ def _why_not(studies: set[str], pools: Sequence[Pool]) -> dict[str, int]:
 
 
 def unpublished(evidence: Evidence) -> pd.DataFrame:
-    """Registered trials without any figure in the sources seen: study_id, label, link, registry_id, notes."""
+    """Registered trials without any figure in the sources seen: study_id, label, link, registry_id, notes.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    DataFrame
+    """
     studies = evidence.studies
     silent = studies[(studies.registry_id != "") & ~studies.study_id.isin(_with_figures(evidence))]
     return pd.DataFrame(

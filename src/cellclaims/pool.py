@@ -21,7 +21,7 @@ from cellclaims.anomalies import joined
 from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import PoolingError
 from cellclaims.evidence import Evidence
-from cellclaims.meta.binomial_fit import clopper_pearson
+from cellclaims.meta.binomial_fit import clopper_pearson, newcombe
 from cellclaims.question import Analysis, Question
 from cellclaims.selection import EvidenceBase, LeftOut, Record, Selected, independent, select_counts
 
@@ -41,8 +41,63 @@ NO_PAIR = "no count for both an arm with cells and an untreated one"
 SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine", "OR": "log", "RR": "log"}
 
 
+class PooledRows:
+    """What follows from the rows of a pool, its measure and its scale: asked by every table and figure.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        One row per study.
+    measure, scale : str
+    few : int
+        The largest number of studies that counts as few.
+    """
+
+    rows: pd.DataFrame
+    measure: str
+    scale: str
+    few: int
+
+    @property
+    def k(self) -> int:
+        """Number of studies."""
+        return len(self.rows)
+
+    @property
+    def is_few(self) -> bool:
+        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
+        return 0 < self.k <= self.few
+
+    @property
+    def patients(self) -> float:
+        """Number of participants, those of the control arms included."""
+        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
+
+    @property
+    def label(self) -> str:
+        """How far the number of studies allows a conclusion, in words (empty for enough)."""
+        if self.k == 0:
+            return "no eligible study"
+        if self.k == 1:
+            return "one report: shown, not pooled"
+        return "few reports" if self.is_few else ""
+
+    def back(self, value: float) -> float:
+        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
+        ways = {"logit": expit, "log": np.exp}
+        return float(ways.get(self.scale, float)(value))
+
+    def shown(self, value: float) -> float:
+        """A value of the analysis scale on the reader's scale.
+
+        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
+        percentage points), or a ratio.
+        """
+        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
+
+
 @dataclass(frozen=True)
-class Pool:
+class Pool(PooledRows):
     """The answer to one question, with every row that it was made from and every row that it left out.
 
     Attributes
@@ -100,30 +155,6 @@ class Pool:
         return words.get(self.measure, self.question.estimand)
 
     @property
-    def k(self) -> int:
-        """Number of studies."""
-        return len(self.rows)
-
-    @property
-    def is_few(self) -> bool:
-        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
-        return 0 < self.k <= self.few
-
-    @property
-    def patients(self) -> float:
-        """Number of participants, those of the control arms included."""
-        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
-
-    @property
-    def label(self) -> str:
-        """How far the number of studies allows a conclusion, in words (empty for enough)."""
-        if self.k == 0:
-            return "no eligible study"
-        if self.k == 1:
-            return "one report: shown, not pooled"
-        return "few reports" if self.is_few else ""
-
-    @property
     def level_words(self) -> str:
         """The level of the pool's intervals, for their name: "95 %"."""
         return f"{100 * float(self.settings['level']):g} %"
@@ -137,19 +168,6 @@ class Pool:
     def weight_from_secondary(self) -> float:
         """Percentage of the weight that comes from a table of a published review and not from the study itself."""
         return float(self.rows.weight[self.rows.secondary].sum()) if self.k else 0.0
-
-    def back(self, value: float) -> float:
-        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
-        ways = {"logit": expit, "log": np.exp}
-        return float(ways.get(self.scale, float)(value))
-
-    def shown(self, value: float) -> float:
-        """A value of the analysis scale on the reader's scale.
-
-        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
-        percentage points), or a ratio.
-        """
-        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
 
 
 def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
@@ -348,27 +366,16 @@ def _same(one: float, other: float) -> bool:
 def _risk_differences(
     a: np.ndarray, n1: np.ndarray, c: np.ndarray, n2: np.ndarray, level: float
 ) -> dict[str, np.ndarray]:
-    """Difference of two proportions in each report, with limits that stay between -1 and 1.
-
-    Newcombe 1998, method 10: the score limits of both proportions combined
-    (doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
-    """
+    """Difference of two proportions in each report, with Newcombe's limits, which stay between -1 and 1."""
     p1, p2, weight = a / n1, c / n2, n1 * n2 / (n1 + n2)
-    (low1, high1), (low2, high2) = _score_limits(a, n1, level), _score_limits(c, n2, level)
+    low, high = newcombe(a, n1, c, n2, level)
     return {
         "yi": p1 - p2,
         "vi": p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2,
-        "ci_lb": p1 - p2 - np.hypot(p1 - low1, high2 - p2),
-        "ci_ub": p1 - p2 + np.hypot(high1 - p1, p2 - low2),
+        "ci_lb": low,
+        "ci_ub": high,
         "weight": 100 * weight / weight.sum(),
     }
-
-
-def _score_limits(x: np.ndarray, n: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's score limits of a proportion (1927, https://doi.org/10.1080/01621459.1927.10502953)."""
-    z = ndtri(0.5 + level / 2)
-    middle, reach = x + z**2 / 2, z * np.sqrt(x * (n - x) / n + z**2 / 4)
-    return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
 
 
 def _pool(
@@ -440,7 +447,10 @@ def _id_in_words(study_id: str) -> str:
 
 
 def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
-    """Address for readers: DOI, PubMed or registry where one is known, else where the text was read."""
+    """Address for readers: DOI, PubMed or registry where one is known, else the citable address of the source.
+
+    Empty where neither is known: a copy, a mirror or a page that is not scientific is never a link.
+    """
     studies, addresses = _known(evidence)
     study = studies[study_id]
     number = re.search(r"NCT\d{8}", study.registry_id)

@@ -18,7 +18,7 @@ from cellclaims import meta, protocol
 from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import ReviewError
 from cellclaims.evidence import load
-from cellclaims.figures.show import Drawing, display, drawing_of, save
+from cellclaims.figures.show import Drawing, display, save
 from cellclaims.files import WITH_PNG
 from cellclaims.parameters import refuse_impossible
 from cellclaims.pool import Pool, label, pooled, switched
@@ -159,10 +159,9 @@ class Review(EvidenceBase):
         DataError
             Without alternative text, or for a name that cannot be a file name.
         """
-        drawn = drawing_of(fig, alt)
         if self.figures:
-            save(drawn.figure, alt=drawn.alt, name=name, folder=self.figures, png=bool(os.environ.get(WITH_PNG)))
-        display(drawn.figure, alt=drawn.alt, name=name)
+            save(fig, alt=alt, name=name, folder=self.figures, png=bool(os.environ.get(WITH_PNG)))
+        display(fig, alt=alt, name=name)
 
     def close(self) -> Sentence:
         """Write the record where there is a folder for it; what was recorded, from which evidence, in words."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cellclaims.anomalies import handled, joined
 from cellclaims.evidence import Evidence
 from cellclaims.evidence.cohorts import cohorts_of
+from cellclaims.evidence.rules_reports import SOURCE_CLASS
 from cellclaims.protocol import Protocol
 from cellclaims.question import ESTIMANDS, Question
 
@@ -31,6 +32,9 @@ __all__ = [
     "eligible", "independent", "level_rules", "one_a_cohort", "passing", "report_counts", "select", "select_counts",
     "select_levels", "series", "sharing", "source_rank",
 ]  # fmt: skip
+
+#: Why a count leaves whose definition is shown and never pooled (``definitions.csv``).
+NEVER_POOLED = "a single named event, or events only called severe or related: shown, never pooled"
 
 #: Order of the most favourable report of a cohort; a count without a stated time comes before a fixed month.
 FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
@@ -181,7 +185,8 @@ class EvidenceBase:
         """Whether one of these sources, joined by ``;``, is a published review and not the study itself."""
         if "secondary" not in self._prepared:
             sources = self.evidence.sources
-            self._prepared["secondary"] = frozenset(sources.source_id[sources.kind == "secondary"])
+            secondary = sources.kind.map(SOURCE_CLASS) == "secondary"
+            self._prepared["secondary"] = frozenset(sources.source_id[secondary])
         return not self._prepared["secondary"].isdisjoint(source_id.split(";"))
 
     def cohorts(self, study_id: str, arm_id: str) -> frozenset[str]:
@@ -197,6 +202,10 @@ class EvidenceBase:
         studies = evidence.studies.drop(columns=["notes", "n_infusions", "n_infusions_printed"])
         arms = evidence.arms.drop(columns="description")
         rows = rows.assign(table=table, line=rows.index, source_rank=source_rank(self, rows.source_id))
+        if table == "binary":
+            never = set(evidence.definitions.definition_id[evidence.definitions.pooled == "no"])
+            alone = rows.definition_id.isin(never) & (rows.leave == "")
+            rows = rows.assign(leave=np.where(alone, NEVER_POOLED, rows.leave))
         described = rows.merge(studies, on="study_id", how="left", validate="m:1")
         return _with_n_of_the_arm(described.merge(arms, on=["study_id", "arm_id"], how="left", validate="m:1"))
 

@@ -22,7 +22,7 @@ from cellclaims.appraisal.check import (
     NOT_APPLICABLE,
     PLAUSIBILITY,
     Check,
-    Result,
+    CheckResult,
     printed_text,
 )
 from cellclaims.evidence import Evidence
@@ -209,14 +209,14 @@ STEPS = {("hba1c", "%"): "0.1", ("hba1c", "mmol/mol"): "1", ("fpg", "mg/dL"): "1
 Tested = Callable[[pd.Series, str, str], tuple[str, str, str]]
 
 
-def _rows(tested: Tested) -> Callable[[Evidence], Iterator[Result]]:
-    def judge(evidence: Evidence) -> Iterator[Result]:
+def _rows(tested: Tested) -> Callable[[Evidence], Iterator[CheckResult]]:
+    def judge(evidence: Evidence) -> Iterator[CheckResult]:
         centres = printed_text(evidence, "continuous", "center")
         spreads = printed_text(evidence, "continuous", "dispersion_low")
         for row in evidence.continuous.itertuples():
             centre, spread = centres[row.Index], spreads.get(row.Index, "")
             verdict, expected, reason = tested(row, centre, spread)
-            yield Result("continuous", row.Index, verdict, _words(row, centre, spread), expected, reason)
+            yield CheckResult("continuous", row.Index, verdict, _words(row, centre, spread), expected, reason)
 
     return judge
 

@@ -13,6 +13,9 @@ from cellclaims.errors import DataError
 from cellclaims.figures.intervals import Claim, FigureColumn, FigureRow, draw, marks_of, scale_for
 from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import text_width
+from cellclaims.meta import Fit
+from cellclaims.meta.effect_sizes import measure_in_words
+from cellclaims.pool import PooledRows
 from cellclaims.reporting.pools import forest_alt
 from cellclaims.reporting.tables import interval, number, p_value, scale_words
 
@@ -284,13 +287,50 @@ def columns_for(rows: Sequence[FigureRow], view: View, level: float, headings: M
     return [column for column in shown if any(row.cells.get(column.key) for row in rows)]
 
 
-def listed(pools: Pool | Sequence[Pool]) -> list[Pool]:
-    """One pool or several, as a list."""
-    return list(pools) if isinstance(pools, Sequence) else [pools]
+#: Scale on which a measure is pooled, where that is not its own; and what its axis is called where it is.
+MEASURE_SCALES = {"PLO": "logit"} | dict.fromkeys("OR PETO RR IRR ROM PLN IRLN MNLN VR CVR".split(), "log")
+AXES = {"OR": "Odds ratio", "PETO": "Odds ratio", "RR": "Risk ratio", "IRR": "Rate ratio", "ROM": "Ratio of means",
+        "PLO": "Percent", "RD": "Risk difference (percentage points)"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Studies(PooledRows):
+    """A fit as a forest plot reads a pool: its studies as rows, its measure and its scale."""
+
+    fit: Fit
+    rows: pd.DataFrame
+    measure: str | None
+    scale: str
+    settings: Mapping[str, object]
+    title: str = ""
+    few: int = 4
+
+
+def studies_of(fit: Fit) -> Studies:
+    """What a forest plot shows of a fit of one's own studies, those that it keeps; refuses batches and moderators."""
+    if fit.shape != () or fit.effects.design is not None:
+        what = f"a batch of shape {fit.shape}" if fit.shape != () else "one with moderators"
+        raise DataError(f"forest: expected one fit of a single mean, found {what}")
+    table = fit.studies()
+    rows = table[table.kept].rename(columns={"slab": "label"}).drop(columns="kept").reset_index(drop=True)
+    scale = MEASURE_SCALES.get(fit.measure, "identity")
+    return Studies(fit, rows, fit.measure, scale, {"method": fit.method, "test": fit.test, "level": fit.level})
+
+
+def axis_of(pool: Pool | Studies) -> str:
+    """The axis of a measure on the scale that is shown."""
+    words = measure_in_words(pool.measure)
+    return AXES.get(pool.measure, words[:1].upper() + words[1:])
+
+
+def listed(pools: Pool | Fit | Sequence[Pool | Fit]) -> list[Pool | Studies]:
+    """One pool or several, as a list; a fit of one's own studies among them."""
+    every = list(pools) if isinstance(pools, Sequence) else [pools]
+    return [studies_of(pool) if isinstance(pool, Fit) else pool for pool in every]
 
 
 def forest(
-    pools: Pool | Sequence[Pool], *, axis_label: str, claim: Claim = None,
+    pools: Pool | Fit | Sequence[Pool | Fit], *, axis_label: str = "", claim: Claim = None,
     favours: tuple[str, str] | None = None, transform: Callable[[float], float] | None = None,
     controls: Pool | Sequence[Pool] = (), overall: Pool | None = None, benchmarks: pd.DataFrame | None = None,
     benchmarks_title: str = "Reported elsewhere, not pooled here", title: str = "",
@@ -301,13 +341,14 @@ def forest(
 
     Parameters
     ----------
-    pools : Pool or sequence of Pool
+    pools : Pool, Fit or sequence of them
         One pool, or several on one scale, each under its title as a heading. Of ``rows`` the columns label,
         yi, ci_lb, ci_ub (analysis scale) are needed; months, events, n, n_control, detail, weight, note are
         shown where they hold anything. Of ``fit`` beta, ci_lb, ci_ub and, where the model has them, pi_lb,
         pi_ub, tau2, I2, Q, Q_p. A pool of one report is shown and not pooled.
+        A :class:`cellclaims.meta.Fit` shows its studies by their labels (``slab``), on the scale of its measure.
     axis_label : str
-        Name of the axis with its unit.
+        Name of the axis with its unit; that of the measure if not given.
     claim : float, Mark or sequence of Mark or (value, label, kind), optional
         Advertised figure or threshold on the shown scale (30 for 30 %): a dashed line with its words.
     favours : pair of str, optional
@@ -323,7 +364,8 @@ def forest(
     headings : mapping, optional
         Other headings for the columns months, numbers, detail, effect, weight.
     decimals, limits, notes
-        Digits after the point, ends of the axis, sentences below; chosen by the scale if not given.
+        Digits after the point, left and right end of the axis (reversed ones reverse it), sentences below; chosen by
+        the scale if not given.
     what : str
         What is shown, for the alternative text; the axis label by default.
 
@@ -351,10 +393,10 @@ def forest(
     level = float(every[0].settings.get("level", 0.95))
     fig = draw(
         rows, columns_for(rows, view, level, headings or {}),
-        scale_for(rows, view.scale, marks, axis_label, favours, limits), title=title, marks=marks,
+        scale_for(rows, view.scale, marks, axis_label or axis_of(every[0]), favours, limits), title=title, marks=marks,
         notes=[*model_notes(every), *(f"[{letter}] {words}" for words, letter in view.letters.items()), *notes],
     )  # fmt: skip
-    return Drawing(fig, forest_alt(every, what or axis_label))
+    return Drawing(fig, forest_alt(every, what or axis_label or axis_of(every[0])))
 
 
 # Change within arms: with cells, without cells, and as others pooled it, one below the other.

@@ -187,13 +187,18 @@ def scale_for(
 ) -> Scale:  # fmt: skip
     """The axis: 0 to 100 for percentages, powers for ratios, else what the rows need."""
     null = NULL[scale]
+    if limits is not None and not (np.isfinite(limits).all() and limits[0] != limits[1]):
+        raise DataError(f"limits: expected two different ends of the axis, found {limits}")
     if scale == "logit":
         limits = limits or (0.0, 100.0)
     elif scale == "log":
         limits = limits or log_limits(rows, marks, null)
     else:
         limits = limits or natural_limits(rows, marks, null)
-    ticks = ratio_ticks(limits) if scale == "log" else ticks_within(limits)
+    within = (min(limits), max(limits))
+    if scale == "log" and within[0] <= 0:
+        raise DataError(f"limits: expected ends above zero on a ratio's axis, found {limits}")
+    ticks = ratio_ticks(within) if scale == "log" else ticks_within(within)
     decimals = max((len(f"{tick:.10g}".partition(".")[2]) for tick in ticks), default=0)
     words = [number(tick, 0 if scale == "log" and tick >= 1 else decimals) for tick in ticks]
     return Scale(label, limits, ticks, tuple(words), null, scale == "log", favours)
@@ -246,7 +251,7 @@ def clipped(row: FigureRow, limits: tuple[float, float]) -> tuple[float, float, 
     >>> clipped(FigureRow("study", "a", estimate=1.0, low=-9.0, high=2.0), (-3.0, 3.0))
     (-3.0, 2.0, True, False)
     """
-    low, high = limits
+    low, high = sorted(limits)
     return max(row.low, low), min(row.high, high), row.low < low, row.high > high
 
 
@@ -257,20 +262,21 @@ def draw_interval(axes: Axes, row: FigureRow, y: float, **style: object) -> None
         return
     style = {"color": BLACK, "lw": 0.9, "solid_capstyle": "butt"} | style
     axes.plot((left, right), (y, y), zorder=2, **style)
-    draw_heads(axes, ((cut_left, left, "<"), (cut_right, right, ">")), y, style["color"])
+    draw_heads(axes, ((cut_left, left), (cut_right, right)), y, style["color"])
 
 
-def draw_heads(axes: Axes, ends: Sequence[tuple[bool, float, str]], y: float, color: str) -> None:
-    """Arrow heads where the axis cuts something: it goes on beyond."""
+def draw_heads(axes: Axes, ends: Sequence[tuple[bool, float]], y: float, color: str) -> None:
+    """Arrow heads where the axis cuts the low end or the high end: it goes on beyond."""
+    heads = "><" if axes.xaxis_inverted() else "<>"
     edge = {"mec": BLACK, "mew": 0.7, "ms": 6.5} if color == ORANGE else {"mec": "none", "ms": 5}
-    for cut, x, head in ends:
+    for (cut, x), head in zip(ends, heads, strict=True):
         if cut:
             axes.plot([x], [y], head, color=color, clip_on=False, zorder=5, **edge)
 
 
 def draw_point(axes: Axes, row: FigureRow, y: float, marker: str, **style: object) -> None:
     """The estimate's mark, unless the axis leaves it out (then the interval's arrow points to it)."""
-    low, high = axes.get_xlim()
+    low, high = sorted(axes.get_xlim())
     if low <= row.estimate <= high:
         axes.plot([row.estimate], [y], marker, zorder=4, ls="none", clip_on=False, **style)
 
@@ -287,7 +293,7 @@ def draw_pooled(axes: Axes, row: FigureRow, y: float) -> None:
     corners = [(row.low, y), (row.estimate, y - DIAMOND), (row.high, y), (row.estimate, y + DIAMOND)]
     face = "white" if row.kind == "control pooled" else BLACK
     axes.add_patch(Polygon(corners, closed=True, facecolor=face, edgecolor=BLACK, lw=0.9, zorder=4))
-    draw_heads(axes, ((cut_left, left, "<"), (cut_right, right, ">")), y, BLACK)
+    draw_heads(axes, ((cut_left, left), (cut_right, right)), y, BLACK)
 
 
 def draw_prediction(axes: Axes, row: FigureRow, y: float) -> None:
@@ -295,7 +301,7 @@ def draw_prediction(axes: Axes, row: FigureRow, y: float) -> None:
     left, right, cut_left, cut_right = clipped(row, axes.get_xlim())
     style = {"facecolor": ORANGE, "edgecolor": BLACK, "lw": 0.7, "zorder": 3}
     axes.add_patch(Rectangle((left, y - BAR), right - left, 2 * BAR, **style))
-    draw_heads(axes, ((cut_left, left, "<"), (cut_right, right, ">")), y, ORANGE)
+    draw_heads(axes, ((cut_left, left), (cut_right, right)), y, ORANGE)
 
 
 def draw_benchmark(axes: Axes, row: FigureRow, y: float) -> None:

@@ -93,14 +93,15 @@ def png_bytes(fig: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def save(fig: Figure, *, alt: str, name: str, folder: Path | str, png: bool = True) -> tuple[Path, ...]:
+def save(fig: Drawing | Figure, *, name: str, folder: Path | str, alt: str = "", png: bool = True) -> tuple[Path, ...]:
     """Write ``<folder>/<name>.svg`` and ``.png``, each whole or not at all; equal figures give equal bytes.
 
     Parameters
     ----------
-    fig : matplotlib.figure.Figure
+    fig : Drawing or matplotlib.figure.Figure
     alt : str
-        What the figure shows and says, in sentences, for somebody who does not see it.
+        What the figure shows and says, in sentences, for somebody who does not see it; for a drawing by default its
+        own words.
     name : str
         File name without ending: notebook number and content, such as "02_hba1c_forest".
     folder : path
@@ -118,14 +119,15 @@ def save(fig: Figure, *, alt: str, name: str, folder: Path | str, png: bool = Tr
     DataError
         No alternative text, or a name that is not made of letters, digits, "_" and "-".
     """
-    check_words(alt, name)
+    drawn = drawing_of(fig, alt)
+    check_words(drawn.alt, name)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     svg = folder / f"{name}.svg"
-    write_atomically(svg, svg_text(fig, alt=alt, name=name))
+    write_atomically(svg, svg_text(drawn.figure, alt=drawn.alt, name=name))
     if not png:
         return (svg,)
-    write_atomically(folder / f"{name}.png", png_bytes(fig))
+    write_atomically(folder / f"{name}.png", png_bytes(drawn.figure))
     return svg, folder / f"{name}.png"
 
 
@@ -150,12 +152,11 @@ def show(fig: Drawing | Figure, *, name: str, folder: Path | str, alt: str = "")
     Parameters are those of :func:`save`; a :class:`Drawing` brings its own words. One output with the types
     image/svg+xml and text/plain is displayed.
     """
-    drawn = drawing_of(fig, alt)
-    save(drawn.figure, alt=drawn.alt, name=name, folder=folder)
-    display(drawn.figure, alt=drawn.alt, name=name)
+    save(fig, alt=alt, name=name, folder=folder)
+    display(fig, alt=alt, name=name)
 
 
-def display(fig: Figure, *, alt: str, name: str) -> None:
+def display(fig: Drawing | Figure, *, name: str, alt: str = "") -> None:
     """Show the figure in the notebook as SVG, with ``alt`` as its plain text; nothing is written.
 
     Raises
@@ -165,5 +166,7 @@ def display(fig: Figure, *, alt: str, name: str) -> None:
     """
     from IPython.display import display as display_mimebundle  # a second at import, and only notebooks need it
 
-    check_words(alt, name)
-    display_mimebundle({"image/svg+xml": svg_text(fig, alt=alt, name=name), "text/plain": alt}, raw=True)
+    drawn = drawing_of(fig, alt)
+    check_words(drawn.alt, name)
+    shown = {"image/svg+xml": svg_text(drawn.figure, alt=drawn.alt, name=name), "text/plain": drawn.alt}
+    display_mimebundle(shown, raw=True)

@@ -29,7 +29,6 @@ WHERE = {
     "ByHand": "by_hand",
     "three": "by_hand",
     "said": "widgets",
-    "two_states": "widgets",
     "exercise_set": "exercises",
     "Exercise": "exercises",
     "ask": "widgets",

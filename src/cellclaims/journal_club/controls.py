@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import logit, stdtr
 
 from cellclaims import meta
 from cellclaims.claims import own_trials
@@ -80,6 +79,19 @@ class Controls:
 def controls_of(base: EvidenceBase, claim: Any, **given: Any) -> Controls:
     """What the parameters ask, for the claim's type of diabetes.
 
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+    **given : Any
+        Parameters of the notebook by name.
+
+    Returns
+    -------
+    Controls
+
     Raises
     ------
     ParameterError
@@ -135,7 +147,19 @@ def outcomes(protocol: Protocol) -> dict[str, str]:
 
 
 def question_of(evidence: Evidence, asked: Controls) -> Question:
-    """The question of the pool: the clinic's own trials never answer for its claim."""
+    """The question of the pool: the clinic's own trials never answer for its claim.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    Question
+    """
     outcome = asked.outcome if asked.is_share else "hba1c"
     estimand = asked.estimand if asked.is_share else "at_month"
     time = {"months": asked.months, "window": asked.window}
@@ -159,6 +183,17 @@ def pool_of(base: EvidenceBase, asked: Controls) -> Pool:
 
     A share is fitted by the protocol's binomial-normal model, or, where an estimator of tau2 is chosen, as normal
     effects on the logit; HbA1c by the normal model with the chosen estimator and test.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    Pool
     """
     question = question_of(base.evidence, asked).named(NAME, outcomes(base.protocol)[asked.outcome])
     return pooled(base, question, analysis_of(asked))
@@ -219,7 +254,7 @@ class ClaimAnswer:
     def _claim(self) -> str:
         if self.asked.is_share:
             return f"the advertised {self.claimed:g} %"
-        return f"a fall of {-self.claimed:g} points, the smallest that matters"
+        return f"a fall of {-self.claimed:g} points, our threshold for clinical importance"
 
     def _shown(self, value: float | None) -> str:
         if value is None:
@@ -248,13 +283,27 @@ def claimed_of(protocol: Protocol, claim: Any, asked: Controls) -> float:
 
 
 def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[Mark]:
-    """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with."""
+    """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+    claim : Any
+        A row of claims.csv.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    list of Mark
+    """
     value = claimed_of(protocol, claim, asked)
     if math.isnan(value):
         return []
     if asked.is_share:
         return [Mark(value, f"advertised {value:g} %", "advertised")]
-    return [Mark(value, "smallest change that matters", "threshold")]
+    return [Mark(value, "threshold for clinical importance", "threshold")]
 
 
 def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
@@ -263,25 +312,7 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     ``claim`` is a row of claims.csv.
     """
     pool, claimed = pool_of(base, asked), claimed_of(base.protocol, claim, asked)
-    numbers = numbers_of(pool, math.nan, None) if _on_logits(pool) else numbers_of(pool, claimed, None)
-    if _on_logits(pool) and 0 < claimed < 100:
-        numbers |= _chances_on_logits(pool, claimed)
-    return ClaimAnswer(asked, pool, claimed, numbers, p_prior(pool, claimed, asked.tau_scale))
-
-
-def _on_logits(pool: Pool) -> bool:
-    """Whether a share was fitted as normal effects."""
-    return pool.scale == "logit" and pool.settings.get("model") == "normal"
-
-
-def _chances_on_logits(pool: Pool, claimed: float) -> dict[str, float]:
-    """As for a difference of means: t with k - 1 degrees of freedom for the mean, k - 2 for a new clinic."""
-    fit, k = pool.fit, pool.k
-    away = float(fit.beta) - float(logit(claimed / 100))
-    found = {"p_mean_ge": float(stdtr(k - 1, away / float(fit.se)))}
-    if k > 2:
-        found["p_new_setting_ge"] = float(stdtr(k - 2, away / math.hypot(float(fit.se), math.sqrt(fit.tau2))))
-    return found
+    return ClaimAnswer(asked, pool, claimed, numbers_of(pool, claimed, None), p_prior(pool, claimed, asked.tau_scale))
 
 
 def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:
@@ -295,7 +326,7 @@ def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:
     events, n = pool.rows.events.to_numpy(float), pool.rows.n.to_numpy(float)
     if not 0 < events.sum() < n.sum() or not 0 < claimed < 100:
         return None
-    return float(_posterior(tuple(events), tuple(n), scale).p_mean_ge(claimed / 100))
+    return float(_posterior(tuple(events), tuple(n), scale).p_mean_reaches(claimed / 100))
 
 
 @functools.lru_cache(maxsize=64)

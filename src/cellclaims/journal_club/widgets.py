@@ -23,7 +23,7 @@ from cellclaims.journal_club.controls import (
 )
 from cellclaims.journal_club.exercises import Exercise
 from cellclaims.journal_club.quick_forest import forest_svg
-from cellclaims.reporting.claims import capital, figure_words, same_rates
+from cellclaims.reporting.claims import capital, figure_words
 from cellclaims.reporting.pools import Sentence, reports_of, say
 from cellclaims.reporting.tables import Table, number
 from cellclaims.selection import ESTIMANDS, EvidenceBase
@@ -190,7 +190,7 @@ GUESSES = {
     "reports": ("How many independent reports count exactly the claimed outcome?", "reports", 0, 40, 1),
     "share": ("In what share of patients did the nearest published outcome occur?", "%", 0, 100, 1),
     "without_cells": (
-        "By how much did HbA1c change in people who got no cells (a fall is below zero)?",
+        "In Zang 2022, by how much did HbA1c change on placebo in 11 months (a fall is below zero)?",
         "percentage points",
         -3,
         3,
@@ -416,7 +416,15 @@ def _table(audience: Audience, answers: Mapping[str, float | None] | None) -> di
 
 
 def guess(audience: Audience, answers: Mapping[str, float | None] | None = None) -> None:
-    """Ask for the guesses, which ``audience`` keeps; with ``answers`` show each guess beside its answer."""
+    """Ask for the guesses, which ``audience`` keeps; with ``answers`` show each guess beside its answer.
+
+    Parameters
+    ----------
+    audience : Audience
+        What the listeners guess and answer.
+    answers : mapping of float, optional
+        What was published, by guess.
+    """
     widget = None
     if is_watched():
         make = guesses if answers is None else guesses_beside
@@ -425,7 +433,14 @@ def guess(audience: Audience, answers: Mapping[str, float | None] | None = None)
 
 
 def ask(exercise: Exercise, audience: Audience) -> None:
-    """Set an exercise; ``audience`` may hold an answer, which is checked."""
+    """Set an exercise; ``audience`` may hold an answer, which is checked.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    audience : Audience
+        What the listeners guess and answer.
+    """
     widget = None
     if is_watched():
         widget = exercise_controls(exercise, audience)
@@ -434,7 +449,15 @@ def ask(exercise: Exercise, audience: Audience) -> None:
 
 
 def judge(audience: Audience, entry: Entry) -> None:
-    """Ask for the audience's verdict and set it beside the ledger's."""
+    """Ask for the audience's verdict and set it beside the ledger's.
+
+    Parameters
+    ----------
+    audience : Audience
+        What the listeners guess and answer.
+    entry : Entry
+        One entry of the ledger.
+    """
     widget = None
     if is_watched():
         widget = verdict(audience, entry)
@@ -443,7 +466,17 @@ def judge(audience: Audience, entry: Entry) -> None:
 
 
 def live(base: EvidenceBase, claim: Any, asked: Controls) -> None:
-    """Show the forest plot and the claim's probability, with controls for all that ``asked`` holds."""
+    """Show the forest plot and the claim's probability, with controls for all that ``asked`` holds.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+    asked : Controls
+        The state of the controls.
+    """
     from cellclaims.journal_club.controls import answer
     from cellclaims.journal_club.quick_forest import forest_svg, words
 
@@ -465,6 +498,17 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
 
     Nothing of what was published stands in it: the audience is to guess first.
 
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    chosen : str, optional
+        The claim of this sitting.
+
+    Returns
+    -------
+    Table
+
     Examples
     --------
     >>> from cellclaims import protocol
@@ -478,12 +522,6 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     header = ("chosen", "as of", "claim", "advertised", "of so many treated", "not said")
     cells = tuple(_cells(entry, entry.claim_id == chosen) for entry in entries)
     return Table(header, cells, "What is advertised", frozenset({3, 4}))
-
-
-def two_states(entries: Sequence[Entry]) -> Table | Sentence:
-    """Shares that are advertised in two states, with what the added patients must have shown; or that there is one."""
-    table = same_rates(entries)
-    return table if table.cells else say("The advertisement is known in one state only.")
 
 
 def _cells(entry: Entry, is_chosen: bool) -> tuple[str, ...]:

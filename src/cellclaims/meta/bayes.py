@@ -15,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logit, ndtr
+from scipy.special import expit, ndtr
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.batch import check_effects
 from cellclaims.meta.binomial_fit import (
     BLOCK_POINTS,
     Derivatives,
@@ -26,9 +25,14 @@ from cellclaims.meta.binomial_fit import (
     levels,
     likelihood,
     log_coefficients,
+    logit_of,
     series_weights,
 )
-from cellclaims.meta.fit import Flag, in_words
+from cellclaims.meta.effect_sizes import EffectSizes, measure_in_words
+from cellclaims.meta.fit import read_effects, with_undefined
+from cellclaims.meta.flags import Flag, in_words
+from cellclaims.meta.inputs import check_share
+from cellclaims.meta.result import Result, written
 
 # Distributions that an exact integration leaves behind: of tau, of a mean, of a new setting.
 #
@@ -287,7 +291,7 @@ class Prior:
             raise PoolingError(f"expected 0 < tau_scale < inf, a finite mean and mean_sd > 0, found {self}")
 
     def log_tau(self, tau: NDArray) -> NDArray:
-        """Logarithm of the half-normal density."""
+        """Logarithm of the half-normal density at ``tau``, element by element."""
         return 0.5 * np.log(2 / np.pi) - np.log(self.tau_scale) - 0.5 * (tau / self.tau_scale) ** 2
 
     def log_mean(self, mu: NDArray) -> NDArray:
@@ -295,13 +299,29 @@ class Prior:
         return -0.5 * ((mu - self.mean) / self.mean_sd) ** 2
 
 
-@dataclass(frozen=True, eq=False)
-class BayesFit:
-    """A posterior: ``mu`` (the mean), ``tau`` and ``theta_new`` (a new setting), each a distribution.
+@dataclass(frozen=True, eq=False, repr=False)
+class BayesFit(Result):
+    """A posterior; for counts everything is on the logit.
 
-    ``beta``, ``se``, ``ci_lb``, ``ci_ub`` are the mean, standard deviation and central interval of ``mu``;
-    ``pi_lb`` and ``pi_ub`` the central interval of ``theta_new``; ``tau2`` the square of the posterior
-    median of tau. For counts everything is on the logit.
+    Attributes
+    ----------
+    mu, tau, theta_new : Distribution
+        The mean, the standard deviation between settings, the true value of a new setting.
+    beta, se, ci_lb, ci_ub : float or ndarray
+        Mean, standard deviation and central interval of ``mu``.
+    pi_lb, pi_ub : float or ndarray
+        Central interval of ``theta_new``.
+    tau2 : float or ndarray
+        Square of the posterior median of tau.
+    prior : Prior
+    k : int or ndarray of int
+    level : float
+    flags : tuple of str, or ndarray of int
+    log_evidence : float or ndarray
+        Logarithm of the normalising constant.
+    model, method : str
+    measure : str or None
+        What the effects are.
     """
 
     mu: Distribution
@@ -314,6 +334,24 @@ class BayesFit:
     log_evidence: NDArray
     model: str
     method: str = "exact"
+    measure: str | None = None
+
+    def _title(self) -> str:
+        """The model and its prior."""
+        what = "proportion" if self.model == "bayes_binomial_normal" else "mean effect"
+        count = f"k = {self.k}; " if np.ndim(self.k) == 0 else ""
+        return f"Bayesian random-effects model of a {what} ({count}tau half-normal, scale {self.prior.tau_scale:g})"
+
+    def _scale(self) -> str:
+        """What the estimate is."""
+        if self.model == "bayes_binomial_normal":
+            return "logit of the proportion"
+        return measure_in_words(self.measure) if self.measure else "mean effect"
+
+    def _heterogeneity(self) -> list[str]:
+        low, high = self.tau.interval(self.level)
+        median = written(self.tau.quantile(0.5))
+        return [f"tau: posterior median {median} ({100 * self.level:g}% interval {written(low)} to {written(high)})"]
 
     @property
     def beta(self) -> NDArray:
@@ -354,35 +392,86 @@ class BayesFit:
         """Square of the posterior median of tau."""
         return self.tau.quantile(0.5) ** 2
 
-    def p_mean_ge(self, c: float) -> NDArray:
-        """Posterior probability that the median setting's proportion is at least ``c`` (counts), or mu at least c."""
-        return self.mu.ge(self._on_scale(c))
+    def p_mean_reaches(self, value: float) -> NDArray:
+        """Posterior probability that the mean is at least ``value``; for counts, the median setting's proportion.
 
-    def p_new_setting_ge(self, c: float) -> NDArray:
-        """Posterior probability that a new setting's true value is at least ``c``."""
-        return self.theta_new.ge(self._on_scale(c))
+        Parameters
+        ----------
+        value : float
+            On the scale of the effects; for counts a proportion strictly between 0 and 1.
 
-    def p_series_ge(self, c: float, n: int) -> NDArray:
-        """Posterior probability that ``n`` patients in a new setting show a proportion of at least ``c``."""
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            For counts, if ``value`` is no such proportion.
+        """
+        return self.mu.ge(self._on_scale(value))
+
+    def p_new_setting_reaches(self, value: float) -> NDArray:
+        """Posterior probability that a new setting's true value is at least ``value``.
+
+        Parameters
+        ----------
+        value : float
+            As in :meth:`p_mean_reaches`.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            As :meth:`p_mean_reaches`.
+        """
+        return self.theta_new.ge(self._on_scale(value))
+
+    def p_series_reaches(self, value: float, n: float) -> NDArray:
+        """Posterior probability that a new study in a new setting shows at least ``value``.
+
+        Parameters
+        ----------
+        value : float
+            As in :meth:`p_mean_reaches`.
+        n : float
+            For counts the patients of the new study; for effects its sampling variance.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            As :meth:`p_mean_reaches`; if ``n`` is no number of patients, or no variance.
+        """
+        if self.model == "bayes_binomial_normal":
+            logits, weights = series_weights(value, n)
+            return self.theta_new.ge(logits) @ weights
+        if not 0.0 <= n < np.inf:
+            raise PoolingError(f"n: expected the sampling variance of the new study, zero or more, found {n!r}")
+        shown = NormalMixture(self.theta_new.means, np.hypot(self.theta_new.sds, np.sqrt(n)), self.theta_new.weights)
+        return shown.ge(float(value))
+
+    def _on_scale(self, value: float) -> float:
+        return logit_of(value) if self.model == "bayes_binomial_normal" else float(value)
+
+    def _lines(self) -> list[str]:
+        lines = super()._lines()
         if self.model != "bayes_binomial_normal":
-            raise PoolingError(f"expected a model of counts for a series of patients, found {self.model}")
-        logits, weights = series_weights(c, n)
-        return self.theta_new.ge(logits) @ weights
-
-    def _on_scale(self, c: float) -> float:
-        if self.model != "bayes_binomial_normal":
-            return float(c)
-        if not 0 < c < 1:
-            raise PoolingError(
-                f"expected a proportion between 0 and 1, found {c!r} (a percentage needs dividing by 100)"
-            )
-        return float(logit(c))
+            return lines
+        beta, low, high = (float(expit(part)) for part in (self.beta, self.ci_lb, self.ci_ub))
+        return [f"Proportion in the median setting: {beta:.4f} ({low:.4f} to {high:.4f})", *lines]
 
 
 def count_flags(k: NDArray) -> tuple[str, ...] | NDArray:
     """Flags that follow from the number of studies alone: words for one fit, sums for a batch."""
     flags = np.where(k == 0, Flag.NOTHING_KEPT, np.where(k == 1, Flag.SINGLE, np.where(k <= 4, Flag.FEW, 0)))
-    return in_words(int(flags)) if flags.ndim == 0 else flags
+    return in_words(int(flags), Flag) if flags.ndim == 0 else flags
 
 
 def tau_edges(log_density: Callable[[NDArray], NDArray], unit: NDArray, upper: NDArray, panels: int) -> NDArray:
@@ -461,6 +550,7 @@ def bayes_binomial(
     n: ArrayLike,
     prior: Prior = LOGIT_PRIOR,
     *,
+    slab: ArrayLike | None = None,
     level: float = 0.95,
     panels: tuple[int, int] = COUNT_PANELS,
     mean_points: int = MEAN_POINTS,
@@ -477,6 +567,8 @@ def bayes_binomial(
         Events and patients of each report.
     prior : Prior
         Half-normal scale of tau on the logit, and the mean's prior (flat by default).
+    slab : array-like of str, shape (k,), optional
+        Labels of the reports, for messages.
     level : float
         Of the central intervals.
     panels : (int, int)
@@ -487,7 +579,7 @@ def bayes_binomial(
     Returns
     -------
     BayesFit
-        With ``p_mean_ge``, ``p_new_setting_ge`` and ``p_series_ge`` for a claimed proportion.
+        With ``p_mean_reaches``, ``p_new_setting_reaches`` and ``p_series_reaches`` for a claimed proportion.
 
     Raises
     ------
@@ -498,10 +590,11 @@ def bayes_binomial(
     Examples
     --------
     >>> fit = bayes_binomial([3, 4, 18, 3, 3], [10, 15, 56, 6, 24])
-    >>> [round(float(v), 3) for v in (fit.beta, fit.se, fit.p_mean_ge(0.5))]
+    >>> [round(float(v), 3) for v in (fit.beta, fit.se, fit.p_mean_reaches(0.5))]
     [-0.986, 0.37, 0.009]
     """
-    x, size, _ = check_counts(events, n)
+    level = check_share(level, "level")
+    x, size, _, _ = check_counts(events, n, None, slab)
     if x.ndim != 1:
         raise PoolingError(f"expected one data set of shape (k,), found shape {x.shape}")
     if np.isinf(prior.mean_sd) and x.sum() in (0.0, size.sum()):
@@ -641,10 +734,11 @@ BLOCK = 2_000_000
 
 
 def bayes(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: ArrayLike | EffectSizes,
+    vi: ArrayLike | None = None,
     prior: Prior = HBA1C_PRIOR,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     level: float = 0.95,
     panels: tuple[int, int] = PANELS,
@@ -662,10 +756,12 @@ def bayes(
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and their sampling variances.
+        Effects and their sampling variances, or ``yi`` alone: effect sizes of :func:`cellclaims.meta.escalc`.
     prior : Prior
         Half-normal scale of tau in the unit of the effects, and the mean's prior; the default suits
         percentage points of HbA1c.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (..., k), optional
         Which studies count; at least one in every fit.
     level : float
@@ -680,7 +776,7 @@ def bayes(
     Raises
     ------
     PoolingError
-        What :func:`cellclaims.meta.batch.check_effects` refuses, and a fit that keeps no study.
+        What :func:`cellclaims.meta.fit` refuses, and a fit that keeps no study.
 
     Examples
     --------
@@ -688,7 +784,8 @@ def bayes(
     >>> [round(float(v), 3) for v in (fit.beta, fit.se, fit.theta_new.ge(0.0))]
     [-0.361, 0.233, 0.122]
     """
-    effects = check_effects(yi, vi, keep)
+    level = check_share(level, "level")
+    effects, _, undefined = read_effects(yi, vi, slab=slab, keep=keep)
     shape = (*effects.shape, effects.k)
     kept = np.broadcast_to(True if effects.keep is None else effects.keep, shape).reshape(-1, effects.k)
     if not kept.any(-1).all():
@@ -698,7 +795,8 @@ def bayes(
     size = max(1, BLOCK // (effects.k * panels[0] * panels[1]))
     blocks = [_posterior(y[i : i + size], v[i : i + size], prior, panels) for i in range(0, len(y), size)]
     k = kept.sum(-1).reshape(effects.shape)
-    return _assemble(blocks, effects.shape, k, prior, level)
+    posterior = _assemble(blocks, effects.shape, k, prior, level, effects.measure)
+    return with_undefined(posterior) if undefined else posterior
 
 
 def _conditional(y: NDArray, v: NDArray, tau: NDArray, prior: Prior) -> tuple[NDArray, NDArray, NDArray]:
@@ -738,7 +836,9 @@ def _posterior(
     return tau, mu, NormalMixture(mean, np.sqrt(variance + points**2), weights), evidence
 
 
-def _assemble(blocks: list, shape: tuple[int, ...], k: NDArray, prior: Prior, level: float) -> BayesFit:
+def _assemble(
+    blocks: list, shape: tuple[int, ...], k: NDArray, prior: Prior, level: float, measure: str | None
+) -> BayesFit:
     """Join the blocks and give every array the batch's shape."""
 
     def join(parts: list[NDArray]) -> NDArray:
@@ -750,4 +850,4 @@ def _assemble(blocks: list, shape: tuple[int, ...], k: NDArray, prior: Prior, le
         for parts in list(zip(*blocks, strict=True))[:3]
     )
     evidence = join([block[3] for block in blocks])[()]
-    return BayesFit(mu, tau, theta, prior, k[()], level, count_flags(k), evidence, "bayes_normal")
+    return BayesFit(mu, tau, theta, prior, k[()], level, count_flags(k), evidence, "bayes_normal", measure=measure)

@@ -9,36 +9,52 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincc, expit, gammaln, logit
 
 from cellclaims.meta.binomial_fit import (
-    BinomialFlag,
-    Derivatives,
     check_counts,
-    climb,
     clopper_pearson,
     common,
-    common_proportion,
-    in_words,
+    common_logit,
     log_binomial,
     log_coefficients,
+    mean_variance,
     plain,
     smallest_count,
 )
+from cellclaims.meta.flags import BinomialFlag, in_words
+from cellclaims.meta.inputs import check_share
+from cellclaims.meta.modes import Derivatives, grid_from_zero, highest_mode
 from cellclaims.meta.quantiles import chi2_upper, t_quantile
+from cellclaims.meta.result import Result
 
-#: Starts for sqrt(1 / (a + b)); the best is climbed from.
-STARTS = (0.05, 0.2, 0.6, 1.5, 4.0)
+#: The first point of the grid of sqrt(1 / (a + b)) away from zero, in roots of one over the largest report's patients.
+LEAST_ROOT = 0.3
 #: Beyond 1 / (a + b) = 1e4 every clinic is all or nothing, and the likelihood no longer tells the values apart.
 ROOT_BOUND = 100.0
 
 
-@dataclass(frozen=True, eq=False)
-class BetaBinomialFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class BetaBinomialFit(Result):
     """A fitted beta-binomial model; numbers for one fit, arrays of the batch's shape otherwise.
 
-    ``mean`` is a / (a + b); ``a``, ``b`` and the effective sample size ``ess = a + b`` are infinite where the
-    binomial with one common proportion fits best, zero where each report is all or nothing. ``rho = 1 / (a + b + 1)``
-    is the correlation of two patients of one clinic. ``beta``, ``se``, ``ci_lb``, ``ci_ub`` are on the logit of the
-    mean, t with k - 1 degrees of freedom.
+    Attributes
+    ----------
+    mean : float or ndarray
+        ``a / (a + b)``.
+    a, b, ess : float or ndarray
+        Parameters, and the effective sample size ``a + b``: infinite where the binomial with one common proportion fits
+        best, zero where each report is all or nothing, NaN for one report.
+    rho : float or ndarray
+        ``1 / (a + b + 1)``, the correlation of two patients of one clinic.
+    beta, se, ci_lb, ci_ub : float or ndarray
+        On the logit of the mean, t with k - 1 degrees of freedom.
+    loglik, lrt, lrt_p : float or ndarray
+        Log-likelihood; likelihood-ratio test of one common proportion.
+    k, events, n : int or float, or ndarray
+        Reports, and totals.
+    flags : tuple of str, or ndarray of int
+    level : float
     """
+
+    FLAGS = BinomialFlag
 
     mean: NDArray | float
     a: NDArray | float
@@ -60,27 +76,68 @@ class BetaBinomialFit:
     model: str = "beta_binomial"
     method: str = "ML"
 
-    def p_new_setting_ge(self, c: float) -> NDArray | float:
-        """Probability that a new clinic's true proportion is at least ``c``, a and b taken as known."""
+    def p_new_setting_reaches(self, value: float) -> NDArray | float:
+        """Probability that a new clinic's true proportion is at least ``value``, a and b taken as known.
+
+        Parameters
+        ----------
+        value : float
+            A proportion.
+
+        Returns
+        -------
+        float or ndarray
+            NaN with one report.
+        """
+        c = value
         mean, ess = np.asarray(self.mean), np.asarray(self.ess)
         spread = (ess > 0) & np.isfinite(ess)
         by_beta = betaincc(np.where(spread, self.a, 1.0), np.where(spread, self.b, 1.0), c)
         # Without spread all clinics have the mean; with ess = 0 a share of them is at 1 and the rest at 0.
         point = np.where(np.isinf(ess), np.where(np.isnan(mean), np.nan, mean >= c), mean)
-        return plain(np.where(spread, by_beta, point))
+        return plain(np.where(np.isnan(ess), np.nan, np.where(spread, by_beta, point)))
 
-    def p_series_ge(self, c: float, n: int) -> NDArray | float:
-        r"""Probability that ``n`` patients of a new clinic show a proportion of at least ``c``, a and b taken as known.
+    def p_series_reaches(self, value: float, n: int) -> NDArray | float:
+        r"""Probability that ``n`` patients of a new clinic show at least the proportion ``value``, a and b known.
 
         .. math:: P(X \ge m) = \sum_{x=m}^{n} \binom{n}{x} \frac{B(x + a, n - x + b)}{B(a, b)}
+
+        Parameters
+        ----------
+        value : float
+            A proportion.
+        n : int
+            Patients.
+
+        Returns
+        -------
+        float or ndarray
+            NaN with one report.
         """
+        c = value
         x = np.arange(smallest_count(c, n), n + 1)
         mean, ess = np.asarray(self.mean), np.asarray(self.ess)
         theta = np.where(ess > 0, 1.0 / np.where(ess > 0, ess, 1.0), 0.0)
         coefficient = gammaln(n + 1.0) - gammaln(x + 1.0) - gammaln(n - x + 1.0)
         events, others = log_rising(mean, theta, n)[..., x], log_rising(1 - mean, theta, n)[..., n - x]
         tail = np.exp(coefficient + events + others - log_rising(np.ones_like(mean), theta, n)[..., -1:]).sum(-1)
-        return plain(np.where(ess > 0, tail, mean))
+        return plain(np.where(np.isnan(ess), np.nan, np.where(ess > 0, tail, mean)))
+
+    def _title(self) -> str:
+        """The model."""
+        return f"Beta-binomial model of a proportion (k = {self.k}; {self.method})"
+
+    def _scale(self) -> str:
+        """What the estimate is."""
+        return "logit of the mean proportion"
+
+    def _lines(self) -> list[str]:
+        low, high = expit(self.ci_lb), expit(self.ci_ub)
+        lines = [
+            f"Mean proportion: {self.mean:.4f} ({low:.4f} to {high:.4f})",
+            f"Events: {self.events:g} of {self.n:g}",
+        ]
+        return lines if np.isnan(self.rho) else [*lines, f"Correlation within a clinic: rho = {self.rho:.4f}"]
 
 
 def log_rising(start: NDArray, theta: NDArray, count: int) -> NDArray:
@@ -97,7 +154,12 @@ def log_rising(start: NDArray, theta: NDArray, count: int) -> NDArray:
 
 
 def beta_binomial(
-    events: ArrayLike, n: ArrayLike, *, keep: ArrayLike | None = None, level: float = 0.95
+    events: ArrayLike,
+    n: ArrayLike,
+    *,
+    slab: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> BetaBinomialFit:
     r"""Pool proportions by a beta-binomial model with maximum likelihood.
 
@@ -111,6 +173,8 @@ def beta_binomial(
     ----------
     events, n : array-like of whole numbers, shape (..., k)
         Events and patients of each report.
+    slab : array-like of str, shape (k,), optional
+        Labels of the reports, for messages.
     keep : array-like of bool, shape (..., k), optional
         Which reports count.
     level : float
@@ -131,21 +195,22 @@ def beta_binomial(
     >>> round(fit.mean, 3), round(fit.ess, 2)
     (0.518, 3.39)
     """
-    x, size, kept = check_counts(events, n, keep)
+    level = check_share(level, "level")
+    x, size, kept, _ = check_counts(events, n, keep, slab)
     shape = x.shape[:-1]
     rows = (part.reshape(-1, x.shape[-1]) for part in (x, size, kept))
     shaped = {name: plain(value.reshape(shape)) for name, value in _fit_rows(*rows, level).items()}
     if shape == ():
-        shaped["flags"] = in_words(shaped["flags"])
+        shaped["flags"] = in_words(shaped["flags"], BinomialFlag)
     return BetaBinomialFit(**shaped, level=level)
 
 
 def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float) -> dict[str, NDArray]:
     """Every field for rows of shape (r, k)."""
     k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
-    beta, se, theta, gain = _estimates(x, n, k)
+    beta, se, theta, gain, several = _estimates(x, n, k)
     ess = np.where(k > 0, 1.0 / np.where(theta > 0, theta, 1.0), np.nan)
-    ess = np.where(theta == 0, np.inf, ess)
+    ess = np.where(k == 1, np.nan, np.where(theta == 0, np.inf, ess))  # one report says nothing of a spread
     mean = np.where(k > 0, expit(beta), np.nan)
     lower, upper = clopper_pearson(events, patients, level)
     pooled = (k >= 2) & (events > 0) & (events < patients)
@@ -162,35 +227,34 @@ def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float) -> dict[str, 
         "ci_lb": np.where(pooled, np.where(pooled, beta, 0.0) - half, logit(lower)),
         "ci_ub": np.where(pooled, np.where(pooled, beta, 0.0) + half, logit(upper)),
         "loglik": common + gain,
-        "lrt": 2 * gain,
-        "lrt_p": np.where(gain > 0, 0.5 * chi2_upper(2 * gain, 1), np.where(k > 0, 1.0, np.nan)),
+        "lrt": np.where(k == 1, np.nan, 2 * gain),
+        "lrt_p": np.where(
+            k == 1, np.nan, np.where(gain > 0, 0.5 * chi2_upper(2 * gain, 1), np.where(k > 0, 1.0, np.nan))
+        ),
         "k": k,
         "events": events,
         "n": patients,
-        "flags": _flags(k, events, patients, theta),
+        "flags": _flags(k, events, patients, theta, several),
     }
 
 
-def _estimates(x: NDArray, n: NDArray, k: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Logit of the mean, its standard error, theta = 1 / (a + b), and the gain over one common proportion."""
+def _estimates(x: NDArray, n: NDArray, k: NDArray) -> tuple[NDArray, ...]:
+    """Logit of the mean, its standard error, theta = 1 / (a + b), the gain over one proportion, several modes."""
     beta, se, solve, endless, full = common(x, n, k)
     theta, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
+    several = np.zeros(k.shape, bool)
     if endless.any():
         full, reports = full[endless], k[endless]
         beta[endless] = np.log(full) - np.log(reports - full)
         se[endless], theta[endless] = np.sqrt(1.0 / full + 1.0 / (reports - full)), np.inf
         gain[endless] = log_binomial(full, reports) - log_binomial(x.sum(-1), n.sum(-1))[endless]
     if solve.any():
-        beta[solve], se[solve], theta[solve], gain[solve] = _maximise(x[solve], n[solve])
-    return beta, se, theta, gain
+        beta[solve], se[solve], theta[solve], gain[solve], several[solve] = _maximise(x[solve], n[solve])
+    return beta, se, theta, gain, several
 
 
-def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Maximum over (logit mean, sqrt(theta)); theta = 0 where no start climbs above the binomial."""
-    beta, value, _ = common_proportion(x, n)
-    share = expit(beta)
-    root, gain = np.zeros(len(x)), np.zeros(len(x))
-    variance = 1.0 / (n.sum(-1) * share * (1 - share))
+def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+    """Logit mean, its standard error, theta, gain over the binomial, and whether there are several modes."""
     # How many reports have more than j events, others, patients: the likelihood needs nothing else of the data.
     j = np.arange(int(n.max()))
     tally = tuple((part[..., None] > j).sum(-2) for part in (x, n - x, n))
@@ -198,16 +262,10 @@ def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArra
     def evaluate(rows: NDArray, mu: NDArray, t: NDArray) -> Derivatives:
         return _likelihood(tuple(part[rows] for part in tally), j, mu, t)
 
-    rows = np.arange(len(x))
-    heights = np.stack([evaluate(rows, beta, np.full(len(x), start)).value for start in STARTS])
-    mu, t, here = climb(evaluate, beta, np.take(STARTS, heights.argmax(0)), bound=ROOT_BOUND)
-    better = here.value > value + 1e-12 * (1.0 + np.abs(value))
-    curvature = np.where(t < ROOT_BOUND, here.by_tau_tau, -np.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        solved = 1.0 / (-here.by_mu_mu + here.by_mu_tau**2 / curvature)
-    beta, root = np.where(better, mu, beta), np.where(better, t, root)
-    variance, gain = np.where(better, solved, variance), np.where(better, here.value - value, gain)
-    return beta, np.sqrt(variance), root**2, gain
+    grid = grid_from_zero(LEAST_ROOT / np.sqrt(n.max()), ROOT_BOUND)
+    found = highest_mode(evaluate, common_logit(x, n), grid)
+    se = np.sqrt(mean_variance(found, ROOT_BOUND))
+    return found.mu, se, found.tau**2, found.here.value - found.common, found.several
 
 
 def _likelihood(tally: tuple[NDArray, ...], j: NDArray, mu: NDArray, t: NDArray) -> Derivatives:
@@ -233,7 +291,7 @@ def _likelihood(tally: tuple[NDArray, ...], j: NDArray, mu: NDArray, t: NDArray)
     )
 
 
-def _flags(k: NDArray, events: NDArray, patients: NDArray, theta: NDArray) -> NDArray:
+def _flags(k: NDArray, events: NDArray, patients: NDArray, theta: NDArray, several: NDArray) -> NDArray:
     """Sum of the :class:`BinomialFlag` that apply."""
     none, only = (k > 0) & (events == 0), (k > 0) & (events == patients)
     holds = {
@@ -244,5 +302,6 @@ def _flags(k: NDArray, events: NDArray, patients: NDArray, theta: NDArray) -> ND
         BinomialFlag.ALL_EVENTS: only,
         BinomialFlag.TAU2_ZERO: (k >= 2) & ~(none | only) & (theta == 0),
         BinomialFlag.TAU2_UNBOUNDED: np.isinf(theta),
+        BinomialFlag.SEVERAL_MODES: several,
     }
     return sum((int(flag) * applies for flag, applies in holds.items()), np.zeros(k.shape, int))

@@ -9,124 +9,29 @@ nearer to one half when ``tau2 > 0``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincc, logit, stdtr
+from scipy.special import logit
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.beta_binomial import BetaBinomialFit, beta_binomial
 from cellclaims.meta.binomial_fit import (
     TAU_BOUND,
     BinomialFit,
-    BinomialFlag,
     check_counts,
     clopper_pearson,
     common,
-    in_words,
     levels,
     log_binomial,
     log_coefficients,
     maximise,
     mean_over_settings,
     plain,
-    series_weights,
 )
+from cellclaims.meta.flags import BinomialFlag, in_words
+from cellclaims.meta.inputs import check_share, one_of, per_study
 from cellclaims.meta.odds_ratio import OddsRatioFit, glmm_odds_ratio
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, t_quantile
-
-if TYPE_CHECKING:
-    from cellclaims.meta.binomial_fit import BinomialFit
-
-
-# What a fitted binomial-normal model says of a claimed proportion ``c``.
-#
-# Three questions, kept apart: is the *median setting* at least ``c``; would a *new setting* truly reach
-# ``c``; would a *new series* of ``n`` patients there show ``c`` or more. All three treat the logit as
-# t-distributed about ``beta``.
-
-
-def p_mean_ge(fit: BinomialFit, c: float) -> NDArray | float:
-    r"""Confidence that the proportion of the median setting is at least ``c``.
-
-    .. math:: P = T_{k-1}\left(\frac{\hat\beta - \mathrm{logit}\,c}{\mathrm{SE}}\right)
-
-    the upper tail of the confidence distribution whose central part is the t interval of the fit. With one
-    report, or without events, or with events only, it is the tail of Beta(x + 1/2, n - x + 1/2) on the
-    total count.
-
-    Examples
-    --------
-    >>> from cellclaims.meta.binomial import glmm
-    >>> round(p_mean_ge(glmm([3, 4, 18, 3, 3], [10, 15, 56, 6, 24]), 0.30), 3)
-    0.329
-    """
-    target = _check_share(c)
-    beta, se, k = (np.asarray(part) for part in (fit.beta, fit.se, fit.k))
-    events, n = np.asarray(fit.events), np.asarray(fit.n)
-    pooled = (k >= 2) & (events > 0) & (events < n)
-    with np.errstate(invalid="ignore"):
-        by_t = stdtr(np.maximum(k - 1, 1), (beta - target) / se)
-    return plain(np.where(pooled, by_t, np.where(k > 0, betaincc(events + 0.5, n - events + 0.5, c), np.nan)))
-
-
-def p_new_setting_ge(fit: BinomialFit, c: float) -> NDArray | float:
-    r"""Probability that the true proportion in a new setting is at least ``c``.
-
-    .. math:: P = T_{k-2}\left(\frac{\hat\beta - \mathrm{logit}\,c}{\sqrt{\mathrm{SE}^2 + \hat\tau^2}}\right)
-
-    the distribution whose central part is the prediction interval (Higgins, Thompson and Spiegelhalter 2009,
-    https://doi.org/10.1111/j.1467-985X.2008.00552.x). NaN where the fit has the flag
-    ``no_prediction_interval``.
-
-    Examples
-    --------
-    >>> from cellclaims.meta.binomial import glmm
-    >>> round(p_new_setting_ge(glmm([3, 4, 18, 3, 3], [10, 15, 56, 6, 24]), 0.30), 3)
-    0.333
-    """
-    target = _check_share(c)
-    beta, scale, df = _predictive(fit)
-    return plain(np.where(df > 0, stdtr(np.maximum(df, 1), (beta - target) / scale), np.nan))
-
-
-def p_series_ge(fit: BinomialFit, c: float, n: int) -> NDArray | float:
-    r"""Probability that a new series of ``n`` patients in a new setting shows a proportion of at least ``c``.
-
-    .. math:: P = \int P(\mathrm{Bin}(n, p) \ge \lceil c n \rceil)\,dF(p)
-
-    with F the predictive distribution of :func:`p_new_setting_ge` (how: :mod:`cellclaims.meta.binomial_fit`). NaN
-    where the fit has the flag ``NO_PREDICTION``.
-
-    Examples
-    --------
-    >>> from cellclaims.meta.binomial import glmm
-    >>> round(p_series_ge(glmm([3, 4, 18, 3, 3], [10, 15, 56, 6, 24]), 0.30, 100), 3)
-    0.409
-    """
-    logits, weights = series_weights(c, n)
-    beta, scale, df = (part[..., None] for part in _predictive(fit))
-    reached = stdtr(np.maximum(df, 1), (beta - logits) / scale) @ weights
-    return plain(np.where(df[..., 0] > 0, reached, np.nan))
-
-
-def _check_share(c: float) -> float:
-    """The logit of a claimed share, refused unless it is strictly between 0 and 1."""
-    if not 0 < c < 1:
-        raise PoolingError(
-            f"expected a claimed proportion between 0 and 1, found {c!r} (a percentage needs dividing by 100)"
-        )
-    return float(logit(c))
-
-
-def _predictive(fit: BinomialFit) -> tuple[NDArray, NDArray, NDArray]:
-    """Location, scale and degrees of freedom of the logit in a new setting; df 0 where not known."""
-    known = np.isfinite(np.asarray(fit.pi_lb))
-    beta = np.where(known, fit.beta, 0.0)
-    scale = np.where(known, np.sqrt(np.asarray(fit.se) ** 2 + fit.tau2), 1.0)
-    return beta, scale, np.where(known, np.asarray(fit.k) - 2, 0)
-
 
 __all__ = [
     "BetaBinomialFit",
@@ -137,9 +42,6 @@ __all__ = [
     "glmm",
     "glmm_odds_ratio",
     "mean_over_settings",
-    "p_mean_ge",
-    "p_new_setting_ge",
-    "p_series_ge",
 ]
 
 #: At 21 points the estimates of the reference data sets stand within 1e-7 of those with 101 points.
@@ -153,6 +55,7 @@ def glmm(
     control_events: ArrayLike | None = None,
     control_n: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     model: str = "UM.FS",
     level: float = 0.95,
@@ -175,6 +78,8 @@ def glmm(
     control_events, control_n : array-like of whole numbers, shape (k,), optional
         Those of a control group: the odds ratio is pooled instead, by
         :func:`cellclaims.meta.odds_ratio.glmm_odds_ratio`.
+    slab : array-like of str, shape (k,), optional
+        Labels of the reports.
     keep : array-like of bool, shape (..., k), optional
         Which reports count; broadcast. Counts that do not count are not checked.
     model : {"UM.FS", "UM.RS", "CM.AL"}
@@ -204,36 +109,47 @@ def glmm(
     (-0.948, 0.0, 0.279)
     """
     if control_events is not None or control_n is not None:
-        return _pool_odds_ratio((events, n, control_events, control_n), keep, model, level, test, nodes)
-    if test not in TESTS or not 0 < level < 1 or nodes < 1:
-        raise PoolingError(f"expected test of {TESTS}, 0 < level < 1 and nodes >= 1, found {test!r}, {level}, {nodes}")
-    x, size, kept = check_counts(events, n, keep)
+        return _pool_odds_ratio((events, n, control_events, control_n), slab, keep, model, level, test, nodes)
+    test, level = one_of(test, TESTS, "test"), check_share(level, "level")
+    if nodes < 1:
+        raise PoolingError(f"nodes: expected at least 1, found {nodes}")
+    x, size, kept, labels = check_counts(events, n, keep, slab)
     shape, k_all = x.shape[:-1], x.shape[-1]
     rows = tuple(part.reshape(-1, k_all) for part in (x, size, kept))
     results = _fit_rows(*rows, level, test, nodes)
     shaped = {name: plain(value.reshape(shape)) for name, value in results.items()}
     if shape == ():
-        shaped["flags"] = in_words(shaped["flags"])
-    return BinomialFit(**shaped, counts=rows[:2], level=level, test=test, nodes=nodes)
+        shaped["flags"] = in_words(shaped["flags"], BinomialFlag)
+    return BinomialFit(**shaped, counts=rows[:2], level=level, test=test, nodes=nodes, slab=labels)
 
 
 def _pool_odds_ratio(
-    counts: tuple[ArrayLike | None, ...], keep: ArrayLike | None, model: str, level: float, test: str, nodes: int
+    counts: tuple[ArrayLike | None, ...],
+    slab: ArrayLike | None,
+    keep: ArrayLike | None,
+    model: str,
+    level: float,
+    test: str,
+    nodes: int,
 ) -> OddsRatioFit:
     """One data set of two groups."""
     if any(part is None for part in counts):
         raise PoolingError("expected control_events and control_n together, found one of them")
-    kept = np.ones(np.shape(counts[0]), bool) if keep is None else np.asarray(keep, bool)
-    if kept.ndim != 1 or any(np.shape(part) != kept.shape for part in counts):
-        raise PoolingError(f"expected one data set of shape (k,), found {[np.shape(part) for part in counts]}")
-    chosen = (np.asarray(part)[kept] for part in counts)
-    return glmm_odds_ratio(*chosen, model=model, level=level, test=test, nodes=nodes)
+    names = ("events", "n", "control_events", "control_n")
+    given, labels = per_study(dict(zip(names, counts, strict=True)) | {"keep": keep}, slab)
+    counts = [np.asarray(given[name]) for name in names]
+    kept = np.ones(np.shape(counts[0]), bool) if keep is None else np.asarray(given["keep"], bool)
+    if kept.ndim != 1 or any(part.shape != kept.shape for part in counts):
+        raise PoolingError(f"expected one data set of shape (k,), found {[part.shape for part in counts]}")
+    chosen = (part[kept] for part in counts)
+    own = None if labels is None else [label for label, held in zip(labels, kept, strict=True) if held]
+    return glmm_odds_ratio(*chosen, slab=own, model=model, level=level, test=test, nodes=nodes)
 
 
 def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, nodes: int) -> dict[str, NDArray]:
     """Every field of the fit for rows of shape (r, k)."""
     k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
-    beta, se, tau2, gain = _estimates(x, n, k, nodes)
+    beta, se, tau2, gain, several = _estimates(x, n, k, nodes)
     known = {"beta": beta, "se": se, "tau2": tau2, "k": k, "events": events, "n": patients}
     counted = np.where(k > 0, log_coefficients(x, n), np.nan)
     common = counted + log_binomial(events, patients)
@@ -247,13 +163,17 @@ def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, no
     }
     fits["Q_p"] = np.where(k > 0, chi2_upper(fits["Q"], np.maximum(k - 1, 0)), np.nan)
     wald = _inverse_variance(x, n, kept, tau2)
-    return {**known, **_limits(known, level, test), **fits, **wald, "flags": _flags(known, n.max(-1))}
+    single = k == 1  # one report says nothing of a spread
+    for numbers, names in ((known, ("tau2",)), (fits, ("Q", "Q_p", "lrt", "lrt_p")), (wald, ("Q_wald", "I2", "H2"))):
+        numbers |= {name: np.where(single, np.nan, numbers[name]) for name in names}
+    return {**known, **_limits(known, level, test), **fits, **wald, "flags": _flags(known, n.max(-1), several)}
 
 
-def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """beta, se, tau2, and the gain in log-likelihood over one common proportion."""
+def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray, ...]:
+    """beta, se, tau2, the gain in log-likelihood over one common proportion, and whether there are several modes."""
     beta, se, solve, endless, full = common(x, n, k)
     tau2, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
+    several = np.zeros(k.shape, bool)
     if endless.any():
         # E[p^n] <= E[p]: the best distribution of p puts the share of full reports on 1 and the rest on 0.
         gain[endless] = (log_binomial(full, k) - log_binomial(x.sum(-1), n.sum(-1)))[endless]
@@ -261,8 +181,8 @@ def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray,
     if solve.any():
         found = maximise(x[solve], n[solve], levels(nodes))
         beta[solve], se[solve] = found.mu, np.sqrt(found.variance)
-        tau2[solve], gain[solve] = found.tau**2, found.gain
-    return beta, se, tau2, gain
+        tau2[solve], gain[solve], several[solve] = found.tau**2, found.gain, found.several
+    return beta, se, tau2, gain, several
 
 
 def _limits(known: dict[str, NDArray], level: float, test: str) -> dict[str, NDArray]:
@@ -300,14 +220,14 @@ def _inverse_variance(x: NDArray, n: NDArray, kept: NDArray, tau2: NDArray) -> d
     finite = np.where(add > 0, 0.0, w)
     centre = (finite * y).sum(-1) / np.maximum(finite.sum(-1), 1e-300)
     q = np.where(k > 0, (finite * (y - centre[:, None]) ** 2).sum(-1), np.nan)
-    # One report has no typical variance; with tau2 = 0 its I2 is 0 whatever stands in.
+    # One report has no typical variance: any number will do, none is shown.
     lost = np.where(k > 1, total - (w * w).sum(-1) / total, 1.0)
     typical = np.where(k > 1, k - 1, 1.0) / np.where(lost > 0, lost, 1.0)
     h2 = 1.0 + np.where(k > 0, tau2, np.nan) / typical
     return {"Q_wald": q, "I2": 100.0 * (1.0 - 1.0 / h2), "H2": h2}
 
 
-def _flags(known: dict[str, NDArray], largest: NDArray) -> NDArray:
+def _flags(known: dict[str, NDArray], largest: NDArray, several: NDArray) -> NDArray:
     """Sum of the :class:`BinomialFlag` that apply, one a row."""
     k, tau2, events = known["k"], known["tau2"], known["events"]
     none, only = (k > 0) & (events == 0), (k > 0) & (events == known["n"])
@@ -322,5 +242,6 @@ def _flags(known: dict[str, NDArray], largest: NDArray) -> NDArray:
         BinomialFlag.TAU2_NOT_IDENTIFIED: (k >= 2) & (largest == 1),
         BinomialFlag.TAU2_UNBOUNDED: np.isinf(tau2),
         BinomialFlag.TAU2_AT_BOUND: np.isfinite(tau2) & (tau2 >= TAU_BOUND**2),
+        BinomialFlag.SEVERAL_MODES: several,
     }
     return sum((int(flag) * applies for flag, applies in holds.items()), np.zeros(k.shape, int))

@@ -8,17 +8,21 @@ count has ``n = x = 0``: its likelihood is then exactly 1, so no branch is neede
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import IntFlag
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, expit, gammaln, ndtr, ndtri, xlog1py, xlogy
+from scipy.special import betaincc, betaincinv, expit, gammaln, logit, ndtr, ndtri, stdtr, xlog1py, xlogy
 
 from cellclaims.errors import PoolingError
+from cellclaims.meta.batch import side_by_side
+from cellclaims.meta.flags import BinomialFlag
+from cellclaims.meta.inputs import Labels, as_bool, numbers, per_study
+from cellclaims.meta.modes import Derivatives, Mode, grid_from_zero, highest_mode
+from cellclaims.meta.quantiles import normal_two_sided, t_two_sided
+from cellclaims.meta.result import CountEstimate
 
 Array = NDArray[np.float64]
 
@@ -28,35 +32,29 @@ TAU_BOUND = 10.0
 #: its squared width: measured on random reports, the log-likelihood is then right to 1e-9, in conflicts of mu and x
 #: to 1e-6.
 POINTS_PER_WIDTH2, MORE_NODES = 30.0, (40, 100, 200)
-#: Enough to find the right hill of the likelihood; the climb is done with the number of nodes asked for.
-SEARCH_NODES = (5, 15)
-SEARCH_GRID = (0.1, 0.3, 0.7, 1.5, 3.0, 6.0)
+#: Enough to see the hills of the likelihood; they are climbed with the number of nodes asked for.
+SEARCH_NODES = (7, 21)
+#: The least tau of the grid, in standard errors of the largest report at a proportion of one half.
+LEAST_TAU = 0.3
 #: Rows are worked through in blocks of this many points, so that the arrays stay in the processor's cache.
 BLOCK_POINTS = 60_000
-#: A step shorter than this cannot move the tenth digit of a logit.
-STEP_TOLERANCE = 1e-10
-#: Both are far above what any data set was seen to need; they only keep a loop finite.
-MODE_STEPS, CLIMB_STEPS = 60, 100
-
-
-class Derivatives(NamedTuple):
-    """Log-likelihood without binomial coefficients, and its derivatives by (mu, tau); each of shape (r,)."""
-
-    value: Array
-    by_mu: Array
-    by_tau: Array
-    by_mu_mu: Array
-    by_mu_tau: Array
-    by_tau_tau: Array
+#: Far above what any data set was seen to need; it only keeps a loop finite.
+MODE_STEPS = 60
+#: The points of a quadrature need not be centred closer than this, relative to the logit.
+CENTRED = 1e-7
 
 
 class Maximum(NamedTuple):
-    """Where the likelihood is largest, its gain over tau = 0, the variance of mu; each of shape (r,)."""
+    """Where the likelihood is largest, its gain over tau = 0, the variance of mu; each of shape (r,).
+
+    ``several`` marks data sets with more than one mode.
+    """
 
     mu: Array
     tau: Array
     gain: Array
     variance: Array
+    several: NDArray[np.bool_]
 
 
 def log_coefficients(x: Array, n: Array) -> Array:
@@ -103,7 +101,7 @@ def posterior_modes(x: Array, n: Array, mu: Array, tau: Array) -> Array:
         p = 1.0 / (1.0 + np.exp(-np.clip(eta, -700.0, 700.0)))
         step = (eta - mu - slope * (x - n * p)) / (1.0 + slope * n * p * (1.0 - p))
         eta = eta - step
-        if np.all(np.abs(step) <= 1e-13 * (1.0 + np.abs(eta))):
+        if np.all(np.abs(step) <= CENTRED * (1.0 + np.abs(eta))):
             break
     return eta
 
@@ -152,125 +150,149 @@ def likelihood(
 def _integrate(x: Array, n: Array, mu: Array, tau: Array, mode: Array, spread: Array, nodes: int) -> Derivatives:
     """The quadrature itself: points at ``mode + sqrt(2) spread z`` in units of the standard normal."""
     points, log_weights = gauss_hermite(nodes)
-    u = mode[..., None] + (np.sqrt(2.0) * spread)[..., None] * points
+    step = np.sqrt(2.0) * spread
+    u = mode[..., None] + step[..., None] * points
     eta = mu[..., None] + tau[:, None, None] * u
     softplus, p = softplus_and_expit(eta)
-    height = x[..., None] * eta - n[..., None] * softplus - 0.5 * u * u + log_weights
+    height = x[..., None] * eta
+    height -= n[..., None] * softplus
+    u *= u
+    u *= 0.5
+    height -= u
+    height += log_weights
     top = height.max(-1, keepdims=True)
-    mass = np.exp(height - top)
+    height -= top
+    mass = np.exp(height, out=height)
     total = mass.sum(-1)
     value = (top[..., 0] + np.log(total * spread) - 0.5 * np.log(np.pi)).sum(-1)
     expected = n[..., None] * p
-    return _moments(value, mass / total[..., None], u, x[..., None] - expected, expected * (1.0 - p))
+    residual = x[..., None] - expected
+    np.subtract(1.0, p, out=p)
+    expected *= p
+    return _moments(value, mass, total, residual, expected, mode, step, points)
 
 
-def _moments(value: Array, weight: Array, u: Array, residual: Array, information: Array) -> Derivatives:
-    """Derivatives from the posterior weights of the nodes: E[r], E[ru], and Louis's second derivatives."""
-    wr, wi = weight * residual, weight * information
-    wru, wiu = wr * u, wi * u
-    by_mu, by_tau = wr.sum(-1), wru.sum(-1)
-    mu_mu = (wr * residual - wi).sum(-1) - by_mu * by_mu
-    mu_tau = (wru * residual - wiu).sum(-1) - by_mu * by_tau
-    tau_tau = ((wru * residual - wiu) * u).sum(-1) - by_tau * by_tau
+def _moments(
+    value: Array,
+    mass: Array,
+    total: Array,
+    residual: Array,
+    information: Array,
+    mode: Array,
+    step: Array,
+    points: Array,
+) -> Derivatives:
+    """Derivatives from the posterior masses of the nodes: E[r], E[ru], and Louis's second derivatives.
+
+    With q = r^2 - i the last are E[q], E[qu], E[qu^2] less squares of the first. Moments are taken in the points z by
+    one product with their powers, and carried to u = mode + step z.
+    """
+    powers = np.stack([np.ones_like(points), points, points * points], axis=1)
+    square = residual * residual
+    square -= information
+    residual *= mass
+    square *= mass
+    r = residual @ powers[:, :2]
+    q = square @ powers
+    r /= total[..., None]
+    q /= total[..., None]
+    by_mu, by_tau = r[..., 0], mode * r[..., 0] + step * r[..., 1]
+    mu_mu = q[..., 0] - by_mu * by_mu
+    q_u = mode * q[..., 0] + step * q[..., 1]
+    mu_tau = q_u - by_mu * by_tau
+    tau_tau = mode * (q_u + step * q[..., 1]) + step * step * q[..., 2] - by_tau * by_tau
     return Derivatives(value, by_mu.sum(-1), by_tau.sum(-1), mu_mu.sum(-1), mu_tau.sum(-1), tau_tau.sum(-1))
 
 
-def common_proportion(x: Array, n: Array) -> tuple[Array, Array, Array]:
-    """Logit, log-likelihood and score by tau^2 of the model without heterogeneity; each of shape (r,).
-
-    The score is half of ``sum (x - n p)^2 - n p (1 - p)``: positive means that some heterogeneity fits
-    better.
-    """
+def common_logit(x: Array, n: Array) -> Array:
+    """Logit of the common proportion, shape (r,)."""
     events, patients = x.sum(-1), n.sum(-1)
-    p = events / patients
-    value = log_binomial(events, patients)
-    score = 0.5 * ((x - n * p[:, None]) ** 2 - n * (p * (1.0 - p))[:, None]).sum(-1)
     with np.errstate(divide="ignore"):
-        return np.log(events) - np.log(patients - events), value, score
+        return np.log(events) - np.log(patients - events)
 
 
-def climb(
-    evaluate: Callable[[Array, Array, Array], Derivatives],
-    mu: Array,
-    tau: Array,
-    *,
-    free_mu: bool = True,
-    bound: float = TAU_BOUND,
-) -> tuple[Array, Array, Derivatives]:
-    """Maximise over (mu, tau), or over tau alone, from a start: Newton steps damped until the likelihood rises.
+def smallest_tau(n: Array) -> float:
+    """The first point of a grid of tau away from zero: less cannot be told from none by any report."""
+    return float(min(LEAST_TAU * 2.0 / np.sqrt(n.max()), 0.1 * TAU_BOUND))
 
-    ``evaluate(rows, mu, tau)`` gives the log-likelihood of the rows numbered ``rows``; it must be even in ``tau``,
-    which is reflected at 0 and kept under ``bound``. A row stops when its step is below :data:`STEP_TOLERANCE`; only
-    rows still moving are computed.
+
+#: Points of the mean in a table of reports: so far apart, this much more for each unit of tau, and so far beyond all
+#: reports' own logits.
+MEAN_STEP, MEAN_STEP_A_TAU, MEAN_BEYOND = 0.25, 0.3, 1.5
+#: A table is worth its making where each different report is met more often than this.
+SHARED = 10
+#: Numbers of a table that are summed at once.
+TABLE_NUMBERS = 500_000
+
+
+def ridges(x: Array, n: Array, grid: Array) -> tuple[Array, Array]:
+    """The best mean at each point of a grid of tau and the log-likelihood there, each of shape (g, r).
+
+    Data sets of a batch mostly share their reports, as resamples and choices of one set of reports do. So the
+    likelihood of each different report is tabulated over the mean, and a data set is a sum of rows of the table.
+    Between two points of the mean it is the cubic through both values and slopes.
     """
-    mu, tau = mu.copy(), tau.copy()
-    rows, damping = np.arange(mu.size), np.zeros_like(mu)
-    here = Derivatives(*(np.array(part) for part in evaluate(rows, mu, tau)))
-    for _ in range(CLIMB_STEPS):
-        d_mu, d_tau = _damped_step(Derivatives(*(part[rows] for part in here)), damping[rows], free_mu)
-        new_mu, new_tau = mu[rows] + d_mu, np.minimum(np.abs(tau[rows] + d_tau), bound)
-        size = np.maximum(np.abs(d_mu), np.abs(new_tau - tau[rows]))
-        there = evaluate(rows, new_mu, new_tau)
-        # Close to the top rounding decides which value is larger; there the pure Newton step is right without asking.
-        good = (there.value >= here.value[rows]) | ((size < 1e-4) & (damping[rows] == 0))
-        kept = rows[good]
-        mu[kept], tau[kept] = new_mu[good], new_tau[good]
-        for old, new in zip(here, there, strict=True):
-            old[kept] = new[good]
-        softer = np.where(damping[rows] > 1e-3, damping[rows] / 10, 0.0)
-        damping[rows] = np.where(good, softer, 10 * damping[rows] + 1e-2)
-        rows = rows[size >= STEP_TOLERANCE]
-        if rows.size == 0:
-            break
-    return mu, tau, here
+    events, patients, place = _different(x, n)
+    means, heights = np.empty((len(grid), len(x))), np.empty((len(grid), len(x)))
+    means[0] = common_logit(x, n)
+    heights[0] = log_binomial(x.sum(-1), n.sum(-1))
+    own = np.log((events + 0.5) / (patients - events + 0.5))[patients > 0]
+    for i, tau in enumerate(grid[1:], start=1):
+        beyond = MEAN_BEYOND + 2.0 * tau
+        low, high = own.min() - beyond, own.max() + beyond
+        points = np.linspace(low, high, 2 + int((high - low) / (MEAN_STEP + MEAN_STEP_A_TAU * tau)))
+        table = _table(events, patients, points, tau)
+        size = max(1, TABLE_NUMBERS // (x.shape[1] * points.size))
+        for start in range(0, len(x), size):
+            rows = slice(start, start + size)
+            value, slope = (part[place[rows]].sum(1) for part in table)
+            means[i, rows], heights[i, rows] = _top_of_cubics(points, value, slope)
+    return means, heights
 
 
-def _damped_step(at: Derivatives, damping: Array, free_mu: bool) -> tuple[Array, Array]:
-    """Newton step on a surface made concave where it is not, shortened by ``damping``."""
-    # |h_tt| keeps the direction uphill where the likelihood is convex in tau; the cross term is cut to stay
-    # concave.
-    a = -at.by_mu_mu * (1.0 + damping) + 1e-300
-    c = np.abs(at.by_tau_tau) * (1.0 + damping) + 1e-12
-    b = np.where(at.by_mu_tau**2 < 0.98 * a * c, -at.by_mu_tau, 0.0) if free_mu else np.zeros_like(a)
-    determinant = a * c - b * b
-    d_tau = (a * at.by_tau - b * at.by_mu) / determinant
-    d_mu = (c * at.by_mu - b * at.by_tau) / determinant if free_mu else np.zeros_like(a)
-    return np.clip(d_mu, -4.0, 4.0), np.clip(d_tau, -2.0, 2.0)
+def _different(x: Array, n: Array) -> tuple[Array, Array, NDArray[np.intp]]:
+    """Events and patients of the different reports, and which of them each report is."""
+    base = n.max() + 1.0
+    pairs, place = np.unique((x + base * n).ravel(), return_inverse=True)
+    patients, events = np.divmod(pairs, base)
+    return events, patients, place.reshape(x.shape)
 
 
-def _best_start(x: Array, n: Array, mu: Array) -> tuple[Array, Array, Array]:
-    """Best (mu, tau > 0) of a coarse grid and its log-likelihood: there may be more than one hill."""
-    best = (mu, np.full_like(mu, SEARCH_GRID[0]), np.full_like(mu, -np.inf))
-    for tau in SEARCH_GRID:
-        at_tau = np.full_like(mu, tau)
-        here = likelihood(x, n, mu, at_tau, SEARCH_NODES)
-        mu = mu + np.clip(-here.by_mu / here.by_mu_mu, -2.0, 2.0)
-        better = here.value > best[2]
-        best = tuple(np.where(better, new, old) for new, old in zip((mu, at_tau, here.value), best, strict=True))
-    return best
+def _table(events: Array, patients: Array, points: Array, tau: float) -> tuple[Array, Array]:
+    """Log-likelihood of each report at each mean, and its slope by the mean, each of shape (reports, points)."""
+    size = max(1, BLOCK_POINTS // (points.size * SEARCH_NODES[0]))
+    parts = []
+    for start in range(0, events.size, size):
+        x, n = (np.repeat(part[start : start + size], points.size)[:, None] for part in (events, patients))
+        mu = np.tile(points, len(x) // points.size)
+        here = likelihood(x, n, mu, np.full(mu.size, tau), SEARCH_NODES)
+        parts.append((here.value.reshape(-1, points.size), here.by_mu.reshape(-1, points.size)))
+    value, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return value, slope
 
 
-def _maximise_block(x: Array, n: Array, nodes: tuple[int, ...]) -> Maximum:
-    """The maximum for rows that fit one block; each needs events, and patients without one."""
-    mu0, value0, score0 = common_proportion(x, n)
-    p = x.sum(-1) / n.sum(-1)
-    found = Maximum(mu0.copy(), np.zeros_like(mu0), np.zeros_like(mu0), 1.0 / (n.sum(-1) * p * (1.0 - p)))
-    mu, tau, value = _best_start(x, n, mu0)
-    # 0.1 of slack: the coarse quadrature of the search may be off by that much, and a needless climb does
-    # no harm.
-    rows = np.flatnonzero((score0 > 0) | (value > value0 - 0.1))
-    if rows.size == 0:
-        return found
-    x, n = x[rows], n[rows]
-    mu, tau, here = climb(lambda i, m, t: likelihood(x[i], n[i], m, t, nodes), mu[rows], tau[rows])
-    # Below this gain the two models are the same to rounding, and then the simpler one is reported.
-    better = here.value > value0[rows] + 1e-12 * (1.0 + np.abs(value0[rows]))
-    # At the bound of tau the top is not reached and its curvature says nothing; then tau counts as known.
-    by_tau_tau = np.where((tau < TAU_BOUND) & (here.by_tau_tau < 0), here.by_tau_tau, -np.inf)
-    variance = 1.0 / (-here.by_mu_mu + here.by_mu_tau**2 / by_tau_tau)
-    for target, new in zip(found, (mu, tau, here.value - value0[rows], variance), strict=True):
-        target[rows[better]] = new[better]
-    return found
+def _top_of_cubics(points: Array, value: Array, slope: Array) -> tuple[Array, Array]:
+    """Where a concave function is largest, and its value there, from values and slopes at equally spaced points."""
+    rows, step = np.arange(len(value)), points[1] - points[0]
+    left = np.clip((slope > 0.0).sum(-1) - 1, 0, points.size - 2)  # the slope of a concave function falls
+    (a, b), (p, q) = ((part[rows, left], part[rows, left + 1]) for part in (value, slope * step))
+    # The cubic a + p t + c t^2 + d t^3 on 0 <= t <= 1.
+    c, d = 3.0 * (b - a) - 2.0 * p - q, 2.0 * (a - b) + p + q
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = p / (-c + np.sqrt(np.maximum(c * c - 3.0 * d * p, 0.0)))
+    t = np.clip(np.nan_to_num(t), 0.0, 1.0)
+    return points[left] + step * t, a + t * (p + t * (c + t * d))
+
+
+def mean_variance(found: Mode, bound: float) -> Array:
+    """Variance of mu from the observed information of (mu, tau), at tau = 0 of mu alone.
+
+    At the bound of tau the top is not reached and its curvature says nothing; then tau counts as known.
+    """
+    here, inside = found.here, (found.tau > 0.0) & (found.tau < bound)
+    by_tau_tau = np.where(inside & (here.by_tau_tau < 0.0), here.by_tau_tau, -np.inf)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1.0 / (-here.by_mu_mu + here.by_mu_tau**2 / by_tau_tau)
 
 
 def levels(nodes: int) -> tuple[int, ...]:
@@ -283,12 +305,26 @@ def levels(nodes: int) -> tuple[int, ...]:
 
 
 def maximise(x: Array, n: Array, nodes: tuple[int, ...]) -> Maximum:
-    """Maximum likelihood of every row, shapes (r, k).
+    """Maximum likelihood of every row, shapes (r, k); each needs events, and patients without one."""
+    grid = grid_from_zero(smallest_tau(n), TAU_BOUND)
+    shared = _different(x, n)[0].size * SHARED < x.size
+    mean, height = ridges(x, n, grid) if shared else (common_logit(x, n)[None], None)
+    size = max(1, BLOCK_POINTS // (x.shape[1] * nodes[0]))
 
-    ``variance`` is that of mu from the observed information of (mu, tau), at tau = 0 of mu alone.
-    """
-    rows = max(1, BLOCK_POINTS // (x.shape[1] * nodes[0]))
-    blocks = [_maximise_block(x[i : i + rows], n[i : i + rows], nodes) for i in range(0, len(x), rows)]
+    def highest(start: int) -> Maximum:
+        block = slice(start, start + size)
+        some, of = x[block], n[block]
+        found = highest_mode(
+            lambda rows, mu, tau: likelihood(some[rows], of[rows], mu, tau, nodes),
+            mean[0, block],
+            grid,
+            rough=lambda rows, mu, tau: likelihood(some[rows], of[rows], mu, tau, SEARCH_NODES),
+            along=(mean[:, block], height[:, block]) if shared else None,
+        )
+        gain = found.here.value - found.common
+        return Maximum(found.mu, found.tau, gain, mean_variance(found, TAU_BOUND), found.several)
+
+    blocks = side_by_side(highest, range(0, len(x), size))
     return Maximum(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
@@ -337,20 +373,20 @@ def _over_tau(
     x, n, nodes = data
     softplus, p = softplus_and_expit(mu)
     events, patients = x.sum(-1), n.sum(-1)
-    value, slope, tau = events * mu - patients * softplus, events - patients * p, np.maximum(tau, 0.1)
+    value, slope, tau = events * mu - patients * softplus, events - patients * p, tau.copy()
     # With one report, or one patient in each, a larger tau is a smaller mean in disguise: only tau = 0 says
     # anything.
     rows = np.flatnonzero(((n > 0).sum(-1) > 1) & (n.max(-1) > 1))
     if rows.size:
-        some, of = x[rows], n[rows]
-        _, tau[rows], here = climb(
-            lambda i, m, t: likelihood(some[i], of[i], m, t, nodes), mu[rows], tau[rows], free_mu=False
+        some, of, grid = x[rows], n[rows], grid_from_zero(smallest_tau(n), TAU_BOUND)
+        found = highest_mode(
+            lambda i, m, t: likelihood(some[i], of[i], m, t, nodes),
+            mu[rows],
+            grid,
+            rough=lambda i, m, t: likelihood(some[i], of[i], m, t, SEARCH_NODES),
+            free_mu=False,
         )
-        better = here.value > value[rows]
-        value[rows], slope[rows] = (
-            np.where(better, new, old[rows]) for new, old in ((here.value, value), (here.by_mu, slope))
-        )
-        tau[rows] = np.where(better, tau[rows], 0.0)
+        value[rows], slope[rows], tau[rows] = found.here.value, found.here.by_mu, found.tau
     return value, slope, tau
 
 
@@ -393,91 +429,60 @@ def _limit(
 NORMAL_STEP, NORMAL_REACH = 0.05, 9.0
 
 
-class BinomialFlag(IntFlag):
-    """What a reader of a fit must know beside its numbers; a batch holds the sum of those that apply."""
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class BinomialFit(CountEstimate):
+    """A fitted binomial-normal model; arrays of the batch's shape, plain numbers for a single fit, nothing rounded.
 
-    NOTHING_KEPT = 1
-    SINGLE = 2
-    FEW = 4
-    NO_PREDICTION = 8
-    NO_EVENTS = 16
-    ALL_EVENTS = 32
-    TAU2_ZERO = 64
-    TAU2_NOT_IDENTIFIED = 128
-    TAU2_UNBOUNDED = 256
-    TAU2_AT_BOUND = 512
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, tau2, pi_lb, pi_ub : float or ndarray
+        On the logit: the median setting with its limits, the variance between settings, the prediction interval.
+    Q, Q_p : float or ndarray
+        Likelihood-ratio statistic of one proportion for each report against a common one, with ``k - 1`` degrees of
+        freedom; ``Q_wald`` is the same by inverse variances.
+    lrt, lrt_p : float or ndarray
+        Likelihood-ratio statistic of ``tau2 = 0``; its P value from the half-and-half mixture of 0 and chi-squared with
+        1 degree of freedom.
+    I2, H2 : float or ndarray
+        From ``tau2`` and the typical variance of an empirical logit; I2 in percent.
+    loglik, loglik_common : float or ndarray
+        Of the model, and of one common proportion.
+    events, n : float or ndarray
+        Totals.
+    counts : tuple of ndarray
+        Events and patients of the reports, shape (r, k).
+    nodes : int
+        Quadrature points.
+    slab : tuple of str, or None
+        Labels of the reports.
+    df, level, test, model, method, k, flags
+        As in every result; flags are :class:`~cellclaims.meta.flags.BinomialFlag`.
 
-
-#: A flag in words.
-IN_WORDS = {
-    BinomialFlag.NOTHING_KEPT: "no report kept: nothing to pool",
-    BinomialFlag.SINGLE: "single report: shown, not pooled, with Clopper-Pearson limits",
-    BinomialFlag.FEW: "few reports: k = 2 to 4",
-    BinomialFlag.NO_PREDICTION: "no prediction interval: fewer than 3 reports, or a spread that cannot be estimated",
-    BinomialFlag.NO_EVENTS: "no event in any report: the limits are one-sided, from the total count",
-    BinomialFlag.ALL_EVENTS: "events only: the limits are one-sided, from the total count",
-    BinomialFlag.TAU2_ZERO: "no spread between settings, the boundary: one common proportion",
-    BinomialFlag.TAU2_NOT_IDENTIFIED: "one patient a report: tau2 cannot show itself and is given as zero",
-    BinomialFlag.TAU2_UNBOUNDED: "each report is all or nothing: the likelihood rises without end in the spread",
-    BinomialFlag.TAU2_AT_BOUND: f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried",
-}
-
-
-def in_words(flags: int) -> tuple[str, ...]:
-    """The flags of one fit in words, in a fixed order.
-
-    >>> in_words(BinomialFlag.FEW)
-    ('few reports: k = 2 to 4',)
-    """
-    return tuple(words for flag, words in IN_WORDS.items() if flags & flag)
-
-
-@dataclass(frozen=True, eq=False)
-class BinomialFit:
-    """A fitted binomial-normal model: arrays of the batch's shape, plain numbers for a single fit; nothing
-    rounded.
-
-    On the logit scale: ``beta`` (median setting), ``se``, ``ci_lb``, ``ci_ub``, ``tau2``, ``pi_lb``,
-    ``pi_ub``. ``Q`` is the likelihood-ratio statistic of one proportion for each report against a common
-    one (``k - 1`` degrees of freedom, ``Q_p``), ``Q_wald`` the same by inverse variances; ``lrt`` that of
-    ``tau2 = 0`` with ``lrt_p`` from the half-and-half mixture of 0 and chi-squared with 1 degree of
-    freedom. ``I2`` (percent) and ``H2`` from ``tau2`` and the typical variance of an empirical logit.
-    ``df`` is that of ``test``; ``flags`` a tuple of names of :data:`FLAGS` (for a batch an object array of
-    tuples). ``median``, ``mean`` and the profile limits are computed when asked for.
+    ``median``, ``mean`` and the profile limits are computed when asked for.
     """
 
-    beta: NDArray | float
-    se: NDArray | float
-    ci_lb: NDArray | float
-    ci_ub: NDArray | float
-    tau2: NDArray | float
-    pi_lb: NDArray | float
-    pi_ub: NDArray | float
-    I2: NDArray | float
-    H2: NDArray | float
-    Q: NDArray | float
-    Q_p: NDArray | float
-    Q_wald: NDArray | float
-    lrt: NDArray | float
-    lrt_p: NDArray | float
-    loglik: NDArray | float
+    FLAGS = BinomialFlag
+
     loglik_common: NDArray | float
-    k: NDArray | int
-    df: NDArray | int
     events: NDArray | float
     n: NDArray | float
-    flags: tuple[str, ...] | NDArray
-    counts: tuple[NDArray, NDArray] = field(repr=False)
-    level: float
-    test: str
+    counts: tuple[NDArray, NDArray]
     nodes: int
+    slab: Labels = None
     model: str = "binomial_normal"
-    method: str = "ML"
 
-    @property
-    def tau(self) -> NDArray | float:
-        """Standard deviation of the logit between settings."""
-        return np.sqrt(self.tau2)
+    @cached_property
+    def stat(self) -> NDArray | float:
+        """``beta / se``: of one half in the median setting."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return plain(np.divide(self.beta, self.se))
+
+    @cached_property
+    def p(self) -> NDArray | float:
+        """Two-sided P value of ``stat``."""
+        if self.test == "z":
+            return plain(np.asarray(normal_two_sided(self.stat)))
+        return plain(np.asarray(t_two_sided(self.stat, self.df)))
 
     @property
     def median(self) -> NDArray | float:
@@ -492,17 +497,24 @@ class BinomialFit:
     @cached_property
     def mean(self) -> NDArray | float:
         """Mean proportion over settings, ``E[expit(beta + tau Z)]`` with Z standard normal."""
-        return mean_over_settings(self.beta, self.tau2)
+        return mean_over_settings(self.beta, self._spread)
 
     @cached_property
     def mean_ci(self) -> tuple[NDArray | float, NDArray | float]:
         """The confidence limits of beta carried to the mean over settings, tau2 held at its estimate."""
-        return mean_over_settings(self.ci_lb, self.tau2), mean_over_settings(self.ci_ub, self.tau2)
+        return mean_over_settings(self.ci_lb, self._spread), mean_over_settings(self.ci_ub, self._spread)
+
+    @property
+    def _spread(self) -> NDArray:
+        """tau2, with zero for a single report, of which no spread is known."""
+        return np.where(np.asarray(self.k) == 1, 0.0, self.tau2)
 
     @cached_property
     def profile(self) -> tuple[NDArray | float, NDArray | float]:
         """Profile-likelihood limits of beta (logit); infinite where the likelihood never falls far enough."""
-        limits = profile_limits(*self.counts, np.ravel(self.beta), np.ravel(self.tau2), self.level, levels(self.nodes))
+        limits = profile_limits(
+            *self.counts, np.ravel(self.beta), np.ravel(self._spread), self.level, levels(self.nodes)
+        )
         return tuple(plain(limit.reshape(np.shape(self.beta))) for limit in limits)
 
     @property
@@ -515,20 +527,122 @@ class BinomialFit:
         """Upper profile-likelihood limit of beta."""
         return self.profile[1]
 
-    def flag_names(self) -> tuple[str, ...] | NDArray:
-        """The flags in words: a tuple for one fit, an object array of tuples for a batch."""
-        if isinstance(self.flags, tuple):
-            return self.flags
-        words = np.empty(self.flags.shape, dtype=object)
-        for place in np.ndindex(self.flags.shape):
-            words[place] = in_words(int(self.flags[place]))
-        return words
+    def p_mean_reaches(self, value: float) -> NDArray | float:
+        r"""Confidence that the proportion of the median setting is at least ``value``.
 
-    def flagged(self, flag: BinomialFlag) -> NDArray | bool:
-        """Whether ``flag`` applies, of the batch's shape."""
-        if isinstance(self.flags, tuple):
-            return IN_WORDS[flag] in self.flags
-        return (self.flags & flag) > 0
+        .. math:: P = T_{k-1}\left(\frac{\hat\beta - \mathrm{logit}\,value}{\mathrm{SE}}\right)
+
+        the upper tail of the confidence distribution whose central part is the interval of the fit; normal for the test
+        z. With one report, or without events, or with events only, it is the tail of Beta(x + 1/2, n - x + 1/2) on the
+        total count.
+
+        Parameters
+        ----------
+        value : float
+            A proportion strictly between 0 and 1.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            If ``value`` is no such proportion.
+        """
+        target = logit_of(value)
+        beta, se, k = (np.asarray(part) for part in (self.beta, self.se, self.k))
+        events, n = np.asarray(self.events), np.asarray(self.n)
+        pooled = (k >= 2) & (events > 0) & (events < n)
+        with np.errstate(invalid="ignore"):
+            z = (beta - target) / se
+            by_fit = ndtr(z) if self.test == "z" else stdtr(np.maximum(k - 1, 1), z)
+        alone = np.where(k > 0, betaincc(events + 0.5, n - events + 0.5, value), np.nan)
+        return plain(np.where(pooled, by_fit, alone))
+
+    def p_new_setting_reaches(self, value: float) -> NDArray | float:
+        r"""Probability that the true proportion in a new setting is at least ``value``.
+
+        .. math:: P = T_{k-2}\left(\frac{\hat\beta - \mathrm{logit}\,value}{\sqrt{\mathrm{SE}^2 + \hat\tau^2}}\right)
+
+        the distribution whose central part is the prediction interval (Higgins, Thompson and Spiegelhalter 2009,
+        https://doi.org/10.1111/j.1467-985X.2008.00552.x). NaN where the fit has the flag ``NO_PREDICTION``.
+
+        Parameters
+        ----------
+        value : float
+            A proportion strictly between 0 and 1.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            If ``value`` is no such proportion.
+        """
+        target = logit_of(value)
+        beta, scale, df = self._predictive()
+        return plain(np.where(df > 0, stdtr(np.maximum(df, 1), (beta - target) / scale), np.nan))
+
+    def p_series_reaches(self, value: float, n: int) -> NDArray | float:
+        r"""Probability that a new series of ``n`` patients in a new setting shows a proportion of at least ``value``.
+
+        .. math:: P = \int P(\mathrm{Bin}(n, p) \ge \lceil value\, n \rceil)\,dF(p)
+
+        with F the predictive distribution of :meth:`p_new_setting_reaches`. NaN where the fit has the flag
+        ``NO_PREDICTION``.
+
+        Parameters
+        ----------
+        value : float
+            A proportion strictly between 0 and 1.
+        n : int
+            Patients in the series.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        PoolingError
+            If ``value`` is no such proportion, or ``n`` no number of patients.
+        """
+        logits, weights = series_weights(value, n)
+        beta, scale, df = (part[..., None] for part in self._predictive())
+        reached = stdtr(np.maximum(df, 1), (beta - logits) / scale) @ weights
+        return plain(np.where(df[..., 0] > 0, reached, np.nan))
+
+    def _predictive(self) -> tuple[NDArray, NDArray, NDArray]:
+        """Location, scale and degrees of freedom of the logit in a new setting; df 0 where not known."""
+        known = np.isfinite(np.asarray(self.pi_lb))
+        beta = np.where(known, self.beta, 0.0)
+        scale = np.where(known, np.sqrt(np.asarray(self.se) ** 2 + np.asarray(self.tau2)), 1.0)
+        return beta, scale, np.where(known, np.asarray(self.k) - 2, 0)
+
+    def _title(self) -> str:
+        """The model."""
+        return f"Binomial-normal model of a proportion (k = {self.k}; {self.method})"
+
+    def _scale(self) -> str:
+        """What the estimate is."""
+        return "logit of the proportion"
+
+    def _lines(self) -> list[str]:
+        low, high = self.median_ci
+        shown = f"Proportion in the median setting: {self.median:.4f} ({low:.4f} to {high:.4f})"
+        return [shown, f"Events: {self.events:g} of {self.n:g}", *super()._lines()]
+
+
+def logit_of(value: float) -> float:
+    """The logit of a claimed proportion, refused unless it is strictly between 0 and 1."""
+    if isinstance(value, str) or not 0 < value < 1:
+        raise PoolingError(
+            f"expected a claimed proportion between 0 and 1, found {value!r} (a percentage needs dividing by 100)"
+        )
+    return float(logit(value))
 
 
 def plain(value: NDArray) -> NDArray | float:
@@ -562,18 +676,20 @@ def mean_over_settings(beta: ArrayLike, tau2: ArrayLike) -> NDArray | float:
 # Counts of events among patients: what is refused, the common proportion, and the exact limits of a single one.
 
 
-def check_counts(events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None) -> tuple[NDArray, NDArray, NDArray]:
-    """Counts as floats of one shape, zero where a report does not count, and the mask; refuses what is no
-    count.
+def check_counts(
+    events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None, slab: ArrayLike | None = None
+) -> tuple[NDArray, NDArray, NDArray, Labels]:
+    """Counts as floats of one shape, zero where a report does not count, the mask, and the reports' labels.
 
     Raises
     ------
     PoolingError
         Names the first count that is refused and where it stands.
     """
-    x, size = np.asarray(events, float), np.asarray(n, float)
+    given, labels = per_study({"events": events, "n": n, "keep": keep}, slab)
+    x, size = numbers(given["events"], "events", labels), numbers(given["n"], "n", labels)
     try:
-        x, size, kept = np.broadcast_arrays(x, size, True if keep is None else np.asarray(keep, bool))
+        x, size, kept = np.broadcast_arrays(x, size, True if keep is None else as_bool(given["keep"]))
     except ValueError:
         raise PoolingError(
             f"expected shapes that fit together, found {x.shape}, {size.shape}, {np.shape(keep)}"
@@ -584,8 +700,12 @@ def check_counts(events: ArrayLike, n: ArrayLike, keep: ArrayLike | None = None)
         fine = (x >= 0) & (x <= size) & (size >= 1) & (x == np.round(x)) & (size == np.round(size)) & np.isfinite(size)
     if not np.all(fine | ~kept):
         where = tuple(int(i) for i in np.argwhere(~fine & kept)[0])
-        raise PoolingError(f"expected whole 0 <= events <= n and n >= 1, found {x[where]} of {size[where]} at {where}")
-    return np.where(kept, x, 0.0), np.where(kept, size, 0.0), kept
+        name = "" if labels is None else f" ({labels[where[-1]]})"
+        found = f"{x[where]} of {size[where]} at {where}{name}"
+        raise PoolingError(f"events, n: expected whole 0 <= events <= n and n >= 1, found {found}")
+    if labels is not None and len(labels) != x.shape[-1]:
+        raise PoolingError(f"slab: expected one label a report, {x.shape[-1]}, found {len(labels)}")
+    return np.where(kept, x, 0.0), np.where(kept, size, 0.0), kept, labels
 
 
 def clopper_pearson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray, NDArray]:
@@ -602,6 +722,57 @@ def clopper_pearson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray,
     lower = np.where(events > 0, betaincinv(np.maximum(events, 1), n - events + 1, tail), 0.0)
     upper = np.where(events < n, betaincinv(events + 1, np.maximum(n - events, 1), 1 - tail), 1.0)
     return np.where(n > 0, lower, np.nan), np.where(n > 0, upper, np.nan)
+
+
+def wilson(events: NDArray, n: NDArray, level: float) -> tuple[NDArray, NDArray]:
+    """Score limits of a single proportion (Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953).
+
+    Parameters
+    ----------
+    events, n : ndarray
+        Events and patients.
+    level : float
+
+    Returns
+    -------
+    lower, upper : ndarray
+
+    Examples
+    --------
+    >>> lower, upper = wilson(np.array(1.0), np.array(16.0), 0.95)
+    >>> round(float(lower), 4), round(float(upper), 4)
+    (0.0111, 0.2833)
+    """
+    z = ndtri(0.5 + level / 2)
+    middle, reach = events + z**2 / 2, z * np.sqrt(events * (n - events) / n + z**2 / 4)
+    return (middle - reach) / (n + z**2), (middle + reach) / (n + z**2)
+
+
+def newcombe(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: float) -> tuple[NDArray, NDArray]:
+    """Limits of a difference of two proportions that stay between -1 and 1.
+
+    Method 10: the score limits of both proportions combined (Newcombe 1998,
+    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+
+    Parameters
+    ----------
+    a, n1, c, n2 : ndarray
+        Events and patients of the first and of the second group.
+    level : float
+
+    Returns
+    -------
+    lower, upper : ndarray
+
+    Examples
+    --------
+    >>> lower, upper = newcombe(*(np.array(x, float) for x in (9, 45, 2, 44)), 0.95)
+    >>> round(float(lower), 4), round(float(upper), 4)
+    (0.0149, 0.2966)
+    """
+    p1, p2 = a / n1, c / n2
+    (low1, high1), (low2, high2) = wilson(a, n1, level), wilson(c, n2, level)
+    return p1 - p2 - np.hypot(p1 - low1, high2 - p2), p1 - p2 + np.hypot(high1 - p1, p2 - low2)
 
 
 class Common(NamedTuple):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln, ndtr, ndtri
 
 from cellclaims.errors import PoolingError
+from cellclaims.meta.inputs import Labels, numbers, one_of, per_study, refuse_where
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Effect sizes of counts: two groups, one group, rates. Each function takes cells and gives (yi, vi).
 
@@ -459,10 +463,12 @@ def alpha_bonett(a, items, n) -> Pair:
 TO = ("all", "only0", "if0all", "none")
 COUNTS = {"ai", "bi", "ci", "di", "x1i", "x2i", "xi"}
 SIZES = {"n1i", "n2i", "ni"}
+#: Columns that contradict each other unless the first two add up to the third.
+SUMS = (("ai", "bi", "n1i"), ("ci", "di", "n2i"), ("xi", "mi", "ni"))
 POSITIVE = {"sd1i", "sd2i", "sdi", "t1i", "t2i", "ti"}
 
 
-def read_columns(columns: dict[str, ArrayLike]) -> dict[str, NDArray]:
+def read_columns(columns: dict[str, ArrayLike], slab: ArrayLike | None = None) -> dict[str, NDArray]:
     """Columns as float arrays of one shape.
 
     Raises
@@ -471,32 +477,36 @@ def read_columns(columns: dict[str, ArrayLike]) -> dict[str, NDArray]:
         If a column is no number, is missing a value, has another shape, or holds what cannot be (a negative count, a
         size below 1, a standard deviation or a time that is not positive); names the column and the study.
     """
-    arrays = {}
-    for name, values in columns.items():
-        try:
-            arrays[name] = np.asarray(values, float)
-        except (TypeError, ValueError):
-            raise PoolingError(f"{name}: expected numbers, found {values!r:.80}") from None
+    given, labels = per_study(columns, slab)
+    return _checked(given, labels)
+
+
+def _checked(columns: dict[str, ArrayLike], slab: Labels) -> dict[str, NDArray]:
+    """Aligned columns as float arrays of one shape, nothing in them that cannot be."""
+    arrays = {name: numbers(values, name, slab) for name, values in columns.items()}
     try:
         shape = np.broadcast_shapes(*(a.shape for a in arrays.values()))
     except ValueError:
         shapes = {name: a.shape for name, a in arrays.items()}
         raise PoolingError(f"expected columns of one length, found {shapes}") from None
     for name, a in arrays.items():
-        _refuse(~np.isfinite(a), a, name, "a number")
+        refuse_where(~np.isfinite(a), a, name, "a number", slab)
         if name in COUNTS:
-            _refuse(a < 0, a, name, "a count, zero or more")
+            refuse_where(a < 0, a, name, "a count, zero or more", slab)
         if name in SIZES:
-            _refuse(a < 1, a, name, "a size of at least 1")
+            refuse_where(a < 1, a, name, "a size of at least 1", slab)
         if name in POSITIVE:
-            _refuse(a <= 0, a, name, "a value above zero")
-    return {name: np.broadcast_to(a, shape) for name, a in arrays.items()}
-
-
-def _refuse(bad: NDArray, values: NDArray, name: str, expected: str) -> None:
-    if np.any(bad):
-        place = tuple(int(i) for i in np.argwhere(np.atleast_1d(bad))[0])
-        raise PoolingError(f"{name}: expected {expected}, found {np.atleast_1d(values)[place]} at study {place[-1]}")
+            refuse_where(a <= 0, a, name, "a value above zero", slab)
+        if name == "ri":
+            refuse_where(np.abs(a) > 1, a, name, "a correlation from -1 to 1", slab)
+    arrays = {name: np.broadcast_to(a, shape) for name, a in arrays.items()}
+    for events, others, size in SUMS:
+        if {events, others, size} <= set(arrays):
+            added = arrays[events] + arrays[others]
+            refuse_where(
+                added != arrays[size], arrays[size], size, f"{events} + {others}, as all three are given", slab
+            )
+    return arrays
 
 
 def complete_table(columns: dict[str, NDArray]) -> tuple[NDArray, NDArray, NDArray, NDArray]:
@@ -504,9 +514,9 @@ def complete_table(columns: dict[str, NDArray]) -> tuple[NDArray, NDArray, NDArr
     a, c = columns["ai"], columns["ci"]
     b = columns["bi"] if "bi" in columns else columns["n1i"] - a
     d = columns["di"] if "di" in columns else columns["n2i"] - c
-    _refuse(b < 0, a, "ai", "no more events than n1i")
-    _refuse(d < 0, c, "ci", "no more events than n2i")
-    _refuse((a + b == 0) | (c + d == 0), a + b, "n1i, n2i", "two groups with patients")
+    refuse_where(b < 0, a, "ai", "no more events than n1i")
+    refuse_where(d < 0, c, "ci", "no more events than n2i")
+    refuse_where((a + b == 0) | (c + d == 0), a + b, "n1i, n2i", "two groups with patients")
     return a, b, c, d
 
 
@@ -514,7 +524,7 @@ def complete_group(columns: dict[str, NDArray]) -> tuple[NDArray, NDArray]:
     """Events and others of one group, from ``xi, mi`` or ``xi, ni``."""
     x = columns["xi"]
     others = columns["mi"] if "mi" in columns else columns["ni"] - x
-    _refuse(others < 0, x, "xi", "no more events than ni")
+    refuse_where(others < 0, x, "xi", "no more events than ni")
     return x, others
 
 
@@ -527,8 +537,7 @@ def fill_empty(cells: tuple[NDArray, ...], add: float, to: str) -> tuple[NDArray
     >>> a.tolist(), b.tolist()
     ([0.5, 3.0], [5.5, 2.0])
     """
-    if to not in TO:
-        raise PoolingError(f"to: expected one of {', '.join(TO)}, found {to!r}")
+    to = one_of(to, TO, "to")
     if not 0 <= add < np.inf:
         raise PoolingError(f"add: expected a number of at least 0, found {add!r}")
     empty = np.any(np.stack(cells) == 0, axis=0)
@@ -536,16 +545,57 @@ def fill_empty(cells: tuple[NDArray, ...], add: float, to: str) -> tuple[NDArray
     return tuple(cell + add * np.asarray(chosen) for cell in cells)
 
 
-class EffectSizes(NamedTuple):
-    """Effects and sampling variances; both are NaN where the measure is not defined for a study."""
+@dataclass(frozen=True, eq=False)
+class EffectSizes:
+    """Effects and sampling variances; both are NaN where the measure is not defined for a study.
+
+    ``yi, vi = escalc(...)`` takes it apart; :func:`cellclaims.meta.fit` takes it whole.
+
+    Attributes
+    ----------
+    yi, vi : ndarray
+    slab : tuple of str, or None
+        Labels of the studies.
+    measure : str or None
+    ni : ndarray or None
+        Patients behind each effect, where the columns say.
+    """
 
     yi: NDArray
     vi: NDArray
+    slab: Labels = None
+    measure: str | None = None
+    ni: NDArray | None = None
+
+    def __iter__(self) -> Iterator[NDArray]:
+        """Effects, then variances."""
+        return iter((self.yi, self.vi))
 
     @property
     def defined(self) -> NDArray:
         """Which studies have an effect: hand it on as ``keep`` and a study without one stays visible with weight 0."""
         return np.isfinite(self.yi)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row for each study: label, effect, variance.
+
+        Returns
+        -------
+        pandas.DataFrame
+        """
+        import pandas as pd  # late: computing needs none of it
+
+        yi, vi = np.atleast_1d(self.yi), np.atleast_1d(self.vi)
+        slab = self.slab or [str(i + 1) for i in range(yi.shape[-1])]
+        return pd.DataFrame({"slab": slab, "yi": yi, "vi": vi})
+
+    def __repr__(self) -> str:
+        """The table."""
+        return (
+            f"{measure_in_words(self.measure)}\n{self.to_frame()}"
+            if np.ndim(self.yi) <= 1
+            else repr((self.yi, self.vi))
+        )
 
 
 @dataclass(frozen=True)
@@ -626,9 +676,63 @@ MEASURES = {
 }
 
 
+#: What a measure is, for axes and summaries; others go by their names.
+IN_WORDS = {
+    "OR": "log odds ratio",
+    "PETO": "log odds ratio (Peto)",
+    "RR": "log risk ratio",
+    "RD": "risk difference",
+    "IRR": "log rate ratio",
+    "IRD": "rate difference",
+    "MD": "mean difference",
+    "SMD": "standardised mean difference",
+    "SMDH": "standardised mean difference",
+    "ROM": "log ratio of means",
+    "MC": "mean change",
+    "SMCC": "standardised mean change",
+    "SMCR": "standardised mean change",
+    "SMCRH": "standardised mean change",
+    "PR": "proportion",
+    "PLN": "log proportion",
+    "PLO": "logit of the proportion",
+    "PAS": "arcsine of the proportion",
+    "PFT": "double arcsine of the proportion",
+    "IR": "rate",
+    "IRLN": "log rate",
+    "MN": "mean",
+    "MNLN": "log mean",
+    "COR": "correlation",
+    "UCOR": "correlation",
+    "ZCOR": "Fisher's z of the correlation",
+}
+
+
+def measure_in_words(measure: str | None) -> str:
+    """What a measure is.
+
+    Examples
+    --------
+    >>> measure_in_words("OR"), measure_in_words("VR"), measure_in_words(None)
+    ('log odds ratio', 'VR', 'effect')
+    """
+    return "effect" if measure is None else IN_WORDS.get(measure, measure)
+
+
+def columns_of(measure: str) -> tuple[tuple[str, ...], ...]:
+    """The sets of columns that a measure can be computed from.
+
+    Examples
+    --------
+    >>> columns_of("PLO")
+    (('xi', 'ni'), ('xi', 'mi'))
+    """
+    return COLUMNS[MEASURES[one_of(measure, MEASURES, "measure")].columns]
+
+
 def escalc(
     measure: str,
     *,
+    slab: ArrayLike | None = None,
     add: float | None = None,
     to: str = "only0",
     drop00: bool = False,
@@ -650,13 +754,15 @@ def escalc(
         Two groups: leave a study undefined that has no event, or nothing but events, in both groups.
     vtype : str
         Variance type, for measures that have several.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies; the labels of the columns if not given.
     **columns : array-like of float
         Columns by name, all of one shape.
 
     Returns
     -------
     EffectSizes
-        ``(yi, vi)`` in the shape of the columns, NaN where the measure is not defined (see ``EffectSizes.defined``).
+        ``yi`` and ``vi`` in the shape of the columns, NaN where the measure is not defined (``EffectSizes.defined``).
 
     Raises
     ------
@@ -669,22 +775,35 @@ def escalc(
     >>> yi.round(4).tolist(), vi.round(4).tolist()
     ([-0.8893, -1.5854], [0.3256, 0.1946])
     """
-    how = _find(measure)
+    measure = one_of(measure, MEASURES, "measure")
+    how = MEASURES[measure]
+    vtype = vtype.upper() if isinstance(vtype, str) else vtype
     if vtype != "LS" and vtype not in how.vtypes:
         raise PoolingError(f"vtype of {measure}: expected one of {how.vtypes or ('LS',)}, found {vtype!r}")
-    values = read_columns(_select(measure, how, columns))
+    given, labels = per_study(_select(measure, how, columns), slab)
+    values = _checked(given, labels)
+    if how.columns == "alpha":
+        refuse_where(values["ai"] > 1, values["ai"], "ai", "a reliability of at most 1", labels)
     arguments, undefined = _arguments(how, values, how.add if add is None else add, to, drop00)
     options = {"vtype": vtype} if how.vtypes else {}
     with np.errstate(divide="ignore", invalid="ignore"):
         yi, vi = (np.asarray(part, float) for part in how.function(*arguments, **options))
     undefined = undefined | ~np.isfinite(yi) | ~np.isfinite(vi)
-    return EffectSizes(np.where(undefined, np.nan, yi), np.where(undefined, np.nan, vi))
+    yi, vi = (np.where(undefined, np.nan, part) for part in (yi, vi))
+    if labels is not None and len(labels) != np.shape(yi)[-1]:
+        raise PoolingError(f"slab: expected one label a study, {np.shape(yi)[-1]}, found {len(labels)}")
+    return EffectSizes(yi, vi, labels, measure, _patients(how, values))
 
 
-def _find(measure: str) -> Measure:
-    if measure not in MEASURES:
-        raise PoolingError(f"measure: expected one of {', '.join(MEASURES)}, found {measure!r}")
-    return MEASURES[measure]
+def _patients(how: Measure, values: dict[str, NDArray]) -> NDArray | None:
+    """Patients behind each effect."""
+    if how.columns == "table":
+        return sum(complete_table(values))
+    if how.columns == "group":
+        return sum(complete_group(values))
+    if how.columns == "means":
+        return values["n1i"] + values["n2i"]
+    return values.get("ni")
 
 
 def _select(measure: str, how: Measure, columns: dict[str, ArrayLike]) -> dict[str, ArrayLike]:
@@ -696,7 +815,7 @@ def _select(measure: str, how: Measure, columns: dict[str, ArrayLike]) -> dict[s
         raise PoolingError(f"{measure}: expected columns {' or '.join(map(str, choices))}, found also {extra}")
     for choice in choices:
         if set(choice) <= set(columns):
-            return {name: columns[name] for name in choice}
+            return {name: columns[name] for name in (*choice, *(n for n in columns if n not in choice))}
     raise PoolingError(f"{measure}: expected columns {' or '.join(map(str, choices))}, found {sorted(columns)}")
 
 
@@ -718,4 +837,4 @@ def _arguments(
         return fill_empty(complete_group(values), add, to), undefined
     if how.columns == "rate":
         return (*fill_empty((values["xi"],), add, to), values["ti"]), undefined
-    return tuple(values.values()), undefined
+    return tuple(values[name] for name in COLUMNS[how.columns][0]), undefined

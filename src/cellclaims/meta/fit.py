@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import IntFlag
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtr, stdtr
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.batch import (
-    Batch,
-    Constant,
+from cellclaims.meta.batch import Batch, Constant, Projection, computed, over_chunks
+from cellclaims.meta.effect_sizes import EffectSizes, measure_in_words
+from cellclaims.meta.flags import Flag, in_words
+from cellclaims.meta.inputs import (
     Effects,
-    Projection,
     as_float,
     check_effects,
-    computed,
+    check_share,
     design_columns,
-    over_chunks,
+    one_of,
+    per_study,
+    warn_of_standard_errors,
 )
-from cellclaims.meta.quantiles import (
-    chi2_quantile,
-    chi2_upper,
-    normal_quantile,
-    normal_two_sided,
-    t_quantile,
-    t_two_sided,
-)
-from cellclaims.meta.tau2 import ESTIMATORS, MOST_STEPS, NARROW, GeneralisedQ, Likelihood, solve
+from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
+from cellclaims.meta.result import Estimate
+from cellclaims.meta.tau2 import ESTIMATORS
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 
 # Where the effect of a new setting lies: prediction intervals, with and without moderators.
@@ -114,9 +108,8 @@ def predict(fit: Fit, newmods: ArrayLike | None = None, *, df: str = "k-2", leve
     >>> bool(far.pi_ub > near.pi_ub), bool(far.pi_ub == pooled.pi_ub)
     (True, True)
     """
-    if df not in DF_IN_WORDS:
-        raise PoolingError(f"df: expected one of {', '.join(DF_IN_WORDS)}, found {df!r}")
-    level = fit.level if level is None else level
+    df = one_of(df, DF_IN_WORDS, "df")
+    level = fit.level if level is None else check_share(level, "level")
     pred, variance, extra = _mean(fit, newmods)
     free = {"k-2": extra(fit.k) - fit.coefficients - 1.0, "k-1": extra(fit.k) - fit.coefficients * 1.0}.get(df, np.inf)
     half = _quantile(level, extra(fit.df)) * np.sqrt(variance)
@@ -162,56 +155,12 @@ def _quantile(level: float, df: ArrayLike) -> np.ndarray:
 # What a fit gives: :class:`Fit`, its flags and what is computed from it only when asked for.
 
 
-class Flag(IntFlag):
-    """What a reader of a fit must know beside its numbers; a batch holds the sum of those that apply."""
-
-    NOTHING_KEPT = 1
-    SINGLE = 2
-    FEW = 4
-    NO_PREDICTION_EQUAL_EFFECTS = 8
-    NO_PREDICTION_TWO = 16
-    TAU2_ZERO = 32
-    SEVERAL_MODES = 64
-    NO_SPREAD = 128
-    SATURATED = 256
-    DEPENDENT = 512
-    PREDICTION_NEEDS_MODERATORS = 1024
-
-
 #: Methods without a between-study variance.
 WITHOUT_TAU2 = frozenset({"EE", "FE"})
 
-#: A flag in words.
-IN_WORDS = {
-    Flag.NOTHING_KEPT: "no study kept: nothing to pool",
-    Flag.SINGLE: "single study: shown, not pooled",
-    Flag.FEW: "few studies: k = 2 to 4",
-    Flag.NO_PREDICTION_EQUAL_EFFECTS: "no prediction interval: an equal-effects model has no tau2",
-    Flag.NO_PREDICTION_TWO: "no prediction interval: no degrees of freedom left for it",
-    Flag.TAU2_ZERO: "tau2 estimated as zero, the boundary",
-    Flag.SEVERAL_MODES: "several modes of the likelihood: the highest was taken",
-    Flag.NO_SPREAD: "no spread: Hartung-Knapp standard error is zero",
-    Flag.SATURATED: "no more studies than coefficients: nothing left to estimate from",
-    Flag.DEPENDENT: "moderators depend on one another among the studies kept: no coefficients",
-    Flag.PREDICTION_NEEDS_MODERATORS: "prediction interval: only at given moderators (predict)",
-}
 
-
-#: The same by plain numbers, which are quicker than flags to compare with.
-VALUES_IN_WORDS = tuple((int(flag), words) for flag, words in IN_WORDS.items())
-
-
-def in_words(flags: int) -> tuple[str, ...]:
-    """The flags of one fit in words, in a fixed order.
-
-    >>> in_words(Flag.SINGLE)
-    ('single study: shown, not pooled',)
-    """
-    return tuple(words for value, words in VALUES_IN_WORDS if flags & value)
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Fit(Estimate):
     """Pooled effects of a batch; every array has the batch's shape, one fit gives plain numbers.
 
     With moderators ``beta``, ``se`` and the confidence limits have one more axis, for the p coefficients,
@@ -245,23 +194,13 @@ class Fit:
         What was pooled.
     """
 
-    beta: np.ndarray
-    se: np.ndarray
     vb: np.ndarray
-    ci_lb: np.ndarray
-    ci_ub: np.ndarray
     tau2: np.ndarray
     se_tau2: np.ndarray
-    I2: np.ndarray
-    H2: np.ndarray
-    Q: np.ndarray
-    k: np.ndarray
     df: np.ndarray
     method: str
     test: str
-    level: float
-    flags: tuple[str, ...] | np.ndarray
-    effects: Effects = field(repr=False)
+    effects: Effects
 
     @property
     def coefficients(self) -> int:
@@ -294,8 +233,8 @@ class Fit:
 
     @computed
     def Q_p(self) -> np.ndarray:
-        """P value of Q against chi-squared with ``k - p`` degrees of freedom; 1 for a single study."""
-        return chi2_upper(self.Q, np.subtract(self.k, self.coefficients))
+        """P value of Q against chi-squared with ``k - p`` degrees of freedom; NaN for a single study."""
+        return np.where(np.isnan(self.Q), np.nan, chi2_upper(self.Q, np.subtract(self.k, self.coefficients)))[()]
 
     @computed
     def _half_prediction(self) -> np.ndarray:
@@ -332,95 +271,160 @@ class Fit:
         return np.divide(100.0 * w, total, out=np.zeros(w.shape), where=total > 0.0)
 
     def predict(self, newmods: ArrayLike | None = None, *, df: str = "k-2", level: float | None = None) -> Prediction:
-        """The mean and the true effect of a new setting: :func:`cellclaims.meta.predict`."""
+        """The mean and the true effect of a new setting.
+
+        Parameters
+        ----------
+        newmods, df, level
+            As in :func:`cellclaims.meta.predict`.
+
+        Returns
+        -------
+        Prediction
+        """
         return predict(self, newmods, df=df, level=level)
 
-    def flag_names(self) -> tuple[str, ...] | np.ndarray:
-        """The flags in words: a tuple for one fit, an object array of tuples for a batch."""
-        if isinstance(self.flags, tuple):
-            return self.flags
-        words = np.empty(self.flags.size, dtype=object)
-        words[:] = [in_words(int(f)) for f in self.flags.ravel()]
-        return words.reshape(self.flags.shape)
+    @property
+    def slab(self) -> tuple[str, ...]:
+        """Labels of the studies: those given, or their numbers from 1."""
+        return self.effects.slab or tuple(str(i + 1) for i in range(self.effects.k))
 
-    def flagged(self, flag: Flag) -> np.ndarray:
-        """Whether ``flag`` applies, of the batch's shape."""
-        if isinstance(self.flags, tuple):
-            return np.bool_(IN_WORDS[flag] in self.flags)
-        return (self.flags & flag) > 0
+    @property
+    def measure(self) -> str | None:
+        """What the effects are, by the measure's name; None where it was not said."""
+        return self.effects.measure
+
+    def p_mean_reaches(self, value: ArrayLike) -> np.ndarray:
+        r"""Confidence that the mean effect is at least ``value``, by the distribution of the fit's own test.
+
+        .. math:: P = F_{df}\left(\frac{\hat\beta - value}{\mathrm{SE}}\right)
+
+        with F normal for z and t otherwise: the distribution whose central part is the confidence interval. For a value
+        below the estimate take ``1 - P``.
+
+        Parameters
+        ----------
+        value : float or array-like
+            On the scale of the effects; broadcast with the batch.
+
+        Returns
+        -------
+        float or ndarray
+
+        Examples
+        --------
+        >>> pooled = fit([0.0, 2.0, 1.0, 4.0], [1.0, 1.0, 1.0, 1.0])
+        >>> round(float(pooled.p_mean_reaches(pooled.ci_lb)), 6)
+        0.975
+        """
+        self._single_mean("p_mean_reaches")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _tail((self.beta - np.asarray(value, dtype=float)) / self.se, self.df)
+
+    def p_new_setting_reaches(self, value: ArrayLike) -> np.ndarray:
+        r"""Probability that the true effect in a new setting is at least ``value``.
+
+        .. math:: P = T_{k-2}\left(\frac{\hat\beta - value}{\sqrt{\mathrm{SE}^2 + \hat\tau^2}}\right)
+
+        the distribution whose central part is the prediction interval; NaN where there is none.
+
+        Parameters
+        ----------
+        value : float or array-like
+
+        Returns
+        -------
+        float or ndarray
+        """
+        return self.p_series_reaches(value, 0.0)
+
+    def p_series_reaches(self, value: ArrayLike, vi: ArrayLike) -> np.ndarray:
+        """Probability that a new study, with sampling variance ``vi``, in a new setting shows at least ``value``.
+
+        Parameters
+        ----------
+        value : float or array-like
+        vi : float or array-like
+            Sampling variance of the new study's effect.
+
+        Returns
+        -------
+        float or ndarray
+            NaN where there is no prediction interval.
+        """
+        self._single_mean("a probability in a new setting")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.sqrt(self.se**2 + self.tau2 + np.asarray(vi, dtype=float))
+            reached = _tail((self.beta - np.asarray(value, dtype=float)) / spread, np.subtract(self.k, 2.0))
+        return np.where(np.isnan(self.pi_lb), np.nan, reached)[()]
+
+    def _single_mean(self, what: str) -> None:
+        if self.effects.design is not None:
+            raise PoolingError(f"{what}: expected a fit of a single mean, found one with moderators")
+
+    def studies(self) -> pd.DataFrame:
+        """The studies of one fit: label, effect, variance, standard error, own interval, weight, whether kept.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each study; the interval is that of the normal distribution at the fit's level.
+
+        Raises
+        ------
+        PoolingError
+            For a batch.
+        """
+        import pandas as pd  # late: fitting needs none of it
+
+        if self.shape != ():
+            raise PoolingError(f"studies: expected one fit, found a batch of shape {self.shape}")
+        effects, kept = self.effects, np.ones(self.effects.k, bool) if self.effects.keep is None else self.effects.keep
+        with np.errstate(invalid="ignore"):
+            se = np.sqrt(effects.vi)
+        half = normal_quantile(self.level) * se
+        numbers = {
+            "yi": effects.yi,
+            "vi": effects.vi,
+            "sei": se,
+            "ci_lb": effects.yi - half,
+            "ci_ub": effects.yi + half,
+        }
+        return pd.DataFrame({"slab": self.slab, **numbers, "weight": self.weights, "kept": kept})
+
+    def _title(self) -> str:
+        """Model and estimator."""
+        model = "Random-effects model" if self.has_tau2 else "Equal-effects model"
+        if self.effects.design is not None:
+            model = "Mixed-effects meta-regression" if self.has_tau2 else "Equal-effects meta-regression"
+        by = f"tau2 by {self.method}" if self.has_tau2 else self.method
+        return f"{model} (k = {int(self.k)}; {by})" if self.shape == () else f"{model} ({by})"
+
+    def _scale(self) -> str:
+        """What the estimate is."""
+        return measure_in_words(self.measure) if self.measure else "pooled effect"
+
+    def _coefficients(self) -> tuple[str, ...]:
+        if self.effects.design is None:
+            return (self._scale(),)
+        first = self.effects.design[..., 0]
+        names = ["constant"] if np.all(first == 1.0) else ["x1"]
+        count = self.coefficients - 1
+        return (*names, *(f"x{i + (1 if names == ['constant'] else 2)}" for i in range(count)))
+
+    def _Q_df(self) -> int:
+        return int(self.k) - self.coefficients
 
 
-# Is a column of variances really one? A standard error typed in its place shows in how it shrinks with n.
+def _tail(z: np.ndarray, df: ArrayLike) -> np.ndarray:
+    """P(T <= z) with ``df`` degrees of freedom, normal where infinite, NaN below 1."""
+    df = np.asarray(df, dtype=float)
+    by_t = stdtr(np.where((df >= 1.0) & np.isfinite(df), df, 1.0), z)
+    return np.where(np.isinf(df), ndtr(z), np.where(df >= 1.0, by_t, np.nan))[()]
 
 
-#: Variances fall as 1/n, standard errors as 1/sqrt(n). The column is suspected when the scatter of log(vi
-#: sqrt(n)) is below this share of the scatter of log(vi n). Of 116 sets of published or made-up effects
-#: with sample sizes, 1 is suspected wrongly, and of the same with standard errors in place of variances 2
-#: in 3 are caught.
-SUSPECT_BELOW = 0.4
-#: With fewer studies, or sizes more alike than this (standard deviation of log n), nothing can be told.
-FEWEST_STUDIES, LEAST_SPREAD = 5, 0.3
-
-
-class VarianceWarning(UserWarning):
-    """Numbers given as sampling variances behave like standard errors."""
-
-
-def suspect_standard_errors(vi: ArrayLike, ni: ArrayLike) -> np.ndarray:
-    """Whether numbers given as variances look like standard errors, judged by the sample sizes.
-
-    Parameters
-    ----------
-    vi, ni : array-like of float, shape (..., k)
-        Sampling variances as given, and the number of patients behind each.
-
-    Returns
-    -------
-    bool or ndarray of bool, shape (...)
-        True where ``vi`` falls with n as a standard error does. False says nothing: sizes may be too much
-        alike, or other differences between studies may hide it.
-
-    Raises
-    ------
-    PoolingError
-        If a number of patients is not positive, or the shapes do not fit.
-
-    Examples
-    --------
-    >>> n = [20, 45, 80, 150, 400]
-    >>> bool(suspect_standard_errors([1 / 20, 1 / 45, 1 / 80, 1 / 150, 1 / 400], n))
-    False
-    >>> bool(suspect_standard_errors([0.22, 0.15, 0.11, 0.08, 0.05], n))
-    True
-    """
-    vi, ni = as_float(vi, "vi"), as_float(ni, "ni")
-    if vi.shape[-1] != ni.shape[-1]:
-        raise PoolingError(f"ni: expected as many as variances, found {ni.shape[-1]} for {vi.shape[-1]}")
-    usable = np.isfinite(vi) & (vi > 0) & np.isfinite(ni)
-    if (usable & (ni <= 0)).any():
-        raise PoolingError("ni: expected numbers of patients above zero, found some that are not")
-    count = usable.sum(axis=-1)
-    log_v, log_n = (np.log(np.where(usable, a, 1.0)) for a in (vi, ni))
-    as_variance, as_error, spread = (_scatter(a, usable) for a in (log_v + log_n, log_v + 0.5 * log_n, log_n))
-    tellable = (count >= FEWEST_STUDIES) & (spread >= LEAST_SPREAD**2)
-    return (tellable & (as_error < SUSPECT_BELOW * as_variance))[()]
-
-
-def _scatter(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Variance along the last axis of what is usable."""
-    count = np.maximum(usable.sum(axis=-1, keepdims=True), 2)
-    mean = np.where(usable, values, 0.0).sum(axis=-1, keepdims=True) / count
-    return (np.where(usable, values - mean, 0.0) ** 2).sum(axis=-1) / (count[..., 0] - 1)
-
-
-def warn_of_standard_errors(vi: ArrayLike, ni: ArrayLike) -> None:
-    """Warn by name where :func:`suspect_standard_errors` holds."""
-    suspected = suspect_standard_errors(vi, ni)
-    if np.any(suspected):
-        where = "" if suspected.ndim == 0 else f" in {int(suspected.sum())} of {suspected.size} sets"
-        message = f"vi falls with the number of patients as standard errors do, not as variances{where}: square them?"
-        warnings.warn(message, VarianceWarning, stacklevel=3)
-
+#: A result with flags.
+R = TypeVar("R")
 
 #: Tests of the pooled effect: standard normal, t, Hartung-Knapp, Hartung-Knapp with the ad hoc floor.
 TESTS = ("z", "t", "knha", "adhoc")
@@ -430,9 +434,10 @@ FEW_STUDIES = 4
 
 
 def fit(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: ArrayLike | EffectSizes,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     mods: ArrayLike | None = None,
     weights: ArrayLike | None = None,
@@ -446,7 +451,11 @@ def fit(
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects on one scale and their sampling variances.
+        Effects on one scale and their sampling variances; or ``yi`` alone, the effect sizes of
+        :func:`cellclaims.meta.escalc`. Labelled inputs are matched by label, masked values refused
+        (:mod:`cellclaims.meta.inputs`).
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for summaries, tables and figures.
     keep : array-like of bool, shape (..., k), optional
         Which studies count in each fit, broadcast against ``yi`` and ``vi``: leave-one-out is k rows of it.
     mods : array-like of float, shape (k,), (k, q) or (..., k, q), optional
@@ -467,10 +476,12 @@ def fit(
     level : float
         Level of the confidence and prediction intervals, between 0 and 1.
 
+    Method and test in any case: ``reml`` is ``REML``.
+
     Returns
     -------
     Fit
-        A single study is shown as it is, with the standard normal interval, tau2 NaN and a flag.
+        A single study is shown as it is, with the standard normal interval and a flag; tau2, Q, I2 and H2 are NaN.
 
     Raises
     ------
@@ -491,11 +502,105 @@ def fit(
     >>> pooled.flags
     ('few studies: k = 2 to 4', 'no prediction interval: no degrees of freedom left for it')
     """
-    design = None if mods is None else design_columns(mods)
-    effects = check_effects(yi, vi, keep, design, weights)
+    effects, ni, undefined = read_effects(yi, vi, slab=slab, keep=keep, mods=mods, weights=weights, ni=ni)
     if ni is not None:
         warn_of_standard_errors(effects.vi, ni)
-    return fit_effects(effects, method, test, level)
+    fitted = fit_effects(effects, method, test, level)
+    return with_undefined(fitted) if undefined else fitted
+
+
+def read_effects(
+    yi: ArrayLike | EffectSizes,
+    vi: ArrayLike | None,
+    *,
+    slab: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+    mods: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    ni: ArrayLike | None = None,
+    intercept: bool = True,
+) -> tuple[Effects, np.ndarray | None, bool]:
+    """Effects as they were given to a public function, aligned and checked.
+
+    Returns
+    -------
+    effects : Effects
+    ni : ndarray or None
+        Numbers of patients in the same order.
+    undefined : bool
+        Whether effect sizes without a value were left out.
+    """
+    measure, undefined = None, False
+    if isinstance(yi, EffectSizes):
+        if vi is not None:
+            raise PoolingError("vi: expected none next to effect sizes, which have their own, found some")
+        sizes = yi
+        measure, yi, vi = sizes.measure, sizes.yi, sizes.vi
+        slab = sizes.slab if slab is None else slab
+        undefined = not sizes.defined.all()
+        if undefined:
+            keep = sizes.defined if keep is None else np.asarray(keep) & sizes.defined
+    elif vi is None:
+        raise PoolingError("vi: expected the sampling variance of each effect, found none")
+    given = {"yi": yi, "vi": vi, "keep": keep, "mods": mods, "weights": weights, "ni": ni}
+    given, labels = per_study(given, slab)
+    design = None if mods is None else design_columns(given["mods"], intercept)
+    effects = check_effects(given["yi"], given["vi"], given["keep"], design, given["weights"], labels, measure)
+    return effects, given["ni"], undefined
+
+
+def with_undefined(fitted: R) -> R:
+    """The result with the flag that studies without an effect were left out."""
+    flags = fitted.flags
+    flags = (*flags, *in_words(Flag.UNDEFINED)) if isinstance(flags, tuple) else flags | int(Flag.UNDEFINED)
+    return replace(fitted, flags=flags)
+
+
+def fit_of_mean(what: str, studies: Fit | EffectSizes | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Fit:
+    """As :func:`as_fit`; refuses a fit with moderators by the name of what asks for it."""
+    if isinstance(studies, Fit) and studies.effects.design is not None:
+        raise PoolingError(f"{what}: expected a fit of a single mean, found one with moderators")
+    return as_fit(studies, vi, **choices)
+
+
+def as_fit(studies: Fit | EffectSizes | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Fit:
+    """The fit itself, or one of effects and variances: what functions that take either begin with.
+
+    Parameters
+    ----------
+    studies : Fit, EffectSizes or array-like
+        A fit, or effects.
+    vi : array-like, optional
+        Variances, where ``studies`` are effects.
+    **choices
+        As in :func:`fit`, for effects; None is the default. For a fit, ``keep`` narrows its studies and the others
+        replace its own.
+
+    Returns
+    -------
+    Fit
+    """
+    choices = {name: value for name, value in choices.items() if value is not None}
+    if not isinstance(studies, Fit):
+        return fit(studies, vi, **choices)
+    if vi is not None:
+        raise PoolingError("vi: expected none next to a fit, which has its own, found some")
+    if not choices:
+        return studies
+    effects, keep = studies.effects, choices.pop("keep", None)
+    if "slab" in choices:
+        raise PoolingError("slab: expected none next to a fit, which has its own, found some")
+    if keep is not None:
+        given, _ = per_study({"keep": keep}, order=effects.slab)
+        keep = given["keep"]
+        both = np.asarray(keep) if effects.keep is None else np.asarray(keep) & effects.keep
+        effects = check_effects(
+            effects.yi, effects.vi, both, effects.design, effects.weights, effects.slab, effects.measure
+        )
+    if choices.get("method", studies.method) != "GENQ" and effects.weights is not None and studies.method == "GENQ":
+        effects = replace(effects, weights=None)
+    own = {"method": studies.method, "test": studies.test, "level": studies.level} | choices
+    return fit_effects(effects, **own)
 
 
 def fit_effects(effects: Effects, method: str, test: str, level: float, scheduler: str | None = None) -> Fit:
@@ -509,7 +614,7 @@ def fit_effects(effects: Effects, method: str, test: str, level: float, schedule
     ClusterError
         If the cluster cannot be used.
     """
-    _check_choices(effects, method, test, level)
+    method, test, level = _check_choices(effects, method, test, level)
     parts = over_chunks(partial(pool, method=method, test=test, level=level), effects, scheduler)
     columns = dict(zip(Pooled._fields, zip(*parts, strict=True), strict=True))
     del parts  # each column of chunks goes as soon as it is joined
@@ -523,7 +628,7 @@ def fit_effects(effects: Effects, method: str, test: str, level: float, schedule
         **joined,
         ci_lb=joined["beta"] - half,
         ci_ub=joined["beta"] + half,
-        flags=in_words(int(flags)) if effects.shape == () else flags,
+        flags=in_words(int(flags), Flag) if effects.shape == () else flags,
         method=method,
         test=test,
         level=level,
@@ -531,18 +636,14 @@ def fit_effects(effects: Effects, method: str, test: str, level: float, schedule
     )
 
 
-def _check_choices(effects: Effects, method: str, test: str, level: float) -> None:
-    if method not in ESTIMATORS:
-        raise PoolingError(f"method: expected one of {', '.join(ESTIMATORS)}, found {method!r}")
-    if test not in TESTS:
-        raise PoolingError(f"test: expected one of {', '.join(TESTS)}, found {test!r}")
-    if not 0.0 < level < 1.0:
-        raise PoolingError(f"level: expected a number between 0 and 1, found {level!r}")
+def _check_choices(effects: Effects, method: str, test: str, level: float) -> tuple[str, str, float]:
+    method, test, level = one_of(method, ESTIMATORS, "method"), one_of(test, TESTS, "test"), check_share(level, "level")
     if effects.design is not None and effects.design.shape[-1] >= effects.k:
         p = effects.design.shape[-1]
         raise PoolingError(f"expected more studies than the {p} coefficients, found {effects.k}")
     if method == "GENQ" and effects.weights is None:
         raise PoolingError("weights: expected with method GENQ, found none")
+    return method, test, level
 
 
 def _join(parts: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray:
@@ -655,205 +756,10 @@ def _set_apart(pooled: Pooled, batch: Batch, method: str, level: float) -> Poole
         "vb": variance,
         "half": np.sqrt(variance) * normal_quantile(level),
         "df": np.inf,
-        "Q": 0.0,
-        "se_tau2": np.nan,
+        **dict.fromkeys(("Q", "tau2", "se_tau2", "I2", "H2"), np.nan),  # one study says nothing of a spread
     }
-    unknown = {} if method in WITHOUT_TAU2 else dict.fromkeys(("tau2", "I2", "H2"), np.nan)
-    for name, value in (shown | unknown).items():
+    for name, value in shown.items():
         numbers[name] = np.where(single, value, numbers[name])
     reason = np.where(n == 0, Flag.NOTHING_KEPT, np.where(n > batch.design.columns, Flag.DEPENDENT, Flag.SATURATED))
     numbers["flags"] = np.where(single, Flag.SINGLE, np.where(sound, pooled.flags, reason))
     return Pooled(**numbers | {"k": pooled.k})
-
-
-# Profile-likelihood limits of tau2: where twice the log-likelihood has fallen by a chi-squared quantile.
-
-
-#: A Newton step this small, relative to ``t + v_min``, leaves an error of about its square.
-STEP = 1e-8
-
-
-def profile_limits(batch: Batch, restricted: bool, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper limit of tau2 around the highest mode, each of shape (b,).
-
-    The lower limit is zero where the likelihood there is still within the fall. Beyond the upper limit the
-    likelihood falls without end, like ``t`` to the power of minus half the degrees of freedom.
-    """
-    rule = Likelihood(restricted)
-    mode = np.broadcast_to(solve(rule, batch, Projection.at(batch, 0.0))[0], (batch.width,))
-    floor = rule.height(Projection.at(batch, mode)) - chi2_quantile(level, 1.0)
-    far = _beyond(rule, batch, mode, floor)
-    upper = _crossing(rule, batch, mode, far, floor)
-    zero = np.zeros(batch.width)
-    lower = np.where(rule.height(Projection.at(batch, zero)) >= floor, 0.0, _crossing(rule, batch, mode, zero, floor))
-    return lower, upper
-
-
-def _beyond(rule: Likelihood, batch: Batch, mode: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """A point above the mode at which the likelihood has fallen below the floor: by doubling."""
-    far = 2.0 * mode + batch.high
-    for _ in range(MOST_STEPS):
-        short = rule.height(Projection.at(batch, far)) > floor
-        if not short.any():
-            break
-        far = np.where(short, 4.0 * far, far)
-    return far
-
-
-def _crossing(rule: Likelihood, batch: Batch, inside: np.ndarray, outside: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Where the likelihood equals ``floor``, between a point above it and one below it: safeguarded Newton."""
-    t = _middle(inside, outside, batch)
-    for _ in range(MOST_STEPS):
-        at = Projection.at(batch, t)
-        above, (a, e) = rule.height(at) - floor, rule.sides(at)
-        inside, outside = np.where(above >= 0.0, t, inside), np.where(above >= 0.0, outside, t)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = -above / (a - e)
-        within = (t + step - inside) * (t + step - outside) <= 0.0
-        size = t + batch.low
-        if ((within & (np.abs(step) <= STEP * size)) | (np.abs(outside - inside) <= NARROW * size)).all():
-            return np.where(within, t + step, t)
-        t = np.where(within, t + step, _middle(inside, outside, batch))
-    return t
-
-
-def _middle(a: np.ndarray, b: np.ndarray, batch: Batch) -> np.ndarray:
-    """Geometric middle of ``t + v_min``."""
-    return np.sqrt((a + batch.low) * (b + batch.low)) - batch.low
-
-
-# Limits of the between-study variance and of what follows from it.
-
-
-@dataclass(frozen=True, eq=False)
-class HeterogeneityLimits:
-    """Limits of tau2, I2 and H2, each of the batch's shape (plain numbers for one fit).
-
-    Attributes
-    ----------
-    tau2, tau2_lb, tau2_ub : float or ndarray
-        The fit's estimate and its limits.
-    I2, I2_lb, I2_ub : float or ndarray
-        In percent.
-    H2, H2_lb, H2_ub : float or ndarray
-    empty : bool or ndarray of bool
-        No tau2 >= 0 agrees with the data at this level: the effects differ less than chance alone makes
-        them differ. The limits are NaN there.
-    level : float
-    kind : str
-        How the limits were made.
-    """
-
-    tau2: np.ndarray
-    tau2_lb: np.ndarray
-    tau2_ub: np.ndarray
-    I2: np.ndarray
-    I2_lb: np.ndarray
-    I2_ub: np.ndarray
-    H2: np.ndarray
-    H2_lb: np.ndarray
-    H2_ub: np.ndarray
-    empty: np.ndarray
-    level: float
-    kind: str
-
-    def in_words(self) -> str | np.ndarray:
-        """What the limits of tau2 are, in words; an object array of strings for a batch."""
-        if np.ndim(self.empty) == 0:
-            return self._sentence(self.empty, self.tau2_lb)
-        words = np.empty(self.empty.size, dtype=object)
-        words[:] = [self._sentence(e, low) for e, low in zip(self.empty.flat, self.tau2_lb.flat, strict=True)]
-        return words.reshape(self.empty.shape)
-
-    def _sentence(self, empty: bool, low: float) -> str:
-        percent = f"{100 * self.level:g} %"
-        if empty:
-            return f"empty set: the effects differ less than the {percent} limits of chance allow for any tau2"
-        if np.isnan(low):
-            return "no limits: tau2 cannot be estimated from fewer than two studies"
-        return f"{percent} limits by {self.kind}" + (", from the boundary zero" if low == 0.0 else "")
-
-
-def confint(fit: Fit, *, kind: str = "Q-profile", level: float | None = None) -> HeterogeneityLimits:
-    r"""Limits of tau2, I2 and H2.
-
-    ``Q-profile``: where the generalised Q statistic equals the quantiles of chi-squared with k - p degrees
-    of freedom (Viechtbauer 2007, https://doi.org/10.1002/sim.2514). ``profile likelihood``: where twice the
-    log-likelihood has fallen by the quantile of chi-squared with one degree of freedom; restricted for
-    REML, full for ML (Hardy and Thompson 1996,
-    https://doi.org/10.1002/(SICI)1097-0258(19960330)15:6<619::AID-SIM188>3.0.CO;2-A).
-
-    .. math:: Q(\tau^2_{lb}) = \chi^2_{k-p; 1-\alpha/2}, \quad Q(\tau^2_{ub}) = \chi^2_{k-p; \alpha/2}
-
-    Parameters
-    ----------
-    fit : Fit
-        A fit with a tau2.
-    kind : {"Q-profile", "profile likelihood"}
-    level : float, optional
-        Level of the limits; that of the fit if not given.
-
-    Returns
-    -------
-    HeterogeneityLimits
-
-    Raises
-    ------
-    PoolingError
-        For an equal-effects fit: it has no tau2. For profile likelihood: if the method is not ML or REML.
-
-    Examples
-    --------
-    >>> from cellclaims.meta import fit
-    >>> limits = confint(fit([0.0, 2.0, 1.0, 4.0], [1.0, 1.0, 1.0, 1.0]))
-    >>> round(float(limits.tau2_lb), 4), round(float(limits.tau2_ub), 4)
-    (0.0, 39.5477)
-    >>> confint(fit([0.4, 0.4, 0.4], [0.1, 0.2, 0.3])).in_words()
-    'empty set: the effects differ less than the 95 % limits of chance allow for any tau2'
-    """
-    _check_kind(fit, kind)
-    level = fit.level if level is None else level
-    limits = _q_profile if kind == "Q-profile" else _likelihood_profile(restricted=fit.method == "REML")
-    parts = over_chunks(lambda batch: _limits(batch, limits, level), fit.effects)
-    joined = (np.concatenate(part).reshape(fit.shape)[()] for part in zip(*parts, strict=True))
-    lower, upper, typical, empty = joined
-    I2_lb, I2_ub = (100.0 * (t / (t + typical)) for t in (lower, upper))
-    H2_lb, H2_ub = (t / typical + 1.0 for t in (lower, upper))
-    tau2 = (fit.tau2, lower, upper)
-    return HeterogeneityLimits(*tau2, fit.I2, I2_lb, I2_ub, fit.H2, H2_lb, H2_ub, empty, level, kind)
-
-
-def _check_kind(fit: Fit, kind: str) -> None:
-    if kind not in {"Q-profile", "profile likelihood"}:
-        raise PoolingError(f"kind: expected Q-profile or profile likelihood, found {kind!r}")
-    if not fit.has_tau2:
-        raise PoolingError(f"confint: expected a fit with a tau2, found method {fit.method}")
-    if kind == "profile likelihood" and fit.method not in {"ML", "REML"}:
-        raise PoolingError(f"profile likelihood: expected method ML or REML, found {fit.method}")
-
-
-Limits = Callable[[Batch, float], tuple[np.ndarray, np.ndarray, np.ndarray]]
-
-
-def _limits(batch: Batch, limits: Limits, level: float) -> tuple[np.ndarray, ...]:
-    """Limits of tau2, the typical variance, and whether the set is empty, each of shape (b,)."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # too few studies: no limits, below
-        lower, upper, empty = limits(batch, level)
-        typical = batch.df / Projection.at(batch, 0.0).trace
-    known = batch.sound & ~empty
-    numbers = np.where(known, lower, np.nan), np.where(known, upper, np.nan), typical, empty & batch.sound
-    return tuple(np.broadcast_to(a, (batch.width,)) for a in numbers)
-
-
-def _q_profile(batch: Batch, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    few, many = (chi2_quantile(share, batch.df) for share in ((1.0 - level) / 2.0, (1.0 + level) / 2.0))
-    at_zero = Projection.at(batch, 0.0)
-    lower, upper = (solve(GeneralisedQ(target), batch, at_zero)[0] for target in (many, few))
-    return lower, upper, at_zero.q < few
-
-
-def _likelihood_profile(restricted: bool) -> Limits:
-    def limits(batch: Batch, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return *profile_limits(batch, restricted, level), np.zeros(batch.width, dtype=bool)
-
-    return limits

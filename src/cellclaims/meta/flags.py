@@ -1,16 +1,59 @@
-"""What must stand beside a number of this package: where a method is not advised, or has no answer.
+"""What a reader must know beside the numbers of a result: where a method is not advised, or has no answer.
 
-One data set carries its cautions in words, a batch as sums of :class:`Caution`; :func:`cautions_in_words` gives the
-words of either.
+Each kind of result has its flags, an ``IntFlag`` with words. One data set has them in words, a batch as sums;
+:func:`names_of` gives the words of either.
 """
 
 from __future__ import annotations
 
 from enum import IntFlag, auto
+from functools import cache
 
 import numpy as np
 
 from cellclaims.errors import PoolingError
+
+
+class Flag(IntFlag):
+    """Of a normal-normal fit (:class:`cellclaims.meta.Fit`) and of a posterior."""
+
+    NOTHING_KEPT = 1
+    SINGLE = 2
+    FEW = 4
+    NO_PREDICTION_EQUAL_EFFECTS = 8
+    NO_PREDICTION_TWO = 16
+    TAU2_ZERO = 32
+    SEVERAL_MODES = 64
+    NO_SPREAD = 128
+    SATURATED = 256
+    DEPENDENT = 512
+    PREDICTION_NEEDS_MODERATORS = 1024
+    UNDEFINED = 2048
+
+
+class BinomialFlag(IntFlag):
+    """Of a binomial-normal or beta-binomial fit."""
+
+    NOTHING_KEPT = 1
+    SINGLE = 2
+    FEW = 4
+    NO_PREDICTION = 8
+    NO_EVENTS = 16
+    ALL_EVENTS = 32
+    TAU2_ZERO = 64
+    TAU2_NOT_IDENTIFIED = 128
+    TAU2_UNBOUNDED = 256
+    TAU2_AT_BOUND = 512
+    SEVERAL_MODES = 1024
+
+
+class StratifiedFlag(IntFlag):
+    """Of a Mantel-Haenszel or Peto estimate."""
+
+    NOTHING_KEPT = 1
+    SINGLE = 2
+    NO_WEIGHT = 4
+    INFINITE = 8
 
 
 class Caution(IntFlag):
@@ -50,54 +93,126 @@ FEWEST_ADVISED = 10
 #: Above this I2 (percent) methods that read the shape of the funnel take heterogeneity for bias.
 SUBSTANTIAL_I2 = 50.0
 
-IN_WORDS = {
-    Caution.TOO_FEW: "too few studies for this method",
-    Caution.FEW_STUDIES: f"not advised: fewer than {FEWEST_ADVISED} studies cannot tell chance from bias",
-    Caution.BOUND_TO_EFFECT: "not advised: the standard error of this measure depends on the effect; 1/n does not",
-    Caution.NO_SLOPE: "no slope: the predictor is the same for all studies",
-    Caution.NO_SPREAD: "no spread about the line: its standard errors are zero",
-    Caution.TIES: "ties, or very many studies: the P value is that of a normal approximation",
-    Caution.NO_RANKING: "no rank correlation: all variances or all deviations are the same",
-    Caution.SIDE_UNKNOWN: "side not told by the data: left was taken",
-    Caution.ALTERNATES: "the number of missing studies alternates: the largest was taken",
-    Caution.NO_ROOT: "no Q0: the root of a negative number; L0 and R0 have none",
-    Caution.NO_ERROR: "no standard error of the number of missing studies: its variance formula gives less than zero",
-    Caution.HETEROGENEOUS: f"not advised: I2 above {SUBSTANTIAL_I2:g} %, heterogeneity looks like missing studies",
-    Caution.COUNTED_FILES: "not advised as evidence: a number of unseen studies says nothing of their results",
-    Caution.NO_LIMIT: "no limit: the test does not reject at any true effect on that side",
-    Caution.NO_AFFIRMATIVE: "no affirmative study: selection has nothing to favour",
-    Caution.NO_NONAFFIRMATIVE: "no nonaffirmative study: nothing to weigh up, no worst case",
-    Caution.NOT_EXPLAINED: "not explained by selection: even the worst case stays beyond q",
-    Caution.INTERVAL_HOLDS: "the interval without any selection already holds q",
-    Caution.TAU2_ZERO: "tau2 estimated as zero, the boundary: held there for the standard errors",
-    Caution.FLAT: "no standard errors: the likelihood is flat at its maximum",
-    Caution.EDGE: "a parameter lies on the edge of its range: held there for the standard errors",
-    Caution.FEW_PER_STEP: "a step holds fewer than 3 studies: its weight hangs on them",
-    Caution.SEVERAL_TOPS: "several tops of the likelihood: the highest was taken, the others stand in tops",
-    Caution.BEYOND_EFFECTS: "the mean lies beyond every effect seen: selection explains all, the data tell little",
-    Caution.INTERVAL_NOT_EXPLAINED: "interval not explained by selection: that of the worst case stays beyond q",
+SEVERAL_MODES_IN_WORDS = "several modes of the likelihood: the highest was taken"
+
+#: Flags in words, in a fixed order.
+IN_WORDS: dict[type[IntFlag], dict[IntFlag, str]] = {
+    Flag: {
+        Flag.NOTHING_KEPT: "no study kept: nothing to pool",
+        Flag.SINGLE: "single study: shown, not pooled",
+        Flag.FEW: "few studies: k = 2 to 4",
+        Flag.NO_PREDICTION_EQUAL_EFFECTS: "no prediction interval: an equal-effects model has no tau2",
+        Flag.NO_PREDICTION_TWO: "no prediction interval: no degrees of freedom left for it",
+        Flag.TAU2_ZERO: "tau2 estimated as zero, the boundary",
+        Flag.SEVERAL_MODES: SEVERAL_MODES_IN_WORDS,
+        Flag.NO_SPREAD: "no spread: Hartung-Knapp standard error is zero",
+        Flag.SATURATED: "no more studies than coefficients: nothing left to estimate from",
+        Flag.DEPENDENT: "moderators depend on one another among the studies kept: no coefficients",
+        Flag.PREDICTION_NEEDS_MODERATORS: "prediction interval: only at given moderators (predict)",
+        Flag.UNDEFINED: "studies for which the effect size is not defined are left out",
+    },
+    BinomialFlag: {
+        BinomialFlag.NOTHING_KEPT: "no report kept: nothing to pool",
+        BinomialFlag.SINGLE: "single report: shown, not pooled, with Clopper-Pearson limits",
+        BinomialFlag.FEW: "few reports: k = 2 to 4",
+        BinomialFlag.NO_PREDICTION: (
+            "no prediction interval: fewer than 3 reports, or a spread that cannot be estimated"
+        ),
+        BinomialFlag.NO_EVENTS: "no event in any report: the limits are one-sided, from the total count",
+        BinomialFlag.ALL_EVENTS: "events only: the limits are one-sided, from the total count",
+        BinomialFlag.TAU2_ZERO: "no spread between settings, the boundary: one common proportion",
+        BinomialFlag.TAU2_NOT_IDENTIFIED: "one patient a report: tau2 cannot show itself and is given as zero",
+        BinomialFlag.TAU2_UNBOUNDED: "each report is all or nothing: the likelihood rises without end in the spread",
+        BinomialFlag.TAU2_AT_BOUND: "the likelihood still rises at tau = 10, the largest that is tried",
+        BinomialFlag.SEVERAL_MODES: SEVERAL_MODES_IN_WORDS,
+    },
+    StratifiedFlag: {
+        StratifiedFlag.NOTHING_KEPT: "no study kept: nothing to pool",
+        StratifiedFlag.SINGLE: "single study: shown, not pooled",
+        StratifiedFlag.NO_WEIGHT: ("studies that carry no information, such as those without events, have weight zero"),
+        StratifiedFlag.INFINITE: "a group without events, or with nothing else, in every study: no finite estimate",
+    },
+    Caution: {
+        Caution.TOO_FEW: "too few studies for this method",
+        Caution.FEW_STUDIES: f"not advised: fewer than {FEWEST_ADVISED} studies cannot tell chance from bias",
+        Caution.BOUND_TO_EFFECT: "not advised: the standard error of this measure depends on the effect; 1/n does not",
+        Caution.NO_SLOPE: "no slope: the predictor is the same for all studies",
+        Caution.NO_SPREAD: "no spread about the line: its standard errors are zero",
+        Caution.TIES: "ties, or very many studies: the P value is that of a normal approximation",
+        Caution.NO_RANKING: "no rank correlation: all variances or all deviations are the same",
+        Caution.SIDE_UNKNOWN: "side not told by the data: left was taken",
+        Caution.ALTERNATES: "the number of missing studies alternates: the largest was taken",
+        Caution.NO_ROOT: "no Q0: the root of a negative number; L0 and R0 have none",
+        Caution.NO_ERROR: "no standard error of the number of missing studies: its variance comes out below zero",
+        Caution.HETEROGENEOUS: f"not advised: I2 above {SUBSTANTIAL_I2:g} %, heterogeneity looks like missing studies",
+        Caution.COUNTED_FILES: "not advised as evidence: a number of unseen studies says nothing of their results",
+        Caution.NO_LIMIT: "no limit: the test does not reject at any true effect on that side",
+        Caution.NO_AFFIRMATIVE: "no affirmative study: selection has nothing to favour",
+        Caution.NO_NONAFFIRMATIVE: "no nonaffirmative study: nothing to weigh up, no worst case",
+        Caution.NOT_EXPLAINED: "not explained by selection: even the worst case stays beyond q",
+        Caution.INTERVAL_HOLDS: "the interval without any selection already holds q",
+        Caution.TAU2_ZERO: "tau2 estimated as zero, the boundary: held there for the standard errors",
+        Caution.FLAT: "no standard errors: the likelihood is flat at its maximum",
+        Caution.EDGE: "a parameter lies on the edge of its range: held there for the standard errors",
+        Caution.FEW_PER_STEP: "a step holds fewer than 3 studies: its weight hangs on them",
+        Caution.SEVERAL_TOPS: "several tops of the likelihood: the highest was taken, the others stand in tops",
+        Caution.BEYOND_EFFECTS: "the mean lies beyond every effect seen: selection explains all, the data tell little",
+        Caution.INTERVAL_NOT_EXPLAINED: "interval not explained by selection: that of the worst case stays beyond q",
+    },
 }
 
 
-def in_words(flags: int) -> tuple[str, ...]:
-    """The cautions of one data set in words, in a fixed order.
+@cache
+def _values(kind: type[IntFlag]) -> tuple[tuple[int, str], ...]:
+    """Flags as plain numbers, which are quicker to compare with, and their words."""
+    return tuple((int(flag), words) for flag, words in IN_WORDS[kind].items())
 
+
+def in_words(flags: int, kind: type[IntFlag] | None = None) -> tuple[str, ...]:
+    """The flags of one data set in words, in a fixed order.
+
+    Parameters
+    ----------
+    flags : int
+        A sum of flags.
+    kind : type of flag, optional
+        Which flags; that of ``flags`` if not given.
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
     >>> in_words(Caution.TIES)
     ('ties, or very many studies: the P value is that of a normal approximation',)
+    >>> in_words(2, Flag)
+    ('single study: shown, not pooled',)
     """
-    return tuple(words for caution, words in IN_WORDS.items() if flags & caution)
+    return tuple(words for value, words in _values(kind or type(flags)) if flags & value)
 
 
-def cautions_in_words(flags: tuple[str, ...] | np.ndarray) -> tuple[str, ...] | np.ndarray:
+def names_of(flags: tuple[str, ...] | np.ndarray, kind: type[IntFlag] = Caution) -> tuple[str, ...] | np.ndarray:
     """The words of the ``flags`` of a result: themselves for one data set, an object array of tuples for a batch.
 
-    >>> cautions_in_words(np.array([0, Caution.TIES]))[1]
+    Parameters
+    ----------
+    flags : tuple of str, or ndarray of int
+    kind : type of flag
+
+    Returns
+    -------
+    tuple of str, or ndarray of object
+
+    Examples
+    --------
+    >>> names_of(np.array([0, Caution.TIES]))[1]
     ('ties, or very many studies: the P value is that of a normal approximation',)
     """
     if isinstance(flags, tuple):
         return flags
     words = np.empty(flags.size, dtype=object)
-    words[:] = [in_words(int(f)) for f in flags.ravel()]
+    words[:] = [in_words(int(f), kind) for f in flags.ravel()]
     return words.reshape(flags.shape)
 
 
@@ -106,7 +221,7 @@ def stated(cautions: dict[Caution, np.ndarray], shape: tuple[int, ...]) -> tuple
     total = np.zeros(shape, dtype=int)
     for caution, holds in cautions.items():
         total = total + np.where(holds, int(caution), 0)
-    return in_words(int(total)) if shape == () else total
+    return in_words(int(total), Caution) if shape == () else total
 
 
 def refuse_too_few(k: np.ndarray, least: int, method: str) -> None:

@@ -11,9 +11,8 @@ https://doi.org/10.1002/jrsm.35).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,7 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtri
 
 from cellclaims.errors import PoolingError
+from cellclaims.meta.flags import SEVERAL_MODES_IN_WORDS
+from cellclaims.meta.inputs import Labels, as_float, as_labels, check_share, one_of, per_study, refuse_where
+from cellclaims.meta.modes import FACTOR, grid_from_zero, tops
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
+from cellclaims.meta.result import Estimate, Result, written
 
 if TYPE_CHECKING:
     from cellclaims.meta.fit import Fit
@@ -41,11 +44,20 @@ if TYPE_CHECKING:
 KINDS = ("CR0", "CR1", "CR2")
 
 
-@dataclass(frozen=True)
-class RobustFit:
+@dataclass(frozen=True, repr=False)
+class RobustFit(Result):
     """The pooled mean with a cluster-robust standard error.
 
-    ``df`` is clusters less 1 for CR0 and CR1, Satterthwaite's for CR2; ``stat`` and the limits are those of t.
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p : float
+        By the t distribution with ``df`` degrees of freedom.
+    df : float
+        Clusters less 1 for CR0 and CR1, Satterthwaite's for CR2.
+    kind : str
+    n_clusters : int
+    level : float
+    flags : tuple of str
     """
 
     beta: float
@@ -58,6 +70,16 @@ class RobustFit:
     kind: str
     n_clusters: int
     level: float
+    flags: tuple[str, ...] = ()
+
+    @property
+    def k(self) -> int:
+        """Clusters."""
+        return self.n_clusters
+
+    def _title(self) -> str:
+        """The estimator."""
+        return f"Cluster-robust standard error {self.kind} ({self.n_clusters} clusters)"
 
 
 def robust(fit: Fit | MultilevelFit, cluster: ArrayLike, kind: str = "CR2", level: float | None = None) -> RobustFit:
@@ -92,36 +114,38 @@ def robust(fit: Fit | MultilevelFit, cluster: ArrayLike, kind: str = "CR2", leve
     >>> result.n_clusters, round(result.beta, 3)
     (3, 0.465)
     """
-    if kind not in KINDS:
-        raise PoolingError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
-    y, covariance = _ingredients(fit)
-    labels = np.asarray(cluster)
-    if labels.shape != y.shape:
-        raise PoolingError(f"cluster: expected one label an estimate, shape {y.shape}, found {labels.shape}")
-    groups = [np.flatnonzero(labels == label) for label in dict.fromkeys(labels.tolist())]
+    kind = one_of(kind, KINDS, "kind")
+    y, covariance, slab = _ingredients(fit)
+    given, _ = per_study({"cluster": cluster}, order=slab)
+    labels = as_labels(given["cluster"], "cluster", y.size, slab)
+    number = {label: i for i, label in enumerate(dict.fromkeys(labels))}
+    member = np.array([number[label] for label in labels])
+    groups = [np.flatnonzero(member == i) for i in range(len(number))]
     if len(groups) < 2:
         raise PoolingError(f"cluster: expected at least 2 clusters, found {len(groups)}")
-    same = labels[:, None] == labels
+    same = member[:, None] == member
     if np.any(covariance[~same] != 0):
         raise PoolingError("cluster: expected correlated estimates in one cluster, found a covariance between two")
     variance, df = _sandwich(y, covariance, groups, kind)
-    beta, se, level = float(fit.beta), float(np.sqrt(variance)), fit.level if level is None else level
+    level = fit.level if level is None else check_share(level, "level")
+    beta, se = float(fit.beta), float(np.sqrt(variance))
     half = float(t_quantile(level, df)) * se
     p = float(t_two_sided(beta / se, df))
     return RobustFit(beta, se, beta - half, beta + half, beta / se, p, df, kind, len(groups), level)
 
 
-def _ingredients(fit: Fit | MultilevelFit) -> tuple[NDArray, NDArray]:
-    """Estimates and their fitted covariance."""
+def _ingredients(fit: Fit | MultilevelFit) -> tuple[NDArray, NDArray, Labels]:
+    """Estimates, their fitted covariance and their labels."""
     if np.ndim(fit.beta) != 0:
         raise PoolingError(f"expected one fit of a common mean, found coefficients of shape {np.shape(fit.beta)}")
     if hasattr(fit, "structure"):
-        return fit.yi, fit.variance
+        return fit.yi, fit.variance, fit.slab
     if fit.effects.weights is not None:
         raise PoolingError("weights: expected a fit by inverse variances, found one with weights of its own")
     keep = slice(None) if fit.effects.keep is None else fit.effects.keep
     y, v = np.asarray(fit.effects.yi)[keep], np.asarray(fit.effects.vi)[keep]
-    return y, np.diag(v + np.nan_to_num(float(fit.tau2)))
+    slab = None if fit.effects.slab is None else tuple(np.array(fit.effects.slab, dtype=object)[keep])
+    return y, np.diag(v + np.nan_to_num(float(fit.tau2))), slab
 
 
 def _sandwich(y: NDArray, covariance: NDArray, groups: list[NDArray], kind: str) -> tuple[float, float]:
@@ -154,8 +178,16 @@ def _adjustment(block: NDArray, total: float) -> NDArray:
 # The (restricted) likelihood of a multilevel model with a common mean, and its maximum over the levels' variances.
 
 
-#: Starts for the variances, in typical sampling variances: the likelihood may have more than one hill.
-STARTS = (0.1, 2.0)
+#: The grid of standard deviations: from this much of the smallest sampling error to so many ranges of the estimates.
+LEAST_SD, MOST_RANGES = 0.2, 3.0
+#: Multiplications that a scan may take: with large blocks or many levels its grid is coarser.
+SCAN_WORK = 3e9
+#: Numbers of a scan that are worked on at once.
+SCAN_NUMBERS = 2_000_000
+#: No logarithm of a variance moves farther than this in one step: a climb stays on its hill.
+LONGEST = 1.0
+#: Modes whose variances differ by less, relative to them or to the smallest of the grid, are one.
+SAME_MODE = 1e-3
 #: Steps converge quadratically: the one after a relative change below this is lost in rounding.
 TOLERANCE, STEPS = 1e-9, 200
 #: A variance below this many typical sampling variances is zero.
@@ -258,6 +290,33 @@ class Levels:
         score = 0.5 * (np.tensordot(applied, py, 2) - trace)
         return Evaluation(float(value), score, quadratic - 0.5 * pairs, 0.5 * pairs)
 
+    def heights(self, sigma2: NDArray, method: str) -> NDArray:
+        """Log-likelihood up to a constant for many sets of variances, shape (g, levels), as shape (g,)."""
+        place, real = self.index
+        covariance, patterns = self.blocks
+        sides = np.stack([real.astype(float), (self.y[place] - np.median(self.y)) * real], axis=-1)
+        size = max(1, SCAN_NUMBERS // covariance.size)
+        found = []
+        for start in range(0, len(sigma2), size):
+            part = sigma2[start : start + size]
+            full = covariance + sum(part[:, i, None, None, None] * pattern for i, pattern in enumerate(patterns))
+            total = np.einsum(
+                "mbi,gmbj->gij", sides, np.linalg.solve(full, np.broadcast_to(sides, (*full.shape[:3], 2)))
+            )
+            q = total[:, 1, 1] - total[:, 0, 1] ** 2 / total[:, 0, 0]
+            value = -0.5 * (np.linalg.slogdet(full)[1].sum(-1) + q)
+            found.append(value - 0.5 * np.log(total[:, 0, 0]) if method == "REML" else value)
+        return np.concatenate(found)
+
+    @cached_property
+    def grid(self) -> NDArray:
+        """Points of each level's standard deviation that a scan looks at, the first zero."""
+        sampling = np.sqrt(np.diag(self.covariance))
+        least, most = LEAST_SD * sampling.min(), MOST_RANGES * (np.ptp(self.y) + sampling.max())
+        blocks, size = self.index[0].shape
+        points = (SCAN_WORK / (blocks * size**3)) ** (1.0 / len(self.labels))
+        return grid_from_zero(least, most, max(FACTOR, (most / least) ** (1.0 / max(points, 4.0))))
+
     @cached_property
     def typical(self) -> float:
         """Typical sampling variance, ``(k - 1) / trace`` (Higgins and Thompson 2002, eq. 9, for any covariance)."""
@@ -282,24 +341,63 @@ def _connected(covariance: NDArray, outer: NDArray) -> list[NDArray]:
     return [np.flatnonzero(member == label) for label in np.unique(member)]
 
 
-def maximise(structure: Levels, method: str) -> NDArray:
-    """Variances that maximise the likelihood, shape (levels,): every set of levels is tried, the others at zero."""
-    count = len(structure.labels)
-    best = np.zeros(count)
-    top = structure.loglik(best, method)
+def maximise(structure: Levels, method: str, held: Mapping[int, float] | None = None) -> tuple[NDArray, bool]:
+    """Variances of highest likelihood, shape (levels,), and whether there are several modes.
+
+    Parameters
+    ----------
+    structure : Levels
+    method : {"REML", "ML"}
+    held : mapping of level number to its variance, optional
+        Levels whose variance is given.
+    """
+    held, count = dict(held or {}), len(structure.labels)
     if structure.y.size < 2:
-        return best
-    for size in range(1, count + 1):
-        for free in combinations(range(count), size):
-            for start in STARTS:
-                sigma2 = np.zeros(count)
-                sigma2[list(free)] = start * structure.typical
-                sigma2 = climb(structure, sigma2, list(free), method)
-                value = structure.loglik(sigma2, method)
-                # A level more must raise the likelihood by more than rounding.
-                if value > top + 1e-11 * (1 + abs(top)):
-                    best, top = sigma2, value
-    return best
+        return np.zeros(count), False
+    axes = [np.sqrt([held[i]]) if i in held else structure.grid for i in range(count)]
+    points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    height = structure.heights(points.reshape(-1, count) ** 2, method).reshape(points.shape[:-1])
+    found = [_polished(structure, point**2, held, method) for point in points[tops(height, count)]]
+    modes = [found[0]]
+    for sigma2 in found[1:]:
+        if not any(_same(structure, sigma2, other) for other in modes):
+            modes.append(sigma2)
+    best = max(modes, key=lambda sigma2: structure.loglik(sigma2, method))
+    return _without_idle(structure, best, held, method), len(modes) > 1
+
+
+def _without_idle(structure: Levels, sigma2: NDArray, held: Mapping[int, float], method: str) -> NDArray:
+    """The variances, zero for those that raise the likelihood by no more than rounding."""
+    value = structure.loglik(sigma2, method)
+    for i in np.flatnonzero(sigma2):
+        fewer = np.where(np.arange(len(sigma2)) == i, 0.0, sigma2)
+        if i not in held and structure.loglik(fewer, method) >= value - 1e-11 * (1 + abs(value)):
+            sigma2 = fewer
+    return sigma2
+
+
+def _same(structure: Levels, first: NDArray, second: NDArray) -> bool:
+    least = structure.grid[1] ** 2
+    return bool(np.all(np.abs(first - second) < SAME_MODE * (least + np.maximum(first, second))))
+
+
+def _polished(structure: Levels, sigma2: NDArray, held: Mapping[int, float], method: str) -> NDArray:
+    """The local maximum of the hill that a point of the grid stands on; a variance may reach or leave zero."""
+    start = (0.5 * structure.grid[1]) ** 2
+    for _ in range(2 * len(sigma2)):
+        free = [i for i in range(len(sigma2)) if i not in held and sigma2[i] > 0]
+        if free:
+            sigma2 = climb(structure, sigma2, free, method)
+        score = structure.evaluate(sigma2, method).score
+        rising = [i for i in range(len(sigma2)) if i not in held and sigma2[i] == 0 and score[i] > 0 and i not in free]
+        if not rising:
+            lost = any(sigma2[i] == 0 for i in free)
+            if not lost or not [i for i in free if sigma2[i] > 0]:
+                break
+        else:
+            sigma2 = sigma2.copy()
+            sigma2[rising] = start
+    return sigma2
 
 
 def climb(structure: Levels, sigma2: NDArray, free: list[int], method: str) -> NDArray:
@@ -314,7 +412,7 @@ def climb(structure: Levels, sigma2: NDArray, free: list[int], method: str) -> N
         gradient, scale = s * here.score[free], np.outer(s, s)
         observed, expected = (part[np.ix_(free, free)] * scale for part in (here.observed, here.expected))
         curvature = _positive(observed - np.diag(gradient), expected)
-        step = np.clip(np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient), -3.0, 3.0)
+        step = np.clip(np.linalg.solve(curvature + damping * np.diag(np.diag(curvature)), gradient), -LONGEST, LONGEST)
         proposal = sigma2.copy()
         proposal[free] = s * np.exp(step)
         there = structure.evaluate(proposal, method)
@@ -342,14 +440,7 @@ def profile_limits(structure: Levels, sigma2: NDArray, method: str, level: float
     typical = structure.typical
 
     def gap(i: int, value: float) -> float:
-        at = sigma2.copy()
-        others = [j for j in range(len(sigma2)) if j != i]
-        at[i] = value
-        best = structure.loglik(np.where(np.arange(len(sigma2)) == i, value, 0.0), method)
-        if others:
-            at[others] = np.maximum(at[others], 0.1 * typical)
-            best = max(best, structure.loglik(climb(structure, at, others, method), method))
-        return best - target
+        return structure.loglik(maximise(structure, method, {i: value})[0], method) - target
 
     limits = np.empty((len(sigma2), 2))
     for i, estimate in enumerate(sigma2):
@@ -381,45 +472,70 @@ __all__ = ["MultilevelFit", "RobustFit", "multilevel", "robust"]
 FEW = 4
 
 
-@dataclass(frozen=True, eq=False)
-class MultilevelFit:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class MultilevelFit(Estimate):
     """A fitted multilevel model.
 
-    ``sigma2`` and ``I2`` (percent, by the typical sampling variance) have one entry a level, in the order of
-    ``levels``; ``groups_a_level`` counts their groups. ``Q`` is the residual heterogeneity without any level, ``k -
-    1`` degrees of freedom. The prediction interval is that of a new estimate in a new outermost group. ``variance``
-    is the fitted marginal covariance of the estimates, shape (k, k).
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p, df : float
+        The mean with its test.
+    sigma2, I2 : ndarray, shape (levels,)
+        Variance of each level, and its part of the total variance in percent (by the typical sampling variance), in the
+        order of ``levels``.
+    H2 : float
+        Total over typical sampling variance.
+    pi_lb, pi_ub : float
+        Prediction interval of a new estimate in a new outermost group.
+    Q, Q_p : float
+        Residual heterogeneity without any level, ``k - 1`` degrees of freedom.
+    loglik : float
+    levels : tuple of str
+    groups_a_level : tuple of int
+        Number of groups of each level.
+    yi : ndarray, shape (k,)
+    structure : Levels
+    slab : tuple of str, or None
+    k, flags, level, method, test, model
+        As in every result.
     """
 
-    beta: float
-    se: float
-    ci_lb: float
-    ci_ub: float
     stat: float
     p: float
     sigma2: NDArray
-    I2: NDArray
     pi_lb: float
     pi_ub: float
-    Q: float
     Q_p: float
     loglik: float
-    k: int
     df: float
     levels: tuple[str, ...]
     groups_a_level: tuple[int, ...]
-    flags: tuple[str, ...]
     method: str
     test: str
-    level: float
-    yi: NDArray = field(repr=False)
-    structure: Levels = field(repr=False)
+    yi: NDArray
+    structure: Levels
+    slab: Labels = None
     model: str = "multilevel"
+
+    def _title(self) -> str:
+        """The model."""
+        return f"Multilevel model (k = {self.k}; variances by {self.method})"
+
+    def _more_columns(self) -> dict[str, float]:
+        both = zip(self.levels, self.sigma2, self.I2, strict=True)
+        return {f"{part}_{name}": v for name, s, i in both for part, v in (("sigma2", s), ("I2", i))}
+
+    def _heterogeneity(self) -> list[str]:
+        lines = [
+            f"Variance of level {name}: {written(s)} ({count} groups)"
+            for name, s, count in zip(self.levels, self.sigma2, self.groups_a_level, strict=True)
+        ]
+        return [*lines, *super()._heterogeneity()]
 
     @property
     def variance(self) -> NDArray:
         """Fitted marginal covariance of the estimates, shape (k, k)."""
-        return self.structure.variance(self.sigma2)
+        return self.structure.variance(np.nan_to_num(self.sigma2))
 
     @property
     def tau2(self) -> float:
@@ -437,6 +553,7 @@ def multilevel(
     V: ArrayLike,
     groups: ArrayLike | Mapping[str, ArrayLike],
     *,
+    slab: ArrayLike | None = None,
     method: str = "REML",
     test: str = "t",
     dfs: str = "contain",
@@ -453,6 +570,8 @@ def multilevel(
     groups : array-like of labels, shape (k,), or mapping of level name to such labels
         One array: its groups and the estimates within them are the levels. A mapping: these levels and no others,
         outermost first; labels count within the levels before them.
+    slab : array-like of str, shape (k,), optional
+        Labels of the estimates.
     method : {"REML", "ML"}
     test : {"t", "z"}
     dfs : {"contain", "residual"}
@@ -475,47 +594,47 @@ def multilevel(
     >>> round(fit.beta, 3), fit.levels, fit.k
     (0.465, ('group', 'estimate'), 5)
     """
-    options = {"method": (method, ("REML", "ML")), "test": (test, ("t", "z")), "dfs": (dfs, ("contain", "residual"))}
-    for name, (found, choices) in options.items():
-        if found not in choices:
-            raise PoolingError(f"{name}: expected one of {', '.join(choices)}, found {found!r}")
-    y, covariance = _read(yi, V)
-    names, labels = _nest(groups, y.size)
+    method, test = one_of(method, ("REML", "ML"), "method"), one_of(test, ("t", "z"), "test")
+    dfs, level = one_of(dfs, ("contain", "residual"), "dfs"), check_share(level, "level")
+    levels = groups if isinstance(groups, Mapping) else {"group": groups}
+    given, slab = per_study({"yi": yi, "V": V} | {f"groups[{name!r}]": each for name, each in levels.items()}, slab)
+    y, covariance = _read(given.pop("yi"), given.pop("V"), slab)
+    found = dict(zip(levels, given.values(), strict=True))
+    if not isinstance(groups, Mapping):
+        found["estimate"] = np.arange(y.size)
+    names, labels = _nest(found, y.size, slab)
     structure = Levels(y, covariance, labels)
-    sigma2 = maximise(structure, method)
-    return _assemble(structure, sigma2, names, method, test, dfs, level)
+    sigma2, several = maximise(structure, method)
+    return _assemble(structure, sigma2, several, names, method, test, dfs, level, slab)
 
 
-def _read(yi: ArrayLike, V: ArrayLike) -> tuple[NDArray, NDArray]:
+def _read(yi: ArrayLike, V: ArrayLike, slab: Labels) -> tuple[NDArray, NDArray]:
     """Estimates and their sampling covariance, checked."""
-    y, v = np.asarray(yi, float), np.asarray(V, float)
+    y, v = as_float(yi, "yi", slab), as_float(V, "V", slab)
     if y.ndim != 1 or y.size == 0 or v.shape not in ((y.size,), (y.size, y.size)):
         raise PoolingError(f"expected yi of shape (k,) and V of shape (k,) or (k, k), found {y.shape} and {v.shape}")
-    if not (np.isfinite(y).all() and np.isfinite(v).all()):
-        raise PoolingError("expected finite numbers in yi and V, found missing or infinite ones")
+    for name, values in (("yi", y), ("V", v)):
+        refuse_where(~np.isfinite(values), values, name, "finite numbers", slab)
     covariance = np.diag(v) if v.ndim == 1 else v
     if not np.allclose(covariance, covariance.T, rtol=1e-10, atol=0):
-        raise PoolingError("expected a symmetric V")
+        raise PoolingError("V: expected a symmetric covariance, found one that is not")
     smallest = v.min() if v.ndim == 1 else np.linalg.eigvalsh(covariance)[0]
     if smallest <= 0:
         raise PoolingError(
-            f"expected a positive definite V (variances above zero), found an eigenvalue of {smallest:g}"
+            f"V: expected a positive definite covariance (variances above zero), found an eigenvalue of {smallest:g}"
         )
     return y, covariance
 
 
-def _nest(groups: ArrayLike | Mapping[str, ArrayLike], k: int) -> tuple[tuple[str, ...], list[NDArray]]:
+def _nest(groups: Mapping[str, ArrayLike], k: int, slab: Labels) -> tuple[tuple[str, ...], list[NDArray]]:
     """Level names, and for each level the number of its group of every estimate, nested in the levels before."""
-    if not isinstance(groups, Mapping):
-        groups = {"group": groups, "estimate": np.arange(k)}
     if not groups:
         raise PoolingError("groups: expected at least one level, found none")
     labels, outer = [], np.zeros(k, int)
     for name, values in groups.items():
-        values = np.asarray(values)
-        if values.shape != (k,):
-            raise PoolingError(f"groups[{name!r}]: expected shape ({k},), found {values.shape}")
-        within = np.unique(values, return_inverse=True)[1]
+        own = as_labels(values, f"groups[{name!r}]", k, slab)
+        number = {label: i for i, label in enumerate(dict.fromkeys(own))}
+        within = np.array([number[label] for label in own])
         outer = np.unique(outer * (k + 1) + within, return_inverse=True)[1]
         if labels and outer.max() == labels[-1].max():
             raise PoolingError(f"groups: level {name!r} has the same groups as the one before; give each level once")
@@ -524,20 +643,33 @@ def _nest(groups: ArrayLike | Mapping[str, ArrayLike], k: int) -> tuple[tuple[st
 
 
 def _assemble(
-    structure: Levels, sigma2: NDArray, names: tuple[str, ...], method: str, test: str, dfs: str, level: float
+    structure: Levels,
+    sigma2: NDArray,
+    several: bool,
+    names: tuple[str, ...],
+    method: str,
+    test: str,
+    dfs: str,
+    level: float,
+    slab: Labels,
 ) -> MultilevelFit:
     """Limits, tests, heterogeneity and flags."""
     k, sizes = structure.y.size, tuple(int(labels.max()) + 1 for labels in structure.labels)
     beta, se = structure.mean(sigma2)
-    df = np.inf if test == "z" else float((sizes[0] if dfs == "contain" else k) - 1)
-    quantile = normal_quantile(level) if test == "z" else float(t_quantile(level, df))
+    normal = test == "z" or k == 1  # a single estimate is shown with its own interval
+    df = np.inf if normal else float((sizes[0] if dfs == "contain" else k) - 1)
+    quantile = normal_quantile(level) if normal else float(t_quantile(level, df))
     # As everywhere in the package the prediction takes one more degree of freedom than the mean.
-    wider = normal_quantile(level) if test == "z" else float(t_quantile(level, df - 1))
+    wider = normal_quantile(level) if test == "z" else float(t_quantile(level, df - 1)) if k > 1 else np.nan
+    if k == 1:  # nor does it say anything of a spread
+        wider, sigma2 = np.nan, np.full(len(sigma2), np.nan)
     half, width = quantile * se, wider * np.sqrt(se**2 + sigma2.sum())
     flags = {
         "single estimate: shown, not pooled": k == 1,
         f"few outermost groups: {sizes[0]}": sizes[0] <= FEW,
+        "one outermost group: no degrees of freedom for an interval (dfs='residual' has some)": df < 1,
         "no prediction interval: too few groups": not np.isfinite(width),
+        SEVERAL_MODES_IN_WORDS: several,
     }
     flags |= {
         f"variance of level {n} estimated as zero, the boundary": s == 0 for n, s in zip(names, sigma2, strict=True)
@@ -548,14 +680,15 @@ def _assemble(
         ci_lb=beta - half,
         ci_ub=beta + half,
         stat=beta / se,
-        p=float(normal_two_sided(beta / se) if test == "z" else t_two_sided(beta / se, df)),
+        p=float(normal_two_sided(beta / se) if normal else t_two_sided(beta / se, df)),
         sigma2=sigma2,
         I2=100 * sigma2 / (sigma2.sum() + structure.typical),
+        H2=float(1 + sigma2.sum() / structure.typical),
         pi_lb=beta - width,
         pi_ub=beta + width,
-        Q=structure.q,
-        Q_p=float(chi2_upper(structure.q, k - 1)),
-        loglik=structure.loglik(sigma2, method),
+        Q=structure.q if k > 1 else np.nan,
+        Q_p=float(chi2_upper(structure.q, k - 1)) if k > 1 else np.nan,
+        loglik=structure.loglik(np.nan_to_num(sigma2), method),
         k=k,
         df=df,
         levels=names,
@@ -566,4 +699,5 @@ def _assemble(
         level=level,
         yi=structure.y,
         structure=structure,
+        slab=slab,
     )

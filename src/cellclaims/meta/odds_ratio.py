@@ -14,44 +14,66 @@ A study without events, or with nothing but events, in both groups says nothing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial_fit import (
+    CENTRED,
+    LEAST_TAU,
     POINTS_PER_WIDTH2,
+    SEARCH_NODES,
     TAU_BOUND,
-    Derivatives,
-    climb,
     gauss_hermite,
     levels,
     likelihood,
     log_binomial,
     log_coefficients,
+    mean_variance,
     softplus_and_expit,
 )
 from cellclaims.meta.effect_sizes import complete_table, escalc, read_columns
+from cellclaims.meta.flags import SEVERAL_MODES_IN_WORDS
+from cellclaims.meta.inputs import check_share, one_of
+from cellclaims.meta.modes import (
+    RIDGE_GAIN,
+    RIDGE_STEPS,
+    Derivatives,
+    Evaluate,
+    grid_from_zero,
+    highest_mode,
+    tops,
+)
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided, t_quantile, t_two_sided
+from cellclaims.meta.result import CountEstimate
 
 # Marginal likelihoods of two groups a study: levels fixed and profiled out, or random and integrated out.
 
 
 #: Steps are cut to one logit, over which a logistic curvature changes by less than a factor e: such steps cannot cycle.
 LONGEST_STEP, MODE_STEPS, LEVEL_STEPS = 1.0, 200, 60
+#: A curvature closer to zero than this is rounding: far out, where every patient of a group has the event or none.
+FLAT = 1e-12
 #: Finite differences of the random-levels likelihood: the error is about the fourth power of the step.
 DIFFERENCE = 5e-3
+#: And of its slope.
+SLOPE_STEP = 1e-5
+#: Factor of the grid of two standard deviations, where one model has a grid of both.
+WIDE = 1.7
+#: Maxima whose parameters differ by less than this are one.
+APART = 1e-2
 #: Below this a standard deviation is zero: its square is lost beside any sampling variance.
 SMALLEST = 1e-4
 
 
-@dataclass
+@dataclass(frozen=True)
 class FixedLevels:
     """The UM.FS likelihood of one data set as a function of (beta, tau), each study's level at its best.
 
-    Called with ``(rows, mu, tau)`` of shape (r,) it gives the profile likelihood and its derivatives; the levels
-    found last are the next start.
+    Called with ``(rows, mu, tau)`` of shape (r,) it gives the profile likelihood and its derivatives; ``rows`` is that
+    of the one data set each time.
     """
 
     a: NDArray
@@ -59,41 +81,50 @@ class FixedLevels:
     c: NDArray
     n2: NDArray
     nodes: tuple[int, ...]
-    levels: NDArray = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start from the pooled logit of each study."""
-        events, patients = self.a + self.c, self.n1 + self.n2
-        self.levels = np.log((events + 0.5) / (patients - events + 0.5))
 
     def __call__(self, rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
         """Profile likelihood at each (mu, tau)."""
-        parts = [self._at(float(m), float(t)) for m, t in zip(mu, tau, strict=True)]
-        return Derivatives(*(np.array(column) for column in zip(*parts, strict=True)))
-
-    def _at(self, mu: float, tau: float) -> tuple[float, ...]:
+        events, patients = self.a + self.c, self.n1 + self.n2
+        levels = np.tile(np.log((events + 0.5) / (patients - events + 0.5)), (mu.size, 1))
+        value, score, hessian = np.empty(levels.shape), np.empty((3, *levels.shape)), np.empty((3, 3, *levels.shape))
+        moving = np.arange(mu.size)
         for _ in range(LEVEL_STEPS):
-            value, score, hessian = self._studies(mu, tau)
-            step = -score[2] / hessian[2, 2]
-            if np.all(np.abs(step) < 1e-11 * (1 + np.abs(self.levels))):
+            found = self._studies(levels[moving], mu[moving], tau[moving])
+            value[moving], score[:, moving], hessian[:, :, moving] = found
+            step = -found[1][2] / np.minimum(found[2][2, 2], -FLAT)
+            going = np.any(np.abs(step) >= 1e-9 * (1 + np.abs(levels[moving])), axis=-1)
+            moving, step = moving[going], step[going]
+            if moving.size == 0:
                 break
-            self.levels = self.levels + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+            levels[moving] += np.clip(step, -LONGEST_STEP, LONGEST_STEP)
         # What the levels' freedom takes from the information (Schur complement of a diagonal block).
-        pair = hessian[:2, :2] - hessian[:2, None, 2] * hessian[None, :2, 2] / hessian[2, 2]
+        pair = hessian[:2, :2] - hessian[:2, None, 2] * hessian[None, :2, 2] / np.minimum(hessian[2, 2], -FLAT)
         h = pair.sum(-1)
-        return value.sum(), score[0].sum(), score[1].sum(), h[0, 0], h[0, 1], h[1, 1]
+        return Derivatives(value.sum(-1), score[0].sum(-1), score[1].sum(-1), h[0, 0], h[0, 1], h[1, 1])
 
-    def _studies(self, mu: float, tau: float) -> tuple[NDArray, NDArray, NDArray]:
-        """Each study's log-likelihood, score (3, k) and Hessian (3, 3, k) by (beta, tau, level)."""
-        mode = _mode(self.a, self.n1, self.c, self.n2, self.levels, mu, tau)
-        _, p1 = softplus_and_expit(self.levels + (mu + tau * mode) / 2)
-        _, p2 = softplus_and_expit(self.levels - (mu + tau * mode) / 2)
+    def _studies(self, levels: NDArray, mu: NDArray, tau: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Each study's log-likelihood (r, k), score (3, r, k) and Hessian (3, 3, r, k) by (beta, tau, level)."""
+        mu, tau = mu[:, None], tau[:, None]
+        mode = _mode(self.a, self.n1, self.c, self.n2, levels, mu, tau)
+        _, p1 = softplus_and_expit(levels + (mu + tau * mode) / 2)
+        _, p2 = softplus_and_expit(levels - (mu + tau * mode) / 2)
         curvature = tau**2 / 4 * (self.n1 * p1 * (1 - p1) + self.n2 * p2 * (1 - p2))
         spread = 1 / np.sqrt(1 + curvature)
-        needed = np.searchsorted(self.nodes, POINTS_PER_WIDTH2 * (tau * spread.max()) ** 2)
-        z, log_w = gauss_hermite(self.nodes[min(int(needed), len(self.nodes) - 1)])
-        u = mode[:, None] + np.sqrt(2) * spread[:, None] * z
-        half, level = (mu + tau * u) / 2, self.levels[:, None]
+        needed = np.searchsorted(self.nodes, POINTS_PER_WIDTH2 * (tau * spread).max(-1) ** 2)
+        needed = np.minimum(needed, len(self.nodes) - 1)
+        value, score, hessian = np.empty(mode.shape), np.empty((3, *mode.shape)), np.empty((3, 3, *mode.shape))
+        for i in np.unique(needed):
+            here = needed == i
+            parts = (part[here] for part in (levels, mu, tau, mode, spread))
+            value[here], score[:, here], hessian[:, :, here] = self._integrate(*parts, self.nodes[i])
+        return value, score, hessian
+
+    def _integrate(
+        self, levels: NDArray, mu: NDArray, tau: NDArray, mode: NDArray, spread: NDArray, nodes: int
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        z, log_w = gauss_hermite(nodes)
+        u = mode[..., None] + np.sqrt(2) * spread[..., None] * z
+        half, level = (mu[..., None] + tau[..., None] * u) / 2, levels[..., None]
         soft1, p1 = softplus_and_expit(level + half)
         soft2, p2 = softplus_and_expit(level - half)
         a, n1, c, n2 = (part[:, None] for part in (self.a, self.n1, self.c, self.n2))
@@ -101,20 +132,24 @@ class FixedLevels:
         top = height.max(-1, keepdims=True)
         mass = np.exp(height - top)
         total = mass.sum(-1, keepdims=True)
-        value = (top + np.log(total))[:, 0] + np.log(spread) - 0.5 * np.log(np.pi)
+        value = (top + np.log(total))[..., 0] + np.log(spread) - 0.5 * np.log(np.pi)
         r1, r2, i1, i2 = a - n1 * p1, c - n2 * p2, n1 * p1 * (1 - p1), n2 * p2 * (1 - p2)
-        one = np.ones_like(u)
-        score = np.stack([(r1 - r2) / 2, u * (r1 - r2) / 2, r1 + r2])
-        first, second = np.stack([one / 2, u / 2, one]), np.stack([-one / 2, -u / 2, one])
         weight = mass / total
+        # By (beta, tau, level) the two logits move by (1/2, u/2, 1) and (-1/2, -u/2, 1).
+        score = np.stack([(r1 - r2) / 2, u * (r1 - r2) / 2, r1 + r2])
         mean = (weight * score).sum(-1)
-        outer = score[:, None] * score[None] - i1 * first[:, None] * first[None] - i2 * second[:, None] * second[None]
-        return value, mean, (weight * outer).sum(-1) - mean[:, None] * mean[None]
+        both, apart = (i1 + i2) / 4, (i1 - i2) / 2
+        information = (both, both * u, both * u * u, apart, apart * u, i1 + i2)
+        pairs = ((0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2))
+        hessian = np.empty((3, 3, *mode.shape))
+        for (i, j), lost in zip(pairs, information, strict=True):
+            hessian[i, j] = hessian[j, i] = (weight * (score[i] * score[j] - lost)).sum(-1) - mean[i] * mean[j]
+        return value, mean, hessian
 
 
-def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: float, tau: float) -> NDArray:
-    """Most probable random effect of each study, by Newton steps that are never longer than one logit."""
-    u = np.zeros_like(a)
+def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: NDArray, tau: NDArray) -> NDArray:
+    """Most probable random effect of each study, shape (r, k), by Newton steps never longer than one logit."""
+    u = np.zeros_like(level)
     for _ in range(MODE_STEPS):
         _, p1 = softplus_and_expit(level + (mu + tau * u) / 2)
         _, p2 = softplus_and_expit(level - (mu + tau * u) / 2)
@@ -123,41 +158,60 @@ def _mode(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: NDArray, mu: 
         step = gradient / curvature
         step = step / np.maximum(1.0, tau * np.abs(step) / LONGEST_STEP)
         u = u + step
-        if np.all(np.abs(step) < 1e-12):
+        if np.all(np.abs(step) < CENTRED):
             break
     return u
 
 
-def random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int) -> float:
-    """UM.RS log-likelihood at (mean level, beta, sd of levels, tau), by a product rule at the joint mode."""
+def random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int) -> NDArray:
+    """UM.RS log-likelihood at (mean level, beta, sd of levels, tau), by a product rule at the joint mode.
+
+    ``theta`` of shape (..., 4) gives one number for each set of parameters, shape (...).
+    """
+    theta = np.asarray(theta, float)
+    value, _ = _random_levels(a, n1, c, n2, theta.reshape(-1, 4), nodes)
+    return value.reshape(theta.shape[:-1])[()]
+
+
+def _random_levels(
+    a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int, slopes: bool = False
+) -> tuple[NDArray, tuple[NDArray, NDArray] | None]:
+    """Log-likelihood (g,), and its score (g, 2) and Hessian (g, 2, 2) by (mean level, beta) if asked for."""
     v, u, factor = _joint_mode(a, n1, c, n2, theta)
     z, log_one = gauss_hermite(nodes)
     first, second = (part.ravel() for part in np.meshgrid(z, z, indexing="ij"))
     log_w = np.add.outer(log_one, log_one).ravel()
     # factor is the inverse root of the curvature: independent standard normal axes at the mode.
-    at_v = v[:, None] + np.sqrt(2) * (factor[0][:, None] * first)
-    at_u = u[:, None] + np.sqrt(2) * (factor[1][:, None] * first + factor[2][:, None] * second)
-    height = _height(a, n1, c, n2, theta, at_v, at_u) + log_w
-    top = height.max(-1)
-    integral = np.log(np.exp(height - top[:, None]).sum(-1)) + np.log(factor[0] * factor[2]) - np.log(np.pi)
-    return float((top + integral).sum())
-
-
-def _height(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, v: NDArray, u: NDArray) -> NDArray:
-    """Logarithm of the integrand for random effects of shape (k, m)."""
-    level, beta, sigma, tau = theta
-    e1, e2 = level + sigma * v + (beta + tau * u) / 2, level + sigma * v - (beta + tau * u) / 2
-    (soft1, _), (soft2, _) = softplus_and_expit(e1), softplus_and_expit(e2)
+    at_v = v[..., None] + np.sqrt(2) * (factor[0][..., None] * first)
+    at_u = u[..., None] + np.sqrt(2) * (factor[1][..., None] * first + factor[2][..., None] * second)
+    level, beta, sigma, tau = (part[:, None, None] for part in theta.T)
+    middle, half = level + sigma * at_v, (beta + tau * at_u) / 2
+    (soft1, p1), (soft2, p2) = softplus_and_expit(middle + half), softplus_and_expit(middle - half)
     a, n1, c, n2 = (part[:, None] for part in (a, n1, c, n2))
-    return a * e1 - n1 * soft1 + c * e2 - n2 * soft2 - 0.5 * (v * v + u * u)
+    height = a * (middle + half) - n1 * soft1 + c * (middle - half) - n2 * soft2 - 0.5 * (at_v**2 + at_u**2) + log_w
+    top = height.max(-1, keepdims=True)
+    mass = np.exp(height - top)
+    total = mass.sum(-1)
+    value = (top[..., 0] + np.log(total) + np.log(factor[0] * factor[2]) - np.log(np.pi)).sum(-1)
+    if not slopes:
+        return value, None
+    weight = mass / total[..., None]
+    r1, r2, i1, i2 = a - n1 * p1, c - n2 * p2, n1 * p1 * (1 - p1), n2 * p2 * (1 - p2)
+    by = (r1 + r2, (r1 - r2) / 2)
+    lost = ((i1 + i2, (i1 - i2) / 2), ((i1 - i2) / 2, (i1 + i2) / 4))
+    mean = [(weight * part).sum(-1) for part in by]
+    hessian = [
+        [((weight * (by[i] * by[j] - lost[i][j])).sum(-1) - mean[i] * mean[j]).sum(-1) for j in (0, 1)] for i in (0, 1)
+    ]
+    return value, (np.stack([part.sum(-1) for part in mean], axis=-1), np.moveaxis(np.array(hessian), 2, 0))
 
 
 def _joint_mode(
     a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray
 ) -> tuple[NDArray, NDArray, tuple[NDArray, NDArray, NDArray]]:
-    """Most probable pair of random effects of each study, and the lower triangle of the curvature's inverse root."""
-    level, beta, sigma, tau = theta
-    v, u = np.zeros_like(a), np.zeros_like(a)
+    """Most probable pair of random effects of each study, shape (g, k), and the curvature's inverse root, lower."""
+    level, beta, sigma, tau = (part[:, None] for part in theta.T)
+    v, u = np.zeros((len(theta), a.size)), np.zeros((len(theta), a.size))
     for _ in range(MODE_STEPS):
         _, p1 = softplus_and_expit(level + sigma * v + (beta + tau * u) / 2)
         _, p2 = softplus_and_expit(level + sigma * v - (beta + tau * u) / 2)
@@ -177,15 +231,13 @@ def _joint_mode(
 
 
 def fit_random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, method: str, nodes: int) -> dict[str, float]:
-    """UM.RS by a general optimiser: the two standard deviations may each be zero."""
-    best = _search(a, n1, c, n2, nodes, free=(0, 1, 2))
-    common = best[1]
-    if method == "ML":
-        found = _search(a, n1, c, n2, nodes, free=(0, 1, 2, 3))
-        if found[1] > common + 1e-9 * (1 + abs(common)):
-            best = found
+    """UM.RS: scan both standard deviations, climb every top of the scan; each of the two may be zero."""
+    data = (a, n1, c, n2)
+    common = _highest(data, nodes, with_tau=False)[0]
+    found = _highest(data, nodes, with_tau=True) if method == "ML" else [common]
+    best = found[0] if found[0][1] > common[1] + 1e-9 * (1 + abs(common[1])) else common
     theta, value, free = best
-    information = -_hessian(lambda t: random_levels(a, n1, c, n2, t, nodes), theta, free)
+    information = -_hessian(lambda t: random_levels(*data, t, nodes), theta, free)
     variance = np.linalg.inv(information)[free.index(1), free.index(1)]
     return {
         "beta": float(theta[1]),
@@ -193,42 +245,73 @@ def fit_random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, method: 
         "tau2": float(theta[3] ** 2),
         "sigma2": float(theta[2] ** 2),
         "loglik": value,
-        "lrt": 2 * (value - common),
+        "lrt": 2 * (value - common[1]),
+        "several": len(found) > 1,
     }
 
 
-def _search(
-    a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, nodes: int, free: tuple[int, ...]
-) -> tuple[NDArray, float, list[int]]:
-    """Maximum over the free parameters; a standard deviation that ends below :data:`SMALLEST` is set to zero."""
+def _highest(data: tuple[NDArray, ...], nodes: int, with_tau: bool) -> list[tuple[NDArray, float, list[int]]]:
+    """The local maxima, the highest first: parameters, log-likelihood, and which parameters are not at an edge."""
+    grid = grid_from_zero(min(LEAST_TAU * 2.0 / np.sqrt(np.max(data[1] + data[3])), 0.1 * TAU_BOUND), TAU_BOUND, WIDE)
+    taus = grid if with_tau else np.zeros(1)
+    spread = np.stack(np.meshgrid(grid, taus, indexing="ij"), axis=-1)
+    theta, height = _ridge(data, spread.reshape(-1, 2))
+    starts = theta[tops(height.reshape(spread.shape[:2]), 2).ravel()]
+    found: list[tuple[NDArray, float, list[int]]] = []
+    for start in sorted((_climbed(data, nodes, start, with_tau) for start in starts), key=lambda f: -f[1]):
+        if all(np.abs(start[0] - other[0]).max() > APART for other in found):
+            found.append(start)
+    return found
+
+
+def _ridge(data: tuple[NDArray, ...], spread: NDArray) -> tuple[NDArray, NDArray]:
+    """Parameters (g, 4) with the best mean level and odds ratio for each pair of standard deviations, and heights."""
+    a, n1, c, n2 = data
+    logit1, logit2 = (np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)) for x, n in ((a, n1), (c, n2)))
+    start = np.tile([(logit1 + logit2) / 2, logit1 - logit2], (len(spread), 1))
+    theta, height, moving = np.concatenate([start, spread], axis=1), np.empty(len(spread)), np.arange(len(spread))
+    for _ in range(RIDGE_STEPS):
+        value, (score, hessian) = _random_levels(*data, theta[moving], SEARCH_NODES[0], slopes=True)
+        step = np.clip(np.linalg.solve(-hessian, score[..., None])[..., 0], -LONGEST_STEP, LONGEST_STEP)
+        gain = 0.5 * (step * score).sum(-1)
+        theta[moving, :2] += step
+        height[moving] = value + gain
+        moving = moving[gain > RIDGE_GAIN]
+        if moving.size == 0:
+            break
+    return theta, height
+
+
+def _climbed(data: tuple[NDArray, ...], nodes: int, start: NDArray, with_tau: bool) -> tuple[NDArray, float, list[int]]:
+    """The local maximum from a start; a standard deviation that ends below :data:`SMALLEST` is set to zero."""
     from scipy.optimize import minimize  # late: the other models do without it
 
-    logit1, logit2 = (np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)) for x, n in ((a, n1), (c, n2)))
-    free = list(free)
+    free = [0, 1, 2, 3] if with_tau else [0, 1, 2]
+    steps = np.eye(4)[free] * SLOPE_STEP
 
-    def loss(values: NDArray) -> float:
+    def loss(values: NDArray) -> tuple[float, NDArray]:
         theta = np.zeros(4)
         theta[free] = values
-        return -random_levels(a, n1, c, n2, theta, nodes)
+        found = -random_levels(*data, np.concatenate([theta[None], theta + steps, theta - steps]), nodes)
+        count = len(free)
+        return float(found[0]), (found[1 : count + 1] - found[count + 1 :]) / (2 * SLOPE_STEP)
 
-    best, top = None, -np.inf
-    for spread in (0.3, 1.0):
-        start = np.array([(logit1 + logit2) / 2, logit1 - logit2, spread, spread])[free]
-        found = minimize(loss, start, method="BFGS", jac="3-point", options={"gtol": 1e-7})
-        if -found.fun > top:
-            best, top = found.x, float(-found.fun)
+    # Where zero is no maximum it is a saddle, from which no slope leads away.
+    begin = np.where((start == 0) & (np.arange(4) >= 2), 1e-2, start)
+    found = minimize(loss, begin[free], jac=True, method="BFGS", options={"gtol": 1e-7})
     theta = np.zeros(4)
-    theta[free] = best
+    theta[free] = found.x
     theta[2:] = np.where(np.abs(theta[2:]) < SMALLEST, 0.0, np.abs(theta[2:]))
-    return theta, top, [i for i in free if i < 2 or theta[i] > 0]
+    return theta, -float(found.fun), [i for i in free if i < 2 or theta[i] > 0]
 
 
-def _hessian(function: Callable[[NDArray], float], theta: NDArray, free: list[int]) -> NDArray:
+def _hessian(function: Callable[[NDArray], NDArray], theta: NDArray, free: list[int]) -> NDArray:
     """Fourth-order finite differences of a smooth function by its free parameters."""
     steps = np.eye(theta.size)[free] * DIFFERENCE
+    multiples = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
 
     def second(direction: NDArray) -> float:
-        f = [function(theta + m * direction) for m in (-2, -1, 0, 1, 2)]
+        f = function(theta + multiples[:, None] * direction)
         return (-f[0] + 16 * f[1] - 30 * f[2] + 16 * f[3] - f[4]) / (12 * DIFFERENCE**2)
 
     own = [second(step) for step in steps]
@@ -240,47 +323,42 @@ def _hessian(function: Callable[[NDArray], float], theta: NDArray, free: list[in
 
 
 MODELS = ("UM.FS", "UM.RS", "CM.AL")
-#: Starts of tau: the likelihood may have more than one hill.
-STARTS = (0.1, 0.4, 1.0, 2.5)
 FEW = 4
 
 
-@dataclass(frozen=True, eq=False)
-class OddsRatioFit:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class OddsRatioFit(CountEstimate):
     """A pooled log odds ratio ``beta`` with its standard error, limits, heterogeneity and prediction interval.
 
-    ``Q`` is the likelihood-ratio statistic of one odds ratio for each study against a common one, ``Q_wald`` that of
-    inverse variances (both NaN for UM.RS, whose saturated model is random itself); ``I2`` and ``H2`` by the typical
-    variance of a log odds ratio; ``sigma2`` the variance of the levels in UM.RS. ``k`` counts the studies with
-    weight, ``k_all`` all of them.
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p : float
+        The log odds ratio with its test.
+    tau2, pi_lb, pi_ub : float
+        Variance of the log odds ratio between studies, and prediction interval.
+    sigma2 : float
+        Variance of the studies' levels in UM.RS; NaN for other models.
+    Q, Q_p, Q_wald : float
+        Likelihood-ratio statistic of one odds ratio for each study against a common one, and that of inverse variances;
+        NaN for UM.RS, whose saturated model is random itself.
+    I2, H2 : float
+        By the typical variance of a log odds ratio.
+    k, k_all : int
+        Studies with weight, and all.
     """
 
-    beta: float
-    se: float
-    ci_lb: float
-    ci_ub: float
     stat: float
     p: float
-    tau2: float
     sigma2: float
-    pi_lb: float
-    pi_ub: float
-    I2: float
-    H2: float
-    Q: float
-    Q_p: float
-    Q_wald: float
-    lrt: float
-    lrt_p: float
-    loglik: float
-    k: int
     k_all: int
-    df: float
-    flags: tuple[str, ...]
-    model: str
-    method: str
-    test: str
-    level: float
+
+    def _title(self) -> str:
+        """The model."""
+        return f"Mixed-effects logistic model {self.model} of an odds ratio (k = {self.k}; {self.method})"
+
+    def _scale(self) -> str:
+        """What the estimate is."""
+        return "log odds ratio"
 
 
 def glmm_odds_ratio(
@@ -289,6 +367,7 @@ def glmm_odds_ratio(
     ci: ArrayLike,
     n2i: ArrayLike,
     *,
+    slab: ArrayLike | None = None,
     model: str = "UM.FS",
     method: str = "ML",
     level: float = 0.95,
@@ -301,6 +380,8 @@ def glmm_odds_ratio(
     ----------
     ai, n1i, ci, n2i : array-like of whole numbers, shape (k,)
         Events and patients of the first and of the second group.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     model : {"UM.FS", "UM.RS", "CM.AL"}
     method : {"ML", "EE"}
         EE holds tau2 at 0.
@@ -325,11 +406,9 @@ def glmm_odds_ratio(
     >>> round(fit.beta, 3), round(fit.se, 3), fit.tau2
     (-1.419, 0.316, 0.0)
     """
-    known = {"model": (model, MODELS), "method": (method, ("ML", "EE")), "test": (test, ("t", "z"))}
-    for name, (found, choices) in known.items():
-        if found not in choices:
-            raise PoolingError(f"{name}: expected one of {', '.join(choices)}, found {found!r}")
-    columns = read_columns({"ai": ai, "n1i": n1i, "ci": ci, "n2i": n2i})
+    model, method = one_of(model, MODELS, "model"), one_of(method, ("ML", "EE"), "method")
+    test, level = one_of(test, ("t", "z"), "test"), check_share(level, "level")
+    columns = read_columns({"ai": ai, "n1i": n1i, "ci": ci, "n2i": n2i}, slab)
     cells = np.stack(np.broadcast_arrays(*(np.atleast_1d(cell) for cell in complete_table(columns))))
     if cells.ndim != 2 or np.any(cells != np.round(cells)):
         raise PoolingError(f"expected whole counts of shape (k,), found shape {cells.shape[1:]}")
@@ -337,17 +416,23 @@ def glmm_odds_ratio(
     a, b, c, d = cells[:, says]
     if not says.any():
         raise PoolingError("expected a study with events and non-events, found none")
-    if not _separated(a, b, c, d):
+    if not _separated(a, b, c, d, model):
         estimate = _fit(a, b, c, d, model, method, nodes)
     else:
-        estimate = dict.fromkeys(("se", "sigma2", "tau2", "loglik", "lrt"), np.nan)
-        estimate["beta"] = np.inf if a.sum() * d.sum() > 0 else -np.inf
+        estimate = dict.fromkeys(("se", "sigma2", "tau2", "loglik", "lrt"), np.nan) | {"several": False}
+        estimate["beta"] = -np.inf if np.all((a == 0) | (d == 0)) else np.inf
     estimate["loglik"] += _coefficients((a, b, c, d), model)
     return _assemble(estimate, (a, b, c, d), says.size, model, method, level, test)
 
 
-def _separated(a: NDArray, b: NDArray, c: NDArray, d: NDArray) -> bool:
-    """Whether one group has no events, or nothing else, in all studies that say something: no finite odds ratio."""
+def _separated(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str) -> bool:
+    """Whether the likelihood rises for ever in the odds ratio.
+
+    So it does where one group has no events, or nothing else, in all studies that say something; with a fixed level for
+    each study already where each has an empty cell on the same diagonal.
+    """
+    if model == "UM.FS":
+        return bool(np.all((a == 0) | (d == 0)) or np.all((b == 0) | (c == 0)))
     return 0.0 in (a.sum(), b.sum(), c.sum(), d.sum())
 
 
@@ -356,40 +441,38 @@ def _fit(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str, method: str
     if model == "UM.RS":
         return fit_random_levels(a, a + b, c, c + d, method, nodes)
     if model == "UM.FS":
-        return _climb_tau(
-            FixedLevels(a, a + b, c, c + d, levels(nodes)), np.log((a + b).sum() / (c + d).sum()), a, c, method
+        start = np.log((a.sum() + 0.5) / (c.sum() + 0.5)) - np.log((a + b).sum() / (c + d).sum())
+        data = (a, a + b, c, c + d)
+        return _over_tau(
+            FixedLevels(*data, levels(nodes)), FixedLevels(*data, SEARCH_NODES), start, np.max(a + b + c + d), method
         )
     offset = np.log((a + b) / (c + d))
 
-    def conditional(rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
-        size = (mu.size, 1)
-        return likelihood(np.tile(a, size), np.tile(a + c, size), mu, tau, levels(nodes), np.tile(offset, size))
+    def conditional(points: tuple[int, ...]) -> Evaluate:
+        def evaluate(rows: NDArray, mu: NDArray, tau: NDArray) -> Derivatives:
+            size = (mu.size, 1)
+            return likelihood(np.tile(a, size), np.tile(a + c, size), mu, tau, points, np.tile(offset, size))
 
-    return _climb_tau(conditional, 0.0, a, c, method)
+        return evaluate
+
+    start = np.log((a.sum() + 0.5) / (c.sum() + 0.5))
+    return _over_tau(conditional(levels(nodes)), conditional(SEARCH_NODES), start, np.max(a + c), method)
 
 
-def _climb_tau(
-    evaluate: Callable[[NDArray, NDArray, NDArray], Derivatives], shift: float, a: NDArray, c: NDArray, method: str
-) -> dict[str, float]:
-    """Maximum over (beta, tau) of one data set, tau = 0 kept where no start climbs above it."""
-    start = np.array([np.log((a.sum() + 0.5) / (c.sum() + 0.5)) - shift])
-    tau = np.zeros(1)
-    mu, _, best = climb(evaluate, start, tau)
-    common, variance = best.value[0], -1.0 / best.by_mu_mu[0]
-    if method == "ML":
-        row = np.zeros(1, int)
-        heights = [evaluate(row, mu, np.array([t])).value[0] for t in STARTS]
-        found = climb(evaluate, mu, np.array([STARTS[int(np.argmax(heights))]]))
-        if found[1][0] > SMALLEST and found[2].value[0] > common + 1e-10 * (1 + abs(common)):
-            mu, tau, best = found
-            variance = 1.0 / (-best.by_mu_mu[0] + best.by_mu_tau[0] ** 2 / best.by_tau_tau[0])
+def _over_tau(evaluate: Evaluate, rough: Evaluate, start: float, largest: float, method: str) -> dict[str, float]:
+    """Maximum over (beta, tau) of one data set; ``largest`` is the count behind its most precise study."""
+    smallest = min(LEAST_TAU * 2.0 / np.sqrt(largest), 0.1 * TAU_BOUND)
+    grid = grid_from_zero(smallest, TAU_BOUND) if method == "ML" else np.zeros(1)
+    found = highest_mode(evaluate, np.array([start]), grid, rough=rough)
+    value, common = float(found.here.value[0]), float(found.common[0])
     return {
-        "beta": float(mu[0]),
-        "se": float(np.sqrt(variance)),
-        "tau2": float(tau[0] ** 2),
+        "beta": float(found.mu[0]),
+        "se": float(np.sqrt(mean_variance(found, TAU_BOUND)[0])),
+        "tau2": float(found.tau[0] ** 2),
         "sigma2": np.nan,
-        "loglik": float(best.value[0]),
-        "lrt": float(2 * (best.value[0] - common)),
+        "loglik": value,
+        "lrt": 2 * (value - common),
+        "several": bool(found.several[0]),
     }
 
 
@@ -414,8 +497,10 @@ def _heterogeneity(cells: tuple[NDArray, ...], model: str, common: float, tau2: 
     """Q by likelihood ratio and by inverse variances, I2 and H2 by the typical variance."""
     a, b, c, d = cells
     k = a.size
+    if k == 1:  # one study says nothing of a spread
+        return dict.fromkeys(("Q", "Q_p", "Q_wald", "I2", "H2"), np.nan)
     v = 1 / escalc("OR", ai=a, bi=b, ci=c, di=d).vi
-    typical = (k - 1) * v.sum() / (v.sum() ** 2 - (v * v).sum()) if k > 1 else 1.0
+    typical = (k - 1) * v.sum() / (v.sum() ** 2 - (v * v).sum())
     q = max(2 * (_saturated(cells, model) - common), 0.0) if model != "UM.RS" else np.nan
     h2 = 1 + tau2 / typical
     return {
@@ -445,9 +530,10 @@ def _assemble(
 ) -> OddsRatioFit:
     """Limits, tests and flags."""
     k, beta, se, tau2, lrt = cells[0].size, *(estimate[name] for name in ("beta", "se", "tau2", "lrt"))
-    df = np.inf if test == "z" else float(k - 1)
+    normal = test == "z" or k == 1  # a single study is shown with its own interval
+    df = np.inf if normal else float(k - 1)
     stat = beta / se
-    half = (normal_quantile(level) if test == "z" else float(t_quantile(level, k - 1))) * se
+    half = (normal_quantile(level) if normal else float(t_quantile(level, k - 1))) * se
     width = float(t_quantile(level, k - 2)) * np.sqrt(se**2 + tau2) if method == "ML" else np.nan
     return OddsRatioFit(
         beta=beta,
@@ -455,14 +541,14 @@ def _assemble(
         ci_lb=beta - half,
         ci_ub=beta + half,
         stat=stat,
-        p=float(normal_two_sided(stat) if test == "z" else t_two_sided(stat, k - 1)),
-        tau2=tau2,
+        p=float(normal_two_sided(stat) if normal else t_two_sided(stat, k - 1)),
+        tau2=tau2 if k > 1 else np.nan,
         sigma2=estimate["sigma2"],
         pi_lb=beta - width,
         pi_ub=beta + width,
         **_heterogeneity(cells, model, estimate["loglik"] - lrt / 2, tau2),
-        lrt=lrt,
-        lrt_p=0.5 * float(chi2_upper(lrt, 1)) if lrt > 0 else 1.0,
+        lrt=lrt if k > 1 else np.nan,
+        lrt_p=np.nan if k == 1 else 0.5 * float(chi2_upper(lrt, 1)) if lrt > 0 else 1.0,
         loglik=estimate["loglik"],
         k=k,
         k_all=k_all,
@@ -483,8 +569,9 @@ def _flags(estimate: dict[str, float], k: int, k_all: int, method: str, predicts
         "few studies: k = 2 to 4": 2 <= k <= FEW,
         "studies that carry no information, such as those without events, have weight zero": k < k_all,
         "a group without events, or with nothing else, in every study: no finite estimate": np.isnan(tau2),
-        "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0,
+        "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0 and k > 1,
         f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
+        SEVERAL_MODES_IN_WORDS: estimate["several"],
         "no prediction interval: fewer than 3 studies, or no tau2": not predicts,
     }
     return tuple(words for words, holds in flags.items() if holds)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta.batch import Effects, check_effects, design_columns
-from cellclaims.meta.fit import Fit, fit, fit_effects
+from cellclaims.meta.effect_sizes import EffectSizes
+from cellclaims.meta.fit import Fit, as_fit, fit, fit_effects, read_effects
+from cellclaims.meta.inputs import Effects, as_labels, one_of, per_study
 from cellclaims.meta.quantiles import chi2_upper, f_upper
 
 
@@ -46,10 +47,11 @@ class Regression:
 
 
 def regress(
-    yi: ArrayLike,
-    vi: ArrayLike,
-    mods: ArrayLike,
+    yi: ArrayLike | EffectSizes,
+    vi: ArrayLike | None = None,
+    mods: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     intercept: bool = True,
     keep: ArrayLike | None = None,
@@ -63,9 +65,11 @@ def regress(
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and sampling variances.
+        Effects and sampling variances, or ``yi`` alone: effect sizes of :func:`cellclaims.meta.escalc`.
     mods : array-like of float, shape (k,), (k, q) or (..., k, q)
         Moderators; categories as columns of zeros and ones.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies.
     names : sequence of str, optional
         Names of the moderators; ``x1``, ``x2``, ... if not given.
     intercept : bool
@@ -100,12 +104,17 @@ def regress(
     >>> [round(float(b), 6) for b in found.fit.beta], float(found.R2)
     ([1.0, 0.1], 100.0)
     """
-    design = design_columns(mods, intercept)
-    titles = _titles(names, design.shape[-1] - intercept, intercept)
-    fitted = fit_effects(check_effects(yi, vi, keep, design, weights), method, test, level)
+    if mods is None:
+        raise PoolingError("mods: expected one or more moderators, found none")
+    if names is None and hasattr(mods, "columns"):
+        names = [str(name) for name in mods.columns]
+    effects, _, _ = read_effects(yi, vi, slab=slab, keep=keep, mods=mods, weights=weights, intercept=intercept)
+    titles = _titles(names, effects.design.shape[-1] - intercept, intercept)
+    fitted = fit_effects(effects, method, test, level)
     moderators = slice(int(intercept), None)
     QM, QM_df, QM_p = wald_test(fitted, moderators)
-    R2 = _explained(fitted, fit(yi, vi, keep=keep, weights=weights, method=method, test=test), intercept)
+    plain = fit_effects(replace(effects, design=None), method, test, level)
+    R2 = _explained(fitted, plain, intercept)
     return Regression(fitted, titles, QM, QM_df, QM_p, R2)
 
 
@@ -178,10 +187,11 @@ class Subgroups:
 
 
 def subgroups(
-    yi: ArrayLike,
-    vi: ArrayLike,
-    by: Sequence,
+    yi: ArrayLike | EffectSizes,
+    vi: ArrayLike | None = None,
+    by: Sequence | None = None,
     *,
+    slab: ArrayLike | None = None,
     tau2: str = "separate",
     method: str = "REML",
     test: str = "adhoc",
@@ -192,17 +202,24 @@ def subgroups(
     Parameters
     ----------
     yi, vi : array-like of float, shape (k,)
+        Effects and sampling variances, or ``yi`` alone: effect sizes of :func:`cellclaims.meta.escalc`.
     by : sequence of length k
-        The group of each study.
+        The group of each study, none of them missing.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies.
     tau2 : {"separate", "common"}
         One between-study variance a group, or one for all (better with few studies a group).
     method, test, level
         As in :func:`cellclaims.meta.fit`.
 
+    Returns
+    -------
+    Subgroups
+
     Raises
     ------
     PoolingError
-        As :func:`cellclaims.meta.fit`; and with fewer than two groups or a group for each study.
+        As :func:`cellclaims.meta.fit`; and with a missing group, fewer than two groups or a group for each study.
 
     Notes
     -----
@@ -219,20 +236,47 @@ def subgroups(
     >>> parts.groups, [round(float(b), 6) for b in parts.beta]
     (('a', 'b'), [0.2, 1.2])
     """
-    if tau2 not in {"separate", "common"}:
-        raise PoolingError(f"tau2: expected separate or common, found {tau2!r}")
-    if np.ndim(yi) != 1:
-        raise PoolingError(f"yi: expected one effect a study, found shape {np.shape(yi)}")
-    groups, place = np.unique(np.asarray(by), return_inverse=True)
-    if len(place) != np.shape(yi)[-1] or len(groups) < 2:
-        raise PoolingError(f"by: expected one of two or more groups a study, found {len(groups)} in {len(place)}")
-    member = place == np.arange(len(groups))[:, None]
+    tau2 = one_of(tau2, ("separate", "common"), "tau2")
+    if by is None:
+        raise PoolingError("by: expected a group for each study, found none")
+    given, by = _with_groups(yi, vi, by, slab)
+    if np.ndim(given["yi"]) != 1:
+        raise PoolingError(f"yi: expected one effect a study, found shape {np.shape(given['yi'])}")
+    k = len(given["yi"])
+    labels = as_labels(by, "by", k, given["slab"])
+    groups = _sorted(dict.fromkeys(labels))
+    if len(groups) < 2:
+        raise PoolingError(f"by: expected one of two or more groups a study, found {len(groups)} in {k}")
+    member = np.array([[label == group for label in labels] for group in groups])
     make = _separate if tau2 == "separate" else _common
-    return make(yi, vi, tuple(groups.tolist()), member, {"method": method, "test": test, "level": level})
+    return make(given, tuple(groups), member, {"method": method, "test": test, "level": level})
 
 
-def _separate(yi: ArrayLike, vi: ArrayLike, groups: tuple, member: np.ndarray, choices: dict) -> Subgroups:
-    parts = fit(yi, vi, keep=member, **choices)
+def _with_groups(
+    yi: ArrayLike | EffectSizes, vi: ArrayLike | None, by: Sequence, slab: ArrayLike | None
+) -> tuple[dict, Sequence]:
+    """Effects and groups in one order; effect sizes that are not defined are left out with their groups."""
+    if not isinstance(yi, EffectSizes):
+        given, labels = per_study({"yi": yi, "vi": vi, "by": by}, slab)
+        return {"yi": given["yi"], "vi": given["vi"], "slab": labels}, given["by"]
+    held, own = yi.defined, yi.slab if slab is None else slab
+    given, labels = per_study({"by": by}, order=None if own is None else tuple(str(label) for label in own))
+    groups = as_labels(given["by"], "by", len(held), labels)
+    kept = None if labels is None else tuple(np.array(labels, dtype=object)[held])
+    return {"yi": yi.yi[held], "vi": yi.vi[held], "slab": kept}, [g for g, h in zip(groups, held, strict=True) if h]
+
+
+def _sorted(groups: Iterable) -> list:
+    """The groups sorted, or in the order given where they cannot be compared."""
+    groups = list(groups)
+    try:
+        return sorted(groups)
+    except TypeError:
+        return groups
+
+
+def _separate(given: dict, groups: tuple, member: np.ndarray, choices: dict) -> Subgroups:
+    parts = fit(**given, keep=member, **choices)
     w = 1.0 / parts.se**2
     between = float(np.sum(w * (parts.beta - np.average(parts.beta, weights=w)) ** 2))
     df = len(groups) - 1
@@ -241,9 +285,9 @@ def _separate(yi: ArrayLike, vi: ArrayLike, groups: tuple, member: np.ndarray, c
     return Subgroups(groups, *numbers, between, (df, np.inf), p, "separate", parts)
 
 
-def _common(yi: ArrayLike, vi: ArrayLike, groups: tuple, member: np.ndarray, choices: dict) -> Subgroups:
-    means = regress(yi, vi, member.T.astype(float), intercept=False, **choices).fit
-    contrast = regress(yi, vi, member[1:].T.astype(float), **choices)
+def _common(given: dict, groups: tuple, member: np.ndarray, choices: dict) -> Subgroups:
+    means = regress(**given, mods=member.T.astype(float), intercept=False, **choices).fit
+    contrast = regress(**given, mods=member[1:].T.astype(float), **choices)
     tau2, k = np.full(len(groups), means.tau2), member.sum(axis=1)
     numbers = (means.beta, means.se, means.ci_lb, means.ci_ub, tau2, k)
     df = (contrast.QM_df[0], float(contrast.QM_df[1]))
@@ -280,7 +324,9 @@ class PermutationTest:
     exact: bool
 
 
-def permutation_test(fit: Fit, *, iterations: int = 10_000, seed: int = 1) -> PermutationTest:
+def permutation_test(
+    fit: Fit | ArrayLike, vi: ArrayLike | None = None, *, iterations: int = 10_000, seed: int = 1
+) -> PermutationTest:
     """Permutation test of the coefficients of one fit (Higgins and Thompson 2004, https://doi.org/10.1002/sim.1752).
 
     For a single mean the signs of the effects are flipped; with moderators the effects, each with its
@@ -290,17 +336,22 @@ def permutation_test(fit: Fit, *, iterations: int = 10_000, seed: int = 1) -> Pe
 
     Parameters
     ----------
-    fit : Fit
-        One fit, not a batch; made without ``keep``.
+    fit : Fit, or array-like with ``vi``
+        One fit, not a batch, made without ``keep``; or effects and variances.
+    vi : array-like, optional
     iterations : int
         Most permutations to fit.
     seed : int
         Seed of the random ones.
 
+    Returns
+    -------
+    PermutationTest
+
     Raises
     ------
     PoolingError
-        For a batch or a fit with ``keep``.
+        For a batch, a fit with ``keep``, or a single study.
 
     Examples
     --------
@@ -311,7 +362,10 @@ def permutation_test(fit: Fit, *, iterations: int = 10_000, seed: int = 1) -> Pe
     >>> float(test.p), test.permutations, test.exact
     (0.0625, 32, True)
     """
+    fit = as_fit(fit, vi)
     effects = fit.effects
+    if effects.k < 2:
+        raise PoolingError(f"permutation_test: expected at least 2 studies, found {effects.k}")
     if fit.shape != () or effects.keep is not None:
         raise PoolingError(
             f"expected one fit of all its studies, found a batch of shape {fit.shape} or a choice of them"

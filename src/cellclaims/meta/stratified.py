@@ -7,15 +7,25 @@ half event; a study without any event in both groups has weight zero and stays c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntFlag
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.binomial_fit import plain
-from cellclaims.meta.effect_sizes import COLUMNS, complete_table, escalc, fill_empty, hypergeometric, read_columns
+from cellclaims.meta.effect_sizes import (
+    COLUMNS,
+    complete_table,
+    escalc,
+    fill_empty,
+    hypergeometric,
+    measure_in_words,
+    read_columns,
+)
+from cellclaims.meta.flags import StratifiedFlag, in_words
+from cellclaims.meta.inputs import as_bool, check_share, one_of, per_study
 from cellclaims.meta.quantiles import chi2_upper, normal_quantile, normal_two_sided
+from cellclaims.meta.result import Estimate
 
 #: Measures that can be stratified, and the columns they need.
 STRATIFIED = {"OR": "table", "RR": "table", "RD": "table", "IRR": "rates", "IRD": "rates"}
@@ -24,54 +34,31 @@ STRATIFIED = {"OR": "table", "RR": "table", "RD": "table", "IRR": "rates", "IRD"
 TESTS = ("CO", "CO_p", "MH", "MH_p", "BD", "BD_p", "TA", "TA_p")
 
 
-class StratifiedFlag(IntFlag):
-    """What a reader must know beside the numbers; a batch holds the sum of those that apply."""
-
-    NOTHING_KEPT = 1
-    SINGLE = 2
-    NO_WEIGHT = 4
-    INFINITE = 8
-
-
-#: A flag in words.
-IN_WORDS = {
-    StratifiedFlag.NOTHING_KEPT: "no study kept: nothing to pool",
-    StratifiedFlag.SINGLE: "single study: shown, not pooled",
-    StratifiedFlag.NO_WEIGHT: "studies that carry no information, such as those without events, have weight zero",
-    StratifiedFlag.INFINITE: "a group without events, or with nothing else, in every study: no finite estimate",
-}
-
-
-def in_words(flags: int) -> tuple[str, ...]:
-    """The flags of one fit in words.
-
-    >>> in_words(StratifiedFlag.SINGLE)
-    ('single study: shown, not pooled',)
-    """
-    return tuple(words for flag, words in IN_WORDS.items() if flags & flag)
-
-
-@dataclass(frozen=True, eq=False)
-class StratifiedFit:
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class StratifiedFit(Estimate):
     """A stratified estimate; numbers for one fit, arrays of the batch's shape otherwise.
 
-    ``beta`` (log scale for ratios), ``se``, ``ci_lb``, ``ci_ub``, ``stat``, ``p`` by the normal distribution. ``Q``
-    sums the squared distances of the ``k_yi`` studies that have an effect, with ``k_yi - 1`` degrees of freedom;
-    ``I2`` (percent) and ``H2`` from it. Tests of no difference: ``CO`` (Cochran's), ``MH`` (Mantel-Haenszel's). Tests
-    of one odds ratio: ``BD`` (Breslow and Day's), ``TA`` (with Tarone's correction). NaN where a measure has no such
-    test.
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p : float or ndarray
+        By the normal distribution; log scale for ratios.
+    Q, Q_p, I2, H2 : float or ndarray
+        Squared distances of the ``k_yi`` studies that have an effect, ``k_yi - 1`` degrees of freedom, and what follows
+        from them; NaN for one study.
+    CO, CO_p, MH, MH_p : float or ndarray
+        Cochran's and Mantel-Haenszel's tests of no difference; NaN where a measure has none.
+    BD, BD_p, TA, TA_p : float or ndarray
+        Breslow and Day's test of one odds ratio, and with Tarone's correction; NaN where a measure has none.
+    k, k_yi : int or ndarray of int
+        Studies, and those with an effect.
+    measure, model : str
     """
 
-    beta: NDArray | float
-    se: NDArray | float
-    ci_lb: NDArray | float
-    ci_ub: NDArray | float
+    FLAGS = StratifiedFlag
+
     stat: NDArray | float
     p: NDArray | float
-    Q: NDArray | float
     Q_p: NDArray | float
-    I2: NDArray | float
-    H2: NDArray | float
     CO: NDArray | float
     CO_p: NDArray | float
     MH: NDArray | float
@@ -80,13 +67,22 @@ class StratifiedFit:
     BD_p: NDArray | float
     TA: NDArray | float
     TA_p: NDArray | float
-    k: NDArray | int
     k_yi: NDArray | int
-    flags: tuple[str, ...] | NDArray
     measure: str
     model: str
-    level: float
     method: str = "EE"
+
+    def _title(self) -> str:
+        """The method."""
+        name = {"mantel_haenszel": "Mantel-Haenszel", "peto": "Peto"}[self.model]
+        return f"Equal-effects estimate by {name} (k = {self.k})"
+
+    def _scale(self) -> str:
+        """What the estimate is."""
+        return measure_in_words(self.measure)
+
+    def _Q_df(self) -> int:
+        return int(self.k_yi) - 1
 
 
 def mantel_haenszel(
@@ -137,8 +133,7 @@ def mantel_haenszel(
     >>> round(fit.beta, 4), round(fit.se, 4), fit.k
     (-1.3517, 0.3455, 2)
     """
-    if measure not in STRATIFIED:
-        raise PoolingError(f"measure: expected one of {', '.join(STRATIFIED)}, found {measure!r}")
+    measure, level = one_of(measure, STRATIFIED, "measure"), check_share(level, "level")
     values, kept = _read(columns, STRATIFIED[measure], keep)
     effects = escalc(measure, add=add, to=to, drop00=drop00, **values)
     cells = _cells(values, STRATIFIED[measure])
@@ -181,6 +176,7 @@ def peto(*, keep: ArrayLike | None = None, level: float = 0.95, **columns: Array
     >>> round(fit.beta, 4), round(fit.se, 4)
     (-1.2401, 0.2912)
     """
+    level = check_share(level, "level")
     values, kept = _read(columns, "table", keep)
     cells = _cells(values, "table")
     expected, variance = hypergeometric(*cells)
@@ -199,11 +195,13 @@ def _read(columns: dict[str, ArrayLike], shape: str, keep: ArrayLike | None) -> 
     known = set().union(*COLUMNS[shape])
     if not columns or set(columns) - known:
         raise PoolingError(f"expected columns {' or '.join(map(str, COLUMNS[shape]))}, found {sorted(columns)}")
-    values = read_columns(columns)
+    given, _ = per_study(columns | {"keep": keep})
+    keep = given.pop("keep")
+    values = read_columns(given)
     first = next(iter(values.values()))
     if first.ndim == 0 or first.shape[-1] == 0:
         raise PoolingError(f"expected at least one study on the last axis, found shape {first.shape}")
-    kept = np.ones(first.shape, bool) if keep is None else np.asarray(keep, bool)
+    kept = np.ones(first.shape, bool) if keep is None else as_bool(keep)
     try:
         shape_all = np.broadcast_shapes(first.shape, kept.shape)
     except ValueError:
@@ -344,8 +342,9 @@ def _assemble(
         distance = np.where(usable, (yi - beta[..., None]) ** 2 / vi, 0.0)
         q = np.where(finite, distance.sum(-1), np.nan)
         stat = beta / se
-        h2 = np.where(k_yi > 1, q / np.maximum(k_yi - 1, 1), 1.0)
-        i2 = np.where(h2 > 1, 100 * (1 - 1 / h2), 0.0)
+        q = np.where(k_yi > 1, q, np.nan)  # one study says nothing of a spread
+        h2 = q / np.maximum(k_yi - 1, 1)
+        i2 = np.where(h2 > 1, 100 * (1 - 1 / h2), np.where(np.isnan(h2), np.nan, 0.0))
     half = normal_quantile(level) * se
     flags = sum(
         int(flag) * holds
@@ -364,7 +363,7 @@ def _assemble(
         "stat": stat,
         "p": normal_two_sided(stat),
         "Q": q,
-        "Q_p": np.where(finite, chi2_upper(q, np.maximum(k_yi - 1, 0)), np.nan),
+        "Q_p": np.where(finite & (k_yi > 1), chi2_upper(q, np.maximum(k_yi - 1, 1)), np.nan),
         "I2": np.where(finite, i2, np.nan),
         "H2": np.where(finite, h2, np.nan),
         **tests,
@@ -374,5 +373,5 @@ def _assemble(
     }
     shaped = {name: plain(np.asarray(value)) for name, value in fields.items()}
     if np.ndim(beta) == 0:
-        shaped["flags"] = in_words(shaped["flags"])
+        shaped["flags"] = in_words(shaped["flags"], StratifiedFlag)
     return StratifiedFit(**shaped, measure=measure, model=model, level=level)

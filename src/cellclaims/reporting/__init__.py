@@ -4,6 +4,7 @@ Notebooks and figures take every sentence and table from here, so that prose nev
 """
 
 from cellclaims.reporting.appraisal import (
+    agreement_table,
     certainty_alt,
     certainty_table,
     certainty_words,
@@ -37,8 +38,8 @@ from cellclaims.reporting.claims import (
     ledger_json,
     ledger_table,
     match_table,
+    other_pages,
     paragraph,
-    same_rates,
     unsaid_table,
     write_ledger,
 )
@@ -48,6 +49,7 @@ from cellclaims.reporting.evidence import (
     evidence_alt,
     fingerprint,
     flow_alt,
+    how_it_was_read,
     pooled_elsewhere,
     protocol_outcomes,
     protocol_verdicts,
@@ -90,6 +92,7 @@ from cellclaims.reporting.tables import reports as reports_of_pool
 
 __all__ = [
     "Results",
+    "agreement_table",
     "anomalies",
     "arms_title",
     "asked_table",
@@ -118,6 +121,7 @@ __all__ = [
     "flow_alt",
     "forest_alt",
     "heterogeneity",
+    "how_it_was_read",
     "how_sure",
     "inconsistent_table",
     "influence_table",
@@ -136,6 +140,7 @@ __all__ = [
     "missing_words",
     "named_reports",
     "news_beside",
+    "other_pages",
     "paragraph",
     "pooled_elsewhere",
     "pooled_sentence",
@@ -152,7 +157,6 @@ __all__ = [
     "registrations_table",
     "reports_of_pool",
     "same_number",
-    "same_rates",
     "say",
     "snapshot_words",
     "specification_alt",

@@ -12,9 +12,11 @@ from cellclaims.appraisal import (
     AnsweredQuestion,
     Certainty,
     CertaintyStep,
+    agreement,
     design_facts,
     judged_domains,
     overall,
+    reviewers_words,
 )
 from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
@@ -45,7 +47,17 @@ def certainty_words(level: str) -> str:
 
 
 def summary_of_findings(findings: Sequence[AnsweredQuestion]) -> Table:
-    """Every question with its reports and patients, the result without and with cells, the difference and how sure."""
+    """Every question with its reports and patients, the result without and with cells, the difference and how sure.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "outcome": f.title,
@@ -112,7 +124,17 @@ def with_minus(text: str) -> str:
 
 
 def findings_in_words(findings: Sequence[AnsweredQuestion]) -> Table:
-    """Every answer as GRADE words it."""
+    """Every answer as GRADE words it.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     lines = [{"outcome": f"{f.title}, {f.population}", "in words": _in_words(f)} for f in findings]
     return table(pd.DataFrame(lines), "The same in words")
 
@@ -132,7 +154,17 @@ def _in_words(found: AnsweredQuestion) -> str:
 
 
 def certainty_table(findings: Sequence[AnsweredQuestion]) -> Table:
-    """Every step of every answer: domain, levels taken away, reason, and who judged it."""
+    """Every step of every answer: domain, levels taken away, reason, and who judged it.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "outcome": f.title,
@@ -148,7 +180,17 @@ def certainty_table(findings: Sequence[AnsweredQuestion]) -> Table:
 
 
 def certainty_alt(findings: Sequence[AnsweredQuestion]) -> str:
-    """The certainty profile of some findings in words."""
+    """The certainty profile of some findings in words.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    str
+    """
     return certainties_alt([(f.title, f.certainty) for f in findings])
 
 
@@ -162,7 +204,21 @@ def certainties_alt(answers: Sequence[tuple[str, Certainty]]) -> str:
 
 
 def how_sure(findings: Sequence[AnsweredQuestion], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
-    """The headline of the appraisal: certainty, who has judged, printed numbers, missing results."""
+    """The headline of the appraisal: certainty, who has judged, printed numbers, missing results.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+    summary : DataFrame
+        Checks by kind (:func:`cellclaims.appraisal.consistency_summary`).
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    Sentence
+    """
     levels = [f.certainty.level for f in findings]
     counts = ", ".join(f"{levels.count(level)} with {level} certainty" for level in dict.fromkeys(levels))
     default = sum(any(s.judged_by.startswith("default") for s in f.certainty.steps) for f in findings)
@@ -183,7 +239,17 @@ def how_sure(findings: Sequence[AnsweredQuestion], summary: pd.DataFrame, trials
 
 
 def checks_table(summary: pd.DataFrame) -> Table:
-    """What was checked and how, how often a check could fail at all, and how often it did."""
+    """What was checked and how, how often a check could fail at all, and how often it did.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Checks by kind (:func:`cellclaims.appraisal.consistency_summary`).
+
+    Returns
+    -------
+    Table
+    """
     shown = summary.assign(
         formula=[Link(words, address) if address else words for words, address in
                  zip(summary.formula, summary.source, strict=True)],
@@ -202,7 +268,21 @@ def checks_table(summary: pd.DataFrame) -> Table:
 
 
 def inconsistent_table(evidence: Evidence, results: pd.DataFrame, recorded: bool) -> Table:
-    """Rows that do not fit: those that are recorded as anomalies, or those that nobody has recorded yet."""
+    """Rows that do not fit: those that are recorded as anomalies, or those that nobody has recorded yet.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    results : DataFrame
+        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
+    recorded : bool
+        Those that are recorded as anomalies, or those that are not.
+
+    Returns
+    -------
+    Table
+    """
     rows = results[(results.verdict == INCONSISTENT) & ((results.anomaly_id != "") == recorded)]
     known = set(evidence.studies.study_id)
     shown = pd.DataFrame(
@@ -221,7 +301,17 @@ def inconsistent_table(evidence: Evidence, results: pd.DataFrame, recorded: bool
 
 
 def known_table(known: pd.DataFrame) -> Table:
-    """Recorded anomalies by kind: how many, how many a check finds and by which, and why no check finds the others."""
+    """Recorded anomalies by kind: how many, how many a check finds and by which, and why no check finds the others.
+
+    Parameters
+    ----------
+    known : DataFrame
+        Recorded anomalies with the checks that find them.
+
+    Returns
+    -------
+    Table
+    """
     lines = []
     for kind, rows in known.groupby("kind", sort=True):
         checks = "; ".join(dict.fromkeys(c for c in rows.checks if c))
@@ -255,6 +345,17 @@ def design_lights(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> t
     """Facts of design, a line for each report of each question that no reviewer judged, and the question of each line.
 
     The reports of a question are those of its effect; a judged report stands in :func:`judgement_lights` instead.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    tuple
     """
     lines = [(f.title, study) for f, study in _reports(findings) if not _judged(base.evidence, f, study)]
     studies = [study for _, study in lines]
@@ -266,6 +367,13 @@ def judgement_lights(
     evidence: Evidence, findings: Sequence[AnsweredQuestion]
 ) -> dict[str, tuple[pd.DataFrame, list[str]]]:
     """For each tool that was used: judgements by domain, a line for each judged report of each question.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
 
     Returns
     -------
@@ -290,19 +398,73 @@ def _judged(evidence: Evidence, found: AnsweredQuestion, study: str, tool: str =
     return overall(evidence.judgements, study, found.effect.question.outcome, tool) is not None
 
 
+#: What a line of the table of agreement is about.
+LEVEL_WORDS = {"domains": "domain by domain", "overall": "overall"}
+AGREEMENT = "Agreement of the two readings of the risk of bias"
+
+
 def judged_words(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -> Sentence:
-    """How many reports of the main questions reviewers have judged, and who."""
+    """How many reports of the main questions reviewers have judged, and who.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Sentence
+    """
     judged = {study for f, study in _reports(findings) if _judged(evidence, f, study)}
     every = {study for _, study in _reports(findings)}
     if not judged:
         return say(f"No reviewer has judged any of these {len(every)} reports; appraisal/judgements.csv waits for it.")
     rows = evidence.judgements[evidence.judgements.study_id.isin(judged)]
-    names = ", ".join(dict.fromkeys(rows.reviewer))
-    return say(f"{len(judged)} of {len(every)} reports have been judged, by {names}.")
+    return say(f"{len(judged)} of {len(every)} reports have been judged, by {reviewers_words(rows.reviewer)}.")
+
+
+def agreement_table(evidence: Evidence) -> Table:
+    """How often the two readings of the risk of bias agree, by tool: proportion of equal judgements and Cohen's kappa.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    Table
+        A line for the domains and one for the overall judgement of each tool.
+    """
+    found = agreement(evidence.judgements)
+    lines = [
+        {
+            "tool": row.tool,
+            "judgements": LEVEL_WORDS[row.level],
+            "pairs": float(row.pairs),
+            "equal": percent(row.equal, 0),
+            "kappa": number(row.kappa) if row.kappa == row.kappa else "–",
+        }
+        for row in found.itertuples()
+    ]
+    return table(pd.DataFrame(lines, columns=["tool", "judgements", "pairs", "equal", "kappa"]), AGREEMENT)
 
 
 def design_table(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> Table:
-    """Facts of design in words, each report once, with its link."""
+    """Facts of design in words, each report once, with its link.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     facts = design_facts(base, [study for _, study in _reports(findings)], in_words=True)
     studies = list(facts.index)
     names = _names(base.evidence, studies)
@@ -311,7 +473,19 @@ def design_table(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> Ta
 
 
 def lights_alt(lights: pd.DataFrame, what: str) -> str:
-    """A traffic light in words: for each column how many lines have which sign."""
+    """A traffic light in words: for each column how many lines have which sign.
+
+    Parameters
+    ----------
+    lights : DataFrame
+        Signs: a line per report, a column per fact.
+    what : str
+        What is shown, as the start of the sentence.
+
+    Returns
+    -------
+    str
+    """
     lines, meaning = [], {"+": "+", "-": "\N{MINUS SIGN}", "?": "?"}
     for column in lights.columns:
         signs = lights[column].value_counts()
@@ -323,9 +497,27 @@ def lights_alt(lights: pd.DataFrame, what: str) -> str:
 # --- missing results ----------------------------------------------------------------------------------------------
 
 
+#: Group of registered trials whose reports belong to no product of the protocol.
+OUTSIDE = "no cells transplanted"
+
+
 def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
-    """Registered trials with words for their group (product and type of diabetes) and their label, for a figure."""
+    """Registered trials with words for their group (product and type of diabetes) and their label, for a figure.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    DataFrame
+    """
     product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
+    # a report in which nothing was transplanted belongs to no product
+    product |= {c: OUTSIDE for c in trials["product"].unique() if c and c not in product}
     order = list(dict.fromkeys(product.values()))
     types = base.protocol["eligibility"]["populations"]
     named = trials.assign(
@@ -338,7 +530,19 @@ def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_table(evidence: Evidence, trials: pd.DataFrame) -> Table:
-    """Registered trials that have given no figure: what was planned and enrolled, and whether results are posted."""
+    """Registered trials that have given no figure: what was planned and enrolled, and whether results are posted.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    Table
+    """
     rows = trials[trials.state.isin([NO_FIGURE, NO_REPORT])].sort_values(["state", "registry_id"])
     shown = pd.DataFrame(
         {
@@ -354,7 +558,17 @@ def missing_table(evidence: Evidence, trials: pd.DataFrame) -> Table:
 
 
 def missing_words(trials: pd.DataFrame) -> Sentence:
-    """How many registered trials have given no figure, and how many patients are known to be in them."""
+    """How many registered trials have given no figure, and how many patients are known to be in them.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    Sentence
+    """
     silent = trials[trials.state.isin([NO_FIGURE, NO_REPORT])]
     enrolled = silent.enrolled.dropna()
     planned = int(trials.planned.notna().sum())
@@ -367,7 +581,19 @@ def missing_words(trials: pd.DataFrame) -> Sentence:
 
 
 def missing_alt(trials: pd.DataFrame, states: Sequence[str]) -> str:
-    """The figure of missing results in words."""
+    """The figure of missing results in words.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+    states : sequence of str
+        States of the trials, in the order of the figure.
+
+    Returns
+    -------
+    str
+    """
     counts = "; ".join(f"{state}: {(trials.state == state).sum()}" for state in states)
     groups = "; ".join(f"{group}: {len(rows)}" for group, rows in trials.groupby("group", sort=False))
     return f"Registered trials by how far their numbers have come. {counts}. Trials in each group: {groups}."

@@ -37,6 +37,17 @@ def _escape_markdown(text: str) -> str:
 def say(*parts: str) -> Sentence:
     """Sentences joined into one paragraph.
 
+    Parameters
+    ----------
+    *parts : str
+        Empty ones drop out.
+
+    Returns
+    -------
+    Sentence
+
+    Examples
+    --------
     >>> say("One.", "", "Two.")
     One. Two.
     """
@@ -56,6 +67,18 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
     """What a pool found, with its k, interval and prediction interval, as one or two sentences.
 
     ``what`` names the quantity as the subject of the sentence ("insulin independence at 12 months").
+
+    Parameters
+    ----------
+    pool : Pool
+    what : str
+        What is shown, as the start of the sentence.
+    unit : str, optional
+        Follows a value.
+
+    Returns
+    -------
+    str
     """
     if pool.k == 0:
         return f"{_start(what)}: no eligible study."
@@ -78,8 +101,7 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         why = "so few reports" if pool.k < 3 else "these counts"
         return f"A new clinic's result cannot be predicted from {why}."
-    limits, level = _interval(pool, "pi", unit), pool.level_words
-    return f"A new clinic's true value would lie between {limits} ({level} prediction interval)."
+    return f"The {pool.level_words} prediction interval for a similar centre is {_interval(pool, 'pi', unit)}."
 
 
 def heterogeneity(pool: Pool) -> str:
@@ -115,8 +137,19 @@ def _start(what: str) -> str:
 
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:
-    """A forest plot in words: every pool with its k, value and interval."""
-    lines = [f"{p.title}: {_in_words(p)}" for p in pools]
+    """A forest plot in words: every pool with its k, value and interval.
+
+    Parameters
+    ----------
+    pools : sequence of Pool
+    what : str
+        What is shown, as the start of the sentence.
+
+    Returns
+    -------
+    str
+    """
+    lines = [": ".join(part for part in (p.title, _in_words(p)) if part) for p in pools]
     return f"{what}. {'. '.join(lines)}."
 
 
@@ -141,7 +174,18 @@ def durability_alt(table: pd.DataFrame, what: str) -> str:
 
 
 def question_title(question: Question, protocol: Protocol) -> str:
-    """A question as the title of its pool: outcome, population, product, designs, month and window."""
+    """A question as the title of its pool: outcome, population, product, designs, month and window.
+
+    Parameters
+    ----------
+    question : Question
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
+    """
     question = question.at(protocol)
     people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
     designs = f", {' or '.join(DESIGNS[d] for d in question.designs)}" if question.designs else ""
@@ -157,16 +201,28 @@ def _in_words(pool: Pool) -> str:
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
-    """Whether a difference in HbA1c clears the smallest change that matters, by its interval."""
+    """Whether a difference in HbA1c clears the threshold for clinical importance, by its interval.
+
+    Parameters
+    ----------
+    pool : Pool
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
+    """
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
     if pool.fit is None:
         return ""
     low, high = float(pool.fit.ci_lb), float(pool.fit.ci_ub)
     if high < -least:
-        return f"The whole interval lies beyond {least:g} points, the smallest change that matters."
+        return f"The whole interval lies beyond {least:g} points, our threshold for clinical importance."
     if low > -least:
-        return f"The whole interval lies short of {least:g} points, the smallest change that matters."
-    return f"The interval holds both less and more than {least:g} points, the smallest change that matters."
+        return f"The whole interval lies short of {least:g} points, our threshold for clinical importance."
+    least_words = f"{least:g} points, our threshold for clinical importance"
+    return f"The interval includes changes smaller and larger than {least_words}."
 
 
 class Mark(NamedTuple):
@@ -182,13 +238,37 @@ class Mark(NamedTuple):
 
 
 def matters_marks(protocol: Protocol) -> list[Mark]:
-    """The threshold as a mark of a figure."""
+    """The threshold as a mark of a figure.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    list of Mark
+    """
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
-    return [Mark(-least, "smallest change that matters", "threshold")]
+    return [Mark(-least, "threshold for clinical importance", "threshold")]
 
 
 def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[Mark]:
-    """Advertised percentages of an outcome as marks of a figure, those of one type of diabetes if one is given."""
+    """Advertised percentages of an outcome as marks of a figure, those of one type of diabetes if one is given.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    outcome : str
+        A name of the protocol.
+    population : str, optional
+        A type of diabetes; all if empty.
+
+    Returns
+    -------
+    list of Mark
+    """
     claims = evidence.claims[(evidence.claims.outcome == outcome) & (evidence.claims.unit == "percent")]
     if population:
         claims = claims[claims.diabetes_type == population]
@@ -197,7 +277,18 @@ def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[
 
 
 def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
-    """One line a choice for a sensitivity figure: choice, estimate and limits on the shown scale, k, primary."""
+    """One line a choice for a sensitivity figure: choice, estimate and limits on the shown scale, k, primary.
+
+    Parameters
+    ----------
+    pools : mapping of Pool
+    primary : str, optional
+        The choice that is the review's own.
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = []
     for words, pool in pools.items():
         if pool.fit is not None:
@@ -240,6 +331,16 @@ def asked_words(question: Question, protocol: Protocol) -> tuple[str, str]:
 
 def arms_title(question: Question, protocol: Protocol) -> str:
     """The title of a pool within arms: what was given (or that nothing was), to whom, and which anomalies are switched.
+
+    Parameters
+    ----------
+    question : Question
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

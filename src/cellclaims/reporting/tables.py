@@ -192,6 +192,20 @@ def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None =
     Whole numbers are shown without a point, missing values as a dash; any other number must be rounded to text
     before it comes here.
 
+    Parameters
+    ----------
+    frame : DataFrame
+    caption : str
+        Above the table.
+    columns : mapping of str, optional
+        Column -> heading, in the order of the table; all columns by their names if not given.
+
+    Returns
+    -------
+    Table
+
+    Examples
+    --------
     >>> print(table(pd.DataFrame({"k": [3.0, np.nan]}), "Reports"))
     Reports
     <BLANKLINE>
@@ -217,7 +231,16 @@ def _cell(value: object) -> object:
 
 
 def reports(pool: Pool) -> Table:
-    """The reports of a pool: patients, effect, weight, how the effect was made, and every flag."""
+    """The reports of a pool: patients, effect, weight, how the effect was made, and every flag.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    Table
+    """
     rows = pool.rows
     frame = pd.DataFrame({"report": [Link(w, a) for w, a in zip(rows.label, rows.link, strict=True)]})
     frame["design"] = rows.design.str.replace("_", " ").to_numpy()
@@ -231,18 +254,51 @@ def reports(pool: Pool) -> Table:
 
 
 def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
-    """Every row that was considered and not used."""
+    """Every row that was considered and not used.
+
+    Parameters
+    ----------
+    pool : Pool
+    caption : str, optional
+        Above the table.
+
+    Returns
+    -------
+    Table
+    """
     return table(pool.left_out[["study_id", "arm_id", "months", "reason"]], caption)
 
 
 def reasons(pool: Pool) -> Table:
-    """How many rows were left out for each kind of reason."""
+    """How many rows were left out for each kind of reason.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    Table
+    """
     counts = pool.left_out.reason.map(kind_of_reason).value_counts().rename_axis("reason").reset_index(name="rows")
     return table(counts.sort_values(["rows", "reason"], ascending=[False, True]), "Rows left out, by reason")
 
 
 def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
-    """One line a pool: k, patients, pooled value, intervals and heterogeneity."""
+    """One line a pool: k, patients, pooled value, intervals and heterogeneity.
+
+    Parameters
+    ----------
+    pools : sequence of Pool
+    caption : str
+        Above the table.
+    decimals : int, optional
+        Digits after the point of means and their differences; a proportion has one.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "pool": p.title,

@@ -39,6 +39,8 @@ WHERE = {
     "SelectionModel": "selection_model",
     "hc": "publication_bias",
     "HenmiCopas": "publication_bias",
+    "second_opinion": "second_opinion",
+    "second_opinion_of_proportions": "second_opinion",
     "s_value": "publication_bias",
     "SValue": "publication_bias",
 }

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
 from cellclaims.meta.batch import Projection, single_batch
-from cellclaims.meta.fit import Fit, fit_effects
+from cellclaims.meta.fit import Fit, as_fit, fit_effects
+from cellclaims.meta.inputs import as_order, check_share, one_of, per_study
 from cellclaims.meta.quantiles import chi2_upper
 
 
@@ -51,13 +54,17 @@ def _refuse_batch(fit: Fit) -> None:
         raise PoolingError(f"expected one fit, found a batch of shape {fit.shape}")
 
 
-def leave_one_out(fit: Fit) -> Fit:
+def leave_one_out(fit: Fit | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Fit:
     """Fits without each of the studies in turn.
 
     Parameters
     ----------
-    fit : Fit
-        One fit.
+    fit : Fit, EffectSizes or array-like
+        One fit, or effects.
+    vi : array-like, optional
+        Variances, where effects are given.
+    **choices
+        As in :func:`cellclaims.meta.fit`, where effects are given.
 
     Returns
     -------
@@ -67,7 +74,7 @@ def leave_one_out(fit: Fit) -> Fit:
     Raises
     ------
     PoolingError
-        If ``fit`` is a batch.
+        If ``fit`` is a batch, or has a single study.
 
     Examples
     --------
@@ -76,18 +83,32 @@ def leave_one_out(fit: Fit) -> Fit:
     >>> [round(float(b), 6) for b in without.beta]
     [0.55, 0.45, 0.2]
     """
+    fit = _two_or_more(as_fit(fit, vi, **choices), "leave_one_out")
     return refit(fit, ~np.eye(fit.effects.k, dtype=bool))
 
 
-def cumulative(fit: Fit, order: Sequence | None = None) -> Fit:
+def _two_or_more(fit: Fit, what: str) -> Fit:
+    _refuse_batch(fit)
+    if fit.k < 2:
+        raise PoolingError(f"{what}: expected at least 2 studies, found {int(fit.k)}")
+    return fit
+
+
+def cumulative(
+    fit: Fit | ArrayLike, order: Sequence | None = None, *, vi: ArrayLike | None = None, **choices: Any
+) -> Fit:
     """Fits of the first study, the first two, and so on.
 
     Parameters
     ----------
-    fit : Fit
-        One fit.
+    fit : Fit, EffectSizes or array-like
+        One fit, or effects.
     order : sequence of length k, optional
         What to sort the studies by (year of publication, precision), ties in the order given; the order given if none.
+    vi : array-like, optional
+        Variances, where effects are given.
+    **choices
+        As in :func:`cellclaims.meta.fit`, where effects are given.
 
     Returns
     -------
@@ -97,7 +118,7 @@ def cumulative(fit: Fit, order: Sequence | None = None) -> Fit:
     Raises
     ------
     PoolingError
-        If ``fit`` is a batch, or ``order`` has not one entry a study.
+        If ``fit`` is a batch, or ``order`` has not one entry a study, a missing one, or some that cannot be compared.
 
     Examples
     --------
@@ -106,10 +127,11 @@ def cumulative(fit: Fit, order: Sequence | None = None) -> Fit:
     >>> [round(float(b), 6) for b in cumulative(pooled, order=[2003, 2001, 2002]).beta]
     [0.3, 0.55, 0.4]
     """
-    k = fit.effects.k
-    if order is not None and len(order) != k:
-        raise PoolingError(f"order: expected one entry a study, {k}, found {len(order)}")
-    place = np.arange(k) if order is None else np.argsort(np.argsort(order, kind="stable"), kind="stable")
+    fit = as_fit(fit, vi, **choices)
+    k, place = fit.effects.k, np.arange(fit.effects.k)
+    if order is not None:
+        given, _ = per_study({"order": order}, order=fit.effects.slab)
+        place = as_order(given["order"], k, fit.effects.slab)
     return refit(fit, place <= np.arange(k)[:, None])
 
 
@@ -161,13 +183,17 @@ RULES = (
 )
 
 
-def influence(fit: Fit) -> Influence:
+def influence(fit: Fit | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Influence:
     """Outlier and influence diagnostics of each study (Viechtbauer and Cheung 2010, https://doi.org/10.1002/jrsm.11).
 
     Parameters
     ----------
-    fit : Fit
-        One fit that keeps all its studies, with or without moderators.
+    fit : Fit, EffectSizes or array-like
+        One fit that keeps all its studies, with or without moderators; or effects.
+    vi : array-like, optional
+        Variances, where effects are given.
+    **choices
+        As in :func:`cellclaims.meta.fit`, where effects are given.
 
     Returns
     -------
@@ -177,7 +203,8 @@ def influence(fit: Fit) -> Influence:
     Raises
     ------
     PoolingError
-        If ``fit`` is a batch, keeps only some of its studies, or has a standard error of zero (knha of equal effects).
+        If ``fit`` is a batch, has a single study, keeps only some of its studies, or has a standard error of zero (knha
+        of equal effects).
 
     Examples
     --------
@@ -186,9 +213,9 @@ def influence(fit: Fit) -> Influence:
     >>> found.influential.tolist()
     [False, False, False, False, True]
     """
+    fit = _two_or_more(as_fit(fit, vi, **choices), "influence")
     if fit.effects.keep is not None and not fit.effects.keep.all():
         raise PoolingError("influence: expected a fit of all its studies, found one that leaves some out")
-    _refuse_batch(fit)
     if np.any(fit.se == 0.0):
         raise PoolingError("influence: expected standard errors above zero, found 0: the effects do not differ")
     without, vi = leave_one_out(fit), fit.effects.vi
@@ -273,19 +300,27 @@ class Baujat:
     y: np.ndarray
 
 
-def baujat(fit: Fit) -> Baujat:
+def baujat(fit: Fit | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Baujat:
     """What each study adds to heterogeneity and to the pooled effect (Baujat et al. 2002,
     https://doi.org/10.1002/sim.1221).
 
     Parameters
     ----------
-    fit : Fit
-        One fit of a single mean; the plot was made for the equal-effects model.
+    fit : Fit, EffectSizes or array-like
+        One fit of a single mean, or effects; the plot was made for the equal-effects model.
+    vi : array-like, optional
+        Variances, where effects are given.
+    **choices
+        As in :func:`cellclaims.meta.fit`, where effects are given.
+
+    Returns
+    -------
+    Baujat
 
     Raises
     ------
     PoolingError
-        If ``fit`` is a batch or has moderators.
+        If ``fit`` is a batch, has moderators or a single study.
 
     Examples
     --------
@@ -294,6 +329,7 @@ def baujat(fit: Fit) -> Baujat:
     >>> plot.x.tolist(), [round(float(y), 6) for y in plot.y]
     ([1.0, 1.0, 4.0], [0.5, 0.5, 2.0])
     """
+    fit = _two_or_more(as_fit(fit, vi, **choices), "baujat")
     if fit.effects.design is not None:
         raise PoolingError("baujat: expected a fit of a single mean, found one with moderators")
     without = leave_one_out(fit)
@@ -327,14 +363,23 @@ class Subsets:
 
 
 def all_subsets(
-    fit: Fit, *, smallest: int = 1, most: int = 2**20, seed: int = 1, scheduler: str | None = None
+    fit: Fit | ArrayLike,
+    vi: ArrayLike | None = None,
+    *,
+    smallest: int = 1,
+    most: int = 2**20,
+    seed: int = 1,
+    scheduler: str | None = None,
+    **choices: Any,
 ) -> Subsets:
     """Pool every subset of the studies (Olkin, Dahabreh and Trikalinos 2012, https://doi.org/10.1002/jrsm.1053).
 
     Parameters
     ----------
-    fit : Fit
-        One fit that keeps all its studies; its method and test are used for every subset.
+    fit : Fit, EffectSizes or array-like
+        One fit that keeps all its studies, or effects; its method and test are used for every subset.
+    vi : array-like, optional
+        Variances, where effects are given.
     smallest : int
         Fewest studies of a subset.
     most : int
@@ -344,6 +389,8 @@ def all_subsets(
         Seed of the draw.
     scheduler : str, optional
         Address of a Dask scheduler whose workers do the fits; this machine if not given. The numbers are the same.
+    **choices
+        As in :func:`cellclaims.meta.fit`, where effects are given.
 
     Returns
     -------
@@ -364,6 +411,7 @@ def all_subsets(
     >>> found.keep.astype(int).tolist(), [round(float(b), 6) for b in found.fit.beta]
     ([[1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1]], [0.2, 0.45, 0.55, 0.4])
     """
+    fit = as_fit(fit, vi, **choices)
     k = fit.effects.k
     if not 1 <= smallest <= k:
         raise PoolingError(f"smallest: expected a number of studies from 1 to {k}, found {smallest}")
@@ -414,20 +462,24 @@ class Bootstrap:
 
 
 def bootstrap(
-    fit: Fit,
+    fit: Fit | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
     iterations: int = 10_000,
     kind: str = "studies",
     seed: int = 1,
     level: float | None = None,
     scheduler: str | None = None,
+    **choices: Any,
 ) -> Bootstrap:
     """Resample and pool again.
 
     Parameters
     ----------
-    fit : Fit
-        One fit that keeps all its studies.
+    fit : Fit, EffectSizes or array-like
+        One fit that keeps all its studies, or effects.
+    vi : array-like, optional
+        Variances, where effects are given.
     iterations : int
     kind : {"studies", "parametric"}
         Draw studies with replacement, or draw effects from the fitted model, each with its own variance.
@@ -436,6 +488,8 @@ def bootstrap(
         Level of the limits; that of the fit if not given.
     scheduler : str, optional
         Address of a Dask scheduler whose workers do the fits; this machine if not given. The numbers are the same.
+    **choices
+        As in :func:`cellclaims.meta.fit`, where effects are given.
 
     Returns
     -------
@@ -445,7 +499,7 @@ def bootstrap(
     Raises
     ------
     PoolingError
-        If ``fit`` is a batch or leaves studies out, or ``kind`` is not known.
+        If ``fit`` is a batch, leaves studies out or has a single study, or ``kind`` is not known.
     ClusterError
         If the cluster cannot be used.
 
@@ -456,14 +510,15 @@ def bootstrap(
     >>> bool(drawn.beta_lb < 0.3 < drawn.beta_ub)
     True
     """
+    fit = as_fit(fit, vi, **choices)
     effects = fit.effects
     if fit.shape != () or (effects.keep is not None and not effects.keep.all()):
         raise PoolingError("bootstrap: expected one fit of all its studies, found a batch or a choice of them")
-    if kind not in {"studies", "parametric"}:
-        raise PoolingError(f"kind: expected studies or parametric, found {kind!r}")
-    rng, level = np.random.default_rng(seed), fit.level if level is None else level
+    _two_or_more(fit, "bootstrap")  # one study drawn again and again is no spread
+    kind = one_of(kind, ("studies", "parametric"), "kind")
+    rng, level = np.random.default_rng(seed), fit.level if level is None else check_share(level, "level")
     draw = _draw_studies if kind == "studies" else _draw_effects
-    drawn = replace(effects, keep=None, shape=(iterations,), **draw(fit, iterations, rng))
+    drawn = replace(effects, keep=None, slab=None, shape=(iterations,), **draw(fit, iterations, rng))
     again = fit_effects(drawn, fit.method, fit.test, fit.level, scheduler)
     ends = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     beta_lb, beta_ub = np.nanquantile(again.beta, ends, axis=0)

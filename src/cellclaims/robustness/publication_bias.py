@@ -10,8 +10,10 @@ from numpy.typing import ArrayLike
 from scipy.special import betainc, gammainc, ndtr, ndtri
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta import Fit, fit
+from cellclaims.meta.effect_sizes import EffectSizes
+from cellclaims.meta.fit import Fit, fit, fit_of_mean
 from cellclaims.meta.flags import FEWEST_ADVISED, Caution, refuse_too_few, stated
+from cellclaims.meta.inputs import check_share, one_of
 
 TESTS = ("exact", "chi2", "binomial")
 ALTERNATIVES = ("two-sided", "greater", "less")
@@ -60,11 +62,12 @@ class ExcessSignificance:
 
 
 def tes(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
-    method: str = "EE",
+    method: str | None = None,
     theta: ArrayLike | None = None,
     null: float = 0.0,
     alternative: str = "two-sided",
@@ -77,12 +80,14 @@ def tes(
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (..., k), optional
         Which studies count.
     method : str
-        How the true effect is pooled. With a between-study variance the power of each study is its average over true
-        effects.
+        How the true effect is pooled: that of the fit, or EE. With a between-study variance the power of each study is
+        its average over true effects.
     theta : float or array-like of the batch's shape, optional
         The true effect, in place of the pooled one.
     null : float
@@ -122,13 +127,10 @@ def tes(
     >>> int(found.O), round(float(found.E), 4), round(float(found.p), 4)
     (4, 2.0, 0.0625)
     """
-    for value, names, what in ((test, TESTS, "test"), (alternative, ALTERNATIVES, "alternative")):
-        if value not in names:
-            raise PoolingError(f"{what}: expected one of {', '.join(names)}, found {value!r}")
-    for value, what in ((alpha, "alpha"), (tes_alpha, "tes_alpha")):
-        if not 0.0 < value < 1.0:
-            raise PoolingError(f"{what}: expected a number between 0 and 1, found {value!r}")
-    pooled = fit(yi, vi, keep=keep, method=method, test="z")
+    test, alternative = one_of(test, TESTS, "test"), one_of(alternative, ALTERNATIVES, "alternative")
+    alpha, tes_alpha = check_share(alpha, "alpha"), check_share(tes_alpha, "tes_alpha")
+    method = method or (None if isinstance(yi, Fit) else "EE")
+    pooled = fit_of_mean("tes", yi, vi, slab=slab, keep=keep, method=method, test="z")
     studies = _Studies.of(pooled, null, alternative, alpha)
     centre = np.broadcast_to(pooled.beta if theta is None else np.asarray(theta, dtype=float), pooled.shape)
     observed, power = studies.significant.sum(axis=-1), studies.power(centre)
@@ -286,9 +288,10 @@ class FailSafeN:
 
 
 def fail_safe_n(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     kind: str = "Rosenthal",
     alpha: float = 0.05,
@@ -300,7 +303,9 @@ def fail_safe_n(
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (..., k), optional
         Which studies count.
     kind : {"Rosenthal", "Orwin", "Rosenberg"}
@@ -338,11 +343,8 @@ def fail_safe_n(
     >>> float(fail_safe_n([2.0, 2.0, 2.0, 2.0], [1.0, 1.0, 1.0, 1.0]).fsnum)
     20.0
     """
-    if kind not in KINDS:
-        raise PoolingError(f"kind: expected one of {', '.join(KINDS)}, found {kind!r}")
-    if not 0.0 < alpha < 0.5:
-        raise PoolingError(f"alpha: expected a number between 0 and 0.5, found {alpha!r}")
-    pooled = fit(yi, vi, keep=keep, method="EE", test="z")
+    kind, alpha = one_of(kind, KINDS, "kind"), check_share(alpha, "alpha", 0.5)
+    pooled = fit_of_mean("fail_safe_n", yi, vi, slab=slab, keep=keep, method="EE", test="z")
     none = np.full(pooled.shape, np.nan)[()]
     if kind == "Rosenthal":
         number, p, beta, aim = *_rosenthal(pooled, alpha), none, none
@@ -432,13 +434,22 @@ class HenmiCopas:
     flags: tuple[str, ...] | np.ndarray
 
 
-def hc(yi: ArrayLike, vi: ArrayLike, *, keep: ArrayLike | None = None, level: float = 0.95) -> HenmiCopas:
+def hc(
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
+    *,
+    slab: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+    level: float | None = None,
+) -> HenmiCopas:
     r"""Interval of Henmi and Copas, for one data set or a batch.
 
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (..., k), optional
         Which studies count.
     level : float
@@ -470,9 +481,10 @@ def hc(yi: ArrayLike, vi: ArrayLike, *, keep: ArrayLike | None = None, level: fl
     >>> round(float(found.beta), 4), round(float(found.ci_lb), 4), round(float(found.ci_ub), 4)
     (0.4653, 0.1482, 0.7824)
     """
-    fixed = fit(yi, vi, keep=keep, method="EE", test="z", level=level)
+    given = {"slab": slab, "keep": keep, "test": "z", "level": level}
+    fixed = fit_of_mean("hc", yi, vi, method="EE", **given)
     refuse_too_few(fixed.k, FEWEST, "interval of Henmi and Copas")
-    random = fit(yi, vi, keep=keep, method="DL", test="z", level=level)
+    random, level = fit_of_mean("hc", yi, vi, method="DL", **given), fixed.level
     enough = np.greater_equal(fixed.k, FEWEST)
     tau2 = np.where(enough, random.tau2, 0.0)
     moments = _Moments.of(fixed, tau2)
@@ -595,23 +607,26 @@ class SValue:
 
 
 def s_value(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     q: float = 0.0,
     keep: ArrayLike | None = None,
     favoured: str | None = None,
     alpha: float = 0.05,
-    method: str = "REML",
-    test: str = "adhoc",
-    level: float = 0.95,
+    method: str | None = None,
+    test: str | None = None,
+    level: float | None = None,
 ) -> SValue:
     r"""S-value: the selection that would explain a pooled effect.
 
     Parameters
     ----------
     yi, vi : array-like of float, shape (k,)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     q : float
         The effect that would be left: zero, a smallest change that matters, an advertised figure.
     keep : array-like of bool, shape (k,), optional
@@ -621,7 +636,7 @@ def s_value(
     alpha : float
         Two-sided level at which a study is significant.
     method, test, level
-        As in :func:`cellclaims.meta.fit`; ``EE`` with ``z`` is the authors' fixed-effects model.
+        As in :func:`cellclaims.meta.fit`, or those of the fit; ``EE`` with ``z`` is the authors' fixed-effects model.
 
     Returns
     -------
@@ -652,11 +667,8 @@ def s_value(
     >>> round(found.s_value, 6), found.affirmative.tolist()
     (4.0, [True, False])
     """
-    if favoured not in (*FAVOURED, None):
-        raise PoolingError(f"favoured: expected greater or less, found {favoured!r}")
-    if not 0.0 < alpha < 1.0:
-        raise PoolingError(f"alpha: expected a number between 0 and 1, found {alpha!r}")
-    pooled = fit(yi, vi, keep=keep, method=method, test=test, level=level)
+    favoured, alpha = None if favoured is None else one_of(favoured, FAVOURED, "favoured"), check_share(alpha, "alpha")
+    pooled = fit_of_mean("s_value", yi, vi, slab=slab, keep=keep, method=method, test=test, level=level)
     if pooled.shape != ():
         raise PoolingError(f"s_value: expected one data set, found a batch of shape {pooled.shape}")
     refuse_too_few(pooled.k, FEWEST, "s_value")

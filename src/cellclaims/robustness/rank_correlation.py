@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from cellclaims.meta import fit
+from cellclaims.meta.effect_sizes import EffectSizes
+from cellclaims.meta.fit import Fit, fit_of_mean
 from cellclaims.meta.flags import FEWEST_ADVISED, Caution, refuse_too_few, stated
 
 #: Two studies always agree or disagree altogether.
@@ -41,13 +42,21 @@ class RankTest:
     flags: tuple[str, ...] | np.ndarray
 
 
-def rank_test(yi: ArrayLike, vi: ArrayLike, *, keep: ArrayLike | None = None) -> RankTest:
+def rank_test(
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
+    *,
+    slab: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+) -> RankTest:
     r"""Rank correlation test of funnel asymmetry, for one data set or a batch.
 
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (..., k), optional
         Which studies count.
 
@@ -78,7 +87,7 @@ def rank_test(yi: ArrayLike, vi: ArrayLike, *, keep: ArrayLike | None = None) ->
     >>> float(found.tau), round(float(found.p), 6), bool(found.exact)
     (1.0, 0.083333, True)
     """
-    pooled = fit(yi, vi, keep=keep, method="EE", test="z")
+    pooled = fit_of_mean("rank_test", yi, vi, slab=slab, keep=keep, method="EE", test="z")
     refuse_too_few(pooled.k, FEWEST, "rank test")
     effects = pooled.effects
     kept = np.broadcast_to(True if effects.keep is None else effects.keep, (*pooled.shape, effects.k))

@@ -11,8 +11,11 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta import Fit, fit
+from cellclaims.meta.effect_sizes import EffectSizes
+from cellclaims.meta.fit import Fit, fit_of_mean
 from cellclaims.meta.flags import FEWEST_ADVISED, Caution, stated
+from cellclaims.meta.inputs import one_of
+from cellclaims.meta.modes import grid_from_zero, tops
 from cellclaims.meta.quantiles import chi2_upper
 
 # How likely a study of P value ``p`` is to be seen, relative to others: the families of weight functions.
@@ -353,25 +356,30 @@ class SelectionLikelihood:
         return value, scores.sum(axis=0)
 
 
-# The tops of a selection likelihood: many starts, an edge for every parameter, and Newton steps at the end.
+# The tops of a selection likelihood: scan the between-study variance, climb every top of the scan, Newton steps at the
+# end.
 #
-# The search runs in coordinates in which steps of about one are alike everywhere: the mean in median standard
-# errors,
-# ``log(tau2 + smallest variance)``, and the logarithm of weights. First steps take the curvature from the scores of
-# the
+# The search runs in coordinates in which steps of about one are alike everywhere: the mean in median standard errors,
+# ``log(tau2 + smallest variance)``, and the logarithm of weights. First steps take the curvature from the scores of the
 # single studies, which is never negative and costs nothing; later ones take the curvature itself.
+#
+# At a given between-study variance mean and weights can themselves have several tops. So the scan follows a *chain* of
+# tops for each start of the weights, once upwards from zero and once downwards, until chains meet.
 
 
 #: Parameters -> log-likelihood and its derivatives.
 ValueAndSlope = Callable[[np.ndarray], tuple[float, np.ndarray]]
-#: Between-study variances to start from, in median variances.
-TAU2_STARTS = (0.0, 0.3, 3.0)
+#: The grid of between-study standard deviations: from this much of the smallest sampling error, by this factor, to so
+#: many ranges of the effects.
+LEAST_SD, SD_FACTOR, MOST_RANGES = 0.3, 1.7, 3.0
 #: How far from all effects the mean may lie, in units of their range and largest standard error.
 MEAN_BEYOND = 10.0
 #: A coordinate this close to its edge is on it.
 AT_EDGE = 1e-9
 #: Points of log-likelihoods this close have climbed the same hill.
 SAME_HEIGHT = 1e-4
+#: Two chains this close have met.
+MET = 0.05
 #: Points this close after the first steps have the same hill before them.
 NEXT_TO = 0.3
 #: The first steps, by the scores of the studies; Newton's steps; and how often a step is halved that leads down.
@@ -380,6 +388,8 @@ ROUGH_STEPS, MOST_STEPS, HALVINGS = 15, 80, 40
 LONGEST = 2.0
 #: Directions of less curvature than this share of the most are taken to have this one.
 LEAST_CURVED = 1e-8
+#: The first steps end when they move no coordinate by more than this.
+NEAR = 5e-3
 #: A Newton step this small leaves an error of about its square.
 ARRIVED = 1e-8
 #: Step of the differences of the slope: errors of slope over step and of step squared are alike.
@@ -406,12 +416,79 @@ def climb(likelihood: SelectionLikelihood, held: Summit | None = None) -> list[S
     The between-study variance is held at zero, unless there is a top to start from that was found with it held: what is
     found then is at least as high.
     """
-    scale = _Scale(likelihood, with_tau2=held is not None)
-    starts = _starts(likelihood, scale, TAU2_STARTS if held else (0.0,))
-    if held is not None:
-        starts.append(scale.inward(held.parameters))
+    room = _room(likelihood)
+    if held is None:
+        scale = _Scale(likelihood, (0.0, 0.0), room)
+        starts = _starts(likelihood, scale, 0.0)
+    else:
+        scale = _Scale(likelihood, (0.0, room**2), room)
+        starts = [*_scan(likelihood, room), scale.inward(held.parameters)]
     slopes = _apart([_approach(scale, start) for start in starts])
     return _distinct([_summit(scale, _refine(scale, point)) for point in slopes])
+
+
+def _room(likelihood: SelectionLikelihood) -> float:
+    """How far beyond the effects the mean may lie."""
+    return float(MEAN_BEYOND * (np.ptp(likelihood.y) + np.sqrt(likelihood.v.max())))
+
+
+def _scan(likelihood: SelectionLikelihood, room: float) -> list[np.ndarray]:
+    """Tops of the likelihood along a grid of the between-study variance, all else at its best, where to climb from."""
+    sampling = np.sqrt(likelihood.v)
+    most = MOST_RANGES * (np.ptp(likelihood.y) + sampling.max())
+    grid = grid_from_zero(LEAST_SD * sampling.min(), most, SD_FACTOR) ** 2
+    scales = [_Scale(likelihood, (tau2, tau2), room) for tau2 in grid]
+    upwards = _chains(scales, _starts(likelihood, scales[0], grid[0]))
+    downwards = _chains(scales[::-1], _starts(likelihood, scales[-1], grid[-1]))
+    return _apart([point for chain in (*upwards, *downwards) for point in _tops_of(chain)])
+
+
+@dataclass
+class _Chain:
+    """Tops at one point of the grid after the other, each found from the last; ``open`` until it meets another."""
+
+    points: list[np.ndarray]
+    heights: list[float]
+    open: bool = True
+
+
+def _chains(scales: list[_Scale], starts: list[np.ndarray]) -> list[_Chain]:
+    """Follow the tops that the starts lead to from the first point of the grid to the last."""
+    chains = [_Chain([point], [height]) for point, height in (_best(scales[0], start) for start in starts)]
+    _close_doubles(chains)
+    for scale in scales[1:]:
+        for chain in chains:
+            if chain.open:
+                last = chain.points[-1]
+                point, height = _best(scale, np.concatenate([last[:1], scale.lower[1:2], last[2:]]))
+                chain.points.append(point)
+                chain.heights.append(height)
+        _close_doubles(chains)
+    return chains
+
+
+def _close_doubles(chains: list[_Chain]) -> None:
+    """End all chains but the first of those that have come to one point."""
+    going: list[_Chain] = []
+    for chain in chains:
+        if chain.open:
+            chain.open = all(np.abs(chain.points[-1] - other.points[-1]).max() > MET for other in going)
+            if chain.open:
+                going.append(chain)
+
+
+def _tops_of(chain: _Chain) -> list[np.ndarray]:
+    """The points of a chain that are higher than those beside them; the end of one that met another is none."""
+    found = tops(np.array(chain.heights))
+    if not chain.open:
+        found[-1] = False
+    return [chain.points[i] for i in np.flatnonzero(found)]
+
+
+def _best(scale: _Scale, start: np.ndarray) -> tuple[np.ndarray, float]:
+    """Where the first steps from a start arrive, and the log-likelihood there."""
+    point = _approach(scale, start)
+    return point, scale.value_and_slope(point)[0]
 
 
 def _apart(points: list[np.ndarray]) -> list[np.ndarray]:
@@ -436,17 +513,15 @@ def _distinct(found: list[Summit]) -> list[Summit]:
 class _Scale:
     """Coordinates of the search, and the box that holds it."""
 
-    def __init__(self, likelihood: SelectionLikelihood, with_tau2: bool) -> None:
+    def __init__(self, likelihood: SelectionLikelihood, tau2: tuple[float, float], room: float) -> None:
         self.likelihood, self.family = likelihood, likelihood.family
-        y, v = likelihood.y, likelihood.v
-        self.least = v.min()
-        room = MEAN_BEYOND * (np.ptp(y) + np.sqrt(v.max()))
-        self.lower = self.inward(np.concatenate([[y.min() - room, 0.0], self.family.lower]))
-        self.upper = self.inward(np.concatenate([[y.max() + room, room**2 * with_tau2], self.family.upper]))
+        y, self.least = likelihood.y, likelihood.v.min()
+        self.lower = self.inward(np.concatenate([[y.min() - room, tau2[0]], self.family.lower]))
+        self.upper = self.inward(np.concatenate([[y.max() + room, tau2[1]], self.family.upper]))
 
     def outward(self, point: np.ndarray) -> np.ndarray:
         """Parameters at a point of the search."""
-        tau2 = np.exp(point[1]) - self.least if point[1] > self.lower[1] else 0.0
+        tau2 = max(np.exp(point[1]) - self.least, 0.0) if point[1] > np.log(self.least) else 0.0
         delta = np.exp(point[2:]) if self.family.logarithmic else point[2:]
         return np.concatenate([[point[0], tau2], delta])
 
@@ -476,13 +551,10 @@ class _Scale:
         return (low & (slope <= 0.0)) | (high & (slope >= 0.0)) | (low & high)
 
 
-def _starts(likelihood: SelectionLikelihood, scale: _Scale, variances: tuple[float, ...]) -> list[np.ndarray]:
-    """Every pair of a between-study variance and a strength of selection, from the mean without selection."""
-    starts = []
-    for tau2 in variances:
-        mean = np.average(likelihood.y, weights=1.0 / (likelihood.v + tau2))
-        starts += [scale.inward(np.concatenate([[mean, tau2], delta])) for delta in likelihood.family.starts]
-    return starts
+def _starts(likelihood: SelectionLikelihood, scale: _Scale, tau2: float) -> list[np.ndarray]:
+    """Every strength of selection at a between-study variance, from the mean without selection."""
+    mean = np.average(likelihood.y, weights=1.0 / (likelihood.v + tau2))
+    return [scale.inward(np.concatenate([[mean, tau2], delta])) for delta in likelihood.family.starts]
 
 
 def _approach(scale: _Scale, point: np.ndarray) -> np.ndarray:
@@ -491,7 +563,10 @@ def _approach(scale: _Scale, point: np.ndarray) -> np.ndarray:
         value, scores = scale.value_and_scores(point)
         slope = scores.sum(axis=0)
         step = _uphill(np.einsum("ki,kj->ij", scores, scores), slope, ~scale.held(point, slope))
-        point = _higher(scale, point, _shortened(step, point), value)
+        moved = _higher(scale, point, _shortened(step, point), value)
+        if np.abs(moved - point).max() <= NEAR:
+            return moved
+        point = moved
     return point
 
 
@@ -642,22 +717,25 @@ class SelectionModel:
 
 
 def selection_model(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     kind: str = "stepfun",
     steps: Sequence[float] = (0.025,),
     alternative: str = "greater",
     method: str = "ML",
-    level: float = 0.95,
+    level: float | None = None,
 ) -> SelectionModel:
     r"""Selection model of one data set, by maximum likelihood.
 
     Parameters
     ----------
     yi, vi : array-like of float, shape (k,)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (k,), optional
         Which studies count.
     kind : {"stepfun", "beta", "halfnorm", "negexp", "logistic", "power"}
@@ -701,8 +779,9 @@ def selection_model(
     >>> round(model.beta, 3), model.delta.round(3).tolist(), model.LRT_df
     (0.169, [1.0, 0.1], 1)
     """
-    _check(kind, alternative, method)
-    unselected = fit(yi, vi, keep=keep, method=method, test="z", level=level)
+    kind, method = one_of(kind, FAMILIES, "kind"), one_of(method, METHODS, "method")
+    alternative = one_of(alternative, ALTERNATIVES, "alternative")
+    unselected = fit_of_mean("selection_model", yi, vi, slab=slab, keep=keep, method=method, test="z", level=level)
     if unselected.shape != ():
         raise PoolingError(f"selection model: expected one data set, found a batch of shape {unselected.shape}")
     y, v = _kept(unselected)
@@ -724,13 +803,6 @@ def selection_model(
         k=len(y),
         flags=_flags(tops, unselected, likelihood),
     )
-
-
-def _check(kind: str, alternative: str, method: str) -> None:
-    given = ((kind, tuple(FAMILIES), "kind"), (alternative, ALTERNATIVES, "alternative"), (method, METHODS, "method"))
-    for value, names, what in given:
-        if value not in names:
-            raise PoolingError(f"{what}: expected one of {', '.join(names)}, found {value!r}")
 
 
 def _kept(unselected: Fit) -> tuple[np.ndarray, np.ndarray]:

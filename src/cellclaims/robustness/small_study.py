@@ -7,14 +7,16 @@ The *limit* is the effect that the line gives for a study without any sampling e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta import Fit, Flag, fit
-from cellclaims.meta.flags import FEWEST_ADVISED, Caution, refuse_too_few, stated
+from cellclaims.meta.effect_sizes import EffectSizes
+from cellclaims.meta.fit import Fit, fit_effects, fit_of_mean
+from cellclaims.meta.flags import FEWEST_ADVISED, Caution, Flag, refuse_too_few, stated
+from cellclaims.meta.inputs import as_float, check_share, one_of, per_study
 
 #: Size of a study -> what it is computed from, and the power that it is raised to.
 PREDICTORS = {
@@ -73,16 +75,17 @@ class RegressionTest:
 
 
 def egger(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     ni: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     model: str = "lm",
     predictor: str = "sei",
-    method: str = "REML",
-    test: str = "adhoc",
-    level: float = 0.95,
+    method: str | None = None,
+    test: str | None = None,
+    level: float | None = None,
     measure: str | None = None,
 ) -> RegressionTest:
     r"""Regression test of small-study effects, for one data set or a batch.
@@ -90,7 +93,9 @@ def egger(
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies.
     ni : array-like of float, shape (..., k), optional
         Patients of each study, for the predictors made of them.
     keep : array-like of bool, shape (..., k), optional
@@ -102,12 +107,13 @@ def egger(
     predictor : {"sei", "vi", "ni", "ninv", "sqrtni", "sqrtninv"}
         Standard error, variance, number of patients, its inverse, and their roots.
     method, test : str
-        Of the meta-regression, as in :func:`cellclaims.meta.fit`; not used by ``lm``.
+        Of the meta-regression, as in :func:`cellclaims.meta.fit`, or those of the fit; not used by ``lm``.
     level : float
-        Level of the interval of the limit.
+        Level of the interval of the limit; 0.95, or that of the fit.
     measure : str, optional
-        Name of the effect measure (OR, SMD, ...). Where its standard error depends on the effect itself, a flag says so
-        for ``sei`` and ``vi``: such a slope is there without any bias.
+        Name of the effect measure (OR, SMD, ...); that of the fit or effect sizes if not given. Where its
+        standard error depends on the effect itself, a flag says so for ``sei`` and ``vi``: such a slope is there
+        without any bias.
 
     Returns
     -------
@@ -138,21 +144,20 @@ def egger(
     >>> found.flags
     ('not advised: fewer than 10 studies cannot tell chance from bias',)
     """
-    _known(model, ("lm", "rma"), "model")
-    _known(predictor, tuple(PREDICTORS), "predictor")
-    plain = fit(yi, vi, keep=keep, method="EE", test="z", level=level)
+    model, predictor = one_of(model, ("lm", "rma"), "model"), one_of(predictor, PREDICTORS, "predictor")
+    choices = {"method": "EE", "test": "knha"}
+    if model == "rma":
+        own = (yi.method, yi.test) if isinstance(yi, Fit) else ("REML", "adhoc")
+        choices = {"method": method or own[0], "test": test or own[1]}
+    plain = fit_of_mean("egger", yi, vi, slab=slab, keep=keep, method="EE", test="z", level=level)
     refuse_too_few(plain.k, FEWEST, "regression test")
+    effects, measure = plain.effects, plain.measure if measure is None else measure
     size = _size(predictor, plain, ni)
-    if plain.shape == () and np.ptp(size if keep is None else size[np.asarray(keep)]) == 0.0:
+    if plain.shape == () and np.ptp(size if effects.keep is None else size[effects.keep]) == 0.0:
         raise PoolingError(f"predictor {predictor}: expected sizes that differ, found the same for all studies")
-    choices = {"method": "EE", "test": "knha"} if model == "lm" else {"method": method, "test": test}
-    line = fit(yi, vi, keep=keep, mods=size[..., None], level=level, **choices)
+    design = np.stack(np.broadcast_arrays(np.ones_like(size), size), axis=-1)
+    line = fit_effects(replace(effects, weights=None, design=design), level=plain.level, **choices)
     return _as_test(line, np.equal(plain.Q, 0.0), model, predictor, measure)
-
-
-def _known(given: str, names: tuple[str, ...], what: str) -> None:
-    if given not in names:
-        raise PoolingError(f"{what}: expected one of {', '.join(names)}, found {given!r}")
 
 
 def _size(predictor: str, plain: Fit, ni: ArrayLike | None) -> np.ndarray:
@@ -164,7 +169,8 @@ def _size(predictor: str, plain: Fit, ni: ArrayLike | None) -> np.ndarray:
         return np.where(keep, effects.vi, 1.0) ** power
     if ni is None:
         raise PoolingError(f"ni: expected the number of patients of each study for predictor {predictor}, found none")
-    ni = np.asarray(ni, dtype=float)
+    given, _ = per_study({"ni": ni}, order=effects.slab)
+    ni = as_float(given["ni"], "ni", effects.slab)
     if ni.shape[-1:] != (effects.k,):
         raise PoolingError(f"ni: expected {effects.k} numbers along the last axis, found shape {ni.shape}")
     used = np.where(keep, ni, 1.0)
@@ -222,14 +228,15 @@ class PetPeese:
 
 
 def pet_peese(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     model: str = "lm",
-    method: str = "REML",
-    test: str = "adhoc",
-    level: float = 0.95,
+    method: str | None = None,
+    test: str | None = None,
+    level: float | None = None,
     alpha: float = 0.1,
     measure: str | None = None,
 ) -> PetPeese:
@@ -237,7 +244,7 @@ def pet_peese(
 
     Parameters
     ----------
-    yi, vi, keep, model, method, test, level, measure
+    yi, vi, slab, keep, model, method, test, level, measure
         As in :func:`egger`. The authors use ``lm``.
     alpha : float
         Level of the two-sided test of PET's limit: 0.1 is the authors' one-sided 5 % without a direction chosen.
@@ -264,9 +271,16 @@ def pet_peese(
     >>> left.chosen, round(float(left.beta), 6)
     ('PEESE', 0.5)
     """
-    if not 0.0 < alpha < 1.0:
-        raise PoolingError(f"alpha: expected a number between 0 and 1, found {alpha!r}")
-    choices = {"keep": keep, "model": model, "method": method, "test": test, "level": level, "measure": measure}
+    alpha = check_share(alpha, "alpha")
+    choices = {
+        "slab": slab,
+        "keep": keep,
+        "model": model,
+        "method": method,
+        "test": test,
+        "level": level,
+        "measure": measure,
+    }
     pet, peese = (egger(yi, vi, predictor=predictor, **choices) for predictor in ("sei", "vi"))
     effect = pet.fit.p[..., 0] < alpha
     names = ("limit", "limit_se", "ci_lb", "ci_ub")

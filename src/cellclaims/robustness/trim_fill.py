@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cellclaims.errors import PoolingError
-from cellclaims.meta import Fit, Flag, fit
-from cellclaims.meta.flags import FEWEST_ADVISED, SUBSTANTIAL_I2, Caution, refuse_too_few, stated
+from cellclaims.meta.effect_sizes import EffectSizes
+from cellclaims.meta.fit import Fit, fit, fit_of_mean
+from cellclaims.meta.flags import FEWEST_ADVISED, SUBSTANTIAL_I2, Caution, Flag, refuse_too_few, stated
+from cellclaims.meta.inputs import one_of
 
 ESTIMATORS = ("L0", "R0", "Q0")
 SIDES = ("left", "right")
@@ -88,22 +90,25 @@ class TrimAndFill:
 
 
 def trim_and_fill(
-    yi: ArrayLike,
-    vi: ArrayLike,
+    yi: Fit | EffectSizes | ArrayLike,
+    vi: ArrayLike | None = None,
     *,
+    slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
     estimator: str = "L0",
     side: str | None = None,
-    method: str = "REML",
-    test: str = "adhoc",
-    level: float = 0.95,
+    method: str | None = None,
+    test: str | None = None,
+    level: float | None = None,
 ) -> TrimAndFill:
     r"""Trim and fill, for one data set or a batch.
 
     Parameters
     ----------
     yi, vi : array-like of float, shape (..., k)
-        Effects and sampling variances.
+        Effects and sampling variances; or ``yi`` alone: a fit of a single mean, or effect sizes.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies, for messages.
     keep : array-like of bool, shape (..., k), optional
         Which studies count.
     estimator : {"L0", "R0", "Q0"}
@@ -147,11 +152,8 @@ def trim_and_fill(
     >>> int(filled.k0), filled.side, filled.yi_filled.round(2)
     (3, 'left', array([-0.57, -0.87, -1.17]))
     """
-    if estimator not in ESTIMATORS:
-        raise PoolingError(f"estimator: expected one of {', '.join(ESTIMATORS)}, found {estimator!r}")
-    if side is not None and side not in SIDES:
-        raise PoolingError(f"side: expected left or right, found {side!r}")
-    original = fit(yi, vi, keep=keep, method=method, test=test, level=level)
+    estimator, side = one_of(estimator, ESTIMATORS, "estimator"), None if side is None else one_of(side, SIDES, "side")
+    original = fit_of_mean("trim_and_fill", yi, vi, slab=slab, keep=keep, method=method, test=test, level=level)
     refuse_too_few(original.k, FEWEST, "trim and fill")
     funnel = _Funnel.of(original, side)
     k0, ranks, alternates = _missing(funnel, estimator)

@@ -14,7 +14,7 @@ from pathlib import Path
 from cellclaims.errors import ReviewError
 from cellclaims.files import fingerprint_with_snapshots, write_atomically
 from cellclaims.runner.kernels import Limits
-from cellclaims.runner.parameter_sets import ParameterSets, Wanted
+from cellclaims.runner.parameter_sets import ParameterSets, WantedReport
 from cellclaims.runner.review import RECORDS, cells_of, is_current, parameters_of, surroundings, write_record
 from cellclaims.runner.run import changed, places, target_of
 
@@ -80,7 +80,7 @@ def jobs_of(sets: ParameterSets, into: Path) -> list[Job]:
     return [_job(wanted, Path(into), around, data) for wanted in sets.reports]
 
 
-def _job(wanted: Wanted, into: Path, around: list[str], data: dict[Path, str]) -> Job:
+def _job(wanted: WantedReport, into: Path, around: list[str], data: dict[Path, str]) -> Job:
     cells = cells_of(wanted.notebook)
     own = parameters_of(cells)
     target_of(wanted.notebook, into)

@@ -45,7 +45,7 @@ from cellclaims import files
 STACK = """
 ipykernel.kernelapp ipykernel.ipkernel IPython.display IPython.core.completer IPython.core.completerlib
 IPython.core.debugger IPython.extensions.storemagic IPython.core.logger tornado.platform.asyncio tornado.queues sqlite3
-comm numpy pandas scipy.special yaml
+comm numpy pandas scipy.special ruamel.yaml
 matplotlib.figure matplotlib.backends.backend_svg matplotlib.backends.backend_agg matplotlib.font_manager
 PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin PIL.PngImagePlugin
 cellclaims.runner.kernels

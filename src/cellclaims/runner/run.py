@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
-import functools
 import io
 import json
 import logging
@@ -22,8 +21,9 @@ import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
+from cellclaims import yaml_files
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
 from cellclaims.files import WITH_PNG, write_atomically
 
@@ -246,34 +246,13 @@ def parsed(text: str) -> object:
     [12, 0.001, True, 'no', ['rct', 'cohort'], '2026-11-20']
     """
     with contextlib.suppress(ValueError):
-        return json.loads(text)  # PyYAML reads a JSON pair of surrogates as two characters
-    import yaml  # 40 ms, needed only for values typed by hand
-
-    try:
-        return yaml.load(text, core_loader())
-    except yaml.YAMLError as error:
-        reason = getattr(error, "problem", None) or error
-        raise ParameterError(f"expected a value such as 12, true, text or [a, b], found {text!r}: {reason}") from None
-
-
-@functools.cache
-def core_loader() -> type:
-    """A safe YAML loader with the plain scalars of the YAML 1.2 core schema only (section 10.3.2)."""
-    import yaml
-
-    class CoreLoader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar[dict] = {}
-
-    number = r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-    for kind, pattern, starts in (
-        ("null", r"null|Null|NULL|~|", "nN~"),
-        ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-        ("int", r"[-+]?\d+", "-+0123456789"),
-        ("float", number, "-+.0123456789"),
-    ):
-        first = [*starts, ""] if kind == "null" else list(starts)
-        CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), first)
-    return CoreLoader
+        return json.loads(text)  # YAML knows no JSON pair of surrogates
+    document = yaml_files.parse(text)
+    if document.faults and text.strip():
+        raise ParameterError(
+            f"expected a value such as 12, true, text or [a, b], found {text!r}: {document.faults[0].found}"
+        )
+    return document.content
 
 
 #: Metadata that the kernel, papermill or an editor writes: different on every run, of no use to a reader.
