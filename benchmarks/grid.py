@@ -211,6 +211,8 @@ def foreign(text: str, own: Iterable[tuple[str, str]]) -> list[str]:
     left = text.lower()
     for product in products:
         left = left.replace(FULL_NAMES.get(product, "\0"), "")
+    if "any_cells" in products:  # the same, where a drawing breaks the name
+        left = re.sub(r"mesenchymal,|marrow and|\(no islets\)", "", left)
     if "autologous_islets" in products:
         left = left.replace("pancreatectomy", "")  # part of the product's name, which a drawing may break
     rules = [words for name, words in POPULATION_WORDS.items() if name not in populations]
