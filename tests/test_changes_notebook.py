@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import shutil
 import socket
 from pathlib import Path
@@ -122,6 +121,12 @@ def test_without_a_snapshot_the_notebook_says_so_and_a_name_is_an_error(evidence
     assert (news.tables, news.lines, news.write("nowhere")) == ((), (), "")
     with pytest.raises(SourceError, match="found none: run `cellclaims pull`"):
         reporting.news_beside(evidence, until=LATE)
+
+
+def test_the_notebook_asks_no_network():
+    """Only `cellclaims pull` changes the store: a notebook that is run by hand writes nothing."""
+    assert "PULL" not in {one.name for one in declared(read(WHATS_NEW))}
+    assert not any("registries.pull" in cell.source for cell in read(WHATS_NEW).cells)
 
 
 def test_the_notebook_tells_of_two_snapshots(tmp_path):
