@@ -8,13 +8,8 @@ UV     ?= uv
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-# What a report is made from, and what a review makes: `make review` starts nothing while the second is younger.
-NOTEBOOKS := $(wildcard notebooks/[0-9][0-9]_*.ipynb)
+# Snapshots of the registries are not committed, and reports name the last one.
 SNAPSHOTS := $(wildcard data/registry/snapshots/*.json)
-DATA      := $(wildcard data/*.json data/*.yml data/*/*.csv) $(SNAPSHOTS)
-PACKAGE   := $(shell find src/cellclaims -type f ! -path '*/__pycache__/*')
-PAGES     := $(NOTEBOOKS:notebooks/%.ipynb=reports/%.html)
-MISSING   := $(filter-out $(wildcard reports/*),$(PAGES) reports/index.html reports/results.json)
 
 # The stamps lie inside the environment that they speak of: whoever deletes it deletes them, too.
 LOCKED    := $(VENV)/installed-from-the-lock
@@ -32,18 +27,13 @@ TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment missing pull fuzz-atheris site site-test club slides worksheet worksheet-pdf
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull fuzz-atheris site site-test club slides worksheet worksheet-pdf
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-review: reports/index.html  ## run all notebooks: figures/, reports/, reports/index.html
-
-reports/index.html: $(NOTEBOOKS) $(DATA) $(PACKAGE) $(INSTALLED) $(if $(MISSING),missing)
+review: $(INSTALLED)  ## run all notebooks that are out of date, by content: reports/, reports/index.html
 	$(BIN)/cellclaims review
-	@touch $@
-
-missing:
 
 test: $(INSTALLED)  ## run all tests
 	$(TESTS)
@@ -68,17 +58,12 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 notebooks: review  ## take over executed notebooks and the answer of the README (what is committed)
 	@test -z "$(SNAPSHOTS)" || ! git check-ignore -q data/registry/snapshots/x || \
 	  { echo "make notebooks: data/registry holds snapshots that are not committed, and the reports show the last: move it away first" >&2; exit 1; }
-	cp -p $(NOTEBOOKS:notebooks/%=reports/%) notebooks/
-	$(BIN)/cellclaims run notebooks/claim.ipynb --into reports/claim
-	cp -p reports/claim/claim.ipynb notebooks/
-	cp -p reports/claim/figures/* figures/
-	$(BIN)/cellclaims run notebooks/journal_club.ipynb --into reports/club
-	cp -p reports/club/journal_club.ipynb notebooks/
-	cp -p reports/club/figures/* figures/
+	$(BIN)/cellclaims notebooks
 	$(BIN)/cellclaims answer README.md
 
-club: $(INSTALLED)  ## open the journal club in JupyterLab, its controls live (docs/journal_club.md)
-	$(BIN)/jupyter lab --LabApp.news_url= notebooks/journal_club.ipynb
+club: $(INSTALLED)  ## open a copy of the journal club in JupyterLab, its controls live (docs/journal_club.md)
+	$(BIN)/cellclaims club --only copy $(CLUB)
+	$(BIN)/jupyter lab --LabApp.news_url= reports/club/live/journal_club.ipynb
 
 slides: $(INSTALLED)  ## the journal club as slides and as a page, into reports/club/ (CLUB="--claims my.csv" for another page)
 	$(BIN)/cellclaims club --only slides $(CLUB)
@@ -88,6 +73,9 @@ worksheet: $(INSTALLED)  ## the journal club's worksheet, one page to print, int
 
 worksheet-pdf: $(INSTALLED)  ## the worksheet as PDF, too (needs Chromium)
 	$(BIN)/cellclaims club --only worksheet --pdf $(CLUB)
+
+grid: $(INSTALLED)  ## run the notebooks at every combination of population, product, window, designs and level
+	$(BIN)/python benchmarks/grid.py
 
 fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers, 2,000 tables with several modes
 	$(BIN)/python benchmarks/calibration.py
@@ -106,6 +94,9 @@ browser: review $(VENV)/installed-browser  ## open reports and JupyterLab in Chr
 
 cluster: $(VENV)/installed-cluster  ## fit batches on a Dask scheduler with two workers, one of them killed
 	$(TESTS) -m cluster
+
+parquet: $(VENV)/installed-parquet  ## run the tests of tables in Parquet (installs pyarrow, 170 MB)
+	$(BIN)/python -m pytest -k parquet tests/test_harvest_stream.py tests/test_accept.py tests/test_proposals.py
 
 site: review $(VENV)/installed-site  ## the review as linked pages: reports/site/index.html (docs/site.md)
 	PYTHONPATH=site $(BIN)/python -m sitepages
@@ -127,15 +118,15 @@ $(INSTALLED): pyproject.toml $(LOCKED)
 	@$(BIN)/python -m compileall -q src
 	@touch $@
 
-$(VENV)/installed-%: requirements-%.lock $(INSTALLED)
+$(VENV)/installed-%: locks/requirements-%.lock $(INSTALLED)
 	$(PIP) --require-hashes -r $<
 	@touch $@
 
-lock:  ## renew requirements*.lock from pyproject.toml (needs uv; UPGRADE=--upgrade for newer versions)
+lock:  ## renew requirements.lock and locks/ from pyproject.toml (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) pyproject.toml --extra test --group build -o requirements.lock
-	for extra in browser cluster fuzz site; do \
+	for extra in browser cluster fuzz parquet site; do \
 	  $(PYTHON) -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
-	  | $(COMPILE) - -c requirements.lock -o requirements-$$extra.lock || exit 1; done
+	  | $(COMPILE) - -c requirements.lock -o locks/requirements-$$extra.lock || exit 1; done
 
 clean:  ## delete what can be made again (reports, caches); .venv stays
 	rm -rf reports .pytest_cache .ruff_cache .hypothesis notebooks/*.running.ipynb notebooks/.ipynb_checkpoints

@@ -147,7 +147,7 @@ def drawing(table: pd.DataFrame) -> Figure:
 def scaling(names: Sequence[str], sizes: Sequence[int], into: Path) -> pd.DataFrame:
     """Measure every way, write ``batch_scaling.csv``, ``.svg`` and ``.png`` into a folder; the table."""
     table = with_efficiency([row for way in WAYS for row in measured(way, names, sizes)])
-    files.write_atomically(into / "batch_scaling.csv", table.to_csv(index=False))
+    files.write_atomically(into / "batch_scaling.csv", files.csv_text([table.columns, *table.itertuples(index=False)]))
     last = table[table.reports == max(sizes)].set_index("way").seconds_a_report
     words = "; ".join(f"{way}: {seconds:g} s" for way, seconds in last.items())
     alt = f"Seconds a report, and efficiency, for {min(sizes)} to {max(sizes)} reports. At {max(sizes)}: {words}."

@@ -4,7 +4,7 @@
     python benchmarks/calibration.py --reviews 200       a short one
     python benchmarks/calibration.py --written           figures of coverage and tables again, from the numbers there
 
-What is simulated stands in ``cellclaims.meta.calibration``; what follows in docs/calibration.md, whose tables this
+What is simulated stands in ``calibration_study.simulate``; what follows in docs/calibration.md, whose tables this
 script writes between its marks.
 """
 
@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from calibration_study import draw
+from calibration_study.simulate import MODELS, Judged, Setting, reliability, study
 
 from cellclaims import figures, files
-from cellclaims.figures import calibration as draw
-from cellclaims.meta.calibration import MODELS, Judged, Setting, reliability, study
 from cellclaims.reporting.tables import number
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -141,7 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = pd.read_csv(into / "calibration.csv")
     else:
         table, curves = run(options.reviews, options.seed, options.reports, options.scheduler)
-        files.write_atomically(into / "calibration.csv", table.to_csv(index=False, lineterminator="\n"))
+        files.write_atomically(
+            into / "calibration.csv", files.csv_text([table.columns, *table.itertuples(index=False)])
+        )
     page = into / "calibration.md"
     files.write_atomically(page, written(page.read_text(encoding="utf-8"), table))
     save_figures(table, curves, into / "figures")

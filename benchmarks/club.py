@@ -38,13 +38,11 @@ STATES = {"a share": ({}, SHARE), "a change of HbA1c": ({"OUTCOME": "hba1c_chang
 def main() -> None:
     """Print a line for each control in each state."""
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    evidence, rules = load_evidence(DATA), protocol.load(DATA)
-    claim = claim_of(evidence, "stop_all_2016")
+    base = EvidenceBase(load_evidence(DATA), protocol.load(DATA))
+    claim = claim_of(base.evidence, "stop_all_2016")
     every = []
     for state, (given, moves) in STATES.items():
-        panel = Panel(
-            EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim, **given)
-        )
+        panel = Panel(base, claim, journal_club.controls_of(base, claim, **given))
         for name, value in moves.items():
             taken = [timed(panel, name, value) for _ in range(repeats)]
             every += taken
@@ -56,7 +54,6 @@ def timed(panel: Panel, name: str, value: object) -> tuple[float, float]:
     """Milliseconds of one move, by the clock and of the processor; the control goes back."""
     control, start = panel.controls[name], panel.asked
     panel.known = {start: panel.known[start]}
-    panel.reports = dict(list(panel.reports.items())[:1])  # those of the state it starts from
     controls._posterior.cache_clear()
     controls.p_prior(panel.answer.pool, panel.answer.claimed, start.tau_scale)  # as it is known at the state's own
     begun = time.perf_counter(), time.process_time()

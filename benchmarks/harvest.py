@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,9 @@ from time import perf_counter, process_time
 from cellclaims.harvest.stream import Body, harvest_piece
 
 ROOT = Path(__file__).resolve().parent.parent
+
+#: The number of a study in its line: a study that comes twice in a harvest gives no rows again.
+NUMBER = re.compile(rb'("nctId":"NCT)[0-9]{8}')
 
 #: Records that one side works on before the other side does.
 TURN = 20
@@ -61,9 +65,10 @@ def recorded(folder: Path) -> list[bytes]:
 
 
 def write_stream(path: Path, lines: list[bytes], records: int) -> int:
-    """The lines in turns until there are so many; bytes written."""
+    """The lines in turns until there are so many, each with a number of its own; bytes written."""
     with path.open("wb") as file:
-        file.writelines(islice(cycle(lines), records))
+        for number, line in enumerate(islice(cycle(lines), records)):
+            file.write(NUMBER.sub(b"\\g<1>%08d" % number, line, count=1))
     return path.stat().st_size
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["cellclaims.harvest"]):
-    import cellclaims.harvest.measurements  # noqa: F401
+    import cellclaims.harvest.study  # noqa: F401
 
 from tests.test_harvest_fuzz import SEEDS, VALUES, check, mutated
 

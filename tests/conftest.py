@@ -13,10 +13,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import nbformat
 import pytest
+
+from . import made_up_trials
+
+if TYPE_CHECKING:
+    from cellclaims.claims import Entry
+    from cellclaims.evidence import Evidence
+    from cellclaims.protocol import Protocol
+    from cellclaims.selection import EvidenceBase
 
 #: The same examples in every run: what is green here is green there. HYPOTHESIS_PROFILE=search looks for new ones.
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
@@ -87,6 +96,30 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def base() -> EvidenceBase:
+    """The evidence and the protocol of the repository, with its rows prepared once for all tests."""
+    return made_up_trials.base()
+
+
+@pytest.fixture(scope="session")
+def evidence(base: EvidenceBase) -> Evidence:
+    """The evidence of the repository."""
+    return base.evidence
+
+
+@pytest.fixture(scope="session")
+def rules(base: EvidenceBase) -> Protocol:
+    """The protocol of the repository."""
+    return base.protocol
+
+
+@pytest.fixture(scope="session")
+def entries() -> list[Entry]:
+    """The ledger of the review, made once."""
+    return list(made_up_trials.known_ledger())
+
+
 #: A cell is its text (markdown), or its code with its tags.
 Cells = list[str | tuple[str, ...]]
 
@@ -96,8 +129,8 @@ DOSE: float = 2.0  # how much of it
 PARTS: list[str] = ["whole"]  # which parts of it
 LIMIT: int | None = None  # at most so many
 DATA: str = "../data"  # folder of the evidence
-FIGURES: str = "../figures"  # folder of the figures
-REPORTS: str = "../reports"  # folder of the pools
+FIGURES: str = ""  # folder of the figures
+REPORTS: str = ""  # folder of the pools
 """
 
 
@@ -136,12 +169,12 @@ def executed_fresh(folder: Path) -> dict[str, str]:
     # the committed notebooks are those of a clone without snapshots, whatever this clone has pulled
     shutil.copytree(REPOSITORY / "data", folder / "data", ignore=shutil.ignore_patterns("registry"))
     # the user's start-up files are not part of the review
-    surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1"}
+    surroundings = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "OMP_NUM_THREADS": "1", "CELLCLAIMS_PNG": "1"}
 
     def execute(path: Path) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "papermill", path, folder / path.name, "--cwd", path.parent]
         command += ["--no-progress-bar", "-p", "DATA", folder / "data"]
-        command += ["-p", "FIGURES", folder / "figures", "-p", "REPORTS", folder]
+        command += ["-p", "FIGURES", folder / "drawn", "-p", "REPORTS", folder]
         return subprocess.run(command, env=surroundings, capture_output=True, text=True)
 
     with ThreadPoolExecutor(2) as pool:
@@ -204,7 +237,7 @@ def batch_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sets = read_sets(REPOSITORY / "runs" / "sensitivity.yml")
     jobs = jobs_of(sets, into)
     for job in jobs:
-        shutil.copytree(REPOSITORY / "figures", job.folder / "figures", ignore=shutil.ignore_patterns("*.png"))
+        shutil.copytree(REPOSITORY / "reports" / "figures", job.folder / "figures")
         for made in (REPOSITORY / "reports").glob(f"{job.notebook.stem}.*"):
             shutil.copy(made, job.folder)
         write_record(into, job.name, job.key, [job.folder / job.notebook.name])

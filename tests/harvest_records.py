@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
+
+#: A test that writes or reads Parquet needs the extra of that name.
+NEEDS_PYARROW = pytest.mark.skipif(find_spec("pyarrow") is None, reason="the extra parquet is not installed")
+#: The formats of the tables of a harvest.
+FORMATS = ["csv", pytest.param("parquet", marks=NEEDS_PYARROW)]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OUTCOMES = "/resultsSection/outcomeMeasuresModule/outcomeMeasures"

@@ -6,16 +6,22 @@ A test says only what it is about; every other cell is empty, as it is in the ta
 from __future__ import annotations
 
 import functools
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cellclaims import protocol
+from cellclaims.claims import Entry, curves, ledger
 from cellclaims.evidence import Evidence, read
 from cellclaims.evidence import load as load_evidence
+from cellclaims.pool import Pool
+from cellclaims.question import MEASURES, Analysis, Question
 from cellclaims.selection import EvidenceBase
+from cellclaims.specifications import Curve
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -36,6 +42,37 @@ def rules() -> protocol.Protocol:
 def base() -> EvidenceBase:
     """The evidence and the protocol of the repository."""
     return EvidenceBase(real(), rules())
+
+
+@functools.cache
+def known_curves() -> tuple[dict[str, Curve], float]:
+    """The specification curves of all claims, made once, and the processor time that they took."""
+    start = time.process_time()
+    found = curves(base())
+    return found, time.process_time() - start
+
+
+@functools.cache
+def known_ledger() -> tuple[Entry, ...]:
+    """The ledger of the review, made once."""
+    return tuple(ledger(base(), known_curves()[0]))
+
+
+def made_up_pool(
+    rows: pd.DataFrame, fit: Any, measure: str = "MD", title: str = "Made-up pool", outcome: str = "hba1c",
+    settings: dict[str, Any] | None = None, few: int = 4,
+) -> Pool:  # fmt: skip
+    """A pool of these rows and this fit, which need not be one, as if a question had been pooled."""
+    known = measure in MEASURES
+    return Pool(
+        question=Question(outcome, ("T2D",), "any_cells", name="made_up", title=title),
+        analysis=Analysis(measure) if known else SimpleNamespace(measure=measure),
+        settings={"level": 0.95, **(settings or {})},
+        rows=rows,
+        left_out=pd.DataFrame(),
+        fit=fit,
+        few=few,
+    )
 
 
 class MadeUp:

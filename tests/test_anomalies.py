@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from cellclaims import anomalies
 from cellclaims.anomalies import handled, joined
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence.rules_reports import ABOUT_THE_STEP, rows_meant
+from cellclaims.overview import durability
 from cellclaims.pool import pooled
 from cellclaims.question import Analysis
-from cellclaims.reporting.pools import durability
-from cellclaims.selection import Question, benchmarks
+from cellclaims.selection import NEVER_POOLED, Question, benchmarks
 
-from .made_up_trials import MadeUp, real
+from .made_up_trials import MadeUp, real, rules
 
 STEPS = real().handling
+ISLETS = Question("insulin_independence", ("T1D",), "islets")
 IDS = list(STEPS.handling_id)
 
 
@@ -49,7 +53,7 @@ def test_every_anomaly_has_a_handling_unless_its_figure_was_never_entered():
     silent = anomalies[~anomalies.anomaly_id.isin(STEPS.anomaly_id)]
     entered = [a.anomaly_id for a in silent.itertuples() if figures_of(a.record_id, a.outcome)]
     assert entered == []
-    assert len(silent) <= 2  # a36 and a37: labels that contradict each other, "not used"
+    assert set(silent.anomaly_id) == {"a36", "a37", "a86"}  # labels that contradict each other; events per infusion
 
 
 def test_every_handling_belongs_to_an_anomaly_and_every_alternative_to_a_primary_handling():
@@ -100,7 +104,8 @@ def test_rows_that_no_handling_means_stay_as_they_are():
         mine = STEPS[STEPS.table.isin([table, "studies", "arms"]) & (STEPS.variant == "primary")]
         meant = np.logical_or.reduce([rows_meant(table, printed, one).to_numpy() for _, one in mine.iterrows()])
         pd.testing.assert_frame_equal(rows.loc[~meant, printed.columns], printed[~meant])
-        assert (rows.loc[~meant, ["flag", "leave"]] == "").all(axis=None)
+        other = rows.source_id.isin(real().sources.source_id[real().sources.kind == "not_scientific"]).to_numpy()
+        assert (rows.loc[~meant & ~other, ["flag", "leave"]] == "").all(axis=None)
 
 
 # --- what each action does ---------------------------------------------------------------------------------------
@@ -254,3 +259,71 @@ def test_flags_are_joined_once_each():
 def test_handling_applies_to_the_tables_that_it_names():
     assert set(STEPS.table) <= {"binary", "continuous", "contrasts", "studies", "pooled_elsewhere"}
     assert handled(real(), "survival").leave.eq("").all()
+
+
+# --- sources that are not scientific -----------------------------------------------------------------------------
+
+
+def clinic_and_paper():
+    """A count from a clinic's page and one from a paper, in the same population."""
+    made = MadeUp().study("page2020", source="not_scientific").arm("page2020").count("page2020", 9, 10)
+    return made.study("paper2020").arm("paper2020").count("paper2020", 3, 10).base()
+
+
+def test_a_figure_from_a_source_that_is_not_scientific_leaves_with_that_reason():
+    pool = pooled(clinic_and_paper(), ISLETS.named("made_up", "Made up"), Analysis("PLO"))
+    assert list(pool.rows.study_id) == ["paper2020"]
+    assert dict(zip(pool.left_out.study_id, pool.left_out.reason, strict=True)) == {"page2020": anomalies.NO_SCIENCE}
+
+
+def test_a_sensitivity_analysis_can_use_it_and_says_so():
+    question = replace(ISLETS, alternative=("not_scientific",))
+    pool = pooled(clinic_and_paper(), question.named("made_up", "Made up"), Analysis("PLO"))
+    notes = pool.rows.set_index("study_id").note
+    assert set(notes.index) == {"page2020", "paper2020"}
+    assert anomalies.NO_SCIENCE in notes["page2020"] and anomalies.NO_SCIENCE not in notes["paper2020"]
+
+
+@pytest.mark.parametrize("table", ["continuous", "contrasts", "survival"])
+def test_so_does_every_other_figure(table):
+    made = MadeUp().study("page2020", source="not_scientific").add(table, study_id="page2020", source_id="s_page2020")
+    made = made.study("paper2020").add(table, study_id="paper2020", source_id="s_paper2020")
+    assert list(handled(made.evidence(), table).leave) == [anomalies.NO_SCIENCE, ""]
+
+
+def test_no_pool_of_the_repository_has_a_row_from_a_source_that_is_not_scientific():
+    other = set(real().sources.source_id[real().sources.kind == "not_scientific"])
+    assert other & set(real().binary.source_id)
+    for table in ("binary", "continuous", "contrasts", "survival"):
+        rows = handled(real(), table)
+        assert (rows.leave[rows.source_id.isin(other)] != "").all()
+
+
+# --- what is shown and never pooled ------------------------------------------------------------------------------
+
+
+def test_what_its_definition_forbids_to_pool_is_never_pooled():
+    made = MadeUp().study("one2020").arm("one2020").count("one2020", 3, 10)
+    assert len(pooled(made.base(), ISLETS.named("made_up", "Made up"), Analysis("PLO")).rows) == 1
+    made = made.add("definitions", definition_id="insulin_independence", kind="named event", pooled="no")
+    pool = pooled(made.base(), ISLETS.named("made_up", "Made up"), Analysis("PLO"))
+    assert pool.rows.empty
+    assert list(pool.left_out.reason) == [NEVER_POOLED]
+
+
+def test_severe_related_and_named_events_are_declared_as_never_pooled_and_harms_as_poolable():
+    pooled = real().definitions.set_index("definition_id").pooled
+    never = "fever hypoglycaemia_any neutropenia leukopenia mouth_ulcer renal_decline retinal_event".split()
+    never += ["serious_adverse_event_related", "severe_adverse_event", "specific_adverse_event"]
+    harms = "death serious_adverse_event adverse_event procedure_reaction bleeding portal_thrombosis".split()
+    harms += "serious_infection malignancy severe_hypoglycaemia tumour_or_ectopic_tissue graft_failure".split()
+    assert set(pooled[never]) == {"no"} and set(pooled[harms]) == {"yes"}
+    named = real().definitions[real().definitions.kind == "named event"]
+    assert set(named.pooled) == {"no"}
+
+
+def test_a_report_in_which_blood_was_passed_over_cells_is_in_no_pool_of_cells():
+    theirs = set(real().studies.study_id[real().studies.intervention_class == "blood_passed_over_cells"])
+    assert theirs == {"zhao2012", "zhao2013", "delgado2015"}
+    for product in rules()["eligibility"]["products"]:
+        assert "blood_passed_over_cells" not in rules().classes(product)

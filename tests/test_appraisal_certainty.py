@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
 
-from cellclaims.appraisal import certainty, certainty_of_pool, certainty_of_reports
+from cellclaims.appraisal import READ_BY, certainty, certainty_of_reports, reviewers_words
 from cellclaims.appraisal.certainty import COMPUTED, DEFAULT, LEVELS, RECORDED
 from cellclaims.claims import counterpart_pool
 from cellclaims.pool import Pool, pooled
@@ -17,7 +18,7 @@ from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
 from cellclaims.selection import Question
 
-from .made_up_trials import MadeUp, base, real, rules
+from .made_up_trials import MadeUp, base, made_up_pool, real, rules
 
 GOOD = dict.fromkeys(("population", "product", "outcome", "time"), ("good", "made up"))
 
@@ -52,16 +53,22 @@ class MadeUpPool:
 
     @property
     def fit(self):
-        return SimpleNamespace(ci_lb=self.low, ci_ub=self.high, I2=self.i2) if self.k else None
+        way = logit if self.measure == "PLO" else float
+        return SimpleNamespace(ci_lb=way(self.low), ci_ub=way(self.high), I2=self.i2) if self.k else None
 
     @property
     def question(self):
         return SimpleNamespace(outcome=self.outcome)
 
-    scale = "identity"
+    @property
+    def pool(self) -> Pool:
+        """What certainty is rated on."""
+        return made_up_pool(self.rows, self.fit, self.measure, outcome=self.outcome)
 
-    def back(self, value: float) -> float:
-        return value
+
+def certainty_of_pool(pool, *more):
+    """The certainty of a pool, or of one that is made up here."""
+    return certainty.certainty_of_pool(pool.pool if isinstance(pool, MadeUpPool) else pool, *more)
 
 
 def steps(pool, match=GOOD, protocol=None, judgements=None) -> dict[str, int]:
@@ -230,7 +237,7 @@ def judged(**words: str) -> pd.DataFrame:
     made = MadeUp()
     for number, (study, word) in enumerate(words.items()):
         made.add("judgements", judgement_id=f"j{number:03d}", study_id=study, tool="RoB 2", domain="overall",
-                 judgement=word, reviewer="Invented Reviewer", date="2026-01-02", reason="made up")  # fmt: skip
+                 judgement=word, reviewer="Invented Reviewer", date="2026-01-02", support="made up")  # fmt: skip
     return made.evidence().judgements
 
 
@@ -287,17 +294,18 @@ def test_reports_counted_by_direction_are_judged_alike():
 # --- the real evidence --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("claim_id", ["effective_2016", "half_dose_2016", "stop_all_2016", "better_control"])
+@pytest.mark.parametrize("claim_id", ["effective_2016", "half_dose_2016", "first_course_control"])
 def test_what_answers_an_advertised_figure_is_rated_in_every_domain(claim_id):
-    """All of them rest on the default by design, and none is better than very low."""
+    """All reports behind them were judged in two readings, and none of the percentages is better than very low."""
     match = rules()["counterparts"][real().claims.set_index("claim_id").answered_by[claim_id]]["match"]
     found = certainty_of_pool(counterpart_pool(base(), claim_id), match, rules(), real().judgements)
     domains_of = [step.domain for step in found.steps]
     assert domains_of == ["risk of bias", "imprecision", "inconsistency", "indirectness", "small-study effects"]
-    assert found.steps[0].judged_by == DEFAULT
-    assert found.level == LEVELS[0]
+    assert found.steps[0].judged_by == f"recorded judgements of {READ_BY}"
+    assert found.level == LEVELS[1 if claim_id == "first_course_control" else 0]
 
 
-def test_no_reviewer_has_judged_yet_and_the_table_says_so():
-    """The day on which somebody does, this test is to be replaced by one of what they judged."""
-    assert real().judgements.empty
+def test_named_persons_are_named_and_the_readings_are_said_to_be_the_maintainers():
+    assert reviewers_words(["reading 1", "reading 2"]) == READ_BY
+    assert reviewers_words(["Invented Reviewer"]) == "Invented Reviewer"
+    assert reviewers_words(["reading 1", "Invented Reviewer", "reading 2"]) == f"Invented Reviewer, {READ_BY}"

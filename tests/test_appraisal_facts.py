@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cellclaims.appraisal import DOMAINS, FACTS, STATES, design_facts, judged_domains, missing_results, overall
+from cellclaims.appraisal import (
+    DOMAINS,
+    FACTS,
+    STATES,
+    agreement,
+    design_facts,
+    judged_domains,
+    missing_results,
+    overall,
+)
 from cellclaims.appraisal.design_facts import FIGURES, NO_FIGURE, NO_REPORT, POOLED
 from cellclaims.errors import DataError
 from cellclaims.protocol import Protocol
+from cellclaims.selection import EvidenceBase
 
-from .made_up_trials import MadeUp, base, real, rules
+from .made_up_trials import DATA, MadeUp, base, real, rules
 
 
 def fact(made: MadeUp, name: str) -> tuple[str, str]:
@@ -76,7 +88,7 @@ def test_few_lost_by_the_share_of_the_protocol(analysed, sign):
     assert fact(made, "few lost")[0] == sign
     strict = Protocol({**rules().content, "certainty": {**rules()["certainty"], "losses": 0.0}})
     if analysed == 16:
-        assert design_facts(made.evidence(), strict, ["one"])["few lost"]["one"] == "-"
+        assert design_facts(EvidenceBase(made.evidence(), strict), ["one"])["few lost"]["one"] == "-"
 
 
 def test_a_part_of_an_arm_is_not_counted_twice():
@@ -121,7 +133,7 @@ def test_known_facts_of_known_reports():
 
 def judgement(made: MadeUp, domain: str, word: str, tool: str = "RoB 2", **more: str) -> MadeUp:
     number = f"j{len(made.rows['judgements']):03d}"
-    known = {"study_id": "one", "reviewer": "Invented A", "date": "2026-01-02", "reason": "made up"}
+    known = {"study_id": "one", "reviewer": "Invented A", "date": "2026-01-02", "support": "made up"}
     return made.add("judgements", judgement_id=number, domain=domain, judgement=word, tool=tool, **known | more)
 
 
@@ -134,7 +146,11 @@ def all_domains(tool: str, words: dict[str, str]) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [({}, "low"), ({"randomisation": "some concerns"}, "some concerns"), ({"missing outcome data": "high"}, "high")],
+    [
+        ({}, "low"),
+        ({"randomisation process": "some concerns"}, "some concerns"),
+        ({"missing outcome data": "high"}, "high"),
+    ],
 )
 def test_without_an_overall_judgement_the_gravest_domain_counts(words, found):
     assert overall(all_domains("RoB 2", words), "one").judgement == found
@@ -164,8 +180,10 @@ def test_where_reviewers_differ_the_graver_judgement_counts_and_both_are_named()
     [
         ("confounding", "low", "RoB 2", "column domain"),
         ("overall", "critical", "RoB 2", "column judgement"),
-        ("randomisation", "low", "ROBINS-I", "column domain"),
+        ("randomisation process", "low", "ROBINS-I", "column domain"),
         ("overall", "some concerns", "ROBINS-I", "column judgement"),
+        ("overall", "unclear", "JBI case series checklist", "column judgement"),
+        ("inclusion criteria", "low", "JBI case series checklist", "column judgement"),
     ],
 )
 def test_a_judgement_in_the_words_of_another_tool_is_refused_with_its_row(domain, word, tool, part):
@@ -175,12 +193,156 @@ def test_a_judgement_in_the_words_of_another_tool_is_refused_with_its_row(domain
 
 
 def test_judged_domains_are_signs_for_the_traffic_light():
-    rows = all_domains("RoB 2", {"randomisation": "some concerns", "measurement of the outcome": "high"})
+    rows = all_domains("RoB 2", {"randomisation process": "some concerns", "measurement of the outcome": "high"})
     signs = judged_domains(rows, ["one", "two"], "RoB 2")
     assert list(signs.index) == ["one"]
     assert list(signs.loc["one"]) == ["?", "+", "+", "-", "+", "-"]
     assert judged_domains(rows.iloc[:1], ["one"], "RoB 2").loc["one", "overall"] == ""
     assert judged_domains(rows, ["one"], "ROBINS-I").empty
+
+
+# --- two readings, and what replaces them ---------------------------------------------------------------------------
+
+
+def readings(*said: tuple[str, ...]) -> pd.DataFrame:
+    """Judgements by RoB 2 as (reviewer, domain, word) or with an outcome as a fourth."""
+    made = MadeUp()
+    for reviewer, domain, word, *outcome in said:
+        judgement(made, domain, word, reviewer=reviewer, outcome="".join(outcome))
+    return made.evidence().judgements
+
+
+FIRST, SECOND, PERSON = "reading 1", "reading 2", "Invented Expert"
+
+
+def test_of_two_readings_the_graver_counts():
+    rows = readings((FIRST, "overall", "some concerns"), (SECOND, "overall", "high"))
+    assert (overall(rows, "one").judgement, overall(rows, "one").reviewers) == ("high", (FIRST, SECOND))
+
+
+def test_a_judgement_for_every_outcome_is_valid_for_each():
+    rows = readings((FIRST, "overall", "some concerns"))
+    assert overall(rows, "one", "hba1c").judgement == "some concerns"
+
+
+def test_a_row_that_names_an_outcome_replaces_the_general_one_of_the_same_reading_for_that_outcome_alone():
+    rows = readings(
+        (FIRST, "overall", "low"), (FIRST, "overall", "high", "insulin_dose"), (SECOND, "overall", "some concerns")
+    )
+    assert overall(rows, "one", "insulin_dose").judgement == "high"
+    assert overall(rows, "one", "hba1c").judgement == "some concerns"
+    milder = readings((FIRST, "overall", "high"), (FIRST, "overall", "low", "hba1c"))
+    assert overall(milder, "one", "hba1c").judgement == "low", "replaced, and not the graver of both"
+
+
+def test_a_named_person_replaces_both_readings_also_where_the_person_is_milder():
+    rows = readings((FIRST, "overall", "high"), (SECOND, "overall", "high"), (PERSON, "overall", "low"))
+    found = overall(rows, "one")
+    assert (found.judgement, found.reviewers) == ("low", (PERSON,))
+    assert overall(rows, "one", "hba1c").judgement == "low"
+
+
+def test_a_named_person_for_all_outcomes_replaces_readings_of_one_outcome():
+    rows = readings((FIRST, "overall", "high", "hba1c"), (PERSON, "overall", "low"))
+    assert overall(rows, "one", "hba1c").judgement == "low"
+
+
+def test_a_person_who_judged_one_domain_leaves_the_rest_to_the_readings():
+    rows = readings(
+        (FIRST, "overall", "high"), (FIRST, "missing outcome data", "high"), (PERSON, "missing outcome data", "low")
+    )
+    assert overall(rows, "one").judgement == "high"
+    assert judged_domains(rows, ["one"], "RoB 2").loc["one", "missing outcome data"] == "+"
+
+
+def test_a_person_who_judged_every_domain_replaces_the_overall_judgement_of_the_readings():
+    every = [(PERSON, domain, "low") for domain in DOMAINS["RoB 2"]]
+    rows = readings((FIRST, "overall", "high"), *every)
+    assert (overall(rows, "one").judgement, overall(rows, "one").how) == ("low", "the gravest of all domains")
+    assert overall(readings((FIRST, "overall", "high"), *every[1:]), "one").judgement == "high"
+
+
+JBI = "JBI case series checklist"
+
+
+def test_the_jbi_checklist_needs_an_overall_judgement_for_its_questions_are_no_scale():
+    rows = all_domains(JBI, dict.fromkeys(DOMAINS[JBI], "yes"))
+    assert overall(rows, "one") is None
+    assert list(judged_domains(rows, ["one"], JBI).loc["one"]) == ["+"] * 10 + [""]
+    whole = judgement(MadeUp(), "overall", "moderate", JBI).evidence().judgements
+    assert (overall(whole, "one").tool, overall(whole, "one").grave) == (JBI, 1)
+
+
+def test_judged_by_several_tools_a_report_is_judged_by_the_first_of_them():
+    made = judgement(judgement(MadeUp(), "overall", "high", JBI), "overall", "low", "RoB 2")
+    rows = made.evidence().judgements
+    assert overall(rows, "one").tool == "RoB 2"
+    assert overall(rows, "one", tool=JBI).judgement == "high"
+
+
+# --- agreement ------------------------------------------------------------------------------------------------------
+
+
+def kappa_by_hand(first: list[str], second: list[str]) -> float:
+    """Cohen 1960: (observed - expected) / (1 - expected)."""
+    n = len(first)
+    observed = sum(a == b for a, b in zip(first, second, strict=True)) / n
+    expected = sum(first.count(word) * second.count(word) for word in set(first)) / n**2
+    return (observed - expected) / (1 - expected)
+
+
+def test_agreement_is_the_proportion_equal_and_kappa_by_tool_and_level():
+    domains = DOMAINS["RoB 2"]
+    first, second = ["low", "low", "high", "some concerns", "low"], ["low", "high", "high", "some concerns", "low"]
+    rows = readings(
+        *[(FIRST, domain, word) for domain, word in zip(domains, first, strict=True)],
+        *[(SECOND, domain, word) for domain, word in zip(domains, second, strict=True)],
+        (PERSON, "overall", "high"),
+    )
+    (line,) = agreement(rows).to_dict("records")
+    assert (line["tool"], line["level"], line["pairs"], line["equal"]) == ("RoB 2", "domains", 5, 0.8)
+    assert line["kappa"] == pytest.approx(kappa_by_hand(first, second))
+
+
+def test_a_pair_is_made_with_the_judgement_for_every_outcome_and_not_twice():
+    rows = readings(
+        (FIRST, "overall", "low", "hba1c"), (FIRST, "overall", "high", "insulin_dose"), (SECOND, "overall", "low")
+    )
+    (line,) = agreement(rows).to_dict("records")
+    assert (line["pairs"], line["equal"]) == (2, 0.5)
+    assert agreement(readings((FIRST, "overall", "low", "hba1c"), (SECOND, "overall", "low", "fpg"))).empty
+
+
+def test_one_word_alone_has_no_kappa():
+    (line,) = agreement(readings((FIRST, "overall", "low"), (SECOND, "overall", "low"))).to_dict("records")
+    assert line["equal"] == 1 and math.isnan(line["kappa"])
+
+
+def test_the_two_readings_of_the_evidence_agree_as_the_page_says():
+    """Computed here from the table without the package; docs/appraisal.md prints the same."""
+    table = real().judgements
+    said = {(r.reviewer, r.study_id, r.outcome, r.tool, r.domain): r.judgement for r in table.itertuples()}
+    pairs: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for key in dict.fromkeys(key[1:] for key in said):
+        both = [said.get((reader, *key), said.get((reader, key[0], "", *key[2:]))) for reader in (FIRST, SECOND)]
+        if None not in both:
+            pairs.setdefault((key[2], "overall" if key[3] == "overall" else "domains"), []).append(tuple(both))
+    found = agreement(table).set_index(["tool", "level"])
+    page = (DATA.parent / "docs" / "appraisal.md").read_text(encoding="utf-8")
+    assert set(found.index) == set(pairs)
+    for place, judged in pairs.items():
+        line = found.loc[place]
+        kappa = kappa_by_hand(*map(list, zip(*judged, strict=True)))
+        assert (line.pairs, line.equal) == (len(judged), pytest.approx(sum(a == b for a, b in judged) / len(judged)))
+        assert line.kappa == pytest.approx(kappa)
+        assert f"| {len(judged)} | {100 * line.equal:.0f}% | {line.kappa:.2f} |" in page, place
+
+
+def test_every_reading_says_what_was_read_and_no_expert_has_judged():
+    table = real().judgements
+    assert set(table.reviewer) == {FIRST, SECOND}
+    assert (table.text_read != "").all() and (table.support != "").all()
+    assert len(table) == 2 * 513
 
 
 # --- missing results ----------------------------------------------------------------------------------------------
@@ -213,6 +375,6 @@ def test_patients_are_those_of_the_registration_else_those_of_the_report():
 
 def test_the_known_unreported_trial_is_among_the_missing_ones():
     found = missing_results(real(), []).set_index("registry_id")
-    assert found.loc["NCT00690066", "state"] == NO_REPORT
+    assert found.loc["NCT00690066", "state"] == NO_REPORT  # a press release of the sponsor is no report
     assert (found.loc["NCT02585622", ["planned", "enrolled"]] == [48, 29]).all()
-    assert len(found) == len(set(real().studies.registry_id) - {""}) + 2  # two records of which no report was seen
+    assert len(found) == len(set(real().studies.registry_id) - {""}) + 1  # a record of which no report was seen

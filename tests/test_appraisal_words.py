@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cellclaims import appraisal, figures, reporting
-from cellclaims.appraisal import Certainty, Step
+from cellclaims.appraisal import Certainty, CertaintyStep
 from cellclaims.errors import DataError
 from cellclaims.figures.appraisal import KEY
 from cellclaims.reporting.appraisal import with_minus
@@ -24,14 +24,14 @@ def controlled():
     """HbA1c of the randomised trial of the evidence."""
     match = rules()["counterparts"]["hba1c"]["match"]
     question = Question("hba1c", designs=("rct",), **T2D)
-    return reporting.finding(base(), question, "hba1c", "HbA1c", match)
+    return appraisal.answered(base(), question, "hba1c", "HbA1c", match)
 
 
 @pytest.fixture(scope="module")
 def uncontrolled():
     """Status free of insulin after cells, which no control group counts."""
     question = Question("insulin_independence", estimand="most_favourable", **T2D)
-    return reporting.finding(base(), question, "free", "Free of insulin")
+    return appraisal.answered(base(), question, "free", "Free of insulin")
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +72,8 @@ def test_the_summary_of_findings_holds_what_a_reader_needs(controlled, uncontrol
     assert (first["reports"], first["patients"]) == ("1", "91")
     assert first["without cells"].startswith("−0.70 (")
     assert first["difference"] == "−0.67 (−1.10 to −0.24) points, final values"
-    assert first["certainty"] == "⊕○○○ very low"
-    assert "risk of bias −1 (default: randomised)" in first["what takes it down"]
+    assert first["certainty"] == "⊕⊕○○ low"
+    assert "risk of bias" not in first["what takes it down"], "some concerns in both readings take nothing away"
     assert "indirectness −1 (poor match in time)" in first["what takes it down"]
     assert second["without cells"] == "no randomised control"
     assert second["with cells"] == "28 in 100 (18 to 41); 31 of 111"
@@ -109,16 +109,16 @@ def test_randomised_and_other_reports_are_never_one_comparison():
     for study in ("drawn", "chosen"):
         made.count(study, 8, 20, arm_id="cells").count(study, 2, 20, arm_id="sham")
     question = Question("insulin_independence", ("T2D",), "msc")
-    found = reporting.finding(made.base(), question, "free", "Free of insulin")
+    found = appraisal.answered(made.base(), question, "free", "Free of insulin")
     assert list(found.effect.rows.study_id) == ["drawn"]
     assert found.certainty.start == "high"
     asked = replace(question, designs=("nonrandomised_controlled",))
-    other = reporting.finding(made.base(), asked, "free", "Free of insulin")
+    other = appraisal.answered(made.base(), asked, "free", "Free of insulin")
     assert (list(other.effect.rows.study_id), other.certainty.start) == (["chosen"], "low")
 
 
 def test_a_question_that_no_report_answers_is_said_to_be_so():
-    found = reporting.finding(base(), Question("hba1c", ("T3c",), "any_cells"), "none", "HbA1c")
+    found = appraisal.answered(base(), Question("hba1c", ("T3c",), "any_cells"), "none", "HbA1c")
     assert found.effect.k == 0
     table = reporting.summary_of_findings([found])
     row = dict(zip(table.header, cells(table)[0], strict=True))
@@ -129,8 +129,8 @@ def test_a_question_that_no_report_answers_is_said_to_be_so():
 def test_every_step_stands_in_the_table_with_who_judged_it(controlled, uncontrolled):
     rows = cells(reporting.certainty_table([controlled, uncontrolled]))
     assert len(rows) == 10
-    assert rows[0][:3] == ["HbA1c", "risk of bias", "−1"]
-    assert rows[0][4] == "default by design, not judged by a reviewer"
+    assert rows[0][:3] == ["HbA1c", "risk of bias", "0"]
+    assert rows[0][4] == f"recorded judgements of {appraisal.READ_BY}"
     assert "−1.10 to −0.24" in rows[1][3]
 
 
@@ -144,16 +144,23 @@ def test_a_hyphen_before_a_number_becomes_a_minus_sign_and_no_other():
 def judged_evidence(word: str = "high"):
     """The evidence with an invented judgement of its randomised trial; nobody judged it."""
     made = MadeUp().add("judgements", judgement_id="j001", study_id="zang2022", tool="RoB 2", domain="overall",
-                        judgement=word, reviewer="Invented Reviewer", date="2026-01-02", reason="made up")  # fmt: skip
+                        judgement=word, reviewer="Invented Reviewer", date="2026-01-02", support="made up")  # fmt: skip
     return replace(real(), judgements=made.evidence().judgements)
+
+
+def unjudged():
+    """The evidence without any judgement."""
+    return replace(real(), judgements=real().judgements.head(0))
 
 
 def test_a_recorded_judgement_takes_the_place_of_the_default_and_of_the_facts(controlled, uncontrolled):
     evidence = judged_evidence("low")
-    found = reporting.finding(EvidenceBase(evidence, rules()), controlled.effect.question, "hba1c", "HbA1c")
+    found = appraisal.answered(EvidenceBase(evidence, rules()), controlled.effect.question, "hba1c", "HbA1c")
     bias = found.certainty.steps[0]
     assert (bias.step, bias.judged_by) == (0, "recorded judgements of Invented Reviewer")
-    assert controlled.certainty.steps[0].step == -1
+    alone = EvidenceBase(unjudged(), rules())
+    default = appraisal.answered(alone, controlled.effect.question, "hba1c", "HbA1c").certainty.steps[0]
+    assert (default.step, default.judged_by) == (-1, "default by design, not judged by a reviewer")
 
     lights, titles = reporting.design_lights(EvidenceBase(evidence, rules()), [found, uncontrolled])
     assert "Zang 2022" not in lights.index
@@ -165,10 +172,26 @@ def test_a_recorded_judgement_takes_the_place_of_the_default_and_of_the_facts(co
 
 
 def test_while_nobody_judged_there_is_no_light_of_a_judgement(controlled, uncontrolled):
-    assert reporting.judgement_lights(real(), [controlled, uncontrolled]) == {}
-    assert reporting.judged_words(real(), [controlled]).startswith("No reviewer has judged any of these 1 reports")
-    lights, titles = reporting.design_lights(base(), [controlled, uncontrolled])
+    assert reporting.judgement_lights(unjudged(), [controlled, uncontrolled]) == {}
+    assert reporting.judged_words(unjudged(), [controlled]).startswith("No reviewer has judged any of these 1 reports")
+    lights, titles = reporting.design_lights(EvidenceBase(unjudged(), rules()), [controlled, uncontrolled])
     assert len(lights) == len(titles) == controlled.effect.k + uncontrolled.effect.k
+
+
+def test_both_readings_are_shown_by_tool_and_nobody_takes_them_for_an_experts(controlled, uncontrolled):
+    lights = reporting.judgement_lights(real(), [controlled, uncontrolled])
+    assert set(lights) == set(appraisal.DOMAINS)
+    said = reporting.judged_words(real(), [controlled, uncontrolled])
+    assert "two readings by the maintainers with reading software" in said
+    assert "no outside expert" in said
+
+
+def test_the_table_of_agreement_has_a_line_for_each_tool_and_level():
+    table = reporting.agreement_table(real())
+    found = appraisal.agreement(real().judgements)
+    assert [row[0] for row in cells(table)] == list(found.tool)
+    assert [row[3] for row in cells(table)] == [f"{100 * equal:.0f} %" for equal in found.equal]
+    assert [row[4] for row in cells(table)] == [f"{kappa:.2f}" for kappa in found.kappa]
 
 
 def test_two_reports_of_one_name_are_told_apart():
@@ -201,7 +224,7 @@ def test_the_headline_counts_what_the_tables_hold(controlled, checked):
     summary = appraisal.consistency_summary(checked)
     trials = reporting.trial_groups(base(), appraisal.missing_results(real(), []))
     said = reporting.how_sure([controlled], summary, trials)
-    assert "1 with very low certainty" in said
+    assert "1 with low certainty" in said
     assert f"{summary.inconsistent.sum()} of {summary.could_fail.sum()} checks" in said
     silent = trials.state.isin(appraisal.STATES[2:]).sum()
     assert f"{100 * silent / len(trials):.0f} % of the registered trials" in said
@@ -213,7 +236,7 @@ def test_the_headline_counts_what_the_tables_hold(controlled, checked):
 
 
 def rated(level: str, *steps: tuple[str, int, str, str]) -> Certainty:
-    return Certainty(level, "high", tuple(Step(*step) for step in steps))
+    return Certainty(level, "high", tuple(CertaintyStep(*step) for step in steps))
 
 
 ANSWER = rated(
@@ -226,7 +249,7 @@ ANSWER = rated(
 
 
 def test_the_profile_draws_every_step_with_who_judged_it_and_fills_as_many_discs_as_the_level_is_high():
-    figure = figures.certainty_profile([("A question", ANSWER)])
+    figure = figures.certainty_profile([("A question", ANSWER)]).figure
     said = texts(figure)
     for words in ("A question", "high", "−1", "d", "−2", "–", "0", "r", "low"):
         assert words in said
@@ -247,7 +270,7 @@ TRIALS = pd.DataFrame(
 
 
 def test_missing_results_draw_a_square_a_trial_and_name_those_that_gave_nothing():
-    figure = figures.missing_results(TRIALS, ["pooled", "silent"], named=["silent"])
+    figure = figures.missing_results(TRIALS, ["pooled", "silent"], named=["silent"]).figure
     said = texts(figure)
     assert "Islets (2)" in said
     assert "Cells (1)" in said
@@ -266,13 +289,13 @@ def test_missing_results_refuse_a_state_without_a_look():
 
 def test_a_traffic_light_in_groups_keeps_its_lines_and_adds_their_headings():
     table = pd.DataFrame({"randomised": ["+", "-", "?"]}, index=["One", "Two", "Three"])
-    plain, grouped = (texts(figures.traffic_light(table, groups=g)) for g in ((), ("First", "First", "Second")))
+    plain, grouped = (texts(figures.traffic_light(table, groups=g).figure) for g in ((), ("First", "First", "Second")))
     assert sorted(grouped) == sorted([*plain, "First", "Second"])
 
 
 def test_alternative_texts_say_what_the_figures_show(controlled, uncontrolled):
-    assert "HbA1c: starts high, risk of bias −1" in reporting.certainty_alt([controlled, uncontrolled])
-    lights, _ = reporting.design_lights(base(), [controlled])
+    assert "HbA1c: starts high, imprecision −1" in reporting.certainty_alt([controlled, uncontrolled])
+    lights, _ = reporting.design_lights(EvidenceBase(unjudged(), rules()), [controlled])
     assert "randomised: 1 +" in reporting.lights_alt(lights, "Facts")
     trials = reporting.trial_groups(base(), appraisal.missing_results(real(), ["zang2022"]))
     assert "in one of these pools: 1" in reporting.missing_alt(trials, appraisal.STATES)

@@ -58,20 +58,36 @@ def test_a_set_may_name_its_reports(sets):
 @pytest.mark.parametrize(
     ("lines", "line", "words"),
     [
-        (["- notebook: 01_double", "  grit: {}"], 4, "expected one of notebook, name, fixed, grid, found 'grit'"),
-        (["- notebook: 01_double", "  grid: {DOSE: []}"], 4, "expected a list of different values"),
+        (
+            ["- notebook: 01_double", "  grit: {}"],
+            4,
+            "expected one of notebook, name, fixed, grid (did you mean 'grid'?), found 'grit'",
+        ),
+        (["- notebook: 01_double", "  grid: {DOSE: []}"], 4, "expected at least 1 in the list (a list of different"),
         (["- notebook: 01_double", "  grid: {DOSE: [1, 1]}"], 4, "expected a list of different values"),
-        (["- notebook: 01_double", "  grid:", "    DOSE: 1"], 5, "expected a list of different values: 1 is not"),
-        (["- fixed: {DOSE: 1}"], 3, "'notebook' is a required property"),
-        (["- notebook: 01_doubel"], 3, "expected one of all, 01_double, found '01_doubel'"),
+        (
+            ["- notebook: 01_double", "  grid:", "    DOSE: 1"],
+            5,
+            "expected a list of different values, as a list, found 1",
+        ),
+        (
+            ["- fixed: {DOSE: 1}"],
+            3,
+            "expected the key notebook (the name of a notebook without its ending, or all)",
+        ),
+        (["- notebook: 01_doubel"], 3, "expected one of all, 01_double (did you mean '01_double'?), found '01_doubel'"),
         (["- notebook: ../../secret"], 3, "the name of a notebook without its ending"),
-        (["- notebook: 01_double", "  grid:", "    DOZE: [1]"], 5, "unknown parameter 'DOZE' (did you mean 'DOSE'?)"),
+        (
+            ["- notebook: 01_double", "  grid:", "    DOZE: [1]"],
+            5,
+            "FIGURES, REPORTS (did you mean 'DOSE'?), found 'DOZE'",
+        ),
         (
             ["- notebook: 01_double", "  grid:", "    DOSE:", "    - 1", "    - much"],
             7,
-            "parameter DOSE: expected float (default 2.0), found 'much' (str)",
+            "expected float for DOSE (default 2.0), found 'much' (str)",
         ),
-        (["- notebook: 01_double", "  fixed:", "    PARTS: half"], 5, "parameter PARTS: expected list[str]"),
+        (["- notebook: 01_double", "  fixed:", "    PARTS: half"], 5, "expected list[str] for PARTS"),
         (["- notebook: 01_double", "  fixed:", "    REPORTS: ../../elsewhere"], 5, "keeps its files in its own folder"),
         (["- notebook: 01_double", "  fixed:", "    FIGURES: /figures"], 5, "keeps its files in its own folder"),
         (["- notebook: 01_double", "  name: ../elsewhere"], 3, "inside the folder of the batch, found '../elsewhere'"),
@@ -83,23 +99,63 @@ def test_a_set_may_name_its_reports(sets):
             4,
             "names among notebook, DOSE in braces",
         ),
-        (["- notebook: 01_double", "- notebook: 01_double"], 4, "'01_double' stands in line 3 already"),
+        (
+            ["- notebook: 01_double", "- notebook: 01_double"],
+            4,
+            "expected each report once, found report '01_double' in line 3, too",
+        ),
         (
             ["- notebook: 01_double", "  name: A", "- notebook: 01_double", "  name: a"],
             5,
-            "report 'a' stands in line 3 already",
+            "expected each report once, found report 'a' in line 3, too",
         ),
-        (["- notebook: 01_double", "  fixed: {DOSE: 1}", "  grid: {DOSE: [2]}"], 5, "DOSE stands in fixed, too"),
-        (["- notebook: 01_double", "  notebook: 01_double"], 4, "'notebook' stands twice"),
-        (["- notebook: [01_double"], 4, "expected ',' or ']'"),
+        (
+            ["- notebook: 01_double", "  fixed: {DOSE: 1}", "  grid: {DOSE: [2]}"],
+            5,
+            "expected each parameter once, found it in fixed, too, in line 4",
+        ),
+        (["- notebook: 01_double", "  notebook: 01_double"], 4, "expected each key once, found it in line 3, too"),
+        (
+            ["- notebook: [01_double"],
+            3,
+            "expected YAML, found what the parser cannot read: did not find expected ',' or ']'",
+        ),
         (["- notebook: 01_double", "  fixed: &a {LIMIT: *a}"], 4, "levels"),
         (["- ? [a]", "  : b"], 3, "expected a name as key, found a sequence"),
     ],
     ids=lambda value: re.sub(r"\W+", " ", str(value))[:40] if isinstance(value, str) else "",
 )
 def test_what_is_wrong_is_said_with_its_line(sets, lines, line, words):
-    with pytest.raises(ParameterError, match=rf"some\.yml, line {line}: .*{re.escape(words)}"):
+    with pytest.raises(ParameterError, match=rf"some\.yml, line {line}(, key \S+)?: .*{re.escape(words)}"):
         sets(*lines)
+
+
+def test_all_faults_of_a_file_are_named_at_once(sets):
+    lines = ["- notebook: 01_double", "  fixed: {DOZE: 1, PARTS: half}", "  grid:", "    LIMIT: [1, two]"]
+    with pytest.raises(ParameterError) as refused:
+        sets(*lines)
+    first, *rest = str(refused.value).splitlines()
+    assert first == "3 faults"
+    assert [re.search(r"some.yml, line (\d+), key (\S+):", line).groups() for line in rest] == [
+        ("4", "sets[1].fixed.DOZE"),
+        ("4", "sets[1].fixed.PARTS"),
+        ("6", "sets[1].grid.LIMIT[2]"),
+    ]
+
+
+def test_faults_of_the_shape_are_named_at_once_before_any_value_is_looked_at(sets):
+    with pytest.raises(ParameterError) as refused:
+        sets("- notbook: 01_double", "  grid: 3", "- notebook: 01_double", "  notebook: 01_double")
+    first, *rest = str(refused.value).splitlines()
+    assert first == "3 faults"
+    assert [line.split(",")[1] for line in rest] == [" line 3", " line 4", " line 6"]
+
+
+def test_every_line_that_is_indented_with_a_tab_is_named(sets):
+    with pytest.raises(ParameterError) as refused:
+        sets("- notebook: 01_double", "\tfixed: {DOSE: 1}", "\tgrid: {LIMIT: [1]}")
+    told = [f"line {line}: expected spaces at the start of the line, found a tab" for line in (4, 5)]
+    assert all(words in str(refused.value) for words in told)
 
 
 @pytest.mark.parametrize("content", [None, "", "just text", "- a list", "title: One\nsets: []", b"\xff\xfe"])
@@ -150,7 +206,7 @@ def test_the_shipped_files_ask_for_what_they_say():
     assert {"defaults", "by_population", "by_product", "sensitivity", "one_claim_each"} <= set(reports)
     assert len(reports["sensitivity"]) >= 20
     with (ROOT / "data" / "advertised" / "claims.csv").open(encoding="utf-8") as file:
-        claims = [row["claim_id"] for row in csv.DictReader(file)]
+        claims = [row["claim_id"] for row in csv.DictReader(file) if row["quotation_span"]]  # the others get no entry
     assert [report.values["CLAIM"] for report in reports["one_claim_each"]] == claims
     numbered = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb") if "." not in path.stem)
     assert [report.name for report in reports["defaults"]] == numbered

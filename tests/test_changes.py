@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,13 @@ from hypothesis import strategies as st
 from cellclaims.cli import main
 from cellclaims.errors import SourceError
 from cellclaims.evidence import load as load_evidence
-from cellclaims.harvest.held import unguard
+from cellclaims.files import unguard
 from cellclaims.registries import Store
 from cellclaims.registries.answers import visible
 from cellclaims.registries.changes import (
     KINDS,
+    NOTICE_KINDS,
+    NoticeState,
     PaperState,
     State,
     TrialState,
@@ -30,11 +33,12 @@ from cellclaims.registries.changes import (
     difference,
     first_sight,
     known_registrations,
+    known_sources,
     leaves,
     parts_of,
     state_of,
 )
-from cellclaims.registries.records import registry_trials
+from cellclaims.registries.records import numbers_in, registry_trials
 from cellclaims.registries.store import NONE
 from cellclaims.reporting.registries import COLUMNS, MOST_REFUSED, lines_csv, registry_news, snapshot_words
 
@@ -73,11 +77,22 @@ PAPERS = st.builds(
 )
 
 
+NOTICES = st.builds(
+    NoticeState,
+    kind=st.sampled_from(NOTICE_KINDS),
+    ids=st.lists(st.sampled_from(["pmid:1", "pmid:2", "doi:1", "doi:2"]), min_size=1, unique=True).map(tuple),
+    title=WORDS,
+    by=st.sampled_from(["", "pmid:9"]),
+)
+SOURCES = {"pmid:1": ("one2020",), "doi:2": ("two2021", "three2022")}
+
+
 @st.composite
 def states(draw):
     found = draw(st.dictionaries(st.sampled_from(NUMBERS), TRIALS, max_size=4))
     named = {number: replace(trial, number=number) for number, trial in found.items()}
-    return State("20261120T101500Z", "", named, tuple(draw(st.lists(PAPERS, max_size=3))))
+    notices = tuple(draw(st.lists(NOTICES, max_size=3)))
+    return State("20261120T101500Z", "", named, tuple(draw(st.lists(PAPERS, max_size=3))), notices=notices)
 
 
 @given(states())
@@ -88,7 +103,7 @@ def test_nothing_changed_between_a_state_and_itself(state):
 
 @given(states(), states())
 def test_a_comparison_seen_from_the_other_side_is_its_mirror(old, new):
-    forth, back = compare(old, new), compare(new, old)
+    forth, back = compare(old, new, (), SOURCES), compare(new, old, (), SOURCES)
     bare = {replace(line, title="", address="") for line in forth.lines}
     assert {replace(line.mirrored(), title="", address="") for line in back.lines} == bare
     assert len(forth.lines) == len(back.lines)
@@ -179,7 +194,7 @@ def test_a_changed_value_is_named_by_outcome_time_and_group():
 def test_an_outcome_that_is_added_and_a_module_that_changed_are_named():
     new = study(resultsSection=results(outcome(), outcome("C-peptide"), adverseEventsModule={"timeFrame": "2 years"}))
     assert told(state(study(resultsSection=POSTED["resultsSection"])), state(new)) == [
-        ("results changed", "C-peptide (52 weeks)", "not there", "11 entries"),
+        ("results changed", "C-peptide (52 weeks)", "not there", "7 entries"),
         ("results changed", "adverse events", "timeFrame: 1 year", "timeFrame: 2 years"),
     ]
 
@@ -191,6 +206,75 @@ def test_results_sent_again_in_another_order_or_with_another_date_are_no_change_
     old = copy.deepcopy(POSTED)
     old["protocolSection"]["statusModule"]["resultsFirstPostDateStruct"] = {"date": "2026-01-01"}
     assert told(state(old), state(new)) == [("facts changed", "results posted on", "2026-01-01", "2026-01-02")]
+
+
+def test_results_that_disappear_are_told_although_the_day_of_their_posting_stays():
+    new = copy.deepcopy(POSTED)
+    del new["resultsSection"]
+    new["hasResults"] = False
+    for one in (old := copy.deepcopy(POSTED), new):
+        one["protocolSection"]["statusModule"]["resultsFirstPostDateStruct"] = {"date": "2020-01-01"}
+    assert told(state(old), state(new)) == [("results withdrawn", "posted results", "2020-01-01; 2 parts", "none")]
+
+
+def shuffled(part, renumber):
+    """The same content: every list turned round, and groups with other numbers."""
+    if isinstance(part, dict):
+        return {key: shuffled(value, renumber) for key, value in reversed(part.items())}
+    if isinstance(part, list):
+        return [shuffled(one, renumber) for one in reversed(part)]
+    return renumber.get(part, part) if isinstance(part, str) else part
+
+
+def test_measurements_in_another_order_and_groups_renumbered_are_no_change():
+    flow = {
+        "groups": [{"id": "FG000", "title": "Islets"}, {"id": "FG001", "title": "Insulin"}],
+        "periods": [{"title": "Overall", "milestones": [
+            {"type": "STARTED", "achievements": [{"groupId": "FG000", "numSubjects": "9"}]},
+            {"type": "COMPLETED", "achievements": [{"groupId": "FG001", "numSubjects": "8"}]},
+        ]}],
+    }  # fmt: skip
+    analyses = [{"groupIds": ["OG000", "OG001"], "paramType": "Mean Difference", "paramValue": "-0.9"}]
+    one = study(resultsSection=results(outcome(analyses=analyses), outcome("C-peptide"), participantFlowModule=flow))
+    turned = {"OG000": "OG001", "OG001": "OG000", "FG000": "FG001", "FG001": "FG000"}
+    other = study(resultsSection=shuffled(one["resultsSection"], turned))
+    assert one != other
+    assert told(state(one), state(other)) == []
+    changed = json.loads(json.dumps(other).replace('"-0.9"', '"-0.8"').replace('"9"', '"7"'))
+    assert [line[1:] for line in told(state(one), state(changed))] == [
+        (
+            "HbA1c (52 weeks)",
+            "Mean Difference, Insulin, Islets, paramValue: -0.9",
+            "Mean Difference, Insulin, Islets, paramValue: -0.8",
+        ),
+        ("participant flow", "Overall, STARTED, Islets, numSubjects: 9", "Overall, STARTED, Islets, numSubjects: 7"),
+    ]
+
+
+def test_a_figure_that_moved_to_the_other_group_is_a_change():
+    swapped = json.loads(json.dumps(outcome()).replace("OG000", "X").replace("OG001", "OG000").replace("X", "OG001"))
+    swapped["groups"] = outcome()["groups"]
+    old, new = (study(resultsSection=results(one)) for one in (outcome(), swapped))
+    ((_, _, before, after),) = told(state(old), state(new))
+    assert (before, after) == (
+        "Week 52, Insulin: 8.0; Week 52, Islets: 7.1",
+        "Week 52, Insulin: 7.1; Week 52, Islets: 8.0",
+    )
+
+
+def test_two_outcomes_of_one_name_may_change_places():
+    old, new = (study(resultsSection=results(*pair)) for pair in
+                ((outcome(), outcome(value="6.0")), (outcome(value="6.0"), outcome())))  # fmt: skip
+    assert told(state(old), state(new)) == []
+
+
+def test_what_is_nested_without_end_is_compared_all_the_same():
+    deep = [1]
+    for _ in range(300):
+        deep = [deep]
+    old, new = (study(resultsSection=results(m={"a": one})) for one in (deep, [deep]))
+    assert parts_of(old) == parts_of(new) == {}
+    assert difference({"a": deep}, {"a": deep}) == ("", "") != difference({"a": deep}, {"a": [deep]})
 
 
 def test_two_outcomes_of_one_name_are_told_apart():
@@ -372,6 +456,200 @@ def test_what_cannot_be_read_is_counted_beyond_the_first(tmp_path, evidence):
     assert last.cells[-1] == ("and 5 more",)
 
 
+# --- records of one trial that contradict each other ----------------------------------------------------------------
+
+
+def test_records_of_one_trial_that_contradict_each_other_are_told(tmp_path, evidence):
+    one = study("NCT00014911", resultsSection=results(outcome()))
+    other = study("NCT00014911", "COMPLETED", resultsSection=results(outcome(value="9.9")))
+    store = two_snapshots(tmp_path, [("ctgov", one)], [("ctgov", one), ("ctgov", {"studies": [one, other]})])
+    news = registry_news(evidence, registry=store.folder)
+    assert "nothing changed" in news.sentence
+    assert "1 trial comes in records that contradict each other." in news.sentence
+    assert [line["kind"] for line in news.lines] == ["records contradict"] * 2
+    (table,) = news.tables
+    assert {tuple(map(str, row[2:])) for row in table.cells} == {
+        ("status", "recruiting", "completed", "https://host/1"),
+        ("HbA1c (52 weeks)", "Week 52, Islets: 7.1", "Week 52, Islets: 9.9", "https://host/1"),
+    }
+    store.add(kept(store, "20261121T101500Z", ("ctgov", one), ("ctgov", {"studies": [one]})))
+    assert registry_news(evidence, registry=store.folder).tables == ()
+
+
+# --- retractions, corrections, expressions of concern ---------------------------------------------------------------
+
+
+def crossref_work(doi, title="Islets", **more):
+    return {"status": "ok", "message-type": "work", "message": {"DOI": doi, "title": [title], **more}}
+
+
+def updated(kind, doi="10.1000/notice"):
+    return [{"type": kind, "DOI": doi, "updated": {"date-parts": [[2026, 1, 2]]}}]
+
+
+def pubmed_article(pmid, doi="", types=(), links=()):
+    """A record of PubMed with types of publication and links ``(RefType, PMID)``."""
+    said = "".join(f"<PublicationType>{one}</PublicationType>" for one in types)
+    linked = "".join(f'<CommentsCorrections RefType="{a}"><PMID>{b}</PMID></CommentsCorrections>' for a, b in links)
+    ids = f'<ArticleId IdType="doi">{doi}</ArticleId>' if doi else ""
+    return (
+        "<PubmedArticleSet><PubmedArticle><MedlineCitation>"
+        f"<PMID>{pmid}</PMID><Article><ArticleTitle>Islets {pmid}</ArticleTitle>"
+        f"<PublicationTypeList>{said}</PublicationTypeList></Article>"
+        f"<CommentsCorrectionsList>{linked}</CommentsCorrectionsList></MedlineCitation>"
+        f"<PubmedData><ArticleIdList>{ids}</ArticleIdList></PubmedData></PubmedArticle></PubmedArticleSet>"
+    ).encode()
+
+
+def europepmc_paper(pmid, types=(), links=()):
+    listed = [{"id": number, "type": kind} for kind, number in links]
+    one = {"id": pmid, "source": "MED", "pmid": pmid, "title": "Islets", "pubTypeList": {"pubType": list(types)}}
+    return {"resultList": {"result": [one | {"commentCorrectionList": {"commentCorrection": listed}}]}}
+
+
+def summaries(uid, types, references=()):
+    linked = [{"reftype": kind, "pmid": number} for kind, number in references]
+    one = {"uid": uid, "title": "Islets", "pubtype": list(types), "references": linked}
+    return {"header": {}, "result": {"uids": [uid], uid: one}}
+
+
+#: What a source answers -> kind and publication of the notice that it names.
+NOTICED = {
+    "crossref retraction": ("crossref", crossref_work("10.1000/a", **{"updated-by": updated("retraction")}),
+                            ("retraction", ("doi:10.1000/a",))),
+    "crossref withdrawal": ("crossref", crossref_work("10.1000/a", **{"updated-by": updated("withdrawal")}),
+                            ("retraction", ("doi:10.1000/a",))),
+    "crossref corrigendum": ("crossref", crossref_work("10.1000/a", **{"updated-by": updated("corrigendum")}),
+                             ("correction", ("doi:10.1000/a",))),
+    "crossref concern": ("crossref", crossref_work("10.1000/a", **{"updated-by": updated("expression_of_concern")}),
+                         ("expression of concern", ("doi:10.1000/a",))),
+    "crossref notice": ("crossref", crossref_work("10.1000/n", "Retraction of",
+                                                  **{"update-to": updated("retraction", "10.1000/A")}),
+                        ("retraction", ("doi:10.1000/a",))),
+    "crossref title": ("crossref", crossref_work("10.1000/a", "RETRACTED: Islets"), ("retraction", ("doi:10.1000/a",))),
+    "pubmed type": ("pubmed", pubmed_article("7", types=["Journal Article", "Retracted Publication"]),
+                    ("retraction", ("pmid:7",))),
+    "pubmed link": ("pubmed", pubmed_article("7", links=[("CommentIn", "8"), ("ErratumIn", "9")]),
+                    ("correction", ("pmid:7",))),
+    "pubmed notice": ("pubmed", pubmed_article("9", types=["Retraction Notice"], links=[("RetractionOf", "7")]),
+                      ("retraction", ("pmid:7",))),
+    "pubmed concern": ("pubmed", pubmed_article("7", links=[("ExpressionOfConcernIn", "9")]),
+                       ("expression of concern", ("pmid:7",))),
+    "pubmed summary": ("pubmed", summaries("7", ["Retracted Publication"]), ("retraction", ("pmid:7",))),
+    "pubmed summary link": ("pubmed", summaries("7", [], [("Erratum in", "9")]), ("correction", ("pmid:7",))),
+    "europepmc type": ("europepmc", europepmc_paper("7", ["retracted publication"]), ("retraction", ("pmid:7",))),
+    "europepmc link": ("europepmc", europepmc_paper("7", links=[("Erratum in", "9")]), ("correction", ("pmid:7",))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOTICED)
+def test_a_notice_is_read_in_the_words_of_its_source(tmp_path, what):
+    source, content, expected = NOTICED[what]
+    store = Store(tmp_path)
+    found = state_of(store, kept(store, LATE, (source, content)))
+    assert found.refused == ()
+    assert [(one.kind, one.ids) for one in found.notices] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("source", "content"),
+    [
+        ("crossref", crossref_work("10.1000/a", **{"updated-by": updated("new_version")})),
+        ("crossref", crossref_work("10.1000/a", "Retracted sutures: a trial")),
+        ("pubmed", pubmed_article("7", types=["Journal Article"], links=[("CommentIn", "8"), ("Cites", "9")])),
+        ("europepmc", europepmc_paper("7", ["research-article"], [("Comment in", "9")])),
+    ],
+)
+def test_what_is_no_notice_is_none(tmp_path, source, content):
+    store = Store(tmp_path)
+    assert state_of(store, kept(store, LATE, (source, content))).notices == ()
+
+
+def test_what_several_sources_say_of_one_retraction_is_one_notice(tmp_path):
+    store = Store(tmp_path)
+    work = crossref_work("10.1000/a", **{"updated-by": updated("retraction")})
+    article = pubmed_article("7", "10.1000/A", ["Retracted Publication"], [("RetractionIn", "9")])
+    (one,) = state_of(store, kept(store, LATE, ("pubmed", article), ("crossref", work))).notices
+    assert set(one.ids) == {"doi:10.1000/a", "pmid:7"}
+    assert (one.by, one.date) == ("pmid:9", "2026-01-02")
+
+
+@pytest.fixture
+def retracted(tmp_path, evidence):
+    """Two snapshots: a source of the review is retracted, another publication is corrected."""
+    doi = next(doi for doi in evidence.studies.doi if isinstance(doi, str) and doi)
+    other = crossref_work("10.1000/other", **{"updated-by": updated("retraction")})
+    old = [("crossref", crossref_work(doi))]
+    new = [("crossref", crossref_work(doi, **{"updated-by": updated("retraction")})), ("crossref", other)]
+    return two_snapshots(tmp_path / "registry", old, new), doi
+
+
+def test_a_retracted_source_of_the_review_is_told_first(retracted, evidence):
+    store, doi = retracted
+    study_id = evidence.studies.study_id[evidence.studies.doi == doi].iloc[0]
+    news = registry_news(evidence, registry=store.folder)
+    first, second = news.lines
+    assert (first["kind"], first["number"], first["after"]) == (
+        "retraction",
+        f"doi:{doi.lower()}",
+        "retraction, 2026-01-02, doi:10.1000/notice",
+    )
+    assert first["what"].startswith(f"source of the review: {study_id}")
+    assert (second["number"], second["what"]) == ("doi:10.1000/other", "not a source of the review")
+    assert f"Sources of this review: {study_id}" in news.sentence
+    assert news.tables[0].caption == "Retracted publications"
+    status, output = run(store)
+    assert status == 0 and "publications retracted: 2" in output
+
+
+def test_a_single_snapshot_names_the_sources_that_are_retracted(retracted, evidence):
+    store, doi = retracted
+    alone = Store(store.folder.parent / "alone")
+    body = store.body(store.snapshot().answers[0])
+    alone.add(kept(alone, LATE, ("crossref", body)))
+    news = registry_news(evidence, registry=alone.folder)
+    assert "Sources of this review with a notice: " in news.sentence
+    assert news.lines[0]["number"] == f"doi:{doi.lower()}"
+
+
+def test_a_retraction_that_is_taken_back_is_told(retracted, evidence):
+    store, _ = retracted
+    store.add(kept(store, "20261121T101500Z", ("crossref", crossref_work("10.1000/other"))))
+    kinds = [line["kind"] for line in registry_news(evidence, registry=store.folder).lines]
+    assert kinds == ["retraction gone", "retraction gone"]
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the tables without any snapshot; the check without its second reader, which takes a second."""
+    monkeypatch.setattr("cellclaims.evidence.check._by_frictionless", lambda folder: [])
+    return shutil.copytree(DATA, tmp_path / "data", ignore=shutil.ignore_patterns("registry"))
+
+
+def test_the_check_lists_retracted_sources_and_is_quiet_without_a_snapshot(copied, evidence):
+    def checked():
+        return CliRunner().invoke(main, ["check", "--data", str(copied)]).output
+
+    assert "retract" not in checked()
+    doi = next(doi for doi in evidence.studies.doi if isinstance(doi, str) and doi)
+    works = [crossref_work(doi, **{"updated-by": updated(kind)}) for kind in ("correction", "retraction")]
+    store = Store(copied / "registry")
+    store.add(kept(store, EARLY, ("crossref", works[0])))
+    assert "retract" not in checked()
+    store.add(kept(store, LATE, ("crossref", works[1])))
+    said = checked()
+    assert f"Sources that are known to be retracted (snapshot {LATE} of 2026-11-20):" in said
+    assert f"https://doi.org/{doi.lower()}" in said
+
+
+def test_sources_are_known_by_every_identifier_of_the_tables(evidence):
+    known = known_sources(evidence)
+    for row in evidence.studies.itertuples():
+        assert not row.doi or row.study_id in known[f"doi:{row.doi.lower()}"]
+        assert not row.pmid or row.study_id in known[f"pmid:{row.pmid}"]
+    assert any(names and not set(names) & set(evidence.studies.study_id) for names in known.values())
+
+
 # --- a single snapshot ----------------------------------------------------------------------------------------------
 
 
@@ -380,7 +658,13 @@ def test_known_registrations_are_those_of_the_tables(evidence):
     assert {number for cell in evidence.studies.registry_id for number in known if number in cell} <= known.keys()
     assert known["NCT00315133"].reports == ("couri2009", "voltarelli2007")
     assert (known["NCT00679042"].reports, known["NCT00679042"].posted) == (("lantidra2023",), "")
-    assert (known["NCT01719640"].reports, known["NCT01719640"].posted) == ((), "no")
+    named = {number for cell in evidence.studies.registry_id for number in numbers_in(cell)}
+    unreported = [
+        row for row in evidence.registrations.itertuples() if row.registry_id not in named and not row.study_id
+    ]
+    assert unreported
+    for row in unreported:
+        assert (known[row.registry_id].reports, known[row.registry_id].posted) == ((), row.results_posted)
     assert list(known) == sorted(known)
 
 

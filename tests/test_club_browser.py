@@ -15,13 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from cellclaims import journal_club, protocol
+from cellclaims import journal_club
 from cellclaims.claims.counterparts import claim_of
-from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import handouts
 from cellclaims.runner.pdf import chromium as chromium_program
 from cellclaims.runner.pdf import print_page
-from cellclaims.selection import EvidenceBase
 
 pytestmark = pytest.mark.browser
 
@@ -191,13 +189,10 @@ def live(chromium, lab):
 
 
 @pytest.fixture(scope="module")
-def asks():
+def asks(base):
     """The engine's own answer to a state, with nothing of the panel between."""
-    evidence, rules = load_evidence(ROOT / "data"), protocol.load(ROOT / "data")
-    claim = claim_of(evidence, "stop_all_2016")
-    return lambda **state: journal_club.answer(
-        EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim, **state)
-    )
+    claim = claim_of(base.evidence, "stop_all_2016")
+    return lambda **state: journal_club.answer(base, claim, journal_club.controls_of(base, claim, **state))
 
 
 def scrolled(page, words):

@@ -13,31 +13,19 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from cellclaims import journal_club, protocol
+from cellclaims import journal_club
 from cellclaims.claims.counterparts import claim_of, rate_entry
 from cellclaims.cli import main
 from cellclaims.errors import ParameterError, PoolingError
-from cellclaims.evidence import load as load_evidence
 from cellclaims.journal_club import handouts, widgets
 from cellclaims.journal_club.exercises import Mistake
 from cellclaims.journal_club.widgets import Panel
 from cellclaims.runner.page import Provenance
 from cellclaims.runner.run import declared
-from cellclaims.selection import EvidenceBase
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "notebooks" / "journal_club.ipynb"
 ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
-
-
-@pytest.fixture(scope="module")
-def evidence():
-    return load_evidence(ROOT / "data")
-
-
-@pytest.fixture(scope="module")
-def rules():
-    return protocol.load(ROOT / "data")
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +39,8 @@ def book():
 
 
 @pytest.fixture(scope="module")
-def panel(evidence, rules, claim):
-    return Panel(EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim))
+def panel(base, claim):
+    return Panel(base, claim, journal_club.controls_of(base, claim))
 
 
 class Shown(list):
@@ -98,24 +86,24 @@ def test_the_panel_starts_as_the_page(panel, book):
 def test_every_part_of_what_is_asked_has_a_control_and_a_parameter(panel, book):
     given = {one.name.lower() for one in declared(book)}
     fixed = {"population", "product"}  # the claim and the protocol say them
-    assert set(panel.controls) == set(journal_club.Asked.__dataclass_fields__) - fixed
+    assert set(panel.controls) == set(journal_club.Controls.__dataclass_fields__) - fixed
     assert set(panel.controls) <= given
 
 
 def test_the_parameters_are_the_defaults_of_the_controls(book):
     defaults = {one.name.lower(): one.default for one in declared(book)}
-    own = journal_club.Asked()
+    own = journal_club.Controls()
     for name in ("outcome", "estimand", "months", "window", "method", "test", "correlation", "tau_scale"):
         assert defaults[name] == getattr(own, name), name
-    assert journal_club.Room.of(defaults["room"]) == journal_club.Room()
+    assert journal_club.Audience.of(defaults["audience"]) == journal_club.Audience()
 
 
-def test_each_move_shows_what_the_engine_says(evidence, rules, claim):
-    panel = Panel(EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim))
+def test_each_move_shows_what_the_engine_says(base, claim):
+    panel = Panel(base, claim, journal_club.controls_of(base, claim))
     for name, value in MOVES:
         before = panel.said.value
         panel.controls[name].value = value
-        direct = journal_club.answer(EvidenceBase(evidence, rules), claim, panel.asked)
+        direct = journal_club.answer(base, claim, panel.asked)
         assert getattr(panel.asked, name) == value
         assert panel.figure.value == journal_club.forest_svg(direct), name
         assert direct.in_words() in panel.said.value.replace("&lt;", "<"), name
@@ -123,9 +111,9 @@ def test_each_move_shows_what_the_engine_says(evidence, rules, claim):
         assert before != panel.said.value or name in ("test", "correlation", "window", "without"), name
 
 
-def test_tests_that_the_model_does_not_know_are_not_offered(evidence, rules, claim):
-    asked = journal_club.asked_of(EvidenceBase(evidence, rules), claim, METHOD="REML", TEST="knha")
-    panel = Panel(EvidenceBase(evidence, rules), claim, asked)
+def test_tests_that_the_model_does_not_know_are_not_offered(base, claim):
+    asked = journal_club.controls_of(base, claim, METHOD="REML", TEST="knha")
+    panel = Panel(base, claim, asked)
     panel.controls["method"].value = "protocol"
     assert panel.asked.test == panel.controls["test"].value == "protocol"
     assert "knha" not in [value for _, value in panel.controls["test"].options]
@@ -137,11 +125,11 @@ def test_controls_without_effect_are_off(panel):
     assert not panel.controls["estimand"].disabled
 
 
-def test_a_report_that_is_left_out_can_come_back(evidence, rules, claim):
+def test_a_report_that_is_left_out_can_come_back(base, claim):
     panel = Panel(
-        EvidenceBase(evidence, rules),
+        base,
         claim,
-        journal_club.asked_of(EvidenceBase(evidence, rules), claim, WITHOUT=["hu2012"]),
+        journal_club.controls_of(base, claim, WITHOUT=["hu2012"]),
     )
     assert ("hu2012 (left out)", "hu2012") in panel.controls["without"].options
     panel.controls["without"].value = ()
@@ -166,11 +154,11 @@ def _refuse(error):
 # --- with a front end and without ---------------------------------------------------------------------------------
 
 
-def test_without_a_front_end_nothing_of_a_widget_is_shown(shown, evidence, rules, claim):
-    room = journal_club.Room()
-    journal_club.guess(room)
-    journal_club.live(EvidenceBase(evidence, rules), claim, journal_club.asked_of(EvidenceBase(evidence, rules), claim))
-    journal_club.judge(room, rate_entry(EvidenceBase(evidence, rules), "stop_all_2016"))
+def test_without_a_front_end_nothing_of_a_widget_is_shown(base, shown, claim):
+    audience = journal_club.Audience()
+    journal_club.guess(audience)
+    journal_club.live(base, claim, journal_club.controls_of(base, claim))
+    journal_club.judge(audience, rate_entry(base, "stop_all_2016"))
     assert [sorted(data) for data in shown] == [
         ["text/html", "text/plain"],
         ["image/svg+xml", "text/plain"],
@@ -179,22 +167,20 @@ def test_without_a_front_end_nothing_of_a_widget_is_shown(shown, evidence, rules
     ]
 
 
-def test_a_front_end_gets_the_widget_with_the_same_as_its_fallback(shown, evidence, rules, claim):
-    room, asked = journal_club.Room(), journal_club.asked_of(EvidenceBase(evidence, rules), claim)
+def test_a_front_end_gets_the_widget_with_the_same_as_its_fallback(base, shown, claim):
+    audience, asked = journal_club.Audience(), journal_club.controls_of(base, claim)
     exercise = journal_club.Exercise("share", "How many?", 3.0, "", 0.1, 0, "Count.")
     shown.watched()
-    journal_club.guess(room)
-    journal_club.guess(room, {"reports": 1, "share": None, "without_cells": -0.7})
-    journal_club.ask(exercise, room)
-    journal_club.live(EvidenceBase(evidence, rules), claim, asked)
-    journal_club.judge(room, rate_entry(EvidenceBase(evidence, rules), "stop_all_2016"))
+    journal_club.guess(audience)
+    journal_club.guess(audience, {"reports": 1, "share": None, "without_cells": -0.7})
+    journal_club.ask(exercise, audience)
+    journal_club.live(base, claim, asked)
+    journal_club.judge(audience, rate_entry(base, "stop_all_2016"))
     assert len(shown) == 5
     for data in shown:
         assert widgets.VIEW in data
         assert set(data) & {"text/html", "image/svg+xml", "text/markdown"}
-    assert shown[3]["image/svg+xml"] == journal_club.forest_svg(
-        journal_club.answer(EvidenceBase(evidence, rules), claim, asked)
-    )
+    assert shown[3]["image/svg+xml"] == journal_club.forest_svg(journal_club.answer(base, claim, asked))
 
 
 def test_only_a_request_that_names_its_cell_comes_from_a_front_end(monkeypatch):
@@ -206,32 +192,32 @@ def test_only_a_request_that_names_its_cell_comes_from_a_front_end(monkeypatch):
 
 
 def test_guesses_are_kept_and_the_table_below_follows():
-    room = journal_club.Room()
-    table = widgets.guesses_beside(room, {"reports": 1, "share": 28.0, "without_cells": None})
-    sliders = [box.children[1] for box in widgets.guesses(room).children]
+    audience = journal_club.Audience()
+    table = widgets.guesses_beside(audience, {"reports": 1, "share": 28.0, "without_cells": None})
+    sliders = [box.children[1] for box in widgets.guesses(audience).children]
     sliders[1].value = 28.0
-    assert room.share == 28.0
+    assert audience.share == 28.0
     assert "right" in table.value
 
 
 def test_an_answer_is_checked_as_it_is_typed():
-    room = journal_club.Room()
+    audience = journal_club.Audience()
     exercise = journal_club.Exercise("share", "How many?", 0.5, "", 0.01, 2, "", (Mistake(50.0, "a percentage"),))
-    _, field, said, _ = widgets.exercise_controls(exercise, room).children
+    _, field, said, _ = widgets.exercise_controls(exercise, audience).children
     assert said.value == ""
     field.value = 50.0
     assert "Not yet: a percentage." in said.value
     field.value = 0.5
     assert "Right" in said.value
-    assert room.answers == {"share": 0.5}
+    assert audience.answers == {"share": 0.5}
 
 
-def test_the_ledger_is_folded_until_the_room_has_chosen(evidence, rules):
-    room = journal_club.Room()
-    choice, words = widgets.verdict(room, rate_entry(EvidenceBase(evidence, rules), "stop_all_2016")).children
+def test_the_ledger_is_folded_until_the_room_has_chosen(base):
+    audience = journal_club.Audience()
+    choice, words = widgets.verdict(audience, rate_entry(base, "stop_all_2016")).children
     assert words.value.startswith("<details>")
     choice.value = "insufficient"
-    assert room.verdict == "insufficient"
+    assert audience.verdict == "insufficient"
     assert "Both agree" in words.value
 
 

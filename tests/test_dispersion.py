@@ -148,16 +148,6 @@ def test_the_range_agrees_with_the_constants_of_control_charts(n, d2):
     assert dispersion.sd_from_range(0.0, d2, n) == pytest.approx(1.0, rel=BLOM)
 
 
-@pytest.mark.parametrize("n", SIZES)
-def test_five_numbers_give_the_sd_in_the_form_that_their_authors_print(n):
-    """Shi 2020 prints (max - min) / theta1 + (q3 - q1) / theta2."""
-    grown = 0.07 * n**0.6
-    theta1 = 2 * (1 + grown) * stats.norm.ppf((n - 0.375) / (n + 0.25))
-    theta2 = 2 * (1 + 1 / grown) * stats.norm.ppf((0.75 * n - 0.125) / (n + 0.25))
-    printed = (9.0 - 5.0) / theta1 + (7.2 - 6.4) / theta2
-    assert dispersion.sd_from_five_numbers(5.0, 6.4, 7.2, 9.0, n) == pytest.approx(printed, rel=EXACT)
-
-
 def test_the_weight_of_the_quartiles_is_the_best_one_for_a_large_normal_sample():
     """Of w (q1 + q3)/2 + (1 - w) median the variance is least at the w of the asymptotic covariance of quantiles."""
     at, density = np.array([0.25, 0.5, 0.75]), stats.norm.pdf(stats.norm.ppf([0.25, 0.5, 0.75]))

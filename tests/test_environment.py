@@ -82,12 +82,12 @@ def test_every_requirement_is_locked_in_a_version_that_fits_for_every_python():
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_the_lock_of_an_extra_fits_the_first_lock(extra):
     first = {one.name: str(one.specifier) for one, _ in locked("requirements.lock")}
-    second = {one.name: str(one.specifier) for one, _ in locked(f"requirements-{extra}.lock")}
+    second = {one.name: str(one.specifier) for one, _ in locked(f"locks/requirements-{extra}.lock")}
     assert set(required(*PROJECT["project"]["optional-dependencies"][extra])) <= set(second)
     assert {name: pin for name, pin in second.items() if name in first and first[name] != pin} == {}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", *(f"requirements-{extra}.lock" for extra in EXTRAS)])
+@pytest.mark.parametrize("name", ["requirements.lock", *(f"locks/requirements-{extra}.lock" for extra in EXTRAS)])
 def test_a_lock_has_a_hash_for_everything_and_names_no_place(name):
     text = (ROOT / name).read_text()
     assert all(hashes > 0 and str(one.specifier).startswith("==") for one, hashes in locked(name))
@@ -116,7 +116,7 @@ def imported(path):
 def test_the_package_imports_nothing_that_is_not_declared():
     distributions = packages_distributions()
     extras = PROJECT["project"]["optional-dependencies"]
-    needed = set(required(*PROJECT["project"]["dependencies"], *extras["cluster"]))
+    needed = set(required(*PROJECT["project"]["dependencies"], *extras["cluster"], *extras["parquet"]))
     for path in (ROOT / "src").rglob("*.py"):
         foreign = {name for name in imported(path) if name not in sys.stdlib_module_names and name != "cellclaims"}
         for name in foreign - TYPES_ONLY:

@@ -16,6 +16,10 @@ from matplotlib.text import Text
 from cellclaims import figures
 from cellclaims.errors import DataError
 from cellclaims.pool import Pool
+from cellclaims.reporting.tables import pooled as pooled_table
+from cellclaims.reporting.tables import value_words
+
+from .made_up_trials import made_up_pool
 
 #: Made up. On the logit 0 is 50 %, log(3) is 75 %, -log(3) is 25 %.
 THIRD = math.log(3.0)
@@ -25,7 +29,7 @@ BINOMIAL = {"model": "binomial_normal", "method": "ML", "test": "t", "level": 0.
 
 
 def pool(
-    yi: list[float], *, half: float = 0.5, scale: str = "identity", measure: str = "MD",
+    yi: list[float], *, half: float = 0.5, measure: str = "MD", few: int = 4,
     settings: dict | None = None, title: str = "Made-up pool", fit: dict | None = None, **columns: list,
 ) -> Pool:  # fmt: skip
     """A made-up pool: effects with intervals of one half width; the fit is 0 (-1 to 1), predicted -2 to 2."""
@@ -37,13 +41,13 @@ def pool(
     numbers = {"beta": 0.0, "ci_lb": -1.0, "ci_ub": 1.0, "pi_lb": -2.0, "pi_ub": 2.0, "tau2": 0.25}
     numbers |= {"I2": 40.0, "Q": 8.0, "Q_p": 0.0461}
     made = SimpleNamespace(**(numbers | (fit or {}))) if k else None
-    settings = settings or (BINOMIAL if scale == "logit" else NORMAL)
-    return Pool("made_up", title, "made up", measure, scale, settings, None, rows, pd.DataFrame(), made)
+    settings = settings or (BINOMIAL if measure == "PLO" else NORMAL)
+    return made_up_pool(rows, made, measure, title, settings=settings, few=few)
 
 
 def forest(*pools: Pool, **options: object) -> Figure:
     """The figure of one pool or of several."""
-    return figures.forest(pools[0] if len(pools) == 1 else list(pools), axis_label="made up", **options)
+    return figures.forest(pools[0] if len(pools) == 1 else list(pools), axis_label="made up", **options).figure
 
 
 def words(fig: Figure) -> list[str]:
@@ -88,7 +92,7 @@ def test_the_area_of_a_square_is_its_weight():
 
 def test_a_logit_is_shown_as_a_percentage_on_0_to_100():
     fit = {"beta": 0.0, "ci_lb": -THIRD, "ci_ub": THIRD, "pi_lb": -2 * THIRD, "pi_ub": 2 * THIRD}
-    fig = forest(pool([THIRD, -THIRD] * 3, half=0.0, scale="logit", events=[3.0] * 6, n=[4.0] * 6, fit=fit))
+    fig = forest(pool([THIRD, -THIRD] * 3, half=0.0, measure="PLO", events=[3.0] * 6, n=[4.0] * 6, fit=fit))
     assert plot(fig).get_xlim() == (0.0, 100.0)
     assert [line.get_xdata()[0] for line in markers(fig, "s")] == pytest.approx([75.0, 25.0] * 3)
     assert diamonds(fig)[0][:, 0] == pytest.approx([25.0, 50.0, 75.0, 50.0, 25.0])
@@ -97,13 +101,13 @@ def test_a_logit_is_shown_as_a_percentage_on_0_to_100():
 
 
 def test_no_events_at_all_stand_at_0_percent():
-    fig = forest(pool([-math.inf, 0.0], half=0.0, scale="logit", ci_lb=[-math.inf, -1.0], ci_ub=[0.0, 1.0]))
+    fig = forest(pool([-math.inf, 0.0], half=0.0, measure="PLO", ci_lb=[-math.inf, -1.0], ci_ub=[0.0, 1.0]))
     assert markers(fig, "s")[0].get_xdata()[0] == 0.0
     assert "0.0 (0.0 to 50.0)" in words(fig)
 
 
 def test_a_log_ratio_is_shown_as_a_ratio_with_no_effect_at_1():
-    fig = forest(pool([0.0, math.log(2.0)], scale="log", measure="RR"))
+    fig = forest(pool([0.0, math.log(2.0)], measure="RR"))
     assert plot(fig).get_xscale() == "log"
     assert [line.get_xdata()[0] for line in markers(fig, "s")] == pytest.approx([1.0, 2.0])
     assert [line.get_xdata() for line in plot(fig).lines if list(line.get_xdata()) == [1.0, 1.0]]
@@ -139,7 +143,7 @@ def test_a_common_effect_has_no_prediction_and_nothing_is_missing():
 
 
 def test_heterogeneity_is_told_in_the_terms_of_the_model():
-    normal, binomial = forest(pool([0.1] * 6)), forest(pool([0.1] * 6, scale="logit"))
+    normal, binomial = forest(pool([0.1] * 6)), forest(pool([0.1] * 6, measure="PLO"))
     said = " ".join(words(normal)).replace("\u00a0", " ")
     assert "τ² = 0.25, I² = 40 %, Q = 8.0 on 5 df (p = 0.046)" in said
     said = " ".join(words(binomial)).replace("\u00a0", " ")
@@ -175,7 +179,7 @@ def test_advertised_figure_threshold_and_no_effect_each_have_a_line():
 
 def test_registries_stand_below_as_open_circles_and_are_in_no_pool():
     table = pd.DataFrame({"label": ["Registry"], "estimate": [44.0], "ci_lb": [40.0], "ci_ub": [49.0]})
-    fig = forest(pool([0.0, 0.1], scale="logit"), benchmarks=table, benchmarks_title="Registries")
+    fig = forest(pool([0.0, 0.1], measure="PLO"), benchmarks=table, benchmarks_title="Registries")
     circle = markers(fig, "o")
     assert [line.get_xdata()[0] for line in circle] == [44.0]
     assert circle[0].get_markerfacecolor() == "white"
@@ -183,7 +187,7 @@ def test_registries_stand_below_as_open_circles_and_are_in_no_pool():
 
 
 def test_control_arms_are_open_where_arms_with_cells_are_filled():
-    fig = figures.change(pool([-1.0, -1.2]), pool([-0.5, -0.6], title="Control arms"), axis_label="change")
+    fig = figures.change(pool([-1.0, -1.2]), pool([-0.5, -0.6], title="Control arms"), axis_label="change").figure
     assert [line.get_markerfacecolor() == "white" for line in markers(fig, "s")] == [False, False, True, True]
     open_diamonds = [p.get_facecolor() == (1, 1, 1, 1) for p in plot(fig).patches if isinstance(p, Polygon)]
     assert open_diamonds == [False, True]
@@ -225,13 +229,33 @@ def test_the_month_has_a_column_only_where_reports_differ_in_it():
 
 def test_pools_that_cannot_share_an_axis_are_refused():
     with pytest.raises(DataError, match=r"one scale of .*, found identity, logit"):
-        forest(pool([0.1]), pool([0.1], scale="logit"))
+        forest(pool([0.1]), pool([0.1], measure="PLO"))
     with pytest.raises(DataError, match="found no pool"):
         figures.forest([], axis_label="x")
     with pytest.raises(DataError, match="found arcsine"):
-        figures.forest(SimpleNamespace(**(vars(pool([0.1])) | {"scale": "arcsine"})), axis_label="x")
+        figures.forest(pool([0.1], measure="PAS"), axis_label="x")
 
 
 def test_an_interval_that_does_not_hold_its_estimate_is_refused_by_name():
     with pytest.raises(DataError, match=r"'Author 1': expected an estimate inside its interval, found 0.2"):
         forest(pool([0.1, 0.2], ci_lb=[0.0, 0.3], ci_ub=[0.2, 0.4]))
+
+
+@pytest.mark.parametrize(("k", "few", "said"), [(4, 4, True), (5, 4, False), (5, 6, True), (6, 6, True), (7, 6, False)])
+def test_table_and_figure_agree_on_what_is_few(k, few, said):
+    asked = pool([0.1] * k, few=few, n=[20.0] * k, n_control=[20.0] * k)
+    assert ("few reports" in repr(pooled_table([asked], "made up"))) == said
+    assert any("few reports" in text for text in words(forest(asked))) == said
+
+
+@pytest.mark.parametrize(
+    ("measure", "heading", "value", "shown"),
+    [("PLO", "Percent", 0.0, "50.0 %"), ("RD", "Points", 0.25, "25.0 %"), ("MD", "Effect", -0.5, "−0.50"),
+     ("RR", "Ratio", math.log(2.0), "2.00")],
+)  # fmt: skip
+def test_tables_and_both_forest_plots_write_values_alike(measure, heading, value, shown):
+    asked = pool([value] * 3, measure=measure, fit={"beta": value})
+    assert value_words(asked, value) == shown
+    said = words(forest(asked))
+    assert any(text.startswith(heading) for text in said)
+    assert any(text.startswith(shown.removesuffix(" %")) for text in said)

@@ -106,10 +106,10 @@ def test_committed_drawings_are_fresh(path, fresh):
 
 
 def test_the_figures_folder_holds_what_the_notebooks_draw(fresh):
-    made, committed = ({path.name for path in folder.iterdir()} for folder in (fresh / "figures", ROOT / "figures"))
+    made, committed = ({path.name for path in folder.iterdir()} for folder in (fresh / "drawn", ROOT / "figures"))
     assert made == committed
     for name in sorted(made):
-        one, other = fresh / "figures" / name, ROOT / "figures" / name
+        one, other = fresh / "drawn" / name, ROOT / "figures" / name
         if name.endswith(".svg"):
             assert difference(one.read_text(), other.read_text()) is None, name
         else:
@@ -127,11 +127,10 @@ def warm():
 
 @EACH
 def test_a_forked_kernel_leaves_the_bytes_of_a_fresh_one(path, fresh, warm, tmp_path):
-    places = {"DATA": str(fresh / "data"), "FIGURES": str(tmp_path / "figures")}
-    forked = run_notebook(path, tmp_path, places, limits=Limits())
+    forked = run_notebook(path, tmp_path, {"DATA": str(fresh / "data")}, limits=Limits())
     assert without_places(read(forked), read(path)) == as_text(stripped(path, fresh))
     for figure in (tmp_path / "figures").iterdir():
-        assert figure.read_bytes() == (fresh / "figures" / figure.name).read_bytes(), figure.name
+        assert figure.read_bytes() == (fresh / "drawn" / figure.name).read_bytes(), figure.name
 
 
 def without_places(book, source):

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cellclaims.harvest import posted
-from cellclaims.harvest.measurements import relevant
+from cellclaims.harvest.study import relevant
 
 from .harvest_records import OUTCOMES, REPOSITORY, at, counted, counts, measured, outcome, study
 from .test_harvest import misfits

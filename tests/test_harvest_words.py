@@ -6,20 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellclaims.harvest.vocabulary import (
-    Unread,
-    counted_in,
-    curve_unit,
-    doubt_of,
-    events_of,
-    measured_in,
-    months_of,
-    named,
-    numeral,
-    simple,
-    times,
-    whole,
-)
+from cellclaims.harvest.reading import Unread, events_of, numeral, whole
+from cellclaims.harvest.times import doubt_of, months_of, times
+from cellclaims.harvest.vocabulary import counted_in, curve_unit, measured_in, named, simple
 
 #: Words -> months, 52 weeks and 365 days being 12.
 NAMED = {

@@ -21,6 +21,8 @@ from cellclaims.runner import run
 from cellclaims.runner.review import stored
 from cellclaims.runner.run import Parameter, checked, declared, declared_in, fits, parsed
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+
 DOUBLE = ("print(f'{DOSE} doubled is {2 * DOSE}, of {PARTS}, at most {LIMIT}')",)
 FILES = (
     "from pathlib import Path\n"
@@ -174,15 +176,68 @@ def test_given_values_stand_in_the_executed_notebook_and_places_do_not(small_rev
     assert book.cells[3].outputs[0].text == "5.0 doubled is 10.0, of ['half'], at most 3\n"
 
 
-def test_a_trial_run_keeps_its_files_in_its_own_folder(small_review, tmp_path):
+def test_a_run_keeps_its_files_in_its_own_folder(small_review, tmp_path):
     source = small_review(FILES)
     run.run_notebook(source, tmp_path / "reports")
-    figure, pools = tmp_path / "figures" / "01_double_line.svg", tmp_path / "reports" / "01_double.json"
-    assert (figure.read_text(), pools.read_text()) == ("2.0", "[2.0]")
-    run.run_notebook(source, tmp_path / "reports" / "trial", {"DOSE": 7})
-    assert (figure.read_text(), pools.read_text()) == ("2.0", "[2.0]")
-    assert (tmp_path / "reports" / "trial" / "figures" / figure.name).read_text() == "7.0"
-    assert (tmp_path / "reports" / "trial" / pools.name).read_text() == "[7.0]"
+    figure, pools = Path("figures", "01_double_line.svg"), Path("01_double.json")
+    assert [(tmp_path / "reports" / path).read_text() for path in (figure, pools)] == ["2.0", "[2.0]"]
+    run.run_notebook(source, tmp_path / "trial", {"DOSE": 7})
+    assert [(tmp_path / "trial" / path).read_text() for path in (figure, pools)] == ["7.0", "[7.0]"]
+    assert [(tmp_path / "reports" / path).read_text() for path in (figure, pools)] == ["2.0", "[2.0]"]
+    assert not (tmp_path / "figures").exists()
+
+
+def test_what_a_failed_run_wrote_is_not_moved(small_review, tmp_path):
+    source = small_review(FILES, ("1 / 0",))
+    with pytest.raises(NotebookError):
+        run.run_notebook(source, tmp_path / "trial")
+    assert [path.name for path in (tmp_path / "trial").iterdir()] == ["01_double.running.ipynb"]
+
+
+def test_a_path_of_the_temporary_folder_is_not_in_a_message(small_review, tmp_path):
+    source = small_review(("open(REPORTS + '/none.txt')",))
+    with pytest.raises(NotebookError, match=rf"No such file.*{tmp_path}/trial/none.txt"):
+        run.run_notebook(source, tmp_path / "trial")
+
+
+@pytest.mark.parametrize("into", ["reports", "figures", "figures/trial", "notebooks/trial", "data", "link"])
+def test_a_run_by_command_never_goes_into_the_folders_of_the_review(small_review, tmp_path, into):
+    source = small_review(FILES)
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "reports")
+    before = snapshot(tmp_path)
+    done = CliRunner().invoke(cli.main, ["run", str(source), "-p", "DOSE", "7", "--into", str(tmp_path / into)])
+    assert done.exit_code == 2
+    assert "--into: expected a folder of its own such as reports/run/01_double" in done.output
+    assert snapshot(tmp_path) == before
+
+
+def test_a_run_by_command_makes_a_folder_of_its_own(small_review, tmp_path, monkeypatch):
+    source = small_review(FILES)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli.main, ["run", str(source), "-p", "DOSE", "7"])
+    assert (done.exit_code, done.output.endswith("reports/run/01_double/01_double.ipynb\n")) == (0, True)
+    assert Path("reports/run/01_double/01_double.json").read_text() == "[7.0]"
+
+
+def test_an_impossible_value_is_refused_before_anything_starts(tmp_path):
+    source = REPOSITORY / "notebooks" / "02_hba1c.ipynb"
+    with pytest.raises(ParameterError, match=r"CORRELATION: expected a number between -1 and 1, found 1\.5"):
+        run.run_notebook(source, tmp_path / "trial", {"CORRELATION": 1.5})
+    assert not (tmp_path / "trial").exists()
+
+
+def test_a_copy_to_work_on_finds_its_data_and_keeps_an_earlier_one(small_review, tmp_path):
+    source = small_review(FILES)
+    target = tmp_path / "reports" / "club" / "live" / source.name
+    run.copy_to_work_on(source, target, {"DOSE": 3.0})
+    book = nbformat.read(target, as_version=4)
+    assert book.cells[2].source.splitlines()[1:] == ["DOSE = 3.0", "DATA = '../../../data'"]
+    target.write_text("changed by a reader")
+    run.copy_to_work_on(source, target)
+    assert target.with_suffix(".earlier.ipynb").read_text() == "changed by a reader"
+    with pytest.raises(ReviewError, match="never writes into the folder of its notebook"):
+        run.copy_to_work_on(source, source.parent / "copy.ipynb")
 
 
 @pytest.mark.parametrize("into", ["notebooks", "notebooks/deeper", "reports/../notebooks", "link"])
@@ -314,9 +369,10 @@ def test_every_type_that_is_named_is_known():
 def test_check_prints_the_faults_and_ends_with_their_status(monkeypatch, status):
     from cellclaims.evidence import check
 
-    monkeypatch.setattr(check, "report", lambda folder: (f"faults of {folder}", status))
+    monkeypatch.setattr(check, "report", lambda folder, everything: (f"faults of {folder}, all: {everything}", status))
     done = call("check", "--data", "elsewhere")
-    assert (done.exit_code, done.stdout) == (status, "faults of elsewhere\n")
+    assert (done.exit_code, done.stdout) == (status, "faults of elsewhere, all: False\n")
+    assert call("check", "--all").stdout == "faults of data, all: True\n"
 
 
 def test_claims_are_printed_alike_in_every_format(tmp_path, monkeypatch):

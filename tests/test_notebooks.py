@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from cellclaims.parameters import has_rule
 from cellclaims.runner import page
 from cellclaims.runner.page import alternative, question
 from cellclaims.runner.run import declared
@@ -17,10 +18,12 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("
 
 #: What a tag may be: ``headline`` is the answer in short, ``main-figure`` stands on the index.
 TAGS = {"parameters", "headline", "figure", "main-figure", "hide-input"}
+#: Characters of a line of code: what a page, a slide and a printed sheet show without scrolling.
+WIDEST = 100
 #: Lines of a cell; parameters are a table, one a line, and may be as many as a reader still takes in.
-LONGEST, MOST_PARAMETERS = 15, 16
+LONGEST, MOST_PARAMETERS = 15, 17
 #: Parameters that every notebook has, so that a run can be led to its own folders.
-PLACES = {"DATA": "../data", "FIGURES": "../figures", "REPORTS": "../reports"}
+PLACES = {"DATA": "../data", "FIGURES": "", "REPORTS": ""}
 #: An object's address, a folder of a person or a machine, a temporary file of the kernel.
 TRACES = re.compile(r"\bat 0x[0-9a-f]+|/(home|root|Users|tmp|var|opt)/|[A-Za-z]:\\|ipykernel_\d+|site-packages")
 RUN_METADATA = {"papermill", "execution", "ExecuteTime", "collapsed", "widgets"}
@@ -82,6 +85,26 @@ def cells_are_short(book):
             yield f"{len(lines)} lines in the cell that starts {lines[0]!r}"
 
 
+def lines_are_short(book):
+    for cell in code_cells(book):
+        yield from (f"{len(line)} characters in {line!r}" for line in cell.source.splitlines() if len(line) > WIDEST)
+
+
+def hands_its_parameters_to_the_review(book):
+    """So that an impossible value is refused by name under papermill, too."""
+    calls = [
+        node
+        for cell in code_cells(book)
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open_review"
+    ]
+    if calls:
+        given = {keyword.arg for keyword in calls[0].keywords}
+        for one in declared(book):
+            if has_rule([one.name]) and one.name not in given:
+                yield f"expected open_review(..., {one.name}={one.name})"
+
+
 def was_run_from_top_to_bottom(book):
     counts = [cell.execution_count for cell in code_cells(book)]
     if counts != list(range(1, len(counts) + 1)):
@@ -127,6 +150,8 @@ RULES = [
     tags_are_known,
     defines_nothing,
     cells_are_short,
+    lines_are_short,
+    hands_its_parameters_to_the_review,
     was_run_from_top_to_bottom,
     holds_no_error_or_warning,
     holds_no_trace_of_a_run,
@@ -192,6 +217,13 @@ BREAKS = {
         lambda book: change(book, source="f = lambda x: x"),
     ],
     "cells_are_short": [lambda book: change(book, source="a = 1\n" * 16)],
+    "lines_are_short": [lambda book: change(book, source="a = '" + 100 * "x" + "'")],
+    "hands_its_parameters_to_the_review": [
+        lambda book: (
+            book.cells[1].update(source=book.cells[1].source + "MONTHS: float = 12.0  # when\n")
+            or change(book, source="review = open_review('01', DATA)")
+        )
+    ],
     "was_run_from_top_to_bottom": [
         lambda book: change(book, execution_count=3),
         lambda book: change(book, execution_count=None),

@@ -192,14 +192,14 @@ def words(figure):
 
 
 def test_a_forest_plot_of_a_fit_shows_its_studies_by_their_labels():
-    drawn = words(figures.forest(FIT))
+    drawn = words(figures.forest(FIT).figure)
     assert set(LABELS) <= set(drawn) and "Pooled (k = 5)" in drawn and "Effect" in drawn
     ratios = meta.fit(meta.escalc("OR", ai=[4, 6, 3], n1i=[20, 30, 23], ci=[11, 12, 11], n2i=[19, 30, 22]))
-    drawn = words(figures.forest(ratios))
+    drawn = words(figures.forest(ratios).figure)
     assert "Odds ratio" in drawn and any(f"{np.exp(ratios.beta):.2f}" in text for text in drawn)
     kept = meta.fit([0.1, 0.2, 0.3], [0.1] * 3, slab=["a", "b", "c"], keep=[True, False, True])
-    assert "b" not in words(figures.forest(kept))
-    both = words(figures.forest([FIT, kept]))
+    assert "b" not in words(figures.forest(kept).figure)
+    both = words(figures.forest([FIT, kept]).figure)
     assert {"Almond", "c"} <= set(both)
     for wrong in (robustness.leave_one_out(FIT), meta.fit([1, 2, 3.5], [1, 1, 1], mods=[1, 2, 4.0])):
         with pytest.raises(DataError, match="forest: expected one fit of a single mean, found"):
@@ -207,7 +207,7 @@ def test_a_forest_plot_of_a_fit_shows_its_studies_by_their_labels():
 
 
 def test_reversed_limits_draw_a_reversed_axis_with_all_its_marks():
-    usual, turned = (figures.forest(FIT, limits=limits) for limits in ((-1.2, 0.6), (0.6, -1.2)))
+    usual, turned = (figures.forest(FIT, limits=limits).figure for limits in ((-1.2, 0.6), (0.6, -1.2)))
 
     def things(figure):
         return sum(len(a.lines) + len(a.patches) + len(a.get_xticks()) for a in figure.axes)

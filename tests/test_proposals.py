@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,34 +17,35 @@ from hypothesis import strategies as st
 
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
+from cellclaims.files import guard, is_number, unguard
 from cellclaims.harvest.held import (
     arm_of,
     grade,
-    guard,
-    is_number,
     one_line,
     read_held,
     read_sheet,
     report_of,
     same_time,
     sheet_bytes,
-    unguard,
 )
-from cellclaims.harvest.measurements import Row, posted
+from cellclaims.harvest.measurements import Row
 from cellclaims.harvest.proposals import (
     PROPOSAL_COLUMNS,
     Found,
-    Provenance,
+    ProposalOrigin,
     from_file,
     proposals,
     with_answers,
     write_proposals,
 )
 from cellclaims.harvest.stream import Portion, write
+from cellclaims.harvest.study import posted
+
+from .harvest_records import FORMATS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DAY, TIME = "20260101T000000Z", "2026-01-01T00:00:00Z"
-ANSWER = Provenance("ctgov", "https://x.org/NCT00000001", DAY, "https://x.org/api", TIME, 64 * "a", "/studies/0")
+ANSWER = ProposalOrigin("ctgov", "https://x.org/NCT00000001", DAY, "https://x.org/api", TIME, 64 * "a", "/studies/0")
 
 
 @pytest.fixture(scope="module")
@@ -363,14 +365,21 @@ def as_harvested(path, rows):
     return path
 
 
-@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
-def test_harvested_rows_are_read_from_a_file(tmp_path, name):
+@pytest.mark.parametrize("kind", FORMATS)
+def test_harvested_rows_are_read_from_a_file(tmp_path, kind):
     rows = [found(measure(note="=1+1")), found(count(definition="'tis"), pointer="/resultsSection/2")]
-    read = list(from_file(as_harvested(tmp_path / name, rows)))
+    read = list(from_file(as_harvested(tmp_path / f"rows.{kind}", rows)))
     assert [(one.registration, one.table, one.pointer, one.values) for one in read] == [
         (one.registration, one.table, one.pointer, one.values) for one in rows
     ]
     assert {one.provenance.sha256 for one in read} == {""}
+
+
+def test_without_pyarrow_a_parquet_file_is_refused_and_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ProposalError, match=r"rows.parquet: expected the package pyarrow .*'cellclaims.parquet.'"):
+        list(from_file(tmp_path / "rows.parquet"))
 
 
 def test_a_row_of_a_file_gets_the_answer_of_the_record_that_says_the_same(tmp_path):
@@ -392,8 +401,8 @@ def test_a_harvest_that_cannot_be_read_is_refused(tmp_path, content, words):
     path.write_text(content)
     with pytest.raises(ProposalError, match=words):
         list(from_file(path))
-    with pytest.raises(ProposalError, match="expected harvested rows as Parquet or CSV"):
-        list(from_file(tmp_path / "missing.parquet"))
+    with pytest.raises(ProposalError, match="expected harvested rows as CSV or Parquet"):
+        list(from_file(tmp_path / "missing.csv"))
 
 
 def test_the_command_writes_a_file_that_opens_without_a_formula(folder, tmp_path):
@@ -419,3 +428,15 @@ def test_every_command_and_option_that_the_guide_names_exists():
     for name, rest in lines:
         known = {option for parameter in main.commands[name].params for option in parameter.opts}
         assert {word for word in rest.split() if word.startswith("--")} <= known
+
+
+def test_without_a_file_proposals_are_printed_and_nothing_is_written(folder, tmp_path):
+    rows = as_harvested(tmp_path / "rows.csv", [found(measure()), found(count(), pointer="/resultsSection/2")])
+    before = sorted(tmp_path.rglob("*"))
+    arguments = ["propose", "--from", str(rows), "--data", str(folder), "--registry", str(tmp_path / "registry")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert "hba1c" in done.output and "insulin_independence at month" in done.output
+    assert "2 proposals: " in done.output
+    assert "nothing was written: --into FILE.csv writes a file to decide in" in done.output
+    assert sorted(tmp_path.rglob("*")) == before

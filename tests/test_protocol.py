@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import json
 import re
+import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
-import yaml
+from IPython.core.interactiveshell import InteractiveShell
 
 from cellclaims import overview, protocol
+from cellclaims.effects import FORMS
 from cellclaims.errors import ProtocolError
+from cellclaims.meta import binomial
+from cellclaims.meta.fit import TESTS
+from cellclaims.meta.tau2 import ESTIMATORS
 from cellclaims.selection import ESTIMANDS, Question
+from cellclaims.specifications.choices import MODEL_WORDS
 
 from .made_up_trials import DATA, real, rules
 
@@ -23,50 +32,246 @@ def edited(tmp_path):
     """The protocol's text, changed and written to an empty folder: ``edited(old, new)`` gives the folder."""
 
     def edit(old, new, times=1):
-        text = (DATA / "protocol.yml").read_text(encoding="utf-8")
+        return change(DATA / "protocol.yml", old, new, times)
+
+    def change(path, old, new, times=1):
+        text = path.read_text(encoding="utf-8")
         assert old in text
         (tmp_path / "protocol.yml").write_text(text.replace(old, new, times), encoding="utf-8")
         return tmp_path
 
+    edit.again = lambda old, new: change(tmp_path / "protocol.yml", old, new)
     return edit
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
-def test_the_day_of_the_evidence_is_a_date():
-    assert date.fromisoformat(rules().evidence_date) <= date.fromisoformat(str(rules()["fixed_on"]))
+def test_the_day_of_the_evidence_is_that_of_the_last_source_that_was_read():
+    """The second round of evidence was read after the protocol had been fixed, and the protocol does not hide it."""
+    assert date.fromisoformat(rules().evidence_date) == date(2026, 11, 28)
+    assert rules().evidence_date == max(real().sources.accessed)
 
 
 def test_a_folder_without_a_protocol_is_refused(tmp_path):
-    with pytest.raises(ProtocolError, match=r"protocol\.yml: expected the review's protocol, found no file"):
+    with pytest.raises(ProtocolError, match=r"protocol\.yml: expected a YAML file, found no such file"):
         protocol.load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"a: [1, 2", b"\xff\xfe: broken"], ids=["not YAML", "not UTF-8"])
-def test_a_protocol_that_cannot_be_read_is_refused(tmp_path, content):
+#: What is changed in the protocol's text -> the keys, what is expected and what is found.
+WRONG = {
+    "an unknown section": (
+        "\nselection:",
+        "\nselections:",
+        "selections",
+        "(did you mean 'selection'?)",
+        "'selections'",
+    ),
+    "a misspelt key": (
+        "months: 12, window: 3}",
+        "months: 12, windwo: 3}",
+        "outcomes.hba1c.windwo",
+        "(did you mean 'window'?)",
+        "'windwo'",
+    ),
+    "a repeated key": ("fixed_on: 2026", "title: Again\nfixed_on: 2026", "title", "each key once", "it in line"),
+    "text for a number": (
+        "months: 12, window: 3}",
+        'months: "12", window: 3}',
+        "outcomes.hba1c.months",
+        "a number",
+        "'12'",
+    ),
+    "a negative window": (
+        "months: 12, window: 3}",
+        "months: 12, window: -3}",
+        "outcomes.hba1c.window",
+        "at least 0",
+        "-3",
+    ),
+    "an unknown method": (
+        "method: REML,",
+        "method: REMLL,",
+        "models.continuous.method",
+        "(did you mean 'REML'?)",
+        "'REMLL'",
+    ),
+    "an unknown test": (
+        "test: adhoc,",
+        "test: ad-hoc,",
+        "models.continuous.test",
+        "one of z, t, knha, adhoc",
+        "'ad-hoc'",
+    ),
+    "an unknown model": (
+        "{model: binomial_normal, method",
+        "{model: binomial, method",
+        "models.proportion.model",
+        "binomial_normal",
+        "'binomial'",
+    ),
+    "a level above 1": ("level: 0.95}", "level: 95}", "models.continuous.level", "less than 1", "95"),
+    "an unknown class": (
+        "classes: [hsct]",
+        "classes: [hstc]",
+        "eligibility.products.hsct.classes[1]",
+        "(did you mean 'hsct'?)",
+        "'hstc'",
+    ),
+    "an unknown population": (
+        "T3c: diabetes after",
+        "T3: diabetes after",
+        "eligibility.populations",
+        "one of T1D, T2D, T3c, mixed",
+        "'T3'",
+    ),
+    "an unknown comparator": (
+        "[placebo, sham,",
+        "[placebo, shame,",
+        "eligibility.untreated_comparators[2]",
+        "(did you mean 'sham'?)",
+        "'shame'",
+    ),
+    "an unknown grade": (
+        "population: [good, ",
+        "population: [fine, ",
+        "counterparts.effective.match.population[1]",
+        "one of good, partial, poor",
+        "'fine'",
+    ),
+    "an unknown product": (
+        "product: any_cells",
+        "product: any_cell",
+        "counterparts.effective.product",
+        "(did you mean 'any_cells'?)",
+        "'any_cell'",
+    ),
+    "an unknown outcome": (
+        "definition: hba1c",
+        "definition: hb1c",
+        "counterparts.hba1c.definition",
+        "(did you mean 'hba1c'?)",
+        "'hb1c'",
+    ),
+    "an unknown topic": ("topic: vision", "topic: sight", "counterparts.vision.topic", "vision", "'sight'"),
+    "a missing part": ("    topic: vision\n", "", "counterparts.vision", "the key topic", "none"),
+    "a date that is none": (
+        "evidence_date: 2026-11-2",
+        "evidence_date: 2026-11-3",
+        "evidence_date",
+        "a date as 2026-11-20",
+        "'2026-11-3",
+    ),
+    "another date form": (
+        "fixed_on: 2026-11-20",
+        "fixed_on: 20 Nov 2026",
+        "fixed_on",
+        "a date as 2026-11-20",
+        "'20 Nov 2026'",
+    ),
+    "a query that is no text": (
+        "query.cond: diabetes\n",
+        "query.cond: [diabetes]\n",
+        "pull.ctgov.cells.query.cond",
+        "text",
+        '["diabetes"]',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_fault_of_the_protocol_has_its_line_its_key_what_is_expected_and_what_is_found(edited, name):
+    old, new, key, expected, found = WRONG[name]
+    folder = edited(old, new)
+    shutil.copy(DATA / "datapackage.json", folder)
+    (fault,) = [f for f in protocol.faults(folder) if not new.startswith("\nselections") or f.column]
+    line = (folder / "protocol.yml").read_text().splitlines()[fault.row - 1]
+    assert (fault.column, expected in fault.expected) == (key, True), str(fault)
+    assert fault.found.startswith(found)
+    assert key.rpartition(".")[2].partition("[")[0].split(".")[-1] in line or "[" in key or name == "a missing part"
+    with pytest.raises(ProtocolError, match=re.escape(str(fault))):
+        protocol.load(folder)
+
+
+def test_all_faults_of_the_protocol_are_named_at_once(edited):
+    edited("months: 12, window: 3}", "months: x, window: -3}")
+    folder = edited.again("method: REML,", "method: RMEL,")
+    with pytest.raises(ProtocolError) as refused:
+        protocol.load(folder)
+    first, *rest = str(refused.value).splitlines()
+    assert first == "3 faults"
+    assert len(rest) == 3
+
+
+def test_a_tab_in_the_protocol_is_named_with_its_line(edited):
+    folder = edited("  hba1c: {name: HbA1c,", "\thba1c: {name: HbA1c,")
+    (fault,) = protocol.faults(folder)
+    assert (fault.expected, fault.found) == ("spaces at the start of the line", "a tab")
+    assert "\thba1c" in (folder / "protocol.yml").read_text().splitlines()[fault.row - 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: [1, 2", "line 1: expected YAML"),
+        (b"title: x\n\xff\xfe: broken", "line 2: expected UTF-8 text, found byte 0xff"),
+        (b"", "line 1: expected keys with values, found an empty file"),
+        (b"- a list", "line 1: expected the sections of the protocol"),
+    ],
+    ids=["not YAML", "not UTF-8", "empty", "a list"],
+)
+def test_a_protocol_that_cannot_be_read_is_refused_in_one_line(tmp_path, content, words):
     (tmp_path / "protocol.yml").write_bytes(content)
-    with pytest.raises(ProtocolError, match="expected YAML"):
+    with pytest.raises(ProtocolError, match=r"^\S*protocol\.yml, " + re.escape(words)) as refused:
         protocol.load(tmp_path)
+    assert len(str(refused.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("section", protocol.SECTIONS)
+@pytest.mark.parametrize("section", json.loads(protocol.SCHEMA.read_text())["required"])
 def test_a_missing_section_is_named(edited, section):
-    folder = edited(f"\n{section}:", "\nother_section:")
-    with pytest.raises(ProtocolError, match=f"missing {section}"):
+    folder = edited(f"\n{section}:" if section != "title" else "title:", "\nzz:")
+    with pytest.raises(ProtocolError, match=f"expected the key {section} .*found none"):
         protocol.load(folder)
 
 
-def test_an_empty_protocol_lacks_every_section(tmp_path):
-    (tmp_path / "protocol.yml").write_text("")
-    with pytest.raises(ProtocolError, match="missing fixed_on"):
-        protocol.load(tmp_path)
+def test_the_page_on_the_protocol_is_that_of_the_schema():
+    """``protocol.reference()`` brings it up to date."""
+    assert (DATA.parent / "docs" / "protocol.md").read_text(encoding="utf-8") == protocol.reference()
 
 
-def test_an_unknown_grade_of_a_match_is_refused_with_its_place(edited):
-    folder = edited("population: [good, ", "population: [fine, ")
-    with pytest.raises(ProtocolError, match=r"counterparts\.effective\.match\.population.*found 'fine'"):
-        protocol.load(folder)
+def test_the_schema_knows_the_estimators_tests_and_grades_that_the_engine_knows():
+    declared = json.loads(protocol.SCHEMA.read_text())
+    known = set(declared["$defs"]["estimator"]["enum"])
+    assert known == set(ESTIMATORS) - {"FE", "GENQ"}  # FE is EE by its older name; GENQ needs weights
+    models = declared["properties"]["models"]["properties"]
+    assert tuple(models["continuous"]["properties"]["test"]["enum"]) == TESTS
+    assert set(models["proportion"]["properties"]["test"]["enum"]) == set(binomial.TESTS)
+    assert set(declared["$defs"]["way"]["properties"]["model"]["enum"]) == {model for model, _ in MODEL_WORDS}
+    assert declared["$defs"]["option"]["properties"]["forms"]["items"]["enum"] == list(FORMS)
+    assert set(declared["properties"]["certainty"]["properties"]["start"]["properties"]) == {"randomised", "otherwise"}
+
+
+def test_every_column_that_the_schema_takes_values_from_has_declared_values():
+    """A column that was renamed would allow anything without a word."""
+    named = set(re.findall(r'"valuesOf": "(.+?)"', protocol.SCHEMA.read_text()))
+    assert named and named <= set(protocol._columns(DATA))
+
+
+def test_every_part_that_the_schema_takes_keys_from_is_there():
+    for where in set(re.findall(r'"keysOf": "(.+?)"', protocol.SCHEMA.read_text())):
+        part = rules().content
+        for name in where.split("."):
+            part = part[name]
+        assert isinstance(part, dict) and part, where
+
+
+def test_a_fault_in_a_notebook_is_shown_without_a_traceback(tmp_path):
+    shell = InteractiveShell()
+    (tmp_path / "protocol.yml").write_text("title: x")
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        shell.run_cell(f"from cellclaims import protocol\nprotocol.load({str(tmp_path)!r})")
+    assert "ProtocolError: " in shown.getvalue() and "Traceback" not in shown.getvalue()
 
 
 # --- looking up --------------------------------------------------------------------------------------------------
@@ -128,7 +333,7 @@ def test_a_question_names_its_population_and_product():
 def test_each_class_of_treatment_belongs_to_one_product():
     classes = [c for product in DISJOINT for c in rules().classes(product)]
     assert sorted(classes) == sorted(set(classes))
-    assert set(classes) == set(real().studies.intervention_class)
+    assert {*classes, "blood_passed_over_cells"} == set(real().studies.intervention_class)
 
 
 def test_any_cells_are_all_cells_but_islets():
@@ -156,7 +361,7 @@ def test_every_claim_is_answered_by_a_counterpart_and_none_is_left_over():
     assert set(rules()["counterparts"]) - answered == kept_for_other_clinics
 
 
-COUNTERPARTS = yaml.safe_load((DATA / "protocol.yml").read_text())["counterparts"]
+COUNTERPARTS = rules()["counterparts"]
 
 
 @pytest.mark.parametrize("name", sorted(COUNTERPARTS))
@@ -175,7 +380,7 @@ def test_a_counterpart_asks_a_question_that_the_protocol_knows(name):
 
 @pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "topic" in plan))
 def test_a_topic_has_rows(name):
-    assert (real().beyond_evidence.topic == COUNTERPARTS[name]["topic"]).any()
+    assert (real().topic_evidence.topic == COUNTERPARTS[name]["topic"]).any()
 
 
 # --- the list of rules -------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from cellclaims import claims, overview, reporting
 from cellclaims.pool import pooled
 from cellclaims.question import Analysis
 from cellclaims.reporting import results, tables
-from cellclaims.reporting.tables import Link, interval, number, p_value, percent, table
+from cellclaims.reporting.tables import Link, Table, interval, number, p_value, percent, table
 from cellclaims.selection import EvidenceBase, Question
 
 from .made_up_trials import MadeUp, base, real, rules
@@ -38,7 +38,7 @@ HALVED = Question("insulin_halved_and_hba1c_lt_7", ("T2D",), "any_cells", estima
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp; *b* [x](javascript:alert(1)) `c` $d$ |e|"
 
 #: What the table of a reader may consist of.
-TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "a"}
+TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "a", "details", "summary"}
 
 
 # --- pools of every size -----------------------------------------------------------------------------------------
@@ -69,8 +69,8 @@ def risk_difference(k):
     made = MadeUp()
     for place in range(k):
         made.trial(f"r{place}")
-        for arm, events in (("cells", 5 + place), ("sham", number)):
-            made.count(f"r{number}", events, 20, arm, definition_id=HALVED.outcome, outcome="composite_primary")
+        for arm, events in (("cells", 5 + place), ("sham", place)):
+            made.count(f"r{place}", events, 20, arm, definition_id=HALVED.outcome, outcome="composite_primary")
     return pooled(made.base(), HALVED.named("risks", "Made-up risks"), Analysis("RD"))
 
 
@@ -123,7 +123,7 @@ def test_a_pool_shows_its_k_wherever_it_is_shown(make, k):
     assert f"k = {k}" in repr(reporting.reports_of_pool(pool))
     assert repr(reporting.pooled_table([pool], "Pools")).splitlines()[-1].split()[2] == str(k)
     words = {0: "no report", 1: "one report"}.get(k, f"{k} reports")
-    assert words in reporting.pooled_sentence(pool, "made-up outcome")
+    assert (words if k else "no eligible study") in reporting.pooled_sentence(pool, "made-up outcome")
     assert words in reporting.forest_alt([pool], "A forest plot")
 
 
@@ -135,7 +135,7 @@ def said(make, k, unit=""):
 
 
 def test_no_report_is_said_to_be_none():
-    assert said(proportion, 0) == said(difference, 0) == "Made-up outcome: no report answers this question."
+    assert said(proportion, 0) == said(difference, 0) == "Made-up outcome: no eligible study."
 
 
 def test_one_report_is_shown_by_name_and_not_pooled():
@@ -159,7 +159,7 @@ def test_two_reports_are_few_and_predict_nothing():
 def test_five_reports_say_what_a_new_clinic_may_show():
     pool, sentence = pool_of(difference, 5), said(difference, 5, "points")
     low, high = (number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
-    assert f"true value would lie between {low} and {high} points (95 % prediction interval)" in sentence
+    assert f"The 95 % prediction interval for a similar centre is {low} to {high} points." in sentence
     assert "Few reports" not in sentence and "5 reports, 200 patients" in sentence
 
 
@@ -179,7 +179,7 @@ def test_heterogeneity_needs_two_reports():
     [
         (-1.5, "lies beyond 0.5 points"),
         (-0.1, "lies short of 0.5 points"),
-        (-0.6, "holds both less and more than 0.5 points"),
+        (-0.6, "includes changes smaller and larger than 0.5 points"),
     ],
 )
 def test_whether_a_difference_matters_is_read_from_its_interval(estimate, words):
@@ -384,6 +384,16 @@ def test_numbers_stand_to_the_right_and_words_to_the_left():
     made = table(pd.DataFrame({"word": ["a"], "number": [1.0]}), "Two")
     assert made.right == {1}
     assert made._repr_html_().count("text-align:right") == 2
+    assert made._repr_html_().count("text-align:left") == 2, "JupyterLab and GitHub align every cell to the right"
+
+
+@pytest.mark.parametrize(("rows", "is_folded"), [(25, False), (26, True)])
+def test_a_table_of_more_than_25_rows_is_folded(rows, is_folded):
+    made = table(pd.DataFrame({"k": range(rows)}), "Reports < 5")
+    shown = made._repr_html_()
+    start = f'<details class="folded"><summary>Reports &lt; 5 ({rows} rows)</summary><table class="shown">'
+    assert shown.startswith(start) is is_folded
+    assert "<details" not in Table(made.header, made.cells, made.caption, folded=False)._repr_html_()
 
 
 def test_columns_are_chosen_and_named():
@@ -511,3 +521,25 @@ def test_a_probability_is_never_printed_as_certain():
     entry = next(e for e in claims.advertised_rates(base()) if e.claim_id == "stop_all_2016")
     shown = repr(reporting.claims_table([replace(entry, p_mean_ge=1e-9), replace(entry, p_mean_ge=1 - 1e-9)]))
     assert "under 0.1 %" in shown and "over 99.9 %" in shown
+
+
+# --- how the figures were read -----------------------------------------------------------------------------------
+
+
+def test_what_was_read_twice_is_counted_and_a_difference_is_said():
+    made = MadeUp().study("one2020").study("two2020", source="not_scientific").arm("one2020")
+    for months, twice in ((12, "yes"), (24, "yes"), (36, "no")):
+        made.count("one2020", 3, 10, months=months, read_twice=twice)
+    text = str(reporting.how_it_was_read(made.evidence()))
+    assert "2 of 3 figures were read again" in text
+    assert "None of the figures read again was found to differ." in text
+    assert "Of 2 sources, 1 were full texts or parts of one." in text
+    assert "1 are not scientific" in text
+    made.level("one2020", 7.0, read_twice="differs").level("one2020", 7.1, months=24, read_twice="differs")
+    assert "2 of the figures read again were found to differ." in str(reporting.how_it_was_read(made.evidence()))
+
+
+def test_the_review_says_how_many_of_its_figures_were_read_twice():
+    tables_ = [getattr(real(), name) for name in ("continuous", "binary", "survival", "contrasts")]
+    twice = sum((rows.read_twice == "yes").sum() for rows in tables_)
+    assert f"{twice} of {sum(map(len, tables_))} figures" in str(reporting.how_it_was_read(real()))

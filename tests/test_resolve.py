@@ -253,7 +253,7 @@ def test_candidates_are_found_scored_and_accepted(data, httpserver, tmp_path):
     assert row["reasons"] == "title 1.00, first author agrees, year agrees; in crossref and europepmc"
     assert (row["decision"], row["reviewer"], row["page"]) == ("", "", "https://doi.org/10.9999/gamma")
     into.write_bytes(sheet_bytes(COLUMNS, [row | {"decision": "accept", "reviewer": "A Reader"}]))
-    accept(into, data)
+    accept(into, data, tmp_path / "registry")
     study = read_held(data).rows["studies"][2]
     assert (study["doi"], study["pmid"]) == ("10.9999/gamma", "33")
     accepted = read_held(data).rows["accepted"][-1]
@@ -269,6 +269,16 @@ def test_near_equal_candidates_are_flagged_and_at_most_five_listed(data, httpser
     assert [row["rank"] for row in rows] == list("12345")
     assert [row["near_equal"] for row in rows] == ["yes, 2 of them", "yes, 2 of them", "", "", ""]
     assert "1 with near-equal ones" in said
+
+
+def test_without_a_file_candidates_are_printed_and_no_table_is_written(data, httpserver, tmp_path):
+    serve(httpserver, works(*(work(f"10.9999/g{n}", TITLE) for n in range(2))))
+    said = find(None, data, tmp_path / "registry", settings=settings(httpserver))
+    first, why, *_ = said.splitlines()
+    assert first.startswith("gamma2022, 1: 1.00  ") and first.endswith("(doi 10.9999/g0)")
+    assert why.strip().startswith("title 1.00") and "near equal: yes, 2 of them" in why
+    assert "2 candidates for 1 of them" in said and said.endswith("--into FILE.csv writes a file to decide in")
+    assert list(tmp_path.glob("*.csv")) == []
 
 
 def test_an_identifier_of_another_report_is_said(data, httpserver, tmp_path):

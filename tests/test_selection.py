@@ -213,11 +213,9 @@ def test_the_arms_of_an_effect_are_found_in_its_name(arm_id):
     """An effect of several arms is named ``a+b v c``; the cohort of each of them counts."""
     made = reports("first").study("second", cohorts=())
     made.add("cohorts", study_id="second", arm_id="old", cohort_id="first", share="whole")
-    effects = select(made).rows.assign(n=50)
-    other = effects.assign(study_id="second", arm_id=arm_id, n=10)
-    both = np.concatenate([effects.to_numpy(), other.to_numpy()])
-    frame = type(effects)(both, columns=effects.columns).astype({"n": float, "year": float, "source_rank": float})
-    chosen = independent(made.base(), ISLETS, frame)
+    (first,) = select(made).records
+    second = first._replace(study_id="second", arm_id=arm_id, n=10.0)
+    chosen = independent(made.base(), ISLETS, [first._replace(n=50.0), second])
     assert list(chosen.rows.study_id) == ["first"]
 
 

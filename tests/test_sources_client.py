@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from werkzeug import Request, Response
 
 from cellclaims.errors import NetworkError, RefusedAnswer, SourceError
-from cellclaims.registries import Client, Settings, crossref, europepmc
+from cellclaims.registries import Client, Settings
 from cellclaims.registries import client as client_module
 from cellclaims.registries.client import (
     SERVICES,
@@ -26,6 +26,7 @@ from cellclaims.registries.client import (
     retry_after,
     shown,
 )
+from cellclaims.registries.services import papers_by_title, works_like
 
 from . import registry_server
 from .registry_server import broken_wire, quick, reply
@@ -365,7 +366,7 @@ def test_candidates_of_a_reference(made, heard):
     works = {"total-results": 1, "items": [{"DOI": "10.1000/1", "title": ["Islets"]}, "odd"]}
     heard.answer = lambda request: reply({"status": "ok", "message-type": "work-list", "message": works})
     with Client(made.settings()) as client:
-        answer, found = crossref.candidates(client, "Shapiro, Islets & cells, 2006", rows=3)
+        answer, found = works_like(client, "Shapiro, Islets & cells, 2006", rows=3)
     assert [work["DOI"] for work in found] == ["10.1000/1"]
     assert answer.parameters == {"query.bibliographic": "Shapiro, Islets & cells, 2006", "rows": "3"}
 
@@ -374,7 +375,7 @@ def test_papers_by_title_leave_out_the_signs_of_the_query_language(made, heard):
     papers = {"version": "6.9", "hitCount": 1, "resultList": {"result": [{"id": "1", "source": "MED"}]}}
     heard.answer = lambda request: reply(papers)
     with Client(made.settings()) as client:
-        answer, found = europepmc.by_title(client, 'Islets: "a trial" (NOT) AND/OR x) OR SRC:*')
+        answer, found = papers_by_title(client, 'Islets: "a trial" (NOT) AND/OR x) OR SRC:*')
     assert found == [{"id": "1", "source": "MED"}]
     assert answer.parameters["query"] == "TITLE:(Islets a trial NOT AND OR x OR SRC)"
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from cellclaims.errors import RefusedAnswer, SourceError
 from cellclaims.registries import SOURCES, Snapshot, Store, pull_folder
 from cellclaims.registries.folder import interactions, is_cassette, recognised
+from cellclaims.registries.records import trials
 
 from . import registry_server
 from .registry_server import articles, ctgov_site, papers_page, studies_page, study
@@ -133,10 +134,11 @@ def test_what_is_no_answer_says_what_it_is(name):
 
 def test_a_folder_of_bare_records_becomes_a_snapshot(store, folder):
     saved(folder, {name: content for name, (content, *_) in SAVED.items()})
-    saved(folder / "more", {name: content for name, (content, _) in REFUSED.items()})
+    others = {name: content for name, (content, _) in REFUSED.items() if name != "list.json"}
+    saved(folder / "more", others)
     done = pull_folder(store, folder)
     assert len(done.snapshot.answers) == len(SAVED)
-    assert sorted(done.refused) == sorted(f"more/{name}" for name in REFUSED)
+    assert sorted(done.refused) == sorted(f"more/{name}" for name in others)
     assert [answer.source for answer in done.snapshot.answers] == sorted(
         (source for _, source, _, _ in SAVED.values()), key=SOURCES.index
     )
@@ -171,11 +173,84 @@ def test_another_store_is_replayed_with_its_addresses_and_times(store, folder, t
     assert copy.body(first.answers[0]) == store.body(first.answers[0])
 
 
-@pytest.mark.parametrize("files", [{}, {"a.txt": "no"}])
-def test_a_folder_without_an_answer_is_refused(store, folder, files):
-    with pytest.raises(SourceError, match=f"expected answers of a source, found none in {len(files)} files"):
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "found none in 0 files"),
+        ({"a.txt": "no"}, "found none in 1 file\n  a.txt: expected JSON or XML of a source, found something else"),
+        (
+            {"a.csv": "NCT Number,Study Title\n", "b": [{"a": 1}, 2]},
+            "found none in 2 files\n"
+            "  a.csv: expected JSON or XML of a source, found something else (a table: download JSON instead)\n"
+            "  b.json#1: expected JSON of a source, found an object with the fields a",
+        ),
+        ({"z.zip": b"PK\x03\x04..."}, "z.zip: expected an answer, found a zip archive: unpack it first"),
+    ],
+)
+def test_a_folder_of_which_nothing_is_taken_says_why_file_by_file(store, folder, files, told):
+    with pytest.raises(SourceError) as caught:
         pull_folder(store, saved(folder, files))
+    assert told in str(caught.value)
     assert store.names() == []
+
+
+def test_of_many_files_that_are_none_the_first_reasons_are_said(store, folder):
+    with pytest.raises(SourceError) as caught:
+        pull_folder(store, saved(folder, {f"{number:03}.txt": "no" for number in range(60)}))
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[-1]) == (52, "  and 10 more")
+
+
+TWO = [study(1), study(2)]
+SHAPES = {
+    "array": json.dumps(TWO).encode(),
+    "array on many lines": json.dumps(TWO, indent=2).encode(),
+    "array with a mark": b"\xef\xbb\xbf" + json.dumps(TWO).encode(),
+    "lines": "\n".join(map(json.dumps, TWO)).encode(),
+    "lines with blank ones": ("\n\n".join(map(json.dumps, TWO)) + "\n\n").encode(),
+    "gzip": gzip.compress(json.dumps(TWO).encode()),
+    "gzip of lines": gzip.compress("\n".join(map(json.dumps, TWO)).encode()),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_file_of_several_studies_gives_an_answer_each(store, folder, shape):
+    done = pull_folder(store, saved(folder, {"all.json": SHAPES[shape]}))
+    assert [answer.address for answer in done.snapshot.answers] == ["all.json#1", "all.json#2"]
+    assert [json.loads(store.body(answer)) for answer in done.snapshot.answers] == TWO
+    assert done.snapshot.warnings == () and done.refused == {}
+    assert sorted(trial.number for trial in trials(store, done.snapshot)) == ["NCT00000001", "NCT00000002"]
+
+
+def test_a_compressed_page_is_kept_as_it_is_inside(store, folder):
+    content, *_ = SAVED["page"]
+    done = pull_folder(store, saved(folder, {"page.json.gz": gzip.compress(as_bytes(content))}))
+    assert [store.body(answer) for answer in done.snapshot.answers] == [as_bytes(content)]
+
+
+def test_a_record_of_an_array_that_is_none_is_named_and_the_others_are_taken(store, folder):
+    records = [study(1), {"a": 1}, *({"b": 1},) * 9]
+    done = pull_folder(store, saved(folder, {"all.json": records}))
+    assert len(done.snapshot.answers) == 1
+    assert done.refused["all.json#2"] == "expected JSON of a source, found an object with the fields a"
+    assert done.refused["all.json"] == "5 more of its records were not taken"
+    assert len(done.refused) == 6
+
+
+def test_an_array_that_breaks_off_keeps_its_whole_records_and_says_so(store, folder):
+    done = pull_folder(store, saved(folder, {"all.json": json.dumps(TWO).encode()[:-20]}))
+    assert len(done.snapshot.answers) == 1
+    assert done.refused == {"all.json#2": "the file ends inside a record"}
+
+
+def test_a_damaged_compression_is_named(store, folder):
+    saved(folder, {"a.json": study(1), "b.json.gz": gzip.compress(as_bytes(TWO))[:-12]})
+    assert list(pull_folder(store, folder).refused) == ["b.json.gz"]
+
+
+def test_a_trial_that_comes_twice_in_a_folder_is_told(store, folder):
+    done = pull_folder(store, saved(folder, {"a": study(1), "b": [study(2), study(1)]}))
+    assert done.snapshot.warnings == ("ctgov: duplicate record: b.json#2: NCT00000001 came before in a.json",)
 
 
 def test_a_folder_that_is_not_there_is_refused(store, folder):
@@ -335,7 +410,7 @@ def test_the_made_up_registry_has_the_shapes_of_the_official_description(shared)
 
 
 def test_the_fields_that_are_looked_at_are_those_of_the_official_description(shared):
-    from cellclaims.registries import ctgov
+    from cellclaims.registries import services
 
     text = (shared / "registry" / "specs" / "ctg-oas-v2_2.0.0.yaml").read_bytes()
     schemas = yaml.load(text, yaml.CSafeLoader)["components"]["schemas"]
@@ -344,8 +419,8 @@ def test_the_fields_that_are_looked_at_are_those_of_the_official_description(sha
     def resolved(schema):
         return schemas[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
-    assert set(schemas["Study"]["properties"]) == set(ctgov.SECTIONS)
-    for path, wanted in ctgov.SHAPE.items():
+    assert set(schemas["Study"]["properties"]) == set(services.TRIAL_SECTIONS)
+    for path, wanted in services.TRIAL_SHAPE.items():
         place = schemas["Study"]
         for name in path.removesuffix("?").split("."):
             place = resolved(place["properties"][name])
@@ -355,9 +430,9 @@ def test_the_fields_that_are_looked_at_are_those_of_the_official_description(sha
 def test_recorded_answers_are_taken_and_nothing_in_them_is_mistaken(shared, store):
     done = pull_folder(store, shared / "registry")
     counts = {source: len(done.snapshot.of(source)) for source in SOURCES}
-    assert counts == {"ctgov": 64, "europepmc": 15, "pubmed": 18, "crossref": 20, "ictrp": 1}
+    assert counts == {"ctgov": 64, "europepmc": 25, "pubmed": 18, "crossref": 20, "ictrp": 1}
     kinds = {warning.split(": ")[1] for warning in done.snapshot.warnings}
-    assert kinds == {"missing fields"}, "pages with chosen fields lack some; no other false alarm"
+    assert kinds == {"missing fields", "duplicate record"}, "pages with chosen fields lack some; no other false alarm"
     assert not [name for name in done.refused if name.startswith("ctgov-v2")]
     for answer in done.snapshot.of("ctgov"):
         assert store.body(answer) == (shared / "registry" / answer.address).read_bytes()

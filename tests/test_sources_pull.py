@@ -341,6 +341,7 @@ def test_the_numbers_of_the_evidence_are_asked_for():
     assert "NCT00434811" in found["ctgov"].registrations
     assert "10.1056/NEJMoa061267" in found["crossref"].dois
     assert all(doi.startswith("10.") for doi in found["crossref"].dois)
+    assert "17005949" in found["pubmed"].pmids
 
 
 OTHER_SHAPES = [[1], "islets", {"ctgov": ["a"]}, {"ctgov": {"a": "b"}}, {"ctgov": {"a": {"b": 1}}}]
@@ -355,7 +356,7 @@ def test_queries_of_another_shape_are_refused(section):
 
 def test_a_table_without_numbers_is_refused(tmp_path):
     (tmp_path / "studies.csv").write_text("study_id\na\n")
-    with pytest.raises(SourceError, match=r"studies.csv: expected the columns registry_id and doi"):
+    with pytest.raises(SourceError, match=r"studies.csv: expected the columns registry_id, doi, pmid"):
         known_numbers(tmp_path / "studies.csv")
 
 

@@ -79,14 +79,6 @@ def test_arrays_are_converted_and_not_changed():
     assert units.convert(values, "%", "%", "hba1c") is values
 
 
-def test_insulin_dose_by_body_weight():
-    assert units.dose_per_kg(np.array([35.0, 42.0]), np.array([70.0, 60.0])) == pytest.approx([0.5, 0.7])
-    with pytest.raises(DataError, match="above 0 kg, found 0"):
-        units.dose_per_kg(40.0, 0.0)
-    with pytest.raises(DataError, match="body weight"):
-        units.dose_per_kg(np.array([40.0, 40.0]), np.array([70.0, np.nan]))
-
-
 @pytest.mark.parametrize(
     ("unit", "to", "outcome"),
     [

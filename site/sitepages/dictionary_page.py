@@ -8,7 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from cellclaims.evidence.dictionary import BEGIN
-from cellclaims.evidence.schema import Column, ForeignKey, Schema, Table, read_schema
+from cellclaims.evidence.schema import Column, ForeignKey, Schema, TableSchema, read_schema
 from sitepages import SiteError
 from sitepages.ledger_page import scrolled
 from sitepages.raw import escaped, raw
@@ -55,7 +55,7 @@ def _overview(schema: Schema, folder: Path) -> Markup:
     return scrolled("Tables of the data package", head, Markup("\n").join(rows))
 
 
-def _file_row(table: Table, folder: Path) -> Markup:
+def _file_row(table: TableSchema, folder: Path) -> Markup:
     row = Markup(
         '<tr><td><a href="#{}">{}</a></td><td><a href="../downloads/data/{}" download><code>{}</code></a></td>'
         '<td class="number">{}</td><td>{}</td></tr>'
@@ -64,7 +64,7 @@ def _file_row(table: Table, folder: Path) -> Markup:
     return row.format(anchor_of(table.name), table.title, table.path, table.path, lines, table.description)
 
 
-def _section(table: Table, schema: Schema) -> str:
+def _section(table: TableSchema, schema: Schema) -> str:
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in COLUMNS)
     rows = Markup("\n").join(_row(table, column) for column in table.columns)
     parts = [
@@ -76,20 +76,20 @@ def _section(table: Table, schema: Schema) -> str:
     return "\n\n".join(parts)
 
 
-def _about(table: Table, schema: Schema) -> Markup:
+def _about(table: TableSchema, schema: Schema) -> Markup:
     first = Markup("<p>{} File: <code>{}</code>.</p>").format(table.description, table.path)
     keys = Markup(" ").join(_keys(table, schema))
     return first + (Markup("<p>{}</p>").format(keys) if keys else Markup())
 
 
-def _keys(table: Table, schema: Schema) -> Iterable[Markup]:
+def _keys(table: TableSchema, schema: Schema) -> Iterable[Markup]:
     if table.primary_key:
         yield Markup("Key: {}.").format(_names(table.name, table.primary_key))
     for key in table.foreign_keys:
         yield _leads(table, key, schema)
 
 
-def _leads(table: Table, key: ForeignKey, schema: Schema) -> Markup:
+def _leads(table: TableSchema, key: ForeignKey, schema: Schema) -> Markup:
     other = schema.tables[key.table]
     words = Markup('{} leads to <a href="#{}">{}</a>.')
     return words.format(_names(table.name, key.columns), anchor_of(other.name), other.title)
@@ -100,7 +100,7 @@ def _names(table: str, columns: Iterable[str]) -> Markup:
     return Markup(" + ").join(link.format(anchor_of(table, column), column) for column in columns)
 
 
-def _row(table: Table, column: Column) -> Markup:
+def _row(table: TableSchema, column: Column) -> Markup:
     row = Markup(
         '<tr id="{}"><th scope="row"><code>{}</code><br>{}</th>'
         "<td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"

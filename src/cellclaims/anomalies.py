@@ -15,18 +15,24 @@ import pandas as pd
 
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence import Evidence
-from cellclaims.evidence.rules_reports import WHOLES, rows_meant
+from cellclaims.evidence.rules_reports import NOT_SCIENTIFIC, WHOLES, rows_meant
+
+#: Why a figure leaves that was read on a clinic page, in a press release, in news or a forum.
+NO_SCIENCE = "source is not scientific"
 
 
 def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> pd.DataFrame:
     """A table with the recorded handling of its anomalies applied: figures set, rows flagged or marked to leave.
 
     Adds ``flag`` (words) and ``leave`` (the reason, empty when the row stays), its own before those of its arm and of
-    its report. The file is not touched, and the printed figure is named in the flag. Raises ProtocolError for an
+    its report. Figures from sources that are not scientific leave; with ``not_scientific`` among the alternatives they
+    stay, flagged. The file is not touched, and the printed figure is named in the flag. Raises ProtocolError for an
     alternative that no anomaly has.
     """
-    steps = _active(evidence.handling, set(alternative))
+    steps = _active(evidence.handling, set(alternative) - {NOT_SCIENTIFIC})
     rows = _stepped(evidence, table, steps)
+    if "source_id" in rows:
+        rows = _of_science(rows, evidence.sources, "flag" if NOT_SCIENTIFIC in alternative else "leave")
     for whole, key in WHOLES:
         if whole != table and {*key} <= {*rows.columns} and (steps.table == whole).any():
             rows = _with_whole(rows, _stepped(evidence, whole, steps), key)
@@ -48,6 +54,16 @@ def _stepped(evidence: Evidence, table: str, steps: pd.DataFrame) -> pd.DataFram
         else:
             flag[hit] = [joined(f, words) for f in flag[hit]]
     return rows.assign(flag=flag, leave=leave)
+
+
+def _of_science(rows: pd.DataFrame, sources: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The rows with the words in ``column`` where their source is not scientific."""
+    other = set(sources.source_id[sources.kind == NOT_SCIENTIFIC])
+    hit = rows.source_id.isin(other)
+    if column == "leave":  # one reason is enough
+        hit &= rows.leave == ""
+    words = [joined(said, NO_SCIENCE) if h else said for said, h in zip(rows[column], hit, strict=True)]
+    return rows.assign(**{column: np.array(words, dtype=object)})
 
 
 def _with_whole(rows: pd.DataFrame, whole: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 import cellclaims
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
-from cellclaims.selection import EvidenceBase
 
 #: Exit statuses: faults that a check or a notebook found; something that was asked for and cannot be done.
 FAULTS, REFUSED = 1, 2
@@ -39,25 +37,53 @@ def main() -> None:
 
 @main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-def check(data: Path) -> None:
-    """Check the evidence: each fault with its file, row and column."""
+@click.option("--all", "everything", is_flag=True, help="List known faults and sources without a value, too.")
+@click.option("--wanted", is_flag=True, help="List the reports whose numbers are wanted, the most wanted first.")
+@click.option(
+    "--format", "kind", type=click.Choice(["md", "csv", "json"]), help="How --wanted is printed.  [default: md]"
+)
+def check(data: Path, everything: bool, wanted: bool, kind: str | None) -> None:
+    """Check tables and protocol: each fault with its file, row and column (or line and key)."""
+    if kind and not wanted:
+        raise click.UsageError(f"--format {kind}: expected --wanted, whose list it is for; found none")
+    if wanted:
+        click.echo(wanted_texts(data)[kind or "md"])
+        return
     from cellclaims.evidence import check as checks
 
-    text, status = checks.report(data)
+    text, status = checks.report(data, everything=everything)
     click.echo(text)
+    if retracted := known_retractions(data):
+        click.echo(retracted)
     raise SystemExit(status)
+
+
+def known_retractions(data: Path) -> str:
+    """Sources that the last snapshot names as retracted; nothing without one, or of tables that cannot be read."""
+    from cellclaims import evidence
+    from cellclaims.errors import DataError
+    from cellclaims.registries.store import Store, registry_of
+
+    if not Store(registry_of(data)).names():
+        return ""
+    from cellclaims.reporting.registries import retracted_sources
+
+    try:
+        return retracted_sources(evidence.load(data))
+    except DataError:  # the check has told of it
+        return ""
 
 
 @main.command()
 @click.argument("notebook", type=NOTEBOOK)
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
-@click.option("--into", type=FOLDER, default="reports", show_default=True, help="Folder of the executed notebook.")
+@click.option("--into", type=FOLDER, help="Folder of all that it makes; reports/run/NOTEBOOK by default.")
 @click.option("--html", is_flag=True, help="Write a page of it, too.")
-def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path, html: bool) -> None:
-    """Run one NOTEBOOK with other parameters into another folder."""
-    from cellclaims.runner.run import run_notebook
+def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path | None, html: bool) -> None:
+    """Run one NOTEBOOK with other parameters into a folder of its own, never into the review's."""
+    from cellclaims.runner.run import folder_of_run, run_notebook
 
-    values = values_of(given)
+    values, into = values_of(given), folder_of_run(notebook, into)
     executed = run_notebook(notebook, into, values, progress=sys.stderr.isatty())
     click.echo(executed)
     if html:
@@ -126,6 +152,16 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 
     made = make_reports(notebooks, into, workers=workers, say=click.echo)
     click.echo(f"{into / 'index.html'}: {f'{len(made)} made' if made else 'all up to date'}")
+
+
+@main.command()
+@click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
+def notebooks(reports: Path) -> None:
+    """Take over the executed notebooks and their figures: what is committed (make notebooks)."""
+    from cellclaims.runner.review import take_over
+
+    for path in take_over(Path("notebooks"), reports, Path("figures")):
+        click.echo(path)
 
 
 @main.command()
@@ -206,29 +242,45 @@ def claims(data: Path, kind: str) -> None:
     click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
 
 
+def wanted_texts(data: Path) -> dict[str, str]:
+    """The reports whose numbers are wanted in every format that they are printed in."""
+    import json
+
+    from cellclaims import files
+    from cellclaims.evidence import load
+    from cellclaims.evidence.check import wanted
+
+    rows = wanted(load(data))
+    cells = [list(rows.columns), *rows.to_numpy().tolist()]
+    values = json.dumps(rows.to_dict("records"), indent=1, ensure_ascii=False)
+    return {"md": files.markdown_table(cells), "csv": files.csv_text(cells).rstrip("\n"), "json": values}
+
+
 def ledger_texts(data: Path) -> dict[str, str]:
     """The ledger in every format that it is printed in."""
     import json
 
-    from cellclaims import evidence, protocol, reporting
+    from cellclaims import files, reporting
     from cellclaims.claims import ledger
+    from cellclaims.runner.run import base_of
 
-    entries = ledger(EvidenceBase(evidence.load(data), protocol.load(data)))
+    base = base_of(data)
+    entries = ledger(base)
     table = reporting.ledger_table(entries)
+    note = reporting.other_pages(base.evidence)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
-    return {"md": as_markdown(rows), "csv": as_csv(rows), "json": values}
+    markdown = files.markdown_table(rows) + (f"\n\n{note}" if note else "")
+    return {"md": markdown, "csv": files.csv_text(rows).rstrip("\n"), "json": values}
 
 
 @main.command()
 @click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
-@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.parquet, .csv).")
+@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.csv, .parquet).")
 @click.option("--snapshot", default="", metavar="NAME", help="Snapshot of the store; the last by default.")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-@click.option(
-    "--into", type=NOTEBOOK, required=True, metavar="PROPOSALS", help="The CSV file to write; never over one."
-)
-def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path) -> None:
+@click.option("--into", type=NOTEBOOK, metavar="PROPOSALS", help="The CSV file to write, never over one; else printed.")
+def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path | None) -> None:
     """Set harvested rows beside what the tables hold, for a person to decide on (docs/proposals.md)."""
     from cellclaims.harvest import commands
 
@@ -238,12 +290,13 @@ def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, int
 @main.command()
 @click.argument("proposals", type=NOTEBOOK)
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--registry", type=FOLDER, help="Folder of the store with the answers; DATA/registry by default.")
 @click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
-def accept(proposals: Path, data: Path, dry_run: bool) -> None:
+def accept(proposals: Path, data: Path, registry: Path | None, dry_run: bool) -> None:
     """Take over the accepted rows of PROPOSALS into the tables, all or none, with where they came from."""
     from cellclaims.harvest import commands
 
-    click.echo(commands.accept(proposals, data, dry_run=dry_run))
+    click.echo(commands.accept(proposals, data, registry, dry_run=dry_run))
 
 
 @main.command()
@@ -251,9 +304,9 @@ def accept(proposals: Path, data: Path, dry_run: bool) -> None:
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--offline", is_flag=True, help="Ask nobody: use the answers that were kept.")
 @click.option(
-    "--into", type=NOTEBOOK, required=True, metavar="CANDIDATES", help="The CSV file to write; never over one."
+    "--into", type=NOTEBOOK, metavar="CANDIDATES", help="The CSV file to write, never over one; else printed."
 )
-def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
+def resolve(registry: Path, data: Path, offline: bool, into: Path | None) -> None:
     """Find candidates for reports without DOI, PubMed or registry number, for a person to accept."""
     from cellclaims.harvest import commands
 
@@ -262,7 +315,7 @@ def resolve(registry: Path, data: Path, offline: bool, into: Path) -> None:
 
 @main.command()
 @click.argument("records", nargs=-1, required=True, metavar="FOLDER|FILE|-...")
-@click.option("--into", type=NOTEBOOK, help="File of the rows, .parquet or .csv; refusals go beside it.")
+@click.option("--into", type=NOTEBOOK, help="File of the rows, .csv or .parquet; refusals go to a second one.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
 @click.option("--scheduler", metavar="ADDRESS", help="Do the work at a Dask scheduler's workers.")
 def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler: str | None) -> None:
@@ -286,11 +339,11 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 def answer(page: Path, data: Path) -> None:
     """Put the table of the review's answer into PAGE, between its marks."""
-    from cellclaims import evidence, protocol
     from cellclaims.reporting.claims import answer as answer_of
     from cellclaims.reporting.claims import put_answer
+    from cellclaims.runner.run import base_of
 
-    put_answer(page, answer_of(EvidenceBase(evidence.load(data), protocol.load(data))))
+    put_answer(page, answer_of(base_of(data)))
     click.echo(f"{page}: answer up to date")
 
 
@@ -324,7 +377,7 @@ def changes(since: str, until: str, kind: str, registry: Path | None, data: Path
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
 @click.option("--notebook", type=NOTEBOOK, default="notebooks/journal_club.ipynb", show_default=True)
 @click.option("--into", type=FOLDER, default="reports/club", show_default=True, help="Folder of the files.")
-@click.option("--only", type=click.Choice(["slides", "worksheet"]), help="Make only this one of the two.")
+@click.option("--only", type=click.Choice(["slides", "worksheet", "copy"]), help="Make only this one.")
 @click.option("--pdf", is_flag=True, help="Print the worksheet to PDF, too (needs Chromium).")
 def club(
     claim_file: Path | None,
@@ -335,41 +388,16 @@ def club(
     only: str | None,
     pdf: bool,
 ) -> None:
-    """Make a journal club's page, slides and worksheet (docs/journal_club.md)."""
+    """Make a journal club's page, slides and worksheet, or a copy to work on (docs/journal_club.md)."""
     from cellclaims.journal_club import handouts
 
     values = handouts.parameters(notebook, claim_file, claim_id, values_of(given))
+    if only == "copy":
+        from cellclaims.runner.run import copy_to_work_on
+
+        click.echo(copy_to_work_on(notebook, into / "live" / notebook.name, values))
+        return
     made = [] if only == "slides" else handouts.worksheet_command(notebook, into, values, pdf=pdf)
     made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
-
-
-def as_markdown(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as a Markdown table; the first holds the headings.
-
-    Examples
-    --------
-    >>> print(as_markdown([("claim", "k"), ("a | b", 3)]))
-    | claim | k |
-    |---|---|
-    | a \\| b | 3 |
-    """
-    head, *body = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" if row else f"|{'---|' * len(head)}" for row in [head, [], *body])
-
-
-def as_csv(rows: Sequence[Sequence[object]]) -> str:
-    """Rows as CSV without the last line end.
-
-    Examples
-    --------
-    >>> as_csv([("claim", "k"), ("a, b", 3)])
-    'claim,k\\n"a, b",3'
-    """
-    import csv
-    import io
-
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().rstrip("\n")

@@ -1,7 +1,7 @@
-"""What a report prints about spread, turned into the mean and SD that a pool needs.
+"""Reported dispersion, turned into the mean and SD that a pool needs.
 
-A *dispersion* is the printed pair (low, high) with its type: ``sd`` and ``se`` stand in low, an interval, an
-interquartile range or a range in both. Every function is one formula with its source; none guesses a type.
+A *dispersion* is a reported pair (low, high) with its type: ``sd`` and ``se`` use low only, an interval, an
+interquartile range and a range use both. Every function is one formula with its source; none guesses a type.
 """
 
 from __future__ import annotations
@@ -59,17 +59,6 @@ def sd_from_range(minimum: float, maximum: float, n: float) -> float:
     0.8629
     """
     return float((maximum - minimum) / (2 * ndtri((n - 0.375) / (n + 0.25))))
-
-
-def sd_from_five_numbers(minimum: float, q1: float, q3: float, maximum: float, n: float) -> float:
-    """SD from range and quartiles together (Shi 2020, doi:10.1002/jrsm.1429): their weighted mean.
-
-    >>> round(sd_from_five_numbers(5.0, 6.4, 7.2, 9.0, 25), 4)
-    0.8914
-    """
-    weight = 1 / (1 + 0.07 * n**0.6)
-    by_range, by_quartiles = sd_from_range(minimum, maximum, n), sd_from_iqr(q1, q3, n)
-    return weight * by_range + (1 - weight) * by_quartiles
 
 
 def mean_from_quartiles(q1: float, median: float, q3: float, n: float) -> float:

@@ -1,4 +1,4 @@
-"""Errors that say what was expected, what was found, and where.
+"""Faults and errors that say what was expected, what was found, and where.
 
 Every refusal of the package is a :class:`ReviewError`, so that the command line can show one clear line and a
 program can catch one name. A child names the kind of refusal; its message stands alone.
@@ -6,9 +6,19 @@ program can catch one name. A child names the kind of refusal; its message stand
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class ReviewError(Exception):
-    """Anything that cellclaims refuses to do, with the reason."""
+    """Anything that cellclaims refuses to do, with the reason.
+
+    In a notebook its message is shown without a traceback: it says what to change, and where.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Lines that IPython shows in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 class DataError(ReviewError):
@@ -60,3 +70,91 @@ class ParameterError(ReviewError):
 
 class NotebookError(ReviewError):
     """A notebook failed while it ran; carries the cell and the traceback."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong in one place.
+
+    Parameters
+    ----------
+    file : str
+        Path of the table below the data folder, as ``published/binary.csv``.
+    row : int or None
+        Line of the file, the header being line 1; None where the whole file is meant.
+    column : str
+        Column name; empty where a whole row or file is meant.
+    rule : str
+        Name of the rule that found it.
+    expected, found : str
+        In words that stand alone.
+    anomaly_id : str
+        The row of ``anomalies.csv`` that records it as the source's own fault; empty: it is to be mended.
+
+    Examples
+    --------
+    >>> print(Fault("published/binary.csv", 7, "events", "events_at_most_n", "at most n = 10", "12"))
+    published/binary.csv, row 7, column events: expected at most n = 10, found 12 (events_at_most_n)
+    """
+
+    file: str
+    row: int | None
+    column: str
+    rule: str
+    expected: str
+    found: str
+    anomaly_id: str = ""
+
+    @property
+    def place(self) -> str:
+        """File, row and column in words."""
+        row = "" if self.row is None else f", row {self.row}"
+        return f"{self.file}{row}" + (f", column {self.column}" if self.column else "")
+
+    def __str__(self) -> str:
+        return f"{self.place}: expected {self.expected}, found {self.found} ({self.rule})"
+
+
+@dataclass(frozen=True)
+class KeyFault(Fault):
+    """One thing that is wrong in a YAML file: ``row`` is the line, ``column`` the keys that lead to the place.
+
+    Examples
+    --------
+    >>> print(KeyFault("protocol.yml", 7, "outcomes.hba1c.window", "minimum", "at least 0", "-3"))
+    protocol.yml, line 7, key outcomes.hba1c.window: expected at least 0, found -3 (minimum)
+    """
+
+    @property
+    def place(self) -> str:
+        """File, line and key in words."""
+        line = "" if self.row is None else f", line {self.row}"
+        return f"{self.file}{line}" + (f", key {self.column}" if self.column else "")
+
+
+def message(faults: list[Fault]) -> str:
+    """The first fault in full and how many more there are: one clear error for a person to start with.
+
+    Examples
+    --------
+    >>> message([Fault("a.csv", 2, "n", "type", "a number", "'x'"), Fault("a.csv", 3, "n", "type", "y", "z")])
+    "a.csv, row 2, column n: expected a number, found 'x' (type); and 1 more fault: `cellclaims check` lists all"
+    """
+    more = len(faults) - 1
+    if not more:
+        return str(faults[0])
+    return f"{faults[0]}; and {more} more fault{'s' if more > 1 else ''}: `cellclaims check` lists all"
+
+
+def listed(faults: Sequence[Fault]) -> str:
+    """Return all faults as the text of an error, one per line.
+
+    Examples
+    --------
+    >>> print(listed([Fault("a.csv", 2, "n", "type", "a number", "'x'"), Fault("a.csv", 3, "n", "type", "y", "z")]))
+    2 faults
+    a.csv, row 2, column n: expected a number, found 'x' (type)
+    a.csv, row 3, column n: expected y, found z (type)
+    """
+    lines = [str(fault) for fault in faults]
+    return lines[0] if len(lines) == 1 else "\n".join([f"{len(lines)} faults", *lines])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
+from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.pool import Pool, label, link
-from cellclaims.selection import EvidenceBase
+from cellclaims.selection import EvidenceBase, Question, benchmarks, series
 
 #: Words for the designs of studies.csv, the strongest first.
 DESIGNS = {
@@ -24,7 +26,17 @@ PRODUCTS = ("islets", "stem_cell_islets", "autologous_islets", "msc", "marrow_ce
 
 
 def described(base: EvidenceBase) -> pd.DataFrame:
-    """One line a report: study_id, label, link, population, product, design (in words), year."""
+    """One line a report: study_id, label, link, population, product, design (in words), year.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    DataFrame
+    """
     product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
     studies = base.evidence.studies
     frame = pd.DataFrame(
@@ -46,19 +58,49 @@ def described(base: EvidenceBase) -> pd.DataFrame:
 
 
 def by_design(reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each population, product and design that occurs."""
+    """Number of reports for each population, product and design that occurs.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+
+    Returns
+    -------
+    DataFrame
+    """
     grouped = reports.groupby(["population", "product", "design"], observed=True).size()
     return grouped.rename("studies").reset_index()
 
 
 def by_year(reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each year and product; reports without a year are left out here."""
+    """Number of reports for each year and product; reports without a year are left out here.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+
+    Returns
+    -------
+    DataFrame
+    """
     dated = reports.dropna(subset="year").astype({"year": int})
     return dated.groupby(["year", "product"], observed=True).size().rename("studies").reset_index()
 
 
 def thin(base: EvidenceBase) -> pd.DataFrame:
-    """What the outcomes of the review rest on: reports with any figure, with patients and spread, with a control."""
+    """What the outcomes of the review rest on: reports with any figure, with patients and spread, with a control.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = []
     for product in PRODUCTS:
         mine = set(
@@ -125,6 +167,16 @@ def flow(evidence: Evidence, pools: Sequence[Pool]) -> tuple[list[Stage], list[t
 
     A report stops at the first stage whose condition it does not meet, so that the numbers add up. For a report that
     is eligible and in no pool, the reason is the one that stands nearest to a pool.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    pools : sequence of Pool
+
+    Returns
+    -------
+    tuple
     """
     found = set(evidence.studies.study_id)
     with_figures = found & _with_figures(evidence)
@@ -158,7 +210,17 @@ def _why_not(studies: set[str], pools: Sequence[Pool]) -> dict[str, int]:
 
 
 def unpublished(evidence: Evidence) -> pd.DataFrame:
-    """Registered trials without any figure in the sources seen: study_id, label, link, registry_id, notes."""
+    """Registered trials without any figure in the sources seen: study_id, label, link, registry_id, notes.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    DataFrame
+    """
     studies = evidence.studies
     silent = studies[(studies.registry_id != "") & ~studies.study_id.isin(_with_figures(evidence))]
     return pd.DataFrame(
@@ -174,3 +236,78 @@ def unpublished(evidence: Evidence) -> pd.DataFrame:
 def _first_source(evidence: Evidence, study_id: str) -> str:
     mine = evidence.sources.source_id[evidence.sources.study_id == study_id]
     return mine.iloc[0] if len(mine) else ""
+
+
+# An outcome over time.
+
+
+def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
+    """Studies by month, what registries and survival curves report, and the pools at their months.
+
+    Single studies come without their intervals, which would hide the points; their forest plot has them.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+        Its outcome, population, product and arms; every month is taken.
+    pools : sequence of Pool
+        Pools at single months.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One line per study and month: report, kind ("report", "registry" or "pooled"), months, percent, ci_lb, ci_ub
+        (percent), and k of pooled lines.
+    """
+    rows = series(base, question)
+    reports = pd.DataFrame(
+        {
+            "report": [label(base.evidence, s) for s in rows.study_id],
+            "kind": "report",
+            "months": rows.months,
+            "percent": 100 * rows.events / rows.n,
+            "ci_lb": np.nan,
+            "ci_ub": np.nan,
+        }
+    )
+    return pd.concat([reports, _curves(base, question), _pooled(pools)], ignore_index=True)
+
+
+def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
+    """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
+
+    Subgroups by arm are left to the report's own table.
+    """
+    studies = base.evidence.studies[base.evidence.studies.diabetes_type.isin(question.population)]
+    mine = set(studies.study_id[studies.intervention_class.isin(base.protocol.classes(question.product))])
+    rows = handled(base.evidence, "survival", question.alternative)
+    rows = rows[(rows.outcome == question.outcome) & rows.study_id.isin(mine) & (rows.leave == "")]
+    actuarial = _beside(base.evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
+    printed = benchmarks(base, question)
+    printed = printed[printed.study_id.isin(mine) & printed.months.notna() & printed.percent.notna()]
+    return pd.concat([actuarial, _beside(base.evidence, printed.assign(ci_low=np.nan, ci_high=np.nan), "registry")])
+
+
+def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Printed percentages as lines of the durability figure that stand apart from the reports."""
+    return pd.DataFrame(
+        {
+            "report": [f"{label(evidence, s)} ({kind})" for s in rows.study_id],
+            "kind": "registry",
+            "months": rows.months,
+            "percent": rows.percent,
+            "ci_lb": rows.ci_low,
+            "ci_ub": rows.ci_high,
+        }
+    )
+
+
+def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
+    lines = [
+        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": p.shown(p.fit.beta)}
+        | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
+        for p in pools
+        if p.k > 1 and np.isfinite(p.fit.beta)
+    ]
+    return pd.DataFrame(lines)

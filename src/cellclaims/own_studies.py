@@ -19,8 +19,7 @@ import numpy as np
 
 from cellclaims import meta
 from cellclaims.errors import DataError
-from cellclaims.files import write_atomically
-from cellclaims.harvest.held import guard
+from cellclaims.files import csv_text, write_atomically
 from cellclaims.meta.effect_sizes import COUNTS, POSITIVE, SIZES, columns_of, measure_in_words
 
 if TYPE_CHECKING:
@@ -299,12 +298,4 @@ def _value(value: object) -> object:
 
 def _csv(table: pd.DataFrame) -> str:
     """Rows as CSV: every digit of a number, missing ones empty, no cell that a spreadsheet would run."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    for record in _records(table):
-        cells = (
-            "" if value is None else guard(value) if isinstance(value, str) else value for value in record.values()
-        )
-        writer.writerow(cells)
-    return text.getvalue()
+    return csv_text([table.columns, *(record.values() for record in _records(table))])

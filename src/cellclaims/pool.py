@@ -7,8 +7,10 @@ shown and not pooled; two to four are pooled and labelled.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -21,23 +23,81 @@ from cellclaims.errors import PoolingError
 from cellclaims.evidence import Evidence
 from cellclaims.meta.binomial_fit import clopper_pearson, newcombe
 from cellclaims.question import Analysis, Question
-from cellclaims.selection import EvidenceBase, Selected, independent, select_counts
+from cellclaims.selection import EvidenceBase, LeftOut, Record, Selected, independent, select_counts
 
 ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
-    "events_control n_control yi vi ci_lb ci_ub weight link detail note table line"
+    "events_control n_control yi vi ci_lb ci_ub weight link detail note table line controlled secondary"
 ).split()
+#: Types of the columns of a pool without rows; with rows they follow from the values.
+TYPES = dict.fromkeys(ROW_COLUMNS, "str") | dict.fromkeys(
+    "year months events n events_control n_control yi vi ci_lb ci_ub weight".split(), float
+) | {"controlled": bool, "secondary": bool}  # fmt: skip
+#: Text columns that may have nothing to say.
+EMPTY = {"detail": "", "note": ""}
 #: Why a report with only one of two sides is in no difference.
 NO_PAIR = "no count for both an arm with cells and an untreated one"
-LEFT_OUT_COLUMNS = ["study_id", "arm_id", "months", "table", "line", "reason"]
-
-
 #: Measure -> the scale on which it is pooled.
-SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine"}
+SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine", "OR": "log", "RR": "log"}
+
+
+class PooledRows:
+    """What follows from the rows of a pool, its measure and its scale: asked by every table and figure.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        One row per study.
+    measure, scale : str
+    few : int
+        The largest number of studies that counts as few.
+    """
+
+    rows: pd.DataFrame
+    measure: str
+    scale: str
+    few: int
+
+    @property
+    def k(self) -> int:
+        """Number of studies."""
+        return len(self.rows)
+
+    @property
+    def is_few(self) -> bool:
+        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
+        return 0 < self.k <= self.few
+
+    @property
+    def patients(self) -> float:
+        """Number of participants, those of the control arms included."""
+        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
+
+    @property
+    def label(self) -> str:
+        """How far the number of studies allows a conclusion, in words (empty for enough)."""
+        if self.k == 0:
+            return "no eligible study"
+        if self.k == 1:
+            return "one report: shown, not pooled"
+        return "few reports" if self.is_few else ""
+
+    def back(self, value: float) -> float:
+        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
+        ways = {"logit": expit, "log": np.exp}
+        return float(ways.get(self.scale, float)(value))
+
+    def shown(self, value: float) -> float:
+        """A value of the analysis scale on the reader's scale.
+
+        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
+        percentage points), or a ratio.
+        """
+        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pool(PooledRows):
     """The answer to one question, with every row that it was made from and every row that it left out.
 
     Attributes
@@ -49,7 +109,9 @@ class Pool:
     settings : dict
         Model, method, test, level and how the interval was made, as ``results.json`` records them.
     rows : DataFrame
-        One row per study (:data:`ROW_COLUMNS`); yi, vi and limits on the analysis scale, weight in percent.
+        One row per study (:data:`ROW_COLUMNS`); yi, vi and limits on the analysis scale, weight in percent;
+        ``controlled`` and ``secondary`` say whether the study had an untreated control arm, and whether the numbers
+        come from a published review.
     left_out : DataFrame
         Study, arm, month, table, line and reason of every row that is not used.
     fit : Fit, BinomialFit or StratifiedFit
@@ -93,36 +155,19 @@ class Pool:
         return words.get(self.measure, self.question.estimand)
 
     @property
-    def k(self) -> int:
-        """Number of studies."""
-        return len(self.rows)
+    def level_words(self) -> str:
+        """The level of the pool's intervals, for their name: "95 %"."""
+        return f"{100 * float(self.settings['level']):g} %"
 
     @property
-    def is_few(self) -> bool:
-        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
-        return 0 < self.k <= self.few
+    def controlled_reports(self) -> int:
+        """Number of studies that had an untreated control arm, whether or not it is in the pool."""
+        return int(self.rows.controlled.sum())
 
     @property
-    def patients(self) -> float:
-        """Number of participants, those of the control arms included."""
-        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
-
-    @property
-    def label(self) -> str:
-        """How far the number of studies allows a conclusion, in words (empty for enough)."""
-        if self.k == 0:
-            return "no report"
-        if self.k == 1:
-            return "one report: shown, not pooled"
-        return "few reports" if self.is_few else ""
-
-    def back(self, value: float) -> float:
-        """A value of the analysis scale as a proportion where it is a logit, else unchanged."""
-        return float(expit(value)) if self.scale == "logit" else float(value)
-
-    def shown(self, value: float) -> float:
-        """A value of the analysis scale on the reader's scale: percent where it is a logit, else unchanged."""
-        return 100 * self.back(value) if self.scale == "logit" else float(value)
+    def weight_from_secondary(self) -> float:
+        """Percentage of the weight that comes from a table of a published review and not from the study itself."""
+        return float(self.rows.weight[self.rows.secondary].sum()) if self.k else 0.0
 
 
 def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
@@ -159,29 +204,29 @@ def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
 def _proportion(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
     """Proportion of patients with the outcome: binomial-normal model, interval by t on the logit."""
     chosen, model = select_counts(base, question), base.protocol["models"]["proportion"]
-    rows, fit = chosen.rows, None
+    found, fit = {}, None
     level, test, nodes = analysis.level, analysis.test, analysis.nodes or model["nodes"]
     if analysis.model == "normal":
         level, test, nodes = model["level"], model["test"], model["nodes"]
-    if len(rows):
-        counts = rows.events.to_numpy(float), rows.n.to_numpy(float)
+    if chosen.records:
+        counts = _numbers(chosen.records, "events"), _numbers(chosen.records, "n")
         fit = meta.glmm(*counts, level=level, test=test, nodes=nodes)
         low, high = clopper_pearson(*counts, level)
-        rows = rows.assign(ci_lb=logit(low), ci_ub=logit(high), weight=_information(*counts, fit), **_logits(*counts))
+        found = {"ci_lb": logit(low), "ci_ub": logit(high), "weight": _information(*counts, fit), **_logits(*counts)}
     settings = {**model, "level": level, "test": test, "nodes": nodes}
     settings |= {"interval": _interval_of(fit), "weight": "information at the pooled proportion"}
-    if analysis.model == "normal" and len(rows) > 1:
-        rows, fit, settings = _on_logits(rows, analysis)
-    return _pool(base, question, analysis, settings, rows, chosen.left_out, fit)
+    if analysis.model == "normal" and len(chosen.records) > 1:
+        fit, settings = _on_logits(*counts, analysis)
+        found["weight"] = np.atleast_1d(fit.weights)
+    return _pool(base, question, analysis, settings, chosen.records, found, chosen.left, fit)
 
 
-def _on_logits(rows: pd.DataFrame, analysis: Analysis) -> tuple[pd.DataFrame, Any, dict[str, Any]]:
+def _on_logits(events: np.ndarray, n: np.ndarray, analysis: Analysis) -> tuple[Any, dict[str, Any]]:
     """Proportions fitted as normal effects on the logit: half an event is added where a cell is empty."""
-    made = meta.escalc("PLO", xi=rows.events.to_numpy(float), ni=rows.n.to_numpy(float))
+    made = meta.escalc("PLO", xi=events, ni=n)
     chosen = {"method": analysis.method, "test": analysis.test, "level": analysis.level}
     fit = meta.fit(made.yi, made.vi, **chosen)
-    settings = {"model": "normal", **chosen, "interval": analysis.test}
-    return rows.assign(weight=np.atleast_1d(fit.weights)), fit, settings
+    return fit, {"model": "normal", **chosen, "interval": analysis.test}
 
 
 def _change(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
@@ -198,17 +243,20 @@ def _difference(base: EvidenceBase, question: Question, analysis: Analysis) -> P
 def _risk_difference(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
     """Difference of two proportions in controlled reports: Mantel-Haenszel, no correction for empty cells."""
     sides = [select_counts(base, replace(question, arms=arms)) for arms in ("cells", "control")]
-    rows, level = _with_control(*(side.rows for side in sides)), analysis.level
-    counts = [rows[c].to_numpy(float) for c in ("events", "n", "events_control", "n_control")]
-    fit = None
-    if len(rows):
-        cells = dict(zip(("ai", "n1i", "ci", "n2i"), counts, strict=True))
+    rows, counts = _with_control(*(side.records for side in sides))
+    level, found, fit = analysis.level, counts, None
+    if rows:
+        cells = dict(zip(("ai", "n1i", "ci", "n2i"), counts.values(), strict=True))
         fit = meta.mantel_haenszel("RD", **cells, level=level)
-        rows = _risk_differences(rows, *counts, level)
+        found = counts | _risk_differences(*counts.values(), level)
     settings = {"model": analysis.model, "method": analysis.method, "test": analysis.test, "level": level}
-    alone = [side.rows[~side.rows.study_id.isin(rows.study_id)].assign(reason=NO_PAIR) for side in sides]
-    left_out = each_by_its_side(base.evidence, *(side.left_out for side in sides), *alone)
-    return _pool(base, question, analysis, settings | {"interval": "normal"}, rows, left_out, fit)
+    paired = {row.study_id for row in rows}
+    alone = [
+        LeftOut(row.study_id, row.arm_id, row.months, row.table, row.line, NO_PAIR)
+        for side in sides for row in side.records if row.study_id not in paired
+    ]  # fmt: skip
+    left = each_by_its_side(base, *(side.left for side in sides), alone)
+    return _pool(base, question, analysis, settings | {"interval": "normal"}, rows, found, left, fit)
 
 
 def switched(base: EvidenceBase, question: Question, analysis: Analysis) -> dict[str, Pool]:
@@ -238,18 +286,20 @@ def _same_rows(one: Pool, other: Pool) -> bool:
 
 
 def _normal(base: EvidenceBase, question: Question, analysis: Analysis, made: Selected, more: dict[str, Any]) -> Pool:
-    chosen = independent(base, question, made.rows)
-    rows, fit = chosen.rows, None
+    chosen, found, fit = independent(base, question, made.records), {}, None
     own = base.protocol["models"]["continuous"]
     settings = {**own, "model": analysis.model, "method": analysis.method, "test": analysis.test}
-    settings = _for_so_many({**settings, "level": analysis.level, **more}, len(rows))
-    if len(rows):
-        y, v = rows.yi.to_numpy(float), rows.vi.to_numpy(float)
+    settings = _for_so_many({**settings, "level": analysis.level, **more}, len(chosen.records))
+    if chosen.records:
+        y, v = _numbers(chosen.records, "yi"), _numbers(chosen.records, "vi")
         fit = meta.fit(y, v, **{key: settings[key] for key in ("method", "test", "level")})
-        rows = _with_limits(rows, settings["level"]).assign(weight=np.atleast_1d(fit.weights))
-    left_out = [part for part in (made.left_out, chosen.left_out) if len(part)]
-    left_out = pd.concat(left_out) if left_out else made.left_out
-    return _pool(base, question, analysis, settings, rows, left_out, fit)
+        reach = ndtri(0.5 + settings["level"] / 2) * np.sqrt(v)
+        found = {"ci_lb": y - reach, "ci_ub": y + reach, "weight": np.atleast_1d(fit.weights)}
+    return _pool(base, question, analysis, settings, chosen.records, found, [*made.left, *chosen.left], fit)
+
+
+def _numbers(rows: Sequence[Record], name: str) -> np.ndarray:
+    return np.array([getattr(row, name) for row in rows], dtype=float)
 
 
 def _for_so_many(settings: dict[str, Any], k: int) -> dict[str, Any]:
@@ -262,11 +312,6 @@ def _for_so_many(settings: dict[str, Any], k: int) -> dict[str, Any]:
         **settings,
         "interval": words.get(settings["test"], f"Hartung-Knapp, never narrower than normal, {t}"),
     }
-
-
-def _with_limits(rows: pd.DataFrame, level: float) -> pd.DataFrame:
-    reach = ndtri(0.5 + level / 2) * np.sqrt(rows.vi.astype(float))
-    return rows.assign(ci_lb=rows.yi - reach, ci_ub=rows.yi + reach)
 
 
 def _interval_of(fit: Any) -> str:
@@ -293,36 +338,44 @@ def _information(events: np.ndarray, n: np.ndarray, fit: Any) -> np.ndarray:
     return 100 * information / information.sum()
 
 
-def _with_control(cells: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
-    """Reports that count both sides in the same way at the same time; the control's counts beside the cells'."""
-    if cells.empty or control.empty:
-        return cells.head(0).assign(events_control=np.nan, n_control=np.nan)
-    columns = ["events", "n", "arm_id", "source_id", "line", "flag", "timing", "months"]
-    both = cells.join(control.set_index("study_id")[columns].add_suffix("_control"), on="study_id", how="inner")
-    same_month = (both.months == both.months_control) | (both.months.isna() & both.months_control.isna())
-    both = both[(both.timing == both.timing_control) & same_month].reset_index(drop=True)
-    return both.assign(
-        arm_id=both.arm_id + " v " + both.arm_id_control,
-        source_id=[";".join(dict.fromkeys(ids)) for ids in zip(both.source_id, both.source_id_control, strict=True)],
-        line=[f"{a};{b}" for a, b in zip(both.line, both.line_control, strict=True)],
-        flag=[joined(a, b) for a, b in zip(both.flag, both.flag_control, strict=True)],
-    )
+def _with_control(cells: Sequence[Record], control: Sequence[Record]) -> tuple[list[Record], dict[str, np.ndarray]]:
+    """Reports that count both sides in the same way at the same time, and the counts of both sides of each."""
+    others, pairs = {row.study_id: row for row in control}, []
+    for row in cells:
+        other = others.get(row.study_id)
+        if other is not None and other.timing == row.timing and _same(row.months, other.months):
+            pairs.append((row, other))
+    both = [
+        row._replace(
+            arm_id=f"{row.arm_id} v {other.arm_id}",
+            source_id=";".join(dict.fromkeys((row.source_id, other.source_id))),
+            line=f"{row.line};{other.line}",
+            flag=joined(row.flag, other.flag),
+        )
+        for row, other in pairs
+    ]
+    counts = {f"{name}{end}": _numbers([pair[side] for pair in pairs], name)
+              for side, end in enumerate(("", "_control")) for name in ("events", "n")}  # fmt: skip
+    return both, counts
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (np.isnan(one) and np.isnan(other))
 
 
 def _risk_differences(
-    rows: pd.DataFrame, a: np.ndarray, n1: np.ndarray, c: np.ndarray, n2: np.ndarray, level: float
-) -> pd.DataFrame:
+    a: np.ndarray, n1: np.ndarray, c: np.ndarray, n2: np.ndarray, level: float
+) -> dict[str, np.ndarray]:
     """Difference of two proportions in each report, with Newcombe's limits, which stay between -1 and 1."""
     p1, p2, weight = a / n1, c / n2, n1 * n2 / (n1 + n2)
     low, high = newcombe(a, n1, c, n2, level)
-    return rows.assign(
-        yi=p1 - p2,
-        vi=p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2,
-        ci_lb=low,
-        ci_ub=high,
-        weight=100 * weight / weight.sum(),
-        detail="",
-    )
+    return {
+        "yi": p1 - p2,
+        "vi": p1 * (1 - p1) / n1 + p2 * (1 - p2) / n2,
+        "ci_lb": low,
+        "ci_ub": high,
+        "weight": 100 * weight / weight.sum(),
+    }
 
 
 def _pool(
@@ -330,34 +383,51 @@ def _pool(
     question: Question,
     analysis: Analysis,
     settings: dict[str, Any],
-    rows: pd.DataFrame,
-    left_out: pd.DataFrame,
+    records: Sequence[Record],
+    found: Mapping[str, np.ndarray],
+    left: Sequence[LeftOut],
     fit: Any,
 ) -> Pool:
-    sources = rows.source_id if len(rows) else []
-    rows = rows.assign(
-        product=rows.get("intervention_class"),
-        note=rows.get("flag"),
-        label=_labels(base.evidence, rows.study_id),
-        link=[link(base.evidence, s, x) for s, x in zip(rows.study_id, sources, strict=True)],
-    )
-    rows, left_out = rows.reindex(columns=ROW_COLUMNS), left_out.reindex(columns=LEFT_OUT_COLUMNS)
-    rows = rows.assign(**{c: rows[c].astype(object).fillna("") for c in ("detail", "note")})
-    few = base.protocol["models"]["few_reports"]
+    """The pool of these rows; ``found`` are columns that were computed from them."""
+    own = {
+        "product": [row.intervention_class for row in records],
+        "note": [row.flag for row in records],
+        "label": _labels(base, records),
+        "link": [link(base.evidence, row.study_id, row.source_id) for row in records],
+        "controlled": [row.study_id in base.controlled for row in records],
+        "secondary": [base.is_secondary(row.source_id) for row in records],
+    }
+    columns = {
+        name: own.get(name) or found.get(name, [getattr(row, name, EMPTY.get(name, np.nan)) for row in records])
+        for name in ROW_COLUMNS
+    }
     return Pool(
         question=question,
         analysis=analysis,
         settings=settings,
-        rows=rows.reset_index(drop=True),
-        left_out=left_out.reset_index(drop=True),
+        rows=pd.DataFrame(columns).astype(TYPES if not records else {}),
+        left_out=pd.DataFrame.from_records(left, columns=list(LeftOut._fields)),
         fit=fit,
-        few=few,
+        few=base.protocol["models"]["few_reports"],
     )
 
 
-def _labels(evidence: Evidence, study_ids: pd.Series) -> list[str]:
-    labels = [label(evidence, s) for s in study_ids]
-    return [f"{x} ({s})" if labels.count(x) > 1 else x for x, s in zip(labels, study_ids, strict=True)]
+def _labels(base: EvidenceBase, records: Sequence[Record]) -> list[str]:
+    """The reports as readers know them; two of one label get their ids."""
+    labels = [label(base.evidence, row.study_id) for row in records]
+    alike = {x for x in labels if labels.count(x) > 1}
+    return [f"{x} ({row.study_id})" if x in alike else x for x, row in zip(labels, records, strict=True)]
+
+
+#: Evidence -> its studies by id, and the address at which each source was read.
+_KNOWN: WeakKeyDictionary[Evidence, tuple[dict[str, Any], dict[str, str]]] = WeakKeyDictionary()
+
+
+def _known(evidence: Evidence) -> tuple[dict[str, Any], dict[str, str]]:
+    if evidence not in _KNOWN:
+        studies = {row.study_id: row for row in evidence.studies.itertuples(index=False)}
+        _KNOWN[evidence] = studies, dict(zip(evidence.sources.source_id, evidence.sources.url, strict=True))
+    return _KNOWN[evidence]
 
 
 def label(evidence: Evidence, study_id: str) -> str:
@@ -366,7 +436,7 @@ def label(evidence: Evidence, study_id: str) -> str:
     >>> _id_in_words("gillard2008"), _id_in_words("emory_nct00133809"), _id_in_words("leiden_iak")
     ('Gillard', 'Emory NCT00133809', 'Leiden IAK')
     """
-    study = evidence.studies.loc[evidence.studies.study_id == study_id].iloc[0]
+    study = _known(evidence)[0][study_id]
     author = re.sub(r"\s+[A-Z]{1,4}$", "", study.first_author) or _id_in_words(study_id)
     return f"{author} {study.year:.0f}" if np.isfinite(study.year) else author
 
@@ -377,11 +447,14 @@ def _id_in_words(study_id: str) -> str:
 
 
 def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
-    """Address for readers: DOI, PubMed or registry where one is known, else where the text was read."""
-    study = evidence.studies.loc[evidence.studies.study_id == study_id].iloc[0]
+    """Address for readers: DOI, PubMed or registry where one is known, else the citable address of the source.
+
+    Empty where neither is known: a copy, a mirror or a page that is not scientific is never a link.
+    """
+    studies, addresses = _known(evidence)
+    study = studies[study_id]
     number = re.search(r"NCT\d{8}", study.registry_id)
     known = [study.doi and f"https://doi.org/{study.doi}", study.pmid and f"https://pubmed.ncbi.nlm.nih.gov/{study.pmid}/",
              number and f"https://clinicaltrials.gov/study/{number[0]}"]  # fmt: skip
-    read = evidence.sources.loc[evidence.sources.source_id == source_id.split(";")[0], "url"]
-    first = re.search(r"https?://[^\s;]+", read.iloc[0]) if len(read) else None
+    first = re.search(r"https?://[^\s;]+", addresses.get(source_id.split(";")[0], ""))
     return next((address for address in known if address), first[0] if first else "")

@@ -7,16 +7,19 @@ advertised figure, with a recorded grade of how well it matches.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cellclaims.errors import ProtocolError
+from cellclaims import yaml_files
+from cellclaims.errors import Fault, ProtocolError, listed
+from cellclaims.yaml_files import Document
 
-#: What a protocol must hold; anything else is shown but not needed.
-SECTIONS = tuple("fixed_on evidence_date eligibility outcomes selection models thresholds verdict counterparts".split())
-GRADES = ("good", "partial", "poor")
+FILE = "protocol.yml"
+#: What the protocol may hold, as a JSON Schema.
+SCHEMA = Path(__file__).with_name("protocol.schema.json")
 
 
 @dataclass(frozen=True)
@@ -78,36 +81,140 @@ class Protocol:
 
 
 def load(folder: str | Path = "data") -> Protocol:
-    """Read ``protocol.yml`` of a data folder.
+    """Read ``protocol.yml`` of a data folder and refuse it if anything is wrong.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The data folder.
+
+    Returns
+    -------
+    Protocol
 
     Raises
     ------
     ProtocolError
-        When the file is missing, is no YAML, lacks a section, or holds an unknown grade.
+        For all faults, one per line: line, key, expected and found. See :func:`faults`.
     """
-    import yaml
+    document, found = _checked(Path(folder))
+    if found:
+        raise ProtocolError(listed(found))
+    return Protocol(document.content)
 
-    path = Path(folder) / "protocol.yml"
+
+def faults(folder: str | Path = "data") -> list[Fault]:
+    """Every fault of ``protocol.yml``: its form, unknown, misspelt, repeated and missing keys, and wrong values.
+
+    Its shape is declared by ``protocol.schema.json``. What it names must exist: classes, comparators and designs among
+    the values that ``datapackage.json`` of the same folder allows, products and outcomes in the protocol itself.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The data folder.
+
+    Returns
+    -------
+    list of Fault
+        In the order of the lines; empty if the protocol can be used.
+    """
+    return _checked(Path(folder))[1]
+
+
+def _checked(folder: Path) -> tuple[Document, list[Fault]]:
+    if not folder.is_dir():
+        raise ProtocolError(f"{folder}: expected a data folder, found no such folder")
+    document = yaml_files.read(folder / FILE)
+    if document.content is None:
+        return document, list(document.faults)
+    shape = yaml_files.schema_faults(document, SCHEMA, _columns(folder))
+    return document, sorted([*document.faults, *shape], key=lambda fault: fault.row or 0)
+
+
+def _columns(folder: Path) -> dict[str, list[str]]:
+    """Values that ``datapackage.json`` allows, by ``table.column``; none if it cannot be read (another error)."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProtocolError(f"{path}: expected the review's protocol, found no file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        raise ProtocolError(f"{path}: expected YAML, found {fault}") from None
-    _check(path, content)
-    return Protocol(content)
+        resources = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))["resources"]
+        return {
+            f"{table['name']}.{column['name']}": column["constraints"]["enum"]
+            for table in resources
+            for column in table["schema"]["fields"]
+            if "enum" in column.get("constraints", {})
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
-def _check(path: Path, content: object) -> None:
-    missing = [s for s in SECTIONS if not isinstance(content, dict) or s not in content]
-    if missing:
-        raise ProtocolError(f"{path}: expected the sections {', '.join(SECTIONS)}; missing {', '.join(missing)}")
-    for claim_id, counterpart in content["counterparts"].items():
-        for what, (grade, _reason) in counterpart["match"].items():
-            if grade not in GRADES:
-                raise ProtocolError(
-                    f"{path}: counterparts.{claim_id}.match.{what}: expected one of {GRADES}, found {grade!r}"
-                )
+# The reference for people: every key of the schema, kept in ``docs/protocol.md``.
+
+
+HEAD = "| key | must be given | value | meaning |\n|---|---|---|---|"
+INTRODUCTION = """\
+# The protocol, key by key
+
+`data/protocol.yml` states the rules of the review. This page is generated from `src/cellclaims/protocol.schema.json`;
+a test fails if it is out of date. `cellclaims check` names every unknown, misspelt, repeated or missing key and every
+wrong value, with its line. `<name>` is a name that the protocol chooses; `[]` is an entry of a list.
+"""
+
+
+def reference() -> str:
+    """Return ``docs/protocol.md``: a table of keys for each section of the protocol."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    alone, sections = [], []
+    parts = {**schema["properties"], **{name: schema["$defs"][name] for name in _shared(schema)}}
+    for name, part in parts.items():
+        rows = list(_key_rows(schema, part, name, name in schema["required"]))
+        about = part.get("description", "")
+        if len(rows) == 1 and name not in schema["$defs"]:
+            alone += rows
+        else:
+            sections.append("\n".join([f"## {name}\n\n{about[:1].upper()}{about[1:]}.\n", HEAD, *rows]))
+    return "\n\n".join([f"{INTRODUCTION}\n{HEAD}\n" + "\n".join(alone), *sections]) + "\n"
+
+
+def _shared(schema: Mapping[str, Any]) -> list[str]:
+    """Parts with keys of their own that several sections use: each is explained once."""
+    return [name for name, part in schema["$defs"].items() if "properties" in part or "additionalProperties" in part]
+
+
+def _key_rows(schema: Mapping[str, Any], part: Mapping[str, Any], place: str, needed: bool) -> Iterator[str]:
+    """Rows of a key and of all keys inside it."""
+    full, shared = part, ""
+    if "$ref" in part:
+        name = part["$ref"].rpartition("/")[2]
+        full = {**schema["$defs"][name], **part}
+        shared = name if name in _shared(schema) else ""
+    value = f"see [{shared}](#{shared})" if shared else _value_words(full)
+    cells = [f"`{place}`", "yes" if needed else "", value, full.get("description", "")]
+    yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    if shared:
+        return
+    for name, inner in full.get("properties", {}).items():
+        yield from _key_rows(schema, inner, f"{place}.{name}", name in full.get("required", ()))
+    if isinstance(inner := full.get("additionalProperties"), dict):
+        yield from _key_rows(schema, inner, f"{place}.<name>", False)
+    if isinstance(inner := full.get("items"), dict):
+        yield from _key_rows(schema, inner, f"{place}[]", False)
+
+
+def _value_words(part: Mapping[str, Any]) -> str:
+    """What a key may be, in words."""
+    words = [f"`{one}`" for one in part.get("enum", ())]
+    words += [f"a value of `{part['valuesOf']}`"] if "valuesOf" in part else []
+    words += [f"a key of `{part['keysOf']}`"] if "keysOf" in part else []
+    if words:
+        return ", ".join(words)
+    kinds = part.get("type", "")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if part.get("format") == "date":
+        return "a date as 2026-11-20"
+    kind = " or ".join(yaml_files.TYPE_WORDS[name] for name in kinds if name)
+    limits = [
+        f"{words} {part[rule]:g}" for rule, words in yaml_files.LIMITS.items() if rule in part and "Items" not in rule
+    ]
+    return " ".join([kind, ", ".join(limits)]).strip()
 
 
 def _lookup(known: Mapping[str, Any], name: str, what: str) -> Any:

@@ -6,22 +6,31 @@ it was given a folder, so that a notebook that is run by hand changes nothing bu
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
-from cellclaims import protocol
+from cellclaims import meta, protocol
+from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
+from cellclaims.errors import ReviewError
 from cellclaims.evidence import load
-from cellclaims.figures.show import display, save
-from cellclaims.pool import Pool, pooled, switched
+from cellclaims.figures.show import Drawing, display, save
+from cellclaims.files import WITH_PNG
+from cellclaims.parameters import refuse_impossible
+from cellclaims.pool import Pool, label, pooled, switched
 from cellclaims.question import Analysis, Question
 from cellclaims.reporting.evidence import fingerprint
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.registries import snapshot_words
 from cellclaims.reporting.results import Results
-from cellclaims.selection import EvidenceBase, Selected, select
+from cellclaims.selection import EvidenceBase, Selected, independent, select, select_counts
+
+#: Folders of a review that only its own commands change.
+OWN_FOLDERS = ("data", "figures", "notebooks", "reports")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +62,56 @@ class Review(EvidenceBase):
         ----------
         question : Question
         analysis : Analysis
-            Its measure says which table is read.
+            Its measure says which table is read. A difference between arms (MD) takes the rows of both arms.
 
         Returns
         -------
         Selected
             ``rows`` and ``left_out``.
         """
-        return select(self, question, analysis.measure)
+        if analysis.measure != "MD":
+            return select(self, question, analysis.measure)
+        cells, control = (select(self, replace(question, arms=arms), "MD") for arms in ("cells", "control"))
+        rows = sorted([*cells.records, *control.records], key=lambda row: row.line)
+        return Selected(rows, each_by_its_side(self, cells.left, control.left), cells.columns)
+
+    def effects(self, question: Question, analysis: Analysis) -> pd.DataFrame:
+        """One effect for each study that answers a question, what :func:`cellclaims.meta.fit` takes.
+
+        Parameters
+        ----------
+        question : Question
+        analysis : Analysis
+            A mean difference (MD), a mean change (MC) or a proportion on the logit (PLO).
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per study and cohort: ``label``, ``study_id``, ``arm_id``, ``months``, ``n``, ``n_control``,
+            ``events`` (of a proportion), ``yi``, its sampling variance ``vi``, and ``detail``, how it was obtained.
+            yi is in the unit of the outcome, or a logit, with half an event added where a cell is empty.
+
+        Raises
+        ------
+        ReviewError
+            For a measure that has no effect of one group or of two means.
+        """
+        question, analysis = question.at(self.protocol), analysis.at(self.protocol)
+        if analysis.measure == "PLO":
+            rows = select_counts(self, question).rows
+            made = meta.escalc("PLO", xi=rows.events.to_numpy(float), ni=rows.n.to_numpy(float)) if len(rows) else None
+            rows = rows.assign(yi=made.yi if made else [], vi=made.vi if made else [], detail="logit of events / n")
+        elif analysis.measure in ("MC", "MD"):
+            if analysis.measure == "MC":
+                made = mean_changes(self, question, analysis.correlation)
+            else:
+                made = mean_differences(self, question, analysis.correlation, analysis.forms)
+            rows = replace(independent(self, question, made.records), columns=made.columns).rows
+        else:
+            raise ReviewError(f"effects: expected the measure MD, MC or PLO, found {analysis.measure!r}")
+        columns = ["label", "study_id", "arm_id", "months", "events", "n", "n_control", "yi", "vi", "detail"]
+        named = rows.assign(label=[label(self.evidence, study) for study in rows.study_id])
+        return named[[name for name in columns if name in named]].astype({"yi": float, "vi": float})
 
     def pool(self, question: Question, analysis: Analysis) -> Pool:
         """Select, make one effect per study, and pool (:func:`cellclaims.pool.pooled`).
@@ -91,14 +142,15 @@ class Review(EvidenceBase):
         for one in pools:
             self.results.add(*([one] if isinstance(one, Pool) else one))
 
-    def show(self, fig: Figure, *, alt: str, name: str) -> None:
+    def show(self, fig: Drawing | Figure, *, name: str, alt: str = "") -> None:
         """Display a figure with its alternative text, and save it where the review has a folder for figures.
 
         Parameters
         ----------
-        fig : matplotlib.figure.Figure
+        fig : Drawing or matplotlib.figure.Figure
+            What a function of :mod:`cellclaims.figures` returns, which brings its words; or a plain figure.
         alt : str
-            What the figure shows, in sentences, for somebody who does not see it.
+            What the figure shows, in sentences, for somebody who does not see it; for a drawing by default its own.
         name : str
             File name without ending.
 
@@ -108,7 +160,7 @@ class Review(EvidenceBase):
             Without alternative text, or for a name that cannot be a file name.
         """
         if self.figures:
-            save(fig, alt=alt, name=name, folder=self.figures)
+            save(fig, alt=alt, name=name, folder=self.figures, png=bool(os.environ.get(WITH_PNG)))
         display(fig, alt=alt, name=name)
 
     def close(self) -> Sentence:
@@ -117,7 +169,12 @@ class Review(EvidenceBase):
 
 
 def open_review(
-    name: str, data: str | Path = "data", figures: str = "", reports: str = "", snapshot: str = ""
+    name: str,
+    data: str | Path = "data",
+    figures: str = "",
+    reports: str = "",
+    snapshot: str = "",
+    **given: object,
 ) -> Review:
     """Open the evidence and the protocol of a data folder for one notebook.
 
@@ -131,6 +188,8 @@ def open_review(
         Folders to write to; empty: nothing is written.
     snapshot : str
         Snapshot of the registries to name, the latest by default.
+    **given
+        The notebook's other parameters by name (POPULATION, MONTHS, ...), to be checked.
 
     Returns
     -------
@@ -138,12 +197,18 @@ def open_review(
 
     Raises
     ------
+    ParameterError
+        If a parameter has a value that no question can have; names it, what was expected and what was found.
+    ReviewError
+        If ``figures`` or ``reports`` is a folder of a review, which only the review's own commands change.
     DataError, ProtocolError
         If a table or the protocol cannot be used; names file, row, column, expected and found.
     SourceError
         For a snapshot that does not exist.
     """
-    return Review(
+    for parameter, folder in (("FIGURES", figures), ("REPORTS", reports)):
+        refuse_own_folder(folder, parameter)
+    review = Review(
         load(data),
         protocol.load(data),
         name=name,
@@ -152,3 +217,32 @@ def open_review(
         registries=snapshot_words(data, snapshot),
         results=Results(name),
     )
+    refuse_impossible(review, given)
+    return review
+
+
+def refuse_own_folder(folder: str | Path, parameter: str) -> None:
+    """Refuse a folder that belongs to a review: one of OWN_FOLDERS beside a ``data/protocol.yml``, or inside one.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Nothing is refused if it is empty.
+    parameter : str
+        Who gives it, for the message.
+
+    Raises
+    ------
+    ReviewError
+        Names the parameter, the folder and the review's folder that it belongs to.
+    """
+    if not str(folder):
+        return
+    place = Path(folder).resolve()
+    for inner in (place, *place.parents):
+        if inner.name in OWN_FOLDERS and (inner.parent / "data" / "protocol.yml").is_file():
+            raise ReviewError(
+                f"{parameter}: expected a folder outside the review, found {str(folder)!r}, which belongs to its "
+                f"{inner.name}/; a notebook that is run by hand changes nothing there (`cellclaims run` makes a "
+                "folder of its own)"
+            )

@@ -1,10 +1,11 @@
 """Which rows of the evidence answer a question, and why the others do not.
 
-Selection is a list of rules in a fixed order. Each rule is a function from rows to which of them leave and why, so
-the table of rows left out is complete by construction.
+Selection is a list of rules in a fixed order. Each rule is a function from rows to the reason why each of them leaves
+(empty: it stays), so the table of rows left out is complete by construction.
 
-A *report* is one study. Its arms that got cells count as one group of patients. A *cohort* is a set of patients
-that several reports may share (``cohorts.csv``); only one of them is used.
+A *row* is one count or level of one arm, with what is known of its arm, study and source; a report may give many. A
+*report* is one study: its arms that got cells count as one group of patients. A *cohort* is a set of patients that
+several reports may share (``cohorts.csv``); only one of them is used.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,191 +23,40 @@ from numpy.typing import NDArray
 from cellclaims.anomalies import handled, joined
 from cellclaims.evidence import Evidence
 from cellclaims.evidence.cohorts import cohorts_of
+from cellclaims.evidence.rules_reports import SOURCE_CLASS
 from cellclaims.protocol import Protocol
 from cellclaims.question import ESTIMANDS, Question
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-# Which rows of one report answer a question, and which reports may stand side by side: pure, and quick enough for
-# thousands of questions.
-#
-# A *row* is one count of one arm; a report may print many. The table-wide rules (population, month, what is
-# derived)
-# stand in :mod:`cellclaims.selection`; here stands what depends on the rows beside a row.
-
-
-#: Order of the most favourable report of a cohort; a count without a stated time stands before a fixed month.
-FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
-
-
-class Row(NamedTuple):
-    """What the choice among the rows of a report depends on; ``place`` is the row's label in its table."""
-
-    place: Any
-    arm_id: str
-    part_of: str
-    timing: str
-    months: float
-    events: float
-    n: float
-    source_rank: float
-    line: int
-
-
-def by_report(rows: pd.DataFrame) -> dict[str, list[Row]]:
-    """The rows of each report, in the order of the table."""
-    columns = [rows[name] for name in Row._fields[1:]]
-    reports: dict[str, list[Row]] = {}
-    for study_id, *cells in zip(rows.study_id, rows.index, *columns, strict=True):
-        reports.setdefault(study_id, []).append(Row(*cells))
-    return reports
-
-
-def in_a_whole(arms: Sequence[Any], part_of: Sequence[Any]) -> list[bool]:
-    """Whether each arm is part of another one that is counted.
-
-    >>> in_a_whole(["all", "young"], ["", "all"])
-    [False, True]
-    """
-    whole = set(arms)
-    return [whole_of in whole for whole_of in part_of]
-
-
-def preference(row: Row, estimand: str, month: float) -> tuple[float, ...]:
-    """Sorts the row that answers best to the front.
-
-    At a month the nearest one, of the fullest source. Where success at any time counts (ever, the most favourable
-    report), the order of FAVOURABLE, then the later month, then the higher share.
-    """
-    at = 0.0 if math.isnan(row.months) else row.months
-    if estimand == "at_month":
-        return (abs(at - month), row.source_rank, row.line)
-    if estimand == "last_follow_up":
-        return (row.source_rank, -at, row.line)
-    rate = -row.events / row.n
-    return (rate, row.line) if estimand == "ever" else (FAVOURABLE.index(row.timing), -at, rate, row.line)
-
-
-def best_of_arms(rows: Sequence[Row], estimand: str, month: float) -> list[Row]:
-    """One row an arm, the one that answers best, in the order given."""
-    best: dict[str, Row] = {}
-    for row in sorted(rows, key=lambda r: preference(r, estimand, month)):
-        best.setdefault(row.arm_id, row)
-    chosen = {row.place for row in best.values()}
-    return [row for row in rows if row.place in chosen]
-
-
-def counted_alike(rows: Sequence[Row], estimand: str, month: float) -> list[Row]:
-    """The rows of a report's arms that are counted as the best one is: at the same time, in the same way."""
-    best = min(rows, key=lambda r: preference(r, estimand, month))
-    same = best.timing == "ever"
-    return [
-        r
-        for r in rows
-        if r.timing == best.timing and (same or r.months == best.months or math.isnan(r.months + best.months))
-    ]
-
-
-def answer(rows: Sequence[Row], estimand: str, month: float) -> tuple[list[Row], dict[Any, str]]:
-    """The rows of one report that are counted together, and the reason of every other one by its place.
-
-    An arm and its part are never both counted; one row stands for an arm; arms count together where they are
-    counted alike.
-    """
-    reasons: dict[Any, str] = {}
-    parts = in_a_whole([r.arm_id for r in rows], [r.part_of for r in rows])
-    wholes = [r for r, part in zip(rows, parts, strict=True) if not part]
-    reasons |= {r.place: f"part of arm {r.part_of}, which is counted" for r, p in zip(rows, parts, strict=True) if p}
-    best = best_of_arms(wholes, estimand, month)
-    reasons |= dict.fromkeys(_others(wholes, best), "another row of the same arm answers better")
-    alike = counted_alike(best, estimand, month) if len(best) > 1 else best
-    words = "another arm of the report is counted in a way that answers better"
-    return alike, reasons | dict.fromkeys(_others(best, alike), words)
-
-
-def _others(rows: Sequence[Row], chosen: Sequence[Row]) -> list[Any]:
-    places = {row.place for row in chosen}
-    return [row.place for row in rows if row.place not in places]
-
-
-def fullness(timing: str, n: float, source_rank: float, year: float, study_id: str) -> tuple[Any, ...]:
-    """Sorts the report that speaks for its cohort to the front: most patients, the fullest source, the later year.
-
-    ``timing`` is empty unless the most favourable report is asked for; then its order comes first.
-    """
-    early = FAVOURABLE.index(timing) if timing else 0
-    return (early, -n, source_rank, 0.0 if math.isnan(year) else -year, study_id)
-
-
-def sharing(cohorts: Sequence[frozenset[str]]) -> NDArray[np.bool_]:
-    """Whether two reports share a cohort, shape (m, m)."""
-    return np.array([[bool(one & other) for other in cohorts] for one in cohorts], dtype=bool).reshape(
-        len(cohorts), len(cohorts)
-    )
-
-
-def one_a_cohort(keep: NDArray[np.bool_], shares: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Of overlapping reports the first one stays, for many choices of reports at once.
-
-    Parameters
-    ----------
-    keep : ndarray of bool, shape (s, m)
-        Which reports each choice has; the report that speaks for its cohort stands before the others.
-    shares : ndarray of bool, shape (m, m)
-        Which reports share patients (:func:`sharing`).
-
-    Returns
-    -------
-    ndarray of bool, shape (s, m)
-        The reports that are counted. One that is not counted takes no cohort from another.
-
-    Examples
-    --------
-    A shares with B and B with C: with A, B leaves and C stays.
-
-    >>> chain = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=bool)
-    >>> one_a_cohort(np.array([[1, 1, 1], [0, 1, 1]], dtype=bool), chain).astype(int).tolist()
-    [[1, 0, 1], [0, 1, 0]]
-    """
-    counted = keep.copy()
-    for report in range(1, keep.shape[1]):
-        taken = counted[:, :report][:, shares[report, :report]].any(axis=1)
-        counted[:, report] &= ~taken
-    return counted
-
-
 __all__ = [
-    "ESTIMANDS", "FAVOURABLE", "EvidenceBase", "Question", "Selected", "benchmarks", "count_rules", "eligible",
-    "independent", "level_rules", "passing", "report_counts", "select_counts", "select_levels",
-    "series", "source_rank",
+    "ESTIMANDS", "FAVOURABLE", "EvidenceBase", "LeftOut", "Question", "Selected", "benchmarks", "count_rules",
+    "eligible", "independent", "level_rules", "one_a_cohort", "passing", "report_counts", "select", "select_counts",
+    "select_levels", "series", "sharing", "source_rank",
 ]  # fmt: skip
 
-#: What a reason may name of the row that leaves.
-NAMED_IN_REASONS = "diabetes_type intervention_class design comparator role timing months events part_of".split()
+#: Why a count leaves whose definition is shown and never pooled (``definitions.csv``).
+NEVER_POOLED = "a single named event, or events only called severe or related: shown, never pooled"
 
+#: Order of the most favourable report of a cohort; a count without a stated time comes before a fixed month.
+FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
 #: Which column of a table says what a question asks about.
 OUTCOME_OF = {"binary": "definition_id", "continuous": "outcome"}
+#: A row as a named tuple: quick to read, field by field, thousands of times.
+Record = Any
 
 
-class Leaving(NamedTuple):
-    """Which rows leave, and why: one reason for all, one made from each row, or the words for every row."""
+class LeftOut(NamedTuple):
+    """A row that is not used, and why; ``line`` is its line in the table's file."""
 
-    leaves: np.ndarray
-    reason: str | Callable[[Any], str] | np.ndarray
-
-    def words(self, rows: pd.DataFrame) -> Sequence[str]:
-        """The reason of each row that leaves."""
-        if isinstance(self.reason, str):
-            return [self.reason] * np.count_nonzero(self.leaves)
-        if isinstance(self.reason, np.ndarray):
-            return self.reason[self.leaves]
-        named = rows.loc[self.leaves, [c for c in NAMED_IN_REASONS if c in rows]]
-        return [self.reason(row) for row in named.itertuples()]
+    study_id: str
+    arm_id: str
+    months: float
+    table: str
+    line: Any
+    reason: str
 
 
-Rule = Callable[[pd.DataFrame], Leaving]
+#: Rows -> why each of them leaves, empty if it stays.
+Rule = Callable[[Sequence[Record]], Sequence[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +78,7 @@ class EvidenceBase:
 
     evidence: Evidence
     protocol: Protocol
-    _prepared: dict[tuple[Any, ...], pd.DataFrame] = field(default_factory=dict, repr=False)
+    _prepared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def rows(self, table: str, alternative: Iterable[str] = (), outcome: str | None = None) -> pd.DataFrame:
         """Rows of ``binary`` or ``continuous`` after handling, with the columns of their arm, study and source.
@@ -261,6 +112,32 @@ class EvidenceBase:
                 self._prepared[key] = rows[(rows[OUTCOME_OF[table]] == outcome).to_numpy()]
         return self._prepared[key]
 
+    def records(self, table: str, alternative: Iterable[str], outcome: str) -> list[Record]:
+        """The rows of one outcome as named tuples, in the order of the table.
+
+        Parameters
+        ----------
+        table : {"binary", "continuous", "contrasts"}
+        alternative : iterable of str
+            Anomalies whose alternative handling is used.
+        outcome : str
+
+        Returns
+        -------
+        list of namedtuple
+            With the columns of :meth:`rows` (or :meth:`contrasts`) as fields.
+        """
+        switches = frozenset(alternative)
+        key = ("records", table, switches, outcome)
+        if key not in self._prepared:
+            if table == "contrasts":
+                rows = self.contrasts(switches)
+                rows = rows[(rows.outcome == outcome).to_numpy()]
+            else:
+                rows = self.rows(table, switches, outcome)
+            self._prepared[key] = list(rows.itertuples(index=False, name="Record"))
+        return self._prepared[key]
+
     def contrasts(self, alternative: Iterable[str] = ()) -> pd.DataFrame:
         """Reported differences between arms after handling, with ``line``, ``arm_id`` and ``source_rank``."""
         key = ("contrasts", frozenset(alternative))
@@ -270,63 +147,237 @@ class EvidenceBase:
             self._prepared[key] = rows.assign(line=rows.index, arm_id=rows.treatment_arm, source_rank=rank)
         return self._prepared[key]
 
+    @property
+    def studies(self) -> dict[str, Record]:
+        """The rows of ``studies.csv`` by study_id."""
+        if "studies" not in self._prepared:
+            rows = self.evidence.studies.itertuples(index=False, name="Study")
+            self._prepared["studies"] = {row.study_id: row for row in rows}
+        return self._prepared["studies"]
+
+    @property
+    def arms(self) -> dict[tuple[str, str], Record]:
+        """The rows of ``arms.csv`` by study_id and arm_id."""
+        if "arms" not in self._prepared:
+            rows = self.evidence.arms.itertuples(index=False, name="Arm")
+            self._prepared["arms"] = {(row.study_id, row.arm_id): row for row in rows}
+        return self._prepared["arms"]
+
+    def is_treated(self, study_id: str, arm_id: str) -> bool:
+        """Whether an arm got cells."""
+        arm = self.arms.get((study_id, arm_id))
+        return arm is not None and arm.gets_cells == "yes"
+
+    def is_untreated(self, study_id: str, arm_id: str) -> bool:
+        """Whether an arm is a control without cells and without another active treatment."""
+        arm = self.arms.get((study_id, arm_id))
+        known = self.protocol["eligibility"]["untreated_comparators"]
+        return arm is not None and arm.gets_cells == "no" and arm.comparator in known
+
+    @property
+    def controlled(self) -> frozenset[str]:
+        """Studies with an untreated control arm."""
+        if "controlled" not in self._prepared:
+            self._prepared["controlled"] = frozenset(study for study, arm in self.arms if self.is_untreated(study, arm))
+        return self._prepared["controlled"]
+
+    def is_secondary(self, source_id: str) -> bool:
+        """Whether one of these sources, joined by ``;``, is a published review and not the study itself."""
+        if "secondary" not in self._prepared:
+            sources = self.evidence.sources
+            secondary = sources.kind.map(SOURCE_CLASS) == "secondary"
+            self._prepared["secondary"] = frozenset(sources.source_id[secondary])
+        return not self._prepared["secondary"].isdisjoint(source_id.split(";"))
+
+    def cohorts(self, study_id: str, arm_id: str) -> frozenset[str]:
+        """The cohorts that some arms of a report draw on (:func:`cellclaims.evidence.cohorts.cohorts_of`)."""
+        key = ("cohorts", study_id, arm_id)
+        if key not in self._prepared:
+            self._prepared[key] = cohorts_of(self.evidence, (study_id, arm_id.replace(" v ", "+")))
+        return self._prepared[key]
+
     def _describe(self, table: str, alternative: Iterable[str]) -> pd.DataFrame:
         evidence = self.evidence
         rows = handled(evidence, table, alternative)
         studies = evidence.studies.drop(columns=["notes", "n_infusions", "n_infusions_printed"])
         arms = evidence.arms.drop(columns="description")
         rows = rows.assign(table=table, line=rows.index, source_rank=source_rank(self, rows.source_id))
+        if table == "binary":
+            never = set(evidence.definitions.definition_id[evidence.definitions.pooled == "no"])
+            alone = rows.definition_id.isin(never) & (rows.leave == "")
+            rows = rows.assign(leave=np.where(alone, NEVER_POOLED, rows.leave))
         described = rows.merge(studies, on="study_id", how="left", validate="m:1")
         return _with_n_of_the_arm(described.merge(arms, on=["study_id", "arm_id"], how="left", validate="m:1"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Selected:
-    """Rows that answer the question, and the rows left out, each with its reason."""
+    """Rows that answer a question, and the rows left out, each with its reason.
 
-    rows: pd.DataFrame
-    left_out: pd.DataFrame = field(repr=False)
+    Attributes
+    ----------
+    records : list of namedtuple
+        The rows that answer the question.
+    left : list of LeftOut
+    columns : tuple of str
+        Fields of a record, for a selection without rows.
+    """
+
+    records: list[Record]
+    left: list[LeftOut]
+    columns: tuple[str, ...] = ()
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The rows that answer the question, as a table."""
+        columns = self.records[0]._fields if self.records else self.columns
+        return pd.DataFrame.from_records(self.records, columns=list(columns))
+
+    @cached_property
+    def left_out(self) -> pd.DataFrame:
+        """Study, arm, month, table, line and reason of every row that is not used."""
+        return pd.DataFrame.from_records(self.left, columns=list(LeftOut._fields))
 
 
-def select_counts(base: EvidenceBase, question: Question) -> Selected:
-    """Counts (events of n) that answer a question: one row a report, one report a cohort.
+# Which row of one report answers a question, and which reports may be used together: quick enough for thousands of
+# questions.
+
+
+def by_report(rows: Iterable[Record]) -> dict[str, list[Record]]:
+    """The rows of each report, in the order given."""
+    reports: dict[str, list[Record]] = {}
+    for row in rows:
+        reports.setdefault(row.study_id, []).append(row)
+    return reports
+
+
+def in_a_whole(arms: Sequence[Any], part_of: Sequence[Any]) -> list[bool]:
+    """Whether each arm is part of another one that is counted.
+
+    >>> in_a_whole(["all", "young"], ["", "all"])
+    [False, True]
+    """
+    whole = set(arms)
+    return [whole_of in whole for whole_of in part_of]
+
+
+def preference(row: Record, estimand: str, month: float) -> tuple[float, ...]:
+    """Sorts the row that answers best to the front.
+
+    At a month the nearest one, of the fullest source. Where success at any time counts (ever, the most favourable
+    report), the order of FAVOURABLE, then the later month, then the higher proportion.
+    """
+    at = 0.0 if math.isnan(row.months) else row.months
+    if estimand == "at_month":
+        return (abs(at - month), row.source_rank, row.line)
+    if estimand == "last_follow_up":
+        return (row.source_rank, -at, row.line)
+    rate = -row.events / row.n
+    return (rate, row.line) if estimand == "ever" else (FAVOURABLE.index(row.timing), -at, rate, row.line)
+
+
+def best_of_arms(rows: Sequence[Record], estimand: str, month: float) -> list[Record]:
+    """One row per arm, the one that answers best, in the order given."""
+    best: dict[str, Record] = {}
+    for row in sorted(rows, key=lambda r: preference(r, estimand, month)):
+        best.setdefault(row.arm_id, row)
+    chosen = {row.line for row in best.values()}
+    return [row for row in rows if row.line in chosen]
+
+
+def counted_alike(rows: Sequence[Record], estimand: str, month: float) -> list[Record]:
+    """The rows of a report's arms that are counted as the best one is: at the same time, in the same way."""
+    best = min(rows, key=lambda r: preference(r, estimand, month))
+    same = best.timing == "ever"
+    return [
+        r
+        for r in rows
+        if r.timing == best.timing and (same or r.months == best.months or math.isnan(r.months + best.months))
+    ]
+
+
+def answer(rows: Sequence[Record], estimand: str, month: float) -> tuple[list[Record], list[tuple[Record, str]]]:
+    """The rows of one report that are counted together, and every other one with its reason.
+
+    An arm and its part are never both counted; one row is used per arm; arms count together where they are counted
+    alike.
+    """
+    parts = in_a_whole([r.arm_id for r in rows], [r.part_of for r in rows])
+    wholes = [r for r, part in zip(rows, parts, strict=True) if not part]
+    others = [(r, f"part of arm {r.part_of}, which is counted") for r, p in zip(rows, parts, strict=True) if p]
+    best = best_of_arms(wholes, estimand, month)
+    others += [(r, "another row of the same arm answers better") for r in _others(wholes, best)]
+    alike = counted_alike(best, estimand, month) if len(best) > 1 else best
+    words = "another arm of the report is counted in a way that answers better"
+    return alike, others + [(r, words) for r in _others(best, alike)]
+
+
+def _others(rows: Sequence[Record], chosen: Sequence[Record]) -> list[Record]:
+    lines = {row.line for row in chosen}
+    return [row for row in rows if row.line not in lines]
+
+
+def summed(rows: Sequence[Record]) -> Record:
+    """Arms of one report that are counted together, as one row: events and n are sums, lines and flags are joined."""
+    first = rows[0]
+    if len(rows) == 1:
+        return first
+    return first._replace(
+        flag=joined(*(row.flag for row in rows), f"{len(rows)} arms counted together"),
+        arm_id="+".join(row.arm_id for row in rows),
+        line=";".join(str(row.line) for row in rows),
+        events=sum(row.events for row in rows),
+        n=sum(row.n for row in rows),
+    )
+
+
+def fullness(timing: str, n: float, source_rank: float, year: float, study_id: str) -> tuple[Any, ...]:
+    """Sorts the report that is used for its cohort to the front: most patients, the fullest source, the later year.
+
+    ``timing`` is empty unless the most favourable report is asked for; then its order comes first.
+    """
+    early = FAVOURABLE.index(timing) if timing else 0
+    return (early, -n, source_rank, 0.0 if math.isnan(year) else -year, study_id)
+
+
+def sharing(cohorts: Sequence[frozenset[str]]) -> NDArray[np.bool_]:
+    """Whether two reports share a cohort, shape (m, m)."""
+    return np.array([[bool(one & other) for other in cohorts] for one in cohorts], dtype=bool).reshape(
+        len(cohorts), len(cohorts)
+    )
+
+
+def one_a_cohort(keep: NDArray[np.bool_], shares: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Of overlapping reports the first one stays, for many choices of reports at once.
+
+    Parameters
+    ----------
+    keep : ndarray of bool, shape (s, m)
+        Which reports each choice has; the report that is used for its cohort comes before the others.
+    shares : ndarray of bool, shape (m, m)
+        Which reports share patients (:func:`sharing`).
 
     Returns
     -------
-    Selected
-        ``rows``: one a report, with events and n summed over its arms, ``note`` holding every flag in words.
+    ndarray of bool, shape (s, m)
+        The reports that are counted. One that is not counted takes no cohort from another.
+
+    Examples
+    --------
+    A shares with B and B with C: with A, B leaves and C stays.
+
+    >>> chain = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1]], dtype=bool)
+    >>> one_a_cohort(np.array([[1, 1, 1], [0, 1, 1]], dtype=bool), chain).astype(int).tolist()
+    [[1, 0, 1], [0, 1, 0]]
     """
-    reports = report_counts(base, question)
-    final = independent(base, question, reports.rows)
-    return Selected(final.rows, _reasons([reports.left_out, final.left_out]))
+    counted = keep.copy()
+    for report in range(1, keep.shape[1]):
+        taken = counted[:, :report][:, shares[report, :report]].any(axis=1)
+        counted[:, report] &= ~taken
+    return counted
 
 
-def report_counts(base: EvidenceBase, question: Question) -> Selected:
-    """Counts that answer a question, one row a report, before overlapping cohorts are resolved."""
-    question = question.at(base.protocol)
-    rows = base.rows("binary", question.alternative, question.outcome)
-    kept, out = _apply(rows, [*_eligibility(base.protocol, question), *count_rules(question)])
-    reports, merged = _one_row_a_report(kept, question)
-    return Selected(reports, _reasons([out, merged]))
-
-
-def eligible(base: EvidenceBase, question: Question, table: str) -> pd.DataFrame:
-    """Rows of the outcome, population, product, arms and designs asked for, at whatever time, still one a row."""
-    question = question.at(base.protocol)
-    return passing(base.rows(table, question.alternative, question.outcome), _eligibility(base.protocol, question))
-
-
-def count_rules(question: Question) -> list[Rule]:
-    """The rules on single counts that depend on the estimand, the month and on what may be assumed."""
-    return [_timing(question), _month(question), _counted, _assumed(question)]
-
-
-def select_levels(base: EvidenceBase, question: Question) -> Selected:
-    """Rows of ``continuous.csv`` that may serve a mean change or a mean difference: eligible, still one a row."""
-    question = question.at(base.protocol)
-    rows = base.rows("continuous", question.alternative, question.outcome)
-    kept, out = _apply(rows, [*_eligibility(base.protocol, question), *level_rules(question)])
-    return Selected(kept, _reasons([out]))
+# From a question to its rows.
 
 
 def select(base: EvidenceBase, question: Question, measure: str) -> Selected:
@@ -345,46 +396,138 @@ def select(base: EvidenceBase, question: Question, measure: str) -> Selected:
     return select_counts(base, question) if measure == "PLO" else select_levels(base, question)
 
 
+def select_counts(base: EvidenceBase, question: Question) -> Selected:
+    """Counts (events of n) that answer a question: one row per report, one report per cohort.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+
+    Returns
+    -------
+    Selected
+        One row per report in the order of their years, with events and n (patients) summed over its arms; ``flag``
+        says what is questioned.
+
+    Raises
+    ------
+    ProtocolError
+        For a name in the question that the protocol does not have.
+    """
+    reports = report_counts(base, question)
+    final = independent(base, question, reports.records)
+    return Selected(final.records, _by_study([*reports.left, *final.left]), reports.columns)
+
+
+def report_counts(base: EvidenceBase, question: Question) -> Selected:
+    """Counts that answer a question, one row per report, before overlapping cohorts are resolved.
+
+    Parameters and errors are those of :func:`select_counts`.
+    """
+    question = question.at(base.protocol)
+    rows = base.records("binary", question.alternative, question.outcome)
+    kept, left = _apply(rows, [*_eligibility(base, question), *count_rules(question)])
+    single, several = [], []
+    for report in by_report(kept).values():
+        alike, others = answer(report, question.estimand, question.months)
+        (single if len(alike) == 1 else several).append(summed(alike))
+        left += [_left_out(row, reason) for row, reason in others]
+    return Selected([*single, *several], _by_study(left), tuple(base.rows("binary").columns))
+
+
+def select_levels(base: EvidenceBase, question: Question) -> Selected:
+    """Rows of ``continuous.csv`` that may serve a mean change or a mean difference: eligible, still one row each.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+
+    Returns
+    -------
+    Selected
+
+    Raises
+    ------
+    ProtocolError
+        For a name in the question that the protocol does not have.
+    """
+    question = question.at(base.protocol)
+    rows = base.records("continuous", question.alternative, question.outcome)
+    kept, left = _apply(rows, [*_eligibility(base, question), *level_rules(question)])
+    return Selected(kept, _by_study(left), tuple(base.rows("continuous").columns))
+
+
+def eligible(base: EvidenceBase, question: Question, table: str) -> list[Record]:
+    """Rows that match outcome, population, product, arms and designs, before the time window and before arms are
+    summed.
+    """
+    question = question.at(base.protocol)
+    rows = base.records(table, question.alternative, question.outcome)
+    return passing(rows, _eligibility(base, question))
+
+
+def count_rules(question: Question) -> list[Rule]:
+    """The rules on single counts that depend on the estimand, the month and on what may be assumed."""
+    return [_each(_timing(question)), _each(_month(question)), _each(_counted), _each(_assumed(question))]
+
+
 def level_rules(question: Question) -> list[Rule]:
     """The rules on levels and changes that depend on the month, on what may be assumed, and on one another."""
-    return [_month_or_baseline(question), _assumed(question), _part_of_a_whole]
+    return [_each(_month_or_baseline(question)), _each(_assumed(question)), _part_of_a_whole]
 
 
-def passing(rows: pd.DataFrame, rules: Iterable[Rule]) -> pd.DataFrame:
+def passing(rows: Sequence[Record], rules: Iterable[Rule]) -> list[Record]:
     """The rows that no rule sends away, without the reasons of the others."""
-    for rule in rules:
-        if rows.empty:
-            break
-        leaves = rule(rows).leaves
-        rows = rows[~leaves] if leaves.any() else rows
-    return rows
+    return _apply(rows, rules)[0]
 
 
-def independent(base: EvidenceBase, question: Question, reports: pd.DataFrame) -> Selected:
-    """One report a cohort, of reports that each have an effect already."""
-    question = question.at(base.protocol)
-    kept, out = _apply(reports, [_one_report_a_cohort(base.evidence, question)])
-    return Selected(_in_order(kept), _reasons([out]))
+def independent(base: EvidenceBase, question: Question, reports: Sequence[Record]) -> Selected:
+    """One report per cohort, of reports that each have an effect already.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+    reports : sequence of namedtuple
+        One row per report, with study_id, arm_id (``a+b v c`` for several), n, year and source_rank.
+
+    Returns
+    -------
+    Selected
+        Rows in the order of their years; the others with the report that is used instead.
+    """
+    kept, left = _apply(reports, [_one_report_a_cohort(base, question.at(base.protocol))])
+    return Selected(sorted(kept, key=_year), _by_study(left))
 
 
 def series(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Status at every month that a report counts, arms summed: for durability, where cohorts may overlap."""
+    """Status at every month that a report counts, arms summed: for durability, where cohorts may overlap.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per report and month, with events and n (patients).
+    """
     question = question.at(base.protocol)
-    rows = base.rows("binary", question.alternative)
-    rows = rows[(rows.definition_id == question.outcome) & (rows.timing == "at_month") & rows.months.notna()]
-    kept, _ = _apply(rows, [*_eligibility(base.protocol, question), _counted, _assumed(question)])
-    if kept.empty:
-        return kept
-    months = []
-    for (_, month), group in kept.groupby(["study_id", "months"], sort=True):
-        (report,) = by_report(group).values()
-        counted, _ = answer(report, "at_month", month)
-        months.append(_summed(group.loc[[row.place for row in counted]]))
-    return pd.DataFrame(months).reset_index(drop=True)
+    rows = base.records("binary", question.alternative, question.outcome)
+    rows = [row for row in rows if row.timing == "at_month" and not math.isnan(row.months)]
+    kept, _ = _apply(rows, [*_eligibility(base, question), _each(_counted), _each(_assumed(question))])
+    times: dict[tuple[str, float], list[Record]] = {}
+    for row in kept:
+        times.setdefault((row.study_id, row.months), []).append(row)
+    found = [summed(answer(times[study, month], "at_month", month)[0]) for study, month in sorted(times)]
+    return Selected(found, [], tuple(base.rows("binary").columns)).rows
 
 
 def benchmarks(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Registry rows of the same outcome, to stand beside a pool and never in it."""
+    """Registry rows of the same outcome, shown for comparison with a pool and never part of it."""
     question = question.at(base.protocol)
     rows = base.rows("binary", question.alternative)
     registry = rows.design.isin(base.protocol["eligibility"]["benchmark_designs"])
@@ -407,188 +550,152 @@ def _with_n_of_the_arm(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(n=rows.n.fillna(patients), n_stands_in=missing)
 
 
-def _apply(rows: pd.DataFrame, rules: Iterable[Rule]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    out = []
+def _apply(rows: Sequence[Record], rules: Iterable[Rule]) -> tuple[list[Record], list[LeftOut]]:
+    """The rows that every rule keeps, and the others with the reason of the first rule that sends them away."""
+    kept, left = list(rows), []
     for rule in rules:
-        if rows.empty:
-            break
-        leaving = rule(rows)
-        if leaving.leaves.any():
-            out.append(rows[leaving.leaves].assign(reason=np.array(leaving.words(rows), dtype=object)))
-            rows = rows[~leaving.leaves]
-    return rows, pd.concat(out) if out else rows.head(0).assign(reason="")
+        reasons = rule(kept)
+        if any(reasons):
+            left += [_left_out(row, reason) for row, reason in zip(kept, reasons, strict=True) if reason]
+            kept = [row for row, reason in zip(kept, reasons, strict=True) if not reason]
+    return kept, left
 
 
-def _reasons(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    columns = ["study_id", "arm_id", "months", "table", "line", "reason"]
-    parts = [p.reindex(columns=columns) for p in parts if len(p)]
-    return (
-        pd.concat(parts).sort_values("study_id", kind="stable").reset_index(drop=True)
-        if parts
-        else pd.DataFrame(columns=columns)
-    )
+def _left_out(row: Record, reason: str) -> LeftOut:
+    return LeftOut(row.study_id, row.arm_id, row.months, row.table, row.line, reason)
 
 
-def _leaving(leaves: pd.Series | np.ndarray, reason: str | Callable[[Any], str]) -> Leaving:
-    return Leaving(np.asarray(leaves, dtype=bool), reason)
+def _by_study(left: list[LeftOut]) -> list[LeftOut]:
+    return sorted(left, key=lambda row: row.study_id)
 
 
-def _with_a_reason(words: pd.Series) -> Leaving:
-    """Rows leave for whom there are words."""
-    words = words.to_numpy(dtype=object)
-    return Leaving(words != "", words)
+def _year(row: Record) -> tuple[bool, float, str]:
+    unknown = math.isnan(row.year)
+    return (unknown, 0.0 if unknown else row.year, row.study_id)
 
 
-def _eligibility(protocol: Protocol, question: Question) -> list[Rule]:
-    classes = protocol.classes(question.product)
-    name = protocol.product_name(question.product)
+# The rules.
+
+
+def _each(why: Callable[[Record], str]) -> Rule:
+    """A rule that looks at one row at a time."""
+    return lambda rows: [why(row) for row in rows]
+
+
+def _eligibility(base: EvidenceBase, question: Question) -> list[Rule]:
+    protocol = base.protocol
+    classes = frozenset(protocol.classes(question.product))
+    product = protocol.product_name(question.product)
     registries = protocol["eligibility"]["benchmark_designs"]
-    wanted = " or ".join(question.population)
-    rules: list[Rule] = [
-        lambda rows: _with_a_reason(rows.leave),
-        lambda rows: _leaving(
-            ~rows.diabetes_type.isin(question.population),
-            lambda r: f"population {r.diabetes_type}, asked for {wanted}",
-        ),
-        lambda rows: _leaving(
-            ~rows.intervention_class.isin(classes),
-            lambda r: f"product {r.intervention_class}, asked for {name}",
-        ),
-        lambda rows: _leaving(rows.design.isin(registries), "registry: a benchmark beside the pool, never in it"),
-        lambda rows: _leaving(rows.study_id.isin(question.exclude), "left out by the parameter exclude"),
-        _arms(protocol, question),
+    people, designs, exclude = (frozenset(x) for x in (question.population, question.designs, question.exclude))
+    wanted, asked = " or ".join(question.population), " or ".join(question.designs)
+
+    def population(row: Record) -> str:
+        return "" if row.diabetes_type in people else f"population {row.diabetes_type}, asked for {wanted}"
+
+    def product_class(row: Record) -> str:
+        return "" if row.intervention_class in classes else f"product {row.intervention_class}, asked for {product}"
+
+    def design(row: Record) -> str:
+        return "" if row.design in designs else f"design {row.design}, asked for {asked}"
+
+    rules = [
+        lambda row: row.leave,
+        population,
+        product_class,
+        lambda row: "registry: a benchmark beside the pool, never in it" if row.design in registries else "",
+        lambda row: "left out by the parameter exclude" if row.study_id in exclude else "",
+        _arms(base, question),
+        *([design] if designs else []),
     ]
-    if question.designs:
-        rules.append(
-            lambda rows: _leaving(
-                ~rows.design.isin(question.designs),
-                lambda r: f"design {r.design}, asked for {' or '.join(question.designs)}",
-            )
-        )
-    return rules
+    return [_each(rule) for rule in rules]
 
 
-def _arms(protocol: Protocol, question: Question) -> Rule:
-    untreated = protocol["eligibility"]["untreated_comparators"]
+def _arms(base: EvidenceBase, question: Question) -> Callable[[Record], str]:
+    untreated = base.protocol["eligibility"]["untreated_comparators"]
 
-    def rule(rows: pd.DataFrame) -> Leaving:
+    def why(row: Record) -> str:
         if question.arms == "cells":
-            return _leaving(rows.gets_cells != "yes", "arm without cells")
-        control = (rows.gets_cells == "no") & rows.comparator.isin(untreated)
-        return _leaving(~control, lambda r: f"no untreated control arm ({r.comparator or r.role})")
+            return "" if row.gets_cells == "yes" else "arm without cells"
+        is_control = row.gets_cells == "no" and row.comparator in untreated
+        return "" if is_control else f"no untreated control arm ({row.comparator or row.role})"
 
-    return rule
-
-
-def _timing(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> Leaving:
-        if question.estimand == "most_favourable":
-            return _leaving(np.zeros(len(rows)), "")
-        return _leaving(
-            rows.timing != question.estimand,
-            lambda r: f"counted {r.timing}, asked for {question.estimand}",
-        )
-
-    return rule
+    return why
 
 
-def _month(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> Leaving:
-        fixed = question.estimand == "at_month"
-        far = fixed & ~((rows.months - question.months).abs() <= question.window)
-        return _leaving(far, lambda r: _month_words(r.months, question))
+def _timing(question: Question) -> Callable[[Record], str]:
+    asked = question.estimand
 
-    return rule
+    def why(row: Record) -> str:
+        fits = asked in ("most_favourable", row.timing)
+        return "" if fits else f"counted {row.timing}, asked for {asked}"
+
+    return why
 
 
-def _month_or_baseline(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> Leaving:
-        far = ~(
-            ((rows.months - question.months).abs() <= question.window) | ((rows.months == 0) & (rows.kind == "level"))
-        )
-        return _leaving(far, lambda r: _month_words(r.months, question))
+def _month(question: Question) -> Callable[[Record], str]:
+    def why(row: Record) -> str:
+        fits = question.estimand != "at_month" or abs(row.months - question.months) <= question.window
+        return "" if fits else _month_words(row.months, question)
 
-    return rule
+    return why
+
+
+def _month_or_baseline(question: Question) -> Callable[[Record], str]:
+    def why(row: Record) -> str:
+        is_baseline = row.months == 0 and row.kind == "level"
+        fits = is_baseline or abs(row.months - question.months) <= question.window
+        return "" if fits else _month_words(row.months, question)
+
+    return why
 
 
 def _month_words(months: float, question: Question) -> str:
-    found = "no month stated" if np.isnan(months) else f"month {months:g}"
+    found = "no month stated" if math.isnan(months) else f"month {months:g}"
     return f"{found}, asked for {question.months:g} \N{PLUS-MINUS SIGN} {question.window:g}"
 
 
-def _counted(rows: pd.DataFrame) -> Leaving:
-    lacking = rows.events.isna() | rows.n.isna()
-    return _leaving(lacking, lambda r: "no count of events" if np.isnan(r.events) else "no number of patients")
+def _counted(row: Record) -> str:
+    if math.isnan(row.events):
+        return "no count of events"
+    return "no number of patients" if math.isnan(row.n) else ""
 
 
-def _assumed(question: Question) -> Rule:
-    def rule(rows: pd.DataFrame) -> Leaving:
-        doubtful = (rows.status == "assumed") | rows.n_stands_in
-        return _leaving(
-            doubtful & (not question.assumed),
-            "an assumed label or patient number, left out by the parameter assumed",
-        )
+def _assumed(question: Question) -> Callable[[Record], str]:
+    def why(row: Record) -> str:
+        doubtful = not question.assumed and (row.status == "assumed" or row.n_stands_in)
+        return "an assumed label or patient number, left out by the parameter assumed" if doubtful else ""
 
-    return rule
+    return why
 
 
-def _part_of_a_whole(rows: pd.DataFrame) -> Leaving:
-    arms, wholes = (list(zip(rows.study_id, rows[name], strict=True)) for name in ("arm_id", "part_of"))
-    return _leaving(in_a_whole(arms, wholes), lambda r: f"part of arm {r.part_of}, which is counted")
+def _part_of_a_whole(rows: Sequence[Record]) -> list[str]:
+    arms, wholes = ([(row.study_id, getattr(row, name)) for row in rows] for name in ("arm_id", "part_of"))
+    parts = in_a_whole(arms, wholes)
+    return [
+        f"part of arm {row.part_of}, which is counted" if part else "" for row, part in zip(rows, parts, strict=True)
+    ]
 
 
-def _one_row_a_report(rows: pd.DataFrame, question: Question) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Arms of one report as one group of patients, where they are counted alike."""
-    chosen, reasons = [], {}
-    for report in by_report(rows).values():
-        alike, others = answer(report, question.estimand, question.months)
-        chosen.append([row.place for row in alike])
-        reasons |= others
-    out = rows.loc[list(reasons)].assign(reason=list(reasons.values()))
-    reports = [rows.loc[[places[0] for places in chosen if len(places) == 1]]]
-    reports += [pd.DataFrame([_summed(rows.loc[places])]) for places in chosen if len(places) > 1]
-    return pd.concat([r for r in reports if len(r)] or [rows]), out
-
-
-def _summed(report: pd.DataFrame) -> pd.Series:
-    one = report.iloc[0].copy()
-    if len(report) > 1:
-        one["flag"] = joined(*report.flag, f"{len(report)} arms counted together")
-    one["arm_id"] = "+".join(report.arm_id)
-    one["line"] = ";".join(str(x) for x in report.line) if len(report) > 1 else one["line"]
-    one["events"], one["n"] = report.events.sum(), report.n.sum()
-    return one
-
-
-def _one_report_a_cohort(evidence: Evidence, question: Question) -> Rule:
+def _one_report_a_cohort(base: EvidenceBase, question: Question) -> Rule:
     """The best report takes its cohorts; a later one that shares any of them leaves."""
 
-    def rule(rows: pd.DataFrame) -> Leaving:
-        reason = pd.Series("", index=rows.index, dtype=object)
-        order = rows.loc[_by_fullness(rows, question)]
-        cohorts = [
-            cohorts_of(evidence, (s, a.replace(" v ", "+"))) for s, a in zip(order.study_id, order.arm_id, strict=True)
+    def rule(rows: Sequence[Record]) -> list[str]:
+        favourable = question.estimand == "most_favourable"
+        keys = [
+            fullness(getattr(row, "timing", "") if favourable else "", row.n, row.source_rank, row.year, row.study_id)
+            for row in rows
         ]
-        counted = one_a_cohort(np.ones((1, len(order)), dtype=bool), sharing(cohorts))[0]
         taken: dict[str, str] = {}
-        for index, study_id, own, counts in zip(order.index, order.study_id, cohorts, counted, strict=True):
-            if counts:
-                taken |= dict.fromkeys(own, study_id)
+        reasons = [""] * len(rows)
+        for place in sorted(range(len(rows)), key=keys.__getitem__):
+            study_id = rows[place].study_id
+            own = base.cohorts(study_id, rows[place].arm_id)
+            if shared := [cohort for cohort in sorted(own) if cohort in taken]:
+                first = taken[shared[0]]
+                reasons[place] = f"shares patients ({', '.join(shared)}) with {first}, which is counted"
             else:
-                shared = [c for c in sorted(own) if c in taken]
-                reason[index] = f"shares patients ({', '.join(shared)}) with {taken[shared[0]]}, which is counted"
-        return _with_a_reason(reason)
+                taken |= dict.fromkeys(own, study_id)
+        return reasons
 
     return rule
-
-
-def _by_fullness(rows: pd.DataFrame, question: Question) -> list:
-    """Index of the reports: most patients first, then the fullest source, then the later year."""
-    favourable = question.estimand == "most_favourable" and "timing" in rows
-    timing = rows.timing if favourable else [""] * len(rows)
-    keys = map(fullness, timing, rows.n, rows.source_rank, rows.year, rows.study_id)
-    return [place for _, place in sorted(zip(keys, rows.index, strict=True))]
-
-
-def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.sort_values(["year", "study_id"]).reset_index(drop=True) if len(rows) else rows

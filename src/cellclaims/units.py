@@ -17,6 +17,7 @@ Number = TypeVar("Number")  # a float or anything that multiplies and adds like 
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "%": (
         "% (printed g/dL)",
+        "% (unit not printed)",
         "percent",  # from here on as registries post HbA1c
         "percentage",
         "Percentage (%)",
@@ -30,7 +31,7 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "mmol/mol": (),
     "percentage points": (),
     "proportion": (),
-    "% relative change": ("% change", "% change from baseline", "% decline from baseline"),
+    "% relative change": ("% increase", "% change", "% change from baseline", "% decline from baseline"),
     "% relative reduction": ("% reduction", "% reduction from baseline"),
     "% of baseline": ("% of baseline retained",),
     "mmol/L": ("mmol/L (unit not printed in excerpt)",),
@@ -42,9 +43,12 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "nmol/L x 120 min": ("nmol/l x 120 min",),
     "pmol/mL per 180 min": ("pmol/mL/180 min",),
     "U/day": ("IU/day", "IU/day (unit not printed)"),
-    "U/kg/day": ("IU/kg/day", "UI/kg/day", "units/kg/day"),
-    "U/kg": ("UI/kg",),
+    "U/kg/day": ("U/kg/d", "IU/kg/day", "UI/kg/day", "units/kg/day"),
+    "U/kg": ("UI/kg", "units per kg"),
 }
+
+#: Stands for a unit that the source does not print and that nobody can supply.
+NOT_PRINTED = "(unit not printed)"
 
 #: Printed where a unit belongs, but naming an event or a definition: there is no unit.
 NOT_A_UNIT: frozenset[str] = frozenset(
@@ -56,6 +60,7 @@ NOT_A_UNIT: frozenset[str] = frozenset(
         "modified beta-score >=6",
         "mortality",
         "rate of decline",
+        NOT_PRINTED,
     }
 )
 
@@ -132,24 +137,6 @@ def ifcc(percent: Number, *, change: bool = False) -> Number:
     (53, 5.5)
     """
     return (percent - (0.0 if change else NGSP_INTERCEPT)) / NGSP_SLOPE
-
-
-def dose_per_kg(units_a_day: Number, weight_kg: Number) -> Number:
-    """Insulin dose in U/kg/day from U/day and the body weight in kg.
-
-    Raises
-    ------
-    DataError
-        If a weight is not above zero.
-
-    Examples
-    --------
-    >>> dose_per_kg(42.0, 70.0)
-    0.6
-    """
-    if not _all_positive(weight_kg):
-        raise DataError(f"body weight: expected above 0 kg, found {weight_kg}")
-    return units_a_day / weight_kg
 
 
 def convert(values: Number, unit: str, to: str, outcome: str, *, change: bool = False) -> Number:

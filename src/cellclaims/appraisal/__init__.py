@@ -6,12 +6,18 @@ Nothing here judges in a reviewer's place: computed facts, defaults and recorded
 from cellclaims.appraisal.certainty import (
     DOMAINS,
     LEVELS,
+    READ_BY,
+    AnsweredQuestion,
     Certainty,
-    Step,
+    CertaintyStep,
+    agreement,
+    answered,
     certainty_of_pool,
     certainty_of_reports,
     judged_domains,
     overall,
+    reviewers_words,
+    valid_judgements,
 )
 from cellclaims.appraisal.consistency import CHECKS, consistency, known_anomalies
 from cellclaims.appraisal.consistency import summary as consistency_summary
@@ -22,9 +28,13 @@ __all__ = [
     "DOMAINS",
     "FACTS",
     "LEVELS",
+    "READ_BY",
     "STATES",
+    "AnsweredQuestion",
     "Certainty",
-    "Step",
+    "CertaintyStep",
+    "agreement",
+    "answered",
     "certainty_of_pool",
     "certainty_of_reports",
     "consistency",
@@ -34,4 +44,6 @@ __all__ = [
     "known_anomalies",
     "missing_results",
     "overall",
+    "reviewers_words",
+    "valid_judgements",
 ]

@@ -11,9 +11,8 @@ GRADE: Guyatt and others 2008, https://doi.org/10.1136/bmj.39489.470347.AD.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from typing import Protocol as Shape
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,10 @@ from scipy.special import ndtri
 
 from cellclaims import robustness
 from cellclaims.errors import DataError
+from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
+from cellclaims.question import Analysis
+from cellclaims.selection import EvidenceBase, Question
 
 # GRADE domains that are computed from a pool: imprecision, inconsistency and small-study effects.
 #
@@ -37,21 +39,7 @@ NOT_ASSESSED = "not assessed"
 Rated = tuple[int, str]
 
 
-class Pooled(Shape):
-    """What certainty needs to know of a pool (:class:`cellclaims.pool.Pool` has it)."""
-
-    k: int
-    rows: pd.DataFrame
-    fit: Any
-    measure: str
-    scale: str
-    question: Any
-
-    def back(self, value: float) -> float:
-        """A value of the analysis scale on the scale that readers know."""
-
-
-def imprecision(pool: Pooled, protocol: Protocol) -> Rated:
+def imprecision(pool: Pool, protocol: Protocol) -> Rated:
     """Few reports, and an interval that holds more than one answer; the larger step is taken.
 
     The target is the smallest change that matters where there is one (HbA1c), as in Core GRADE 2
@@ -59,14 +47,14 @@ def imprecision(pool: Pooled, protocol: Protocol) -> Rated:
     thresholds (GRADE guidance 34: minimally contextualised).
     """
     rules = protocol["certainty"]["imprecision"]
-    few = pool.k <= protocol["models"]["few_reports"]
+    few = pool.k == 0 or pool.is_few
     by_number = (rules["few_reports"], _count(pool.k)) if few else (0, "")
     by_interval = _by_interval(pool, protocol) if pool.fit is not None else (0, "")
     words = "; ".join(w for w in (by_number[1], by_interval[1]) if w)
     return min(by_number[0], by_interval[0]), words
 
 
-def _by_interval(pool: Pooled, protocol: Protocol) -> Rated:
+def _by_interval(pool: Pool, protocol: Protocol) -> Rated:
     low, high = shown_limits(pool)
     if np.isnan(low) or np.isnan(high):
         return protocol["certainty"]["imprecision"]["very_wide"], "no interval can be given"
@@ -78,33 +66,32 @@ def _by_interval(pool: Pooled, protocol: Protocol) -> Rated:
     return step, words
 
 
-def in_points(pool: Pooled) -> bool:
+def in_points(pool: Pool) -> bool:
     """Whether the pool is of measured values (for HbA1c percentage points) and not of shares of patients."""
     return pool.measure in ("MD", "MC")
 
 
-def shown_limits(pool: Pooled) -> tuple[float, float]:
+def shown_limits(pool: Pool) -> tuple[float, float]:
     """The 95 % limits in percentage points of HbA1c, or in per cent of patients."""
-    low, high = (pool.back(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
-    return (low, high) if in_points(pool) else (100 * low, 100 * high)
+    return tuple(pool.shown(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
 
 
-def _against_what_matters(pool: Pooled, low: float, high: float, protocol: Protocol) -> Rated:
+def _against_what_matters(pool: Pool, low: float, high: float, protocol: Protocol) -> Rated:
     rules, least = protocol["certainty"]["imprecision"], float(protocol["thresholds"]["hba1c_matters"]["value"])
-    interval = f"the 95 % interval, {low:.2f} to {high:.2f},"
+    interval = f"the {pool.level_words} interval, {low:.2f} to {high:.2f},"
     held = [edge for edge in (-least, least) if low < edge < high]
+    important = "the threshold for clinical importance"
     if len(held) == 2:
-        return rules["very_wide"], f"{interval} holds a fall and a rise of {least:g} points, the smallest that matter"
+        return rules["very_wide"], f"{interval} includes a fall and a rise of {least:g} points, {important}"
     if held:
-        return rules["wide"], f"{interval} holds {held[0]:g} points, the smallest change that matters"
+        return rules["wide"], f"{interval} includes {held[0]:g} points, {important}"
     needed = optimal_size(pool, least, protocol["certainty"]["power"])
-    patients = float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
-    if patients < needed:
-        return rules["wide"], f"{patients:.0f} patients, {needed:.0f} needed to find {least:g} points in one trial"
-    return 0, f"{interval} lies on one side of the smallest change that matters"
+    if pool.patients < needed:
+        return rules["wide"], f"{pool.patients:.0f} patients, {needed:.0f} needed to find {least:g} points in one trial"
+    return 0, f"{interval} lies on one side of {important}"
 
 
-def optimal_size(pool: Pooled, least: float, power: float) -> float:
+def optimal_size(pool: Pool, least: float, power: float) -> float:
     """Patients of one trial of two equal arms that finds a difference of ``least`` with that power, two-sided 5 %.
 
     n an arm = 2 (z_0.975 + z_power)^2 SD^2 / least^2, the SD as the reports' variances imply it; 0 for a change within
@@ -118,16 +105,16 @@ def optimal_size(pool: Pooled, least: float, power: float) -> float:
     return float(4 * (ndtri(0.975) + ndtri(power)) ** 2 * sd2 / least**2)
 
 
-def _by_width(pool: Pooled, width: float, rules: Mapping[str, Any]) -> Rated:
+def _by_width(pool: Pool, width: float, rules: Mapping[str, Any]) -> Rated:
     """Wider than the limit, or than twice the limit; patients in 100 for shares."""
     unit, said = ("percentage points",) * 2 if in_points(pool) else ("percent", "patients in 100")
     limit = rules["wide"][unit]
-    words = f"the 95 % interval spans {width:.3g} {said}, limit {limit:g}"
+    words = f"the {pool.level_words} interval spans {width:.3g} {said}, limit {limit:g}"
     step = "very_wide" if width > 2 * limit else "wide" if width > limit else ""
     return rules["imprecision"][step] if step else 0, words
 
 
-def inconsistency(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
+def inconsistency(pool: Pool, rules: Mapping[str, Any]) -> Rated:
     """I² above the limit, or two reports of a difference whose intervals lie on opposite sides of none."""
     if pool.fit is None or pool.k < 2:
         return 0, f"one report or none: {NOT_ASSESSED}"
@@ -141,7 +128,7 @@ def inconsistency(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
     return (step if i2 > limit else 0), f"I² {i2:.0f} %, limit {limit:g} %"
 
 
-def small_study(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
+def small_study(pool: Pool, rules: Mapping[str, Any]) -> Rated:
     """Do small reports show other results? Regression on size, from ten reports on.
 
     Differences and changes: on the standard error (Egger and others 1997, https://doi.org/10.1136/bmj.315.7109.629).
@@ -158,7 +145,7 @@ def small_study(pool: Pooled, rules: Mapping[str, Any]) -> Rated:
     return (rules["small_study"]["step"] if p < limit else 0), words
 
 
-def regression_on_size(pool: Pooled) -> Any:
+def regression_on_size(pool: Pool) -> Any:
     """The regression test that fits the measure of a pool (:class:`cellclaims.robustness.RegressionTest`)."""
     rows = pool.rows
     if in_points(pool):
@@ -175,37 +162,62 @@ def _count(k: int) -> str:
     return f"{k} report{'s' * (k != 1)}"
 
 
-# Risk of bias as reviewers recorded it: RoB 2 and ROBINS-I, by domain and name.
+# Risk of bias as readers recorded it: RoB 2, ROBINS-I and the JBI checklist for case series, by domain.
 #
-# The package judges nothing. It checks that a judgement is in the words of its tool, gathers the domains of a
-# report, and
-# says who judged. RoB 2: Sterne and others 2019, https://doi.org/10.1136/bmj.l4898. ROBINS-I: Sterne and others
-# 2016,
-# https://doi.org/10.1136/bmj.i4919.
+# The package judges nothing. It checks that a judgement is in the words of its tool, gathers the domains of a report,
+# and says who judged. RoB 2: Sterne and others 2019, https://doi.org/10.1136/bmj.l4898. ROBINS-I: Sterne and others
+# 2016, https://doi.org/10.1136/bmj.i4919. JBI: Munn and others 2020, https://doi.org/10.11124/JBISRIR-D-19-00099.
 
 
 OVERALL = "overall"
-SHARED = (
-    "deviations from the intended treatment",
-    "missing outcome data",
-    "measurement of the outcome",
-    "selection of the reported result",
-)
-#: Tool -> its domains.
+JBI = "JBI case series checklist"
+#: Tool -> its domains, for the JBI checklist its questions.
 DOMAINS = {
-    "RoB 2": ("randomisation", *SHARED),
-    "ROBINS-I": ("confounding", "selection of participants", "classification of treatments", *SHARED),
+    "RoB 2": (
+        "randomisation process",
+        "deviations from intended interventions",
+        "missing outcome data",
+        "measurement of the outcome",
+        "selection of the reported result",
+    ),
+    "ROBINS-I": (
+        "confounding",
+        "selection of participants",
+        "classification of interventions",
+        "deviations from intended interventions",
+        "missing data",
+        "measurement of outcomes",
+        "selection of the reported result",
+    ),
+    JBI: (
+        "inclusion criteria",
+        "condition measured",
+        "valid identification",
+        "consecutive inclusion",
+        "complete inclusion",
+        "demographics reported",
+        "clinical information reported",
+        "outcomes reported",
+        "site demographics reported",
+        "appropriate analysis",
+    ),
 }
 #: Tool -> its words, each with how grave it is: 0 low, 1 in between or unknown, 2 high or serious, 3 critical.
 WORDS = {
     "RoB 2": {"low": 0, "some concerns": 1, "high": 2},
     "ROBINS-I": {"low": 0, "no information": 1, "moderate": 1, "serious": 2, "critical": 3},
+    JBI: {"yes": 0, "unclear": 1, "no": 2},
 }
+#: Words of an overall judgement. The JBI checklist has none of its own; readers of this review gave one of these.
+OVERALL_WORDS = {**WORDS, JBI: {"low": 0, "moderate": 1, "high": 2}}
 HIGH, CRITICAL = 2, 3
+#: The maintainers' own readings. Every other reviewer is a person with a name, whose judgement replaces both.
+READINGS = ("reading 1", "reading 2")
+READ_BY = "two readings by the maintainers with reading software, mostly from abstracts and tables; no outside expert"
 
 
 @dataclass(frozen=True)
-class Judged:
+class ReportJudgement:
     """The overall risk of bias of one report: the word, how grave it is, by which tool and whom, and how it was got."""
 
     study_id: str
@@ -224,51 +236,168 @@ def checked(judgements: pd.DataFrame) -> pd.DataFrame:
     DataError
         Naming line, tool, and the domain or word that is not one of that tool.
     """
-    for row in judgements.itertuples():
-        where = f"appraisal/judgements.csv, row {row.Index}"
-        for column, known in (("domain", (*DOMAINS[row.tool], OVERALL)), ("judgement", tuple(WORDS[row.tool]))):
-            if (found := getattr(row, column)) not in known:
-                expected = f"expected one of {row.tool}: {', '.join(known)}"
-                raise DataError(f"{where}, column {column}: {expected}; found {found!r}")
+    _check_words(judgements.itertuples())
     return judgements
 
 
-def overall(judgements: pd.DataFrame, study_id: str, outcome: str = "", tool: str = "") -> Judged | None:
+def _check_words(rows: Iterable[Any]) -> None:
+    """Refuse a judgement that is not in the words of its tool."""
+    for row in rows:
+        domains = (*DOMAINS[row.tool], OVERALL)
+        words = (OVERALL_WORDS if row.domain == OVERALL else WORDS)[row.tool]
+        for column, known in (("domain", domains), ("judgement", tuple(words))):
+            if (found := getattr(row, column)) not in known:
+                expected = f"expected one of {row.tool}: {', '.join(known)}"
+                where = f"appraisal/judgements.csv, row {row.Index}, column {column}"
+                raise DataError(f"{where}: {expected}; found {found!r}")
+
+
+def overall(judgements: pd.DataFrame, study_id: str, outcome: str = "", tool: str = "") -> ReportJudgement | None:
     """The risk of bias of a report for an outcome, or None where it was not judged as a whole.
 
     An overall judgement counts as recorded; without one, the gravest domain does, once every domain of the tool is
-    judged (no domain can be better than the whole). Where reviewers differ the graver judgement counts.
+    judged (no domain can be better than the whole). The JBI checklist has no such rule: without an overall judgement
+    the report is not judged by it. Where reviewers differ the graver judgement counts.
+
+    Parameters
+    ----------
+    judgements : DataFrame
+        judgements.csv.
+    study_id : str
+        The report.
+    outcome : str
+        The outcome, by its name in the protocol; only judgements that are valid for every outcome if empty.
+    tool : str
+        A tool of :data:`DOMAINS`; empty takes the first of them by which the report was judged.
+
+    Returns
+    -------
+    ReportJudgement or None
+    """
+    rows = valid_judgements(judgements, study_id, outcome)
+    for name in [tool] if tool else DOMAINS:
+        mine = [row for row in rows if row.tool == name]
+        whole = [row for row in mine if row.domain == OVERALL]
+        if whole:
+            return _gravest(whole, "overall judgement")
+        if name != JBI and {*DOMAINS[name]} <= {row.domain for row in mine}:
+            return _gravest(mine, "the gravest of all domains")
+    return None
+
+
+def valid_judgements(judgements: pd.DataFrame, study_id: str, outcome: str = "") -> list[Any]:
+    """The judgements of a report that are valid for an outcome.
+
+    A row without an outcome is valid for every outcome, unless the same reviewer judged the same domain by the same
+    tool for this outcome. A row by a named person replaces both readings of the maintainers for its domain; their
+    overall judgement falls away once named persons judged the report as a whole or in every domain of the tool.
 
     Parameters
     ----------
     judgements : DataFrame
         judgements.csv.
     study_id, outcome : str
-        Judgements without an outcome hold for every outcome.
-    tool : str
-        "RoB 2" or "ROBINS-I"; empty takes the tool that was used, RoB 2 before ROBINS-I.
+        The report, and the outcome by its name in the protocol.
+
+    Returns
+    -------
+    list of named tuples
+        The rows that remain, in the order of the table; ``Index`` is the line.
+
+    Raises
+    ------
+    DataError
+        Where a row is not in the words of its tool.
     """
-    rows = checked(_of_report(judgements, study_id, outcome))
-    for name in [tool] if tool else DOMAINS:
-        mine = rows[rows.tool == name]
-        whole = mine[mine.domain == OVERALL]
-        if len(whole):
-            return _gravest(whole, name, "overall judgement")
-        if set(DOMAINS[name]) <= set(mine.domain):
-            return _gravest(mine, name, "the gravest of all domains")
-    return None
+    of_study = judgements[(judgements.study_id == study_id).to_numpy(bool)]
+    rows = [row for row in of_study.itertuples() if row.outcome in ("", outcome)]
+    _check_words(rows)
+    named = {(row.reviewer, row.tool, row.domain) for row in rows if row.outcome}
+    rows = [row for row in rows if row.outcome or (row.reviewer, row.tool, row.domain) not in named]
+    by_name: dict[str, set[str]] = {}
+    for row in rows:
+        if row.reviewer not in READINGS:
+            by_name.setdefault(row.tool, set()).add(row.domain)
+    return [row for row in rows if row.reviewer not in READINGS or not _superseded(row, by_name.get(row.tool, set()))]
 
 
-def _of_report(judgements: pd.DataFrame, study_id: str, outcome: str) -> pd.DataFrame:
-    return judgements[(judgements.study_id == study_id) & judgements.outcome.isin(["", outcome])]
+def _superseded(row: Any, by_name: set[str]) -> bool:
+    """Whether named persons judged this domain, or everything that the overall judgement is made of."""
+    return row.domain in by_name or (row.domain == OVERALL and {*DOMAINS[row.tool]} <= by_name)
 
 
-def _gravest(rows: pd.DataFrame, tool: str, how: str) -> Judged:
-    grave = rows.judgement.map(WORDS[tool])
-    word = rows.judgement[grave.idxmax()]
-    differ = "; reviewers differ" if rows.groupby("domain").judgement.nunique().max() > 1 else ""
-    reviewers = tuple(dict.fromkeys(rows.reviewer))
-    return Judged(rows.study_id.iloc[0], tool, word, int(grave.max()), reviewers, how + differ)
+def agreement(judgements: pd.DataFrame) -> pd.DataFrame:
+    """How often the two readings agree, by tool: equal judgements and Cohen's kappa.
+
+    A pair is a report, an outcome and a domain that one of the readings names, with a valid judgement of each: its own
+    row, or its row for every outcome of the report. A judgement that only one reading has is no pair.
+
+    Parameters
+    ----------
+    judgements : DataFrame
+        judgements.csv.
+
+    Returns
+    -------
+    DataFrame
+        ``tool``, ``level`` (domains or overall), ``pairs``, ``equal`` (proportion, 0 to 1) and ``kappa`` (NaN where
+        all judgements of both readings are one word); a line for each tool and level with a pair.
+    """
+    pairs = _pairs(checked(judgements))
+    lines = []
+    for (tool, level), found in pairs.groupby(["tool", "level"], sort=False):
+        words = sorted({*found.first, *found.second})
+        codes = np.array([[words.index(a), words.index(b)] for a, b in zip(found.first, found.second, strict=True)])
+        equal = float((codes[:, 0] == codes[:, 1]).mean())
+        kappa = _kappa(codes) if len(words) > 1 else np.nan
+        lines.append({"tool": tool, "level": level, "pairs": len(found), "equal": equal, "kappa": kappa})
+    columns = ["tool", "level", "pairs", "equal", "kappa"]
+    order = {tool: place for place, tool in enumerate(DOMAINS)}
+    return pd.DataFrame(lines, columns=columns).sort_values(
+        ["tool", "level"], key=lambda c: c.map(order) if c.name == "tool" else c, ignore_index=True
+    )
+
+
+def _kappa(codes: np.ndarray) -> float:
+    """Cohen's kappa of two columns of codes from 0 on."""
+    from statsmodels.stats.inter_rater import cohens_kappa, to_table  # 1 s: only who asks for it pays
+
+    return float(cohens_kappa(to_table(codes, bins=int(codes.max()) + 1)[0], return_results=False))
+
+
+def _pairs(judgements: pd.DataFrame) -> pd.DataFrame:
+    """The judgements of both readings on the same report, outcome, tool and domain."""
+    said = {
+        (row.reviewer, row.study_id, row.outcome, row.tool, row.domain): row.judgement
+        for row in judgements.itertuples()
+        if row.reviewer in READINGS
+    }
+    asked = dict.fromkeys(key[1:] for key in said)
+    lines = []
+    for study, outcome, tool, domain in asked:
+        first, second = (
+            said.get((reader, study, outcome, tool, domain), said.get((reader, study, "", tool, domain)))
+            for reader in READINGS
+        )
+        if first is not None and second is not None:
+            level = OVERALL if domain == OVERALL else "domains"
+            lines.append({"tool": tool, "level": level, "first": first, "second": second})
+    return pd.DataFrame(lines, columns=["tool", "level", "first", "second"])
+
+
+def _gravity(row: Any) -> int:
+    return (OVERALL_WORDS if row.domain == OVERALL else WORDS)[row.tool][row.judgement]
+
+
+def _gravest(rows: Sequence[Any], how: str) -> ReportJudgement:
+    """The gravest of some judgements of one report by one tool, with everybody who judged."""
+    worst = max(rows, key=_gravity)
+    said: dict[str, set[str]] = {}
+    for row in rows:
+        said.setdefault(row.domain, set()).add(row.judgement)
+    differ = "; reviewers differ" if any(len(words) > 1 for words in said.values()) else ""
+    reviewers = tuple(dict.fromkeys(row.reviewer for row in rows))
+    return ReportJudgement(worst.study_id, worst.tool, worst.judgement, _gravity(worst), reviewers, how + differ)
 
 
 def judged_domains(judgements: pd.DataFrame, study_ids: Iterable[str], tool: str, outcome: str = "") -> pd.DataFrame:
@@ -282,11 +411,11 @@ def judged_domains(judgements: pd.DataFrame, study_ids: Iterable[str], tool: str
     columns = [*DOMAINS[tool], OVERALL]
     table = {}
     for study in dict.fromkeys(study_ids):
-        rows = checked(_of_report(judgements, study, outcome))
-        rows = rows[rows.tool == tool]
-        if len(rows):
-            grave = rows.judgement.map(WORDS[tool]).groupby(rows.domain).max()
-            table[study] = {domain: _sign(grave.get(domain)) for domain in columns}
+        rows = [row for row in valid_judgements(judgements, study, outcome) if row.tool == tool]
+        if rows:
+            grave = {domain: max((_gravity(row) for row in rows if row.domain == domain), default=None)
+                     for domain in columns}  # fmt: skip
+            table[study] = {domain: _sign(grave[domain]) for domain in columns}
             whole = overall(judgements, study, outcome, tool)
             table[study][OVERALL] = _sign(whole.grave if whole else None)
     return pd.DataFrame.from_dict(table, orient="index", columns=columns)
@@ -303,7 +432,7 @@ OWN_QUESTION = "asked for its own population, product, outcome and time"
 
 
 @dataclass(frozen=True)
-class Step:
+class CertaintyStep:
     """One domain: how many levels it takes away (0 or less), why, and who judged it."""
 
     domain: str
@@ -318,11 +447,11 @@ class Certainty:
 
     level: str
     start: str
-    steps: tuple[Step, ...]
+    steps: tuple[CertaintyStep, ...]
 
 
 def certainty_of_pool(
-    pool: Pooled, match: Mapping[str, Any], protocol: Protocol, judgements: pd.DataFrame | None = None
+    pool: Pool, match: Mapping[str, Any], protocol: Protocol, judgements: pd.DataFrame | None = None
 ) -> Certainty:
     """Certainty of a pooled (or single) result.
 
@@ -363,7 +492,7 @@ def certainty_of_reports(
 ) -> Certainty:
     """Certainty of reports that are counted by direction and not pooled.
 
-    ``studies`` names those that stand in studies.csv, for recorded judgements; each counts alike.
+    ``studies`` names those of studies.csv, for recorded judgements; each counts alike.
     """
     rules = protocol["certainty"]
     few = rules["imprecision"]["few_reports"] if k <= protocol["models"]["few_reports"] else 0
@@ -381,14 +510,14 @@ def certainty_of_reports(
     return _from(randomised, steps, rules)
 
 
-def _from(randomised: bool, steps: list[Step], rules: Mapping[str, Any]) -> Certainty:
+def _from(randomised: bool, steps: list[CertaintyStep], rules: Mapping[str, Any]) -> Certainty:
     start = rules["start"]["randomised" if randomised else "otherwise"]
     left = LEVELS.index(start) + sum(s.step for s in steps)
     return Certainty(LEVELS[max(left, 0)], start, tuple(steps))
 
 
-def _computed(domain: str, rated: Rated) -> Step:
-    return Step(domain, int(rated[0]), rated[1], COMPUTED)
+def _computed(domain: str, rated: Rated) -> CertaintyStep:
+    return CertaintyStep(domain, int(rated[0]), rated[1], COMPUTED)
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:
@@ -404,7 +533,7 @@ def _risk_of_bias(
     compares: bool,
     rules: Mapping[str, Any],
     judgements: pd.DataFrame | None,
-) -> Step:
+) -> CertaintyStep:
     """The default by design, or the recorded judgements once there is one for every report."""
     judged = [] if judgements is None else [overall(judgements, study, outcome) for study in studies]
     found = [one for one in judged if one]
@@ -418,24 +547,103 @@ def _risk_of_bias(
         reason = "no comparison: a result within the arms that got cells"
     if found:
         reason += f"; {len(found)} of {len(studies)} reports are judged"
-    return Step("risk of bias", rules["risk_of_bias"]["randomised" if randomised else "otherwise"], reason, DEFAULT)
+    return CertaintyStep(
+        "risk of bias", rules["risk_of_bias"]["randomised" if randomised else "otherwise"], reason, DEFAULT
+    )
 
 
-def _as_judged(judged: list[Judged], weights: np.ndarray, rules: Mapping[str, Any]) -> Step:
+def _as_judged(judged: list[ReportJudgement], weights: np.ndarray, rules: Mapping[str, Any]) -> CertaintyStep:
     """A step where reports at high (or critical) risk carry more than the stated share of the weight."""
     grave = np.array([one.grave for one in judged])
     high, critical = (float(weights[grave >= level].sum()) for level in (HIGH, CRITICAL))
     step = rules["critical"] if critical > rules["share"] else rules["high"] if high > rules["share"] else 0
-    names = ", ".join(dict.fromkeys(name for one in judged for name in one.reviewers))
+    names = dict.fromkeys(name for one in judged for name in one.reviewers)
     words = f"{100 * high:.0f} % of the weight in reports judged at high risk, limit {100 * rules['share']:g} %"
-    return Step("risk of bias", step, words, f"recorded judgements of {names}")
+    return CertaintyStep("risk of bias", step, words, f"recorded judgements of {reviewers_words(names)}")
 
 
-def _indirectness(match: Mapping[str, Any], rules: Mapping[str, Any]) -> Step:
+def reviewers_words(names: Iterable[str]) -> str:
+    """Who judged, in words: named persons by name, the maintainers' readings as what they are."""
+    people = [name for name in dict.fromkeys(names) if name not in READINGS]
+    return ", ".join([*people, *([READ_BY] if len(people) < len(set(names)) else [])])
+
+
+def _indirectness(match: Mapping[str, Any], rules: Mapping[str, Any]) -> CertaintyStep:
     if not match:
-        return Step("indirectness", 0, OWN_QUESTION, COMPUTED)
+        return CertaintyStep("indirectness", 0, OWN_QUESTION, COMPUTED)
     known = rules["indirectness"]
     steps = {what: known.get(grade, 0) for what, (grade, _) in match.items()}
     down = [what for what, step in steps.items() if step]
     reason = f"poor match in {' and '.join(down)}" if down else "no poor match"
-    return Step("indirectness", max(sum(steps.values()), known["most"]), reason, RECORDED)
+    return CertaintyStep("indirectness", max(sum(steps.values()), known["most"]), reason, RECORDED)
+
+
+# One question with its answer and its certainty.
+
+
+@dataclass(frozen=True)
+class AnsweredQuestion:
+    """What was asked, the result with and without cells, and how sure it is: one line of a summary of findings.
+
+    ``effect`` is the comparison where a randomised control counts the outcome, else the result within the arms that got
+    cells; ``certainty`` is that of ``effect``. ``without`` is None where no randomised control counts the outcome.
+    """
+
+    title: str
+    population: str
+    effect: Pool
+    with_cells: Pool
+    without: Pool | None
+    certainty: Certainty
+
+    @property
+    def pools(self) -> list[Pool]:
+        """Every pool of the line once, the effect first."""
+        known = {id(p): p for p in (self.effect, self.with_cells, self.without) if p is not None}
+        return list(known.values())
+
+
+def answered(
+    base: EvidenceBase,
+    question: Question,
+    name: str,
+    title: str,
+    match: Mapping[str, Any] | None = None,
+) -> AnsweredQuestion:
+    """The answer to one question with its certainty: against untreated arms where randomised studies count the outcome.
+
+    Randomised and other studies are never one comparison unless the question names its designs.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+    name, title : str
+        What the pools are called in files (with an ending for each), and in figures and tables.
+    match : mapping, optional
+        Recorded grades of what the answer is compared with; without them the question is its own and nothing is
+        indirect.
+
+    Returns
+    -------
+    AnsweredQuestion
+    """
+    if question.estimand == "most_favourable":
+        title = f"{title} (most favourable report)"
+    measured = question.outcome == "hba1c"
+    compare, within = map(Analysis, ("MD", "MC") if measured else ("RD", "PLO"))
+    people = " or ".join(base.protocol["eligibility"]["populations"][p] for p in question.population)
+    randomised = question if question.designs else replace(question, designs=("rct",))
+    effect = pooled(base, randomised.named(f"{name}_difference", f"{title}: cells minus control"), compare)
+    if effect.k:
+        others = set(base.evidence.studies.study_id) - set(effect.rows.study_id)
+        same = replace(randomised, exclude=tuple(sorted(others | set(question.exclude))))
+        with_cells, without = (
+            pooled(base, replace(same, arms=arms, name=f"{name}_{arms}", title=f"{title}: {words}"), within)
+            for arms, words in (("cells", "with cells"), ("control", "without cells"))
+        )
+    else:
+        effect = with_cells = pooled(base, question.named(f"{name}_cells", title), within)
+        without = None
+    rated = certainty_of_pool(effect, match or {}, base.protocol, base.evidence.judgements)
+    return AnsweredQuestion(title, people, effect, with_cells, without, rated)

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cellclaims import files
 from cellclaims.evidence import Evidence, read_schema
-from cellclaims.evidence.schema import Finding, read_rows
+from cellclaims.evidence.rules import Rule
+from cellclaims.evidence.schema import Finding, Judged, read_rows
 
 CONSISTENT, INCONSISTENT, NOT_APPLICABLE = "consistent", "inconsistent", "not applicable"
 ARITHMETIC, PLAUSIBILITY = "arithmetic", "plausibility"
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """What a check says of one row: the verdict, what is printed, what was expected, and why."""
 
     table: str
@@ -43,37 +45,49 @@ class Check:
     kind: str
     formula: str
     source: str
-    judge: Callable[[Evidence], Iterable[Result]]
+    judge: Callable[[Evidence], Iterable[CheckResult]]
     anomalies: tuple[str, ...] = ()
-    rules: tuple[Callable[[Evidence], Iterator[Finding]], ...] = ()
-
-
-#: What a rule is about: table, line, the numbers as printed, and why it does not apply (empty: it does).
-Subject = tuple[str, int, str, str]
+    rules: tuple[Rule, ...] = ()
 
 
 def by_rules(
-    rules: tuple[Callable[[Evidence], Iterator[Finding]], ...],
-    subjects: Callable[[Evidence], Iterator[Subject]],
+    rules: tuple[Rule, ...],
+    words: Callable[[str, Any], str],
     explain: Callable[[Evidence, Finding], str] = lambda evidence, finding: "",
-) -> Callable[[Evidence], Iterator[Result]]:
-    """A check from rules that name faults only: rows that they apply to and do not name are consistent.
+) -> Callable[[Evidence], Iterator[CheckResult]]:
+    """Make a check from data rules that say of every row whether they apply and what they find.
 
-    ``explain`` adds to a finding what may have happened.
+    Parameters
+    ----------
+    rules : tuple of rule
+        A row at which one of them finds a fault is inconsistent; a row to which none applies is not applicable.
+    words : callable
+        Given the name of a table and one of its rows, the numbers as printed.
+    explain : callable, optional
+        Adds to a finding what may have happened.
+
+    Returns
+    -------
+    callable
+        What the check says of the evidence.
     """
 
-    def judge(evidence: Evidence) -> Iterator[Result]:
-        found = {(f.table, f.line): f for rule in rules for f in rule(evidence)}
-        for table, line, printed, why_not in subjects(evidence):
-            fault = found.get((table, line))
-            if fault:
-                yield Result(
-                    table, line, INCONSISTENT, printed or fault.found, fault.expected, explain(evidence, fault)
-                )
-            elif why_not:
-                yield Result(table, line, NOT_APPLICABLE, printed, reason=why_not)
+    def judge(evidence: Evidence) -> Iterator[CheckResult]:
+        said: dict[tuple[str, int], list[Judged]] = {}
+        for rule in rules:
+            for one in rule(evidence):
+                said.setdefault((one.table, one.line), []).append(one)
+        rows = {table: {row.Index: row for row in getattr(evidence, table).itertuples()} for table, _ in said}
+        for (table, line), judged in said.items():
+            printed = words(table, rows[table][line])
+            if faults := [one.finding for one in judged if one.finding]:
+                fault = faults[-1]
+                why = explain(evidence, fault)
+                yield CheckResult(table, line, INCONSISTENT, printed or fault.found, fault.expected, why)
+            elif all(one.why_not for one in judged):
+                yield CheckResult(table, line, NOT_APPLICABLE, printed, reason=judged[0].why_not)
             else:
-                yield Result(table, line, CONSISTENT, printed)
+                yield CheckResult(table, line, CONSISTENT, printed)
 
     return judge
 

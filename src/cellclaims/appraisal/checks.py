@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,7 @@ from cellclaims.appraisal.check import (
     NOT_APPLICABLE,
     PLAUSIBILITY,
     Check,
-    Result,
-    Subject,
+    CheckResult,
     by_rules,
     count_words,
     first_reason,
@@ -27,12 +27,12 @@ from cellclaims.dispersion import MeanSD, mean_and_sd, sd_from_se
 from cellclaims.errors import DataError
 from cellclaims.evidence import Evidence, rules
 from cellclaims.evidence.rules_figures import (
-    DIFFERENCES,
     INTERVALS,
     RATIOS,
-    RELATIVE,
     arm_sizes,
     change_agrees_with_levels,
+    change_has_sign_of_levels,
+    count_agrees_with_median,
     curve_never_rises,
     definition_fits_outcome,
     events_at_most_n,
@@ -55,7 +55,7 @@ DIGITS = 3
 Z975 = float(ndtri(0.975))
 
 
-def _baseline(evidence: Evidence) -> Iterator[Result]:
+def _baseline(evidence: Evidence) -> Iterator[CheckResult]:
     """Each arm's baseline against the arm that its trial compares with; other levels at baseline have no partner."""
     randomised = set(evidence.studies.study_id[evidence.studies.randomised == "yes"])
     levels = evidence.continuous[(evidence.continuous.kind == "level") & (evidence.continuous.months == 0)]
@@ -64,9 +64,9 @@ def _baseline(evidence: Evidence) -> Iterator[Result]:
         against = _partner(rows, arms)
         for row in rows.itertuples():
             if study not in randomised:
-                yield Result("continuous", row.Index, NOT_APPLICABLE, reason="not randomised")
+                yield CheckResult("continuous", row.Index, NOT_APPLICABLE, reason="not randomised")
             elif against is None or row.Index == against.Index:
-                yield Result(
+                yield CheckResult(
                     "continuous", row.Index, NOT_APPLICABLE, reason="no other arm at baseline, or itself that arm"
                 )
             else:
@@ -81,18 +81,20 @@ def _partner(rows: pd.DataFrame, arms: pd.DataFrame) -> pd.Series | None:
     return next((controls if len(controls) else rows).itertuples())
 
 
-def _difference_at_baseline(row: pd.Series, other: pd.Series) -> Result:
+def _difference_at_baseline(row: pd.Series, other: pd.Series) -> CheckResult:
     words = " against ".join(f"{r.center:g}, n = {r.n:g}" for r in (row, other)).replace("nan", "–")
     try:
         p = welch_p(*(_mean_sd(r) for r in (row, other)))
     except DataError as fault:
-        return Result("continuous", row.Index, NOT_APPLICABLE, words, reason=str(fault))
+        return CheckResult("continuous", row.Index, NOT_APPLICABLE, words, reason=str(fault))
     if np.isnan(p):
-        return Result("continuous", row.Index, NOT_APPLICABLE, words, reason="no spread or no number of patients")
+        return CheckResult("continuous", row.Index, NOT_APPLICABLE, words, reason="no spread or no number of patients")
     said = f"P = {p:.2g} if only chance divided the arms"
     if p >= ALPHA:
-        return Result("continuous", row.Index, CONSISTENT, words, reason=said)
-    return Result("continuous", row.Index, INCONSISTENT, words, f"a difference that chance gives (P ≥ {ALPHA:g})", said)
+        return CheckResult("continuous", row.Index, CONSISTENT, words, reason=said)
+    return CheckResult(
+        "continuous", row.Index, INCONSISTENT, words, f"a difference that chance gives (P ≥ {ALPHA:g})", said
+    )
 
 
 def _mean_sd(row: pd.Series) -> MeanSD:
@@ -110,7 +112,7 @@ def welch_p(one: MeanSD, two: MeanSD) -> float:
     return float(2 * stdtr(df, -abs(one.mean - two.mean) / np.sqrt(parts.sum())))
 
 
-def _p_of_interval(evidence: Evidence) -> Iterator[Result]:
+def _p_of_interval(evidence: Evidence) -> Iterator[CheckResult]:
     """The printed P value lies where estimate and limits put it, over all that they may be rounded from."""
     rows = evidence.contrasts
     reasons = {
@@ -120,12 +122,12 @@ def _p_of_interval(evidence: Evidence) -> Iterator[Result]:
     for row, why in zip(rows.itertuples(), first_reason(rows, reasons), strict=True):
         words = f"{row.estimate:g} ({row.ci_low:g} to {row.ci_high:g}), P = {row.p_value:g}".replace("nan", "–")
         if why:
-            yield Result("contrasts", row.Index, NOT_APPLICABLE, words, reason=why)
+            yield CheckResult("contrasts", row.Index, NOT_APPLICABLE, words, reason=why)
             continue
         low, high = p_from_interval(row.estimate, row.ci_low, row.ci_high, row.measure in RATIOS)
         slack = half_unit(row.p_value)
         fits = low - slack <= row.p_value <= high + slack
-        yield Result("contrasts", row.Index, CONSISTENT if fits else INCONSISTENT, words,
+        yield CheckResult("contrasts", row.Index, CONSISTENT if fits else INCONSISTENT, words,
                      "" if fits else f"P = {low:.2g} to {high:.2g}")  # fmt: skip
 
 
@@ -146,19 +148,21 @@ def p_from_interval(estimate: float, low: float, high: float, ratio: bool) -> tu
     return float(p.min()), float(p.max())
 
 
-def _ratio_symmetric(evidence: Evidence) -> Iterator[Result]:
+def _ratio_symmetric(evidence: Evidence) -> Iterator[CheckResult]:
     for table in ("contrasts", "pooled_elsewhere"):
         for row in getattr(evidence, table).itertuples():
             words = f"{row.estimate:g} ({row.ci_low:g} to {row.ci_high:g})".replace("nan", "–")
             numbers = np.array([row.estimate, row.ci_low, row.ci_high])
             if row.measure not in RATIOS or not (numbers > 0).all():
-                yield Result(table, row.Index, NOT_APPLICABLE, words, reason="no ratio with its interval is printed")
+                yield CheckResult(
+                    table, row.Index, NOT_APPLICABLE, words, reason="no ratio with its interval is printed"
+                )
             else:
                 off, slack = _off_centre(*numbers)
                 expected = (
                     "" if off <= slack else f"{np.sqrt(row.ci_low * row.ci_high):.3g}, the middle of the log limits"
                 )
-                yield Result(table, row.Index, INCONSISTENT if expected else CONSISTENT, words, expected)
+                yield CheckResult(table, row.Index, INCONSISTENT if expected else CONSISTENT, words, expected)
 
 
 def _off_centre(estimate: float, low: float, high: float) -> tuple[float, float]:
@@ -169,7 +173,7 @@ def _off_centre(estimate: float, low: float, high: float) -> tuple[float, float]
     return abs(logs[1] + logs[2] - 2 * logs[0]), 2 * errors[0] + errors[1:].sum() + 0.1 * (logs[2] - logs[1])
 
 
-def _whole_arm(evidence: Evidence) -> Iterator[Result]:
+def _whole_arm(evidence: Evidence) -> Iterator[CheckResult]:
     """The patients behind a count are those of the arm; where only a percentage is printed, what it implies."""
     sizes = arm_sizes(evidence)
     for row in evidence.binary.itertuples():
@@ -177,13 +181,13 @@ def _whole_arm(evidence: Evidence) -> Iterator[Result]:
         words = count_words(row)
         if np.isnan(size) or np.isnan(fewest):
             why = "no number of patients is printed, and none follows" if np.isnan(fewest) else "no size of the arm"
-            yield Result("binary", row.Index, NOT_APPLICABLE, words, reason=why)
+            yield CheckResult("binary", row.Index, NOT_APPLICABLE, words, reason=why)
         elif most < size:
             meant = "" if row.n == row.n else f"the percentage means {fewest:.3g} to {most:.3g}; "
             why = f"{meant}patients lost, left out or of a subgroup are not in the count"
-            yield Result("binary", row.Index, INCONSISTENT, words, f"all {size:g} patients of the arm", why)
+            yield CheckResult("binary", row.Index, INCONSISTENT, words, f"all {size:g} patients of the arm", why)
         else:
-            yield Result("binary", row.Index, CONSISTENT, words)
+            yield CheckResult("binary", row.Index, CONSISTENT, words)
 
 
 def denominator(row: pd.Series) -> tuple[float, float]:
@@ -196,7 +200,7 @@ def denominator(row: pd.Series) -> tuple[float, float]:
     return 100 * row.events / high, 100 * row.events / low if low > 0 else np.inf
 
 
-def _same_figure(evidence: Evidence) -> Iterator[Result]:
+def _same_figure(evidence: Evidence) -> Iterator[CheckResult]:
     """In a text on several reports, the same figure of three digits or more under two of them may be a slip."""
     rows = evidence.continuous
     several = rows.source_id.map(rows.groupby("source_id").study_id.nunique()) > 1
@@ -206,12 +210,12 @@ def _same_figure(evidence: Evidence) -> Iterator[Result]:
         digits = len(f"{abs(row.center):g}".replace(".", "").strip("0"))
         if not many or digits < DIGITS:
             why = "one report in its source" if not many else f"fewer than {DIGITS} digits: agreement is no surprise"
-            yield Result("continuous", row.Index, NOT_APPLICABLE, f"{row.center:g}", reason=why)
+            yield CheckResult("continuous", row.Index, NOT_APPLICABLE, f"{row.center:g}", reason=why)
         elif again:
             same = "a figure of its own: another report has the same one in this source"
-            yield Result("continuous", row.Index, INCONSISTENT, f"{row.center:g} {row.unit}", same)
+            yield CheckResult("continuous", row.Index, INCONSISTENT, f"{row.center:g} {row.unit}", same)
         else:
-            yield Result("continuous", row.Index, CONSISTENT, f"{row.center:g} {row.unit}")
+            yield CheckResult("continuous", row.Index, CONSISTENT, f"{row.center:g} {row.unit}")
 
 
 COMPARISON_CHECKS = (
@@ -233,26 +237,12 @@ COMPARISON_CHECKS = (
 
 # Checks of one row by itself: counts against percentages, centres and limits, changes against levels.
 #
-# They are the rules that guard ``data/`` (:mod:`cellclaims.evidence.rules`), which name faults only; here every row
-# that
-# they apply to gets its result, and every other row the reason why not.
+# They are the rules that guard ``data/`` (:mod:`cellclaims.evidence.rules`), which say of every row whether they apply
+# and what they find; ``load`` uses the faults only.
 
 
 GRIM = "https://doi.org/10.1177/1948550616673876"
 HANDBOOK_6 = "https://training.cochrane.org/handbook/current/chapter-06"
-
-
-def _percentages(evidence: Evidence) -> Iterator[Subject]:
-    rows = evidence.binary
-    unit = rows.percent_printed.map(lambda p: 0.0 if "/" in p else 10.0 ** -len(p.partition(".")[2]))
-    from_percent = rows.events.isna() | (rows.status == "derived")
-    reasons = {
-        "no percentage is printed": rows.percent_printed == "",
-        "no number of patients is printed": rows.n.isna(),
-        "so many patients that every percentage is a count of them": from_percent & (rows.n * unit >= 100),
-    }
-    for row, why in zip(rows.itertuples(), first_reason(rows, reasons), strict=True):
-        yield "binary", row.Index, count_words(row), why
 
 
 def _cut_off(evidence: Evidence, finding: Finding) -> str:
@@ -262,105 +252,67 @@ def _cut_off(evidence: Evidence, finding: Finding) -> str:
     return "it fits if digits were cut off and not rounded" if abs(cut - float(finding.found)) < unit / 2 else ""
 
 
-def _numbers_of_patients(evidence: Evidence) -> Iterator[Subject]:
-    sizes = arm_sizes(evidence)
-    for table, column in (("binary", "n"), ("continuous", "n"), ("survival", "n_at_risk")):
-        for row in getattr(evidence, table).itertuples():
-            n, size = getattr(row, column), sizes.get((row.study_id, row.arm_id), np.nan)
-            events = getattr(row, "events", np.nan)
-            checked = not np.isnan(n) and not (np.isnan(size) and np.isnan(events))
-            words = f"{events:g} of {n:g}, arm of {size:g}".replace("nan", "–")
-            yield table, row.Index, words, "" if checked else "no number of patients, or nothing to hold it against"
+def _counted(table: str, row: Any) -> str:
+    return count_words(row)
 
 
-def _curve_points(evidence: Evidence) -> Iterator[Subject]:
-    rows = evidence.survival.sort_values("months", kind="stable")
-    later = rows.duplicated(["study_id", "arm_id", "outcome", "time_origin", "source_id"])
-    for row, has_earlier in zip(rows.itertuples(), later, strict=True):
-        yield "survival", row.Index, f"{row.percent:g} %", "" if has_earlier else "the first point of its curve"
+def _patients(table: str, row: Any) -> str:
+    n = row.n_at_risk if table == "survival" else row.n
+    return f"{row.events:g} of {n:g}".replace("nan", "–") if table == "binary" else f"n = {n:g}".replace("nan", "–")
 
 
-def _centres(evidence: Evidence) -> Iterator[Subject]:
-    for row in evidence.continuous.itertuples():
-        limits = f"{row.center:g} ({row.dispersion_low:g} to {row.dispersion_high:g})"
-        missing = np.isnan(row.dispersion_high)
-        yield "continuous", row.Index, f"{row.center:g}" if missing else limits, "no limits printed" if missing else ""
+def _curve_point(table: str, row: Any) -> str:
+    return f"{row.percent:g} %"
 
 
-def _medians(evidence: Evidence) -> Iterator[Subject]:
-    for row in evidence.continuous.itertuples():
-        why = "a mean" if row.center_type == "mean" else "no spread printed" if row.dispersion_type == "none" else ""
-        yield "continuous", row.Index, f"{row.center_type} with {row.dispersion_type}", why
+def _centre(table: str, row: Any) -> str:
+    limits = f"{row.center:g} ({row.dispersion_low:g} to {row.dispersion_high:g})"
+    return f"{row.center:g}" if np.isnan(row.dispersion_high) else limits
 
 
-def _changes(evidence: Evidence) -> Iterator[Subject]:
-    rows = evidence.continuous
-    means = rows[(rows.kind == "level") & (rows.center_type == "mean")]
-    key = ["study_id", "arm_id", "outcome", "unit", "source_id", "months"]
-    levels = set(means[key].itertuples(index=False, name=None))
-    patients = {tuple(k): n for *k, n in means[[*key, "n"]].itertuples(index=False, name=None)}
-    for row in rows[rows.kind == "change"].itertuples():
-        stem = (row.study_id, row.arm_id, row.outcome, row.unit, row.source_id)
-        ends = [(*stem, row.months), (*stem, 0.0)]
-        known = {n for n in (row.n, *(patients.get(end, np.nan) for end in ends)) if n == n}
-        why = ""
-        if row.unit in RELATIVE or row.center_type != "mean":
-            why = "no difference of means: a relative change or a median"
-        elif not levels.issuperset(ends):
-            why = "the two levels are not printed beside it"
-        elif len(known) > 1:
-            why = "change and levels are of different patients"
-        yield "continuous", row.Index, f"{row.center:g}", why
+def _centre_with_spread(table: str, row: Any) -> str:
+    return f"{row.center_type} with {row.dispersion_type}"
 
 
-def _intervals(evidence: Evidence) -> Iterator[Subject]:
-    for table, column in INTERVALS.items():
-        for row in getattr(evidence, table).itertuples():
-            words = f"{getattr(row, column):g} ({row.ci_low:g} to {row.ci_high:g})".replace("nan", "–")
-            yield table, row.Index, words, "no interval printed" if np.isnan(row.ci_low) else ""
+def _value(table: str, row: Any) -> str:
+    return f"{row.center:g}"
 
 
-def _difference_intervals(evidence: Evidence) -> Iterator[Subject]:
-    for table in ("contrasts", "pooled_elsewhere"):
-        rows = getattr(evidence, table)
-        reasons = {
-            "no estimate with an interval is printed": rows.estimate.isna() | rows.ci_low.isna(),
-            "not a difference": ~rows.measure.isin(DIFFERENCES),
-        }
-        for row, why in zip(rows.itertuples(), first_reason(rows, reasons), strict=True):
-            words = f"{row.estimate:g} ({row.ci_low:g} to {row.ci_high:g})".replace("nan", "–")
-            yield table, row.Index, words, why
+def _interval(table: str, row: Any) -> str:
+    return f"{getattr(row, INTERVALS[table]):g} ({row.ci_low:g} to {row.ci_high:g})".replace("nan", "–")
 
 
-def _definitions(evidence: Evidence) -> Iterator[Subject]:
-    for row in evidence.binary.itertuples():
-        yield "binary", row.Index, f"{row.definition_id} under {row.outcome}", ""
+def _definition(table: str, row: Any) -> str:
+    return f"{row.definition_id} under {row.outcome}"
 
 
-def _of(name: str, kind: str, formula: str, source: str, subjects, *used, **more) -> Check:
+def _of(name: str, kind: str, formula: str, source: str, words, *used, **more) -> Check:
     """A check made of rules; what may explain a finding is what the rules themselves say."""
     kinds = dict.fromkeys(k for rule in used for k in rules.EXPLAINED_BY.get(rule.__name__, ()))
-    return Check(name, kind, formula, source, by_rules(used, subjects, **more), tuple(kinds), used)
+    return Check(name, kind, formula, source, by_rules(used, words, **more), tuple(kinds), used)
 
 
 COUNT_CHECKS = (
     _of("percentage against count", ARITHMETIC, "100 events / n, rounded to the printed digits; without a count, some "
-        "whole number of n", GRIM, _percentages, percent_agrees_with_count, percent_can_be_a_count,
+        "whole number of n", GRIM, _counted, percent_agrees_with_count, percent_can_be_a_count,
         explain=_cut_off),
-    _of("patients within their group", ARITHMETIC, "events ≤ n ≤ patients of the arm", "", _numbers_of_patients,
+    _of("patients within their group", ARITHMETIC, "events ≤ n ≤ patients of the arm", "", _patients,
         events_at_most_n, n_at_most_arm),
-    _of("curve never rises", ARITHMETIC, "a share still free of the event cannot grow", "", _curve_points,
+    _of("curve never rises", ARITHMETIC, "a share still free of the event cannot grow", "", _curve_point,
         curve_never_rises),
-    _of("centre within its limits", ARITHMETIC, "low ≤ centre ≤ high", "", _centres, spread_around_centre),
+    _of("centre within its limits", ARITHMETIC, "low ≤ centre ≤ high", "", _centre, spread_around_centre),
     _of("median with a spread of its own", ARITHMETIC, "a median has no standard deviation or standard error",
-        HANDBOOK_6, _medians, median_without_sd),
-    _of("change against levels", ARITHMETIC, "mean after minus mean before, within the rounding of all three",
-        HANDBOOK_6, _changes, change_agrees_with_levels),
-    _of("limits around the estimate", ARITHMETIC, "lower limit ≤ estimate ≤ upper limit", "", _intervals,
+        HANDBOOK_6, _centre_with_spread, median_without_sd),
+    _of("change against levels", ARITHMETIC, "mean after minus mean before, within the rounding of all three; its sign "
+        "where the numbers of patients differ", HANDBOOK_6, _value,
+        change_agrees_with_levels, change_has_sign_of_levels),
+    _of("limits around the estimate", ARITHMETIC, "lower limit ≤ estimate ≤ upper limit", "", _interval,
         limits_around_estimate),
     _of("interval symmetric", PLAUSIBILITY, "both limits equally far from the estimate, within rounding and a tenth of "
-        "the width", HANDBOOK_6, _difference_intervals, interval_is_symmetric),
-    _of("definition fits the outcome", PLAUSIBILITY, "a row that names one outcome defines that one", "", _definitions,
+        "the width", HANDBOOK_6, _interval, interval_is_symmetric),
+    _of("count against median", ARITHMETIC, "of n values at most half are below a threshold that the median reaches, "
+        "at least half where it is below", "", _counted, count_agrees_with_median),
+    _of("definition fits the outcome", PLAUSIBILITY, "a row that names one outcome defines that one", "", _definition,
         definition_fits_outcome),
 )  # fmt: skip
 
@@ -422,7 +374,7 @@ def _in_unit(row: pd.Series, unit: str) -> float:
         return np.nan
 
 
-def _label_by_size(evidence: Evidence) -> Iterator[Result]:
+def _label_by_size(evidence: Evidence) -> Iterator[CheckResult]:
     usual: dict[tuple[str, str, str], Usual | None] = {}
     for row in evidence.continuous.itertuples():
         key = (row.outcome, row.unit, row.study_id)
@@ -433,11 +385,11 @@ def _label_by_size(evidence: Evidence) -> Iterator[Result]:
             why = f"fewer than {FEWEST} other reports print a standard deviation that it can be held against"
         words = f"{row.dispersion_type.upper()} {row.dispersion_low:g}, n = {row.n:g}".replace("nan", "–")
         if why:
-            yield Result(
+            yield CheckResult(
                 "continuous", row.Index, NOT_APPLICABLE, "" if row.dispersion_type == "none" else words, reason=why
             )
         else:
-            yield Result("continuous", row.Index, *_by_size(row, usual[key], words))
+            yield CheckResult("continuous", row.Index, *_by_size(row, usual[key], words))
 
 
 def _no_spread(row: pd.Series) -> str:
@@ -464,21 +416,21 @@ def _by_size(row: pd.Series, usual: Usual, words: str) -> tuple[str, str, str, s
     return INCONSISTENT, words, expected, size + fits
 
 
-def _median_inside(evidence: Evidence) -> Iterator[Result]:
+def _median_inside(evidence: Evidence) -> Iterator[CheckResult]:
     for row in evidence.continuous.itertuples():
         limits = f"{row.center:g} ({row.dispersion_low:g} to {row.dispersion_high:g})"
         on_limit = row.center in (row.dispersion_low, row.dispersion_high)
         if row.center_type != "median" or np.isnan(row.dispersion_high):
-            yield Result("continuous", row.Index, NOT_APPLICABLE, reason="no median with limits is printed")
+            yield CheckResult("continuous", row.Index, NOT_APPLICABLE, reason="no median with limits is printed")
         elif on_limit and row.center == 0:
-            yield Result(
+            yield CheckResult(
                 "continuous", row.Index, NOT_APPLICABLE, limits, reason="half of the patients and more at zero"
             )
         elif on_limit:
             why = "possible only if a quarter of the patients share that value"
-            yield Result("continuous", row.Index, INCONSISTENT, limits, "a median between its limits", why)
+            yield CheckResult("continuous", row.Index, INCONSISTENT, limits, "a median between its limits", why)
         else:
-            yield Result("continuous", row.Index, CONSISTENT, limits)
+            yield CheckResult("continuous", row.Index, CONSISTENT, limits)
 
 
 SPREAD_CHECKS = (

@@ -39,6 +39,7 @@ BEYOND_CHECKS = {
     "derived_from_individual_times": "the count follows from times that are no rows",
     "dispersion_inconsistent": "the label is said in words",
     "ever_versus_status": "both counts are right: they answer different questions",
+    "impossible_interval": "the limits belong to a figure that is no row",
     "implausible": "an outlier is possible: only other reports speak against it",
     "interval_unlabelled": "quartiles and a range of few patients look alike",
     "label_conflict": "the meaning is said in words",
@@ -47,10 +48,12 @@ BEYOND_CHECKS = {
     "outcome_constrained_by_design": "what the design held in place is said in words",
     "outcome_name": "what an outcome is called is said in words",
     "overlap": "shared patients leave the numbers right: cohorts.csv keeps the reports apart",
+    "percent_fits_other_n": "that infusions are counted and not patients is said in words",
     "registry_differs_from_paper": "the tables hold one of the two: registrations.csv shows the record",
     "relative_change": "the unit is said in words",
     "selected_subgroup": "how patients were chosen is said in words",
     "selection": "how patients were chosen is said in words",
+    "sources_differ": "the other figure is in another source",
     "sign_convention": "a turned sign leaves estimate and interval in order",
     "stopped_early": "the planned number is in the registration: see the facts of design",
     "text_contradiction": "one of the two statements is no number",
@@ -63,6 +66,12 @@ BEYOND_CHECKS = {
 
 def consistency(evidence: Evidence, checks: Sequence[Check] = CHECKS) -> pd.DataFrame:
     """What each check says of each row that it looks at.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    checks : sequence of Check, optional
 
     Returns
     -------
@@ -106,7 +115,17 @@ def _by_outcome(evidence: Evidence, check: Check) -> dict[tuple[str, str], str]:
 
 
 def summary(results: pd.DataFrame) -> pd.DataFrame:
-    """One line a check: kind, rows that could fail, how many of them did, how many of those are recorded anomalies."""
+    """One line a check: kind, rows that could fail, how many of them did, how many of those are recorded anomalies.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = []
     for check, rows in results.groupby("check", sort=False):
         failed = rows[rows.verdict == INCONSISTENT]
@@ -128,6 +147,13 @@ def known_anomalies(evidence: Evidence, results: pd.DataFrame | None = None) -> 
 
     An anomaly is *found* where a check is inconsistent at its report and outcome; *found in the other reading* where
     the table already holds the figure that fits and the check fails once the alternative handling is applied.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    results : DataFrame, optional
+        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
 
     Returns
     -------

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cellclaims.evidence import Evidence
+from cellclaims.evidence.rules_reports import NOT_SCIENTIFIC
 from cellclaims.protocol import Protocol
 from cellclaims.selection import EvidenceBase
 
@@ -28,9 +29,9 @@ def design_facts(base: EvidenceBase, study_ids: Iterable[str], in_words: bool = 
 
     Parameters
     ----------
-    evidence : Evidence
-    protocol : Protocol
-        Names the untreated comparators and, as ``certainty.losses``, the share of patients that may be lost.
+    base : EvidenceBase
+        Its protocol names the untreated comparators and, as ``certainty.losses``, the proportion of participants that
+        may be lost.
     study_ids : iterable of str
         Rows of studies.csv, each shown once, in this order.
     in_words : bool
@@ -142,7 +143,7 @@ POOLED, FIGURES, NO_FIGURE, NO_REPORT = (
     "no publication seen",
 )
 STATES = (POOLED, FIGURES, NO_FIGURE, NO_REPORT)
-#: What stands in the column of the journal where there is none.
+#: What the column of the journal says where there is none.
 NOT_A_JOURNAL = ("", "registry", "ClinicalTrials.gov posted results", "sponsor press release")
 TABLES = ("continuous", "binary", "survival", "contrasts")
 COLUMNS = "study_id registry_id diabetes_type product state planned enrolled results_posted".split()
@@ -155,7 +156,7 @@ def missing_results(evidence: Evidence, pooled: Iterable[str]) -> pd.DataFrame:
     ----------
     evidence : Evidence
     pooled : iterable of str
-        Reports that stand in a pool.
+        Studies in a pool.
 
     Returns
     -------
@@ -165,13 +166,20 @@ def missing_results(evidence: Evidence, pooled: Iterable[str]) -> pd.DataFrame:
         (patients; as registered, else as reported), results_posted ("yes", "no", empty where not seen).
     """
     studies = evidence.studies[evidence.studies.registry_id != ""]
-    figures, used = set().union(*(set(getattr(evidence, name).study_id) for name in TABLES)), set(pooled)
+    figures, used = _reported(evidence), set(pooled)
     reported = [_line(evidence, study, _state(study, figures, used)) for study in studies.itertuples()]
     records = evidence.registrations[~evidence.registrations.study_id.isin(set(studies.study_id))]
     alone = records.reindex(columns=COLUMNS).assign(state=NO_REPORT, diabetes_type="", product="")
     trials = pd.concat([pd.DataFrame(reported, columns=COLUMNS), alone], ignore_index=True)
     furthest = trials.assign(rank=trials.state.map(STATES.index)).sort_values("rank", kind="stable")
     return furthest.drop_duplicates("registry_id").drop(columns="rank").sort_index().reset_index(drop=True)
+
+
+def _reported(evidence: Evidence) -> set[str]:
+    """Reports with a figure; one that only a press release or a page that is not scientific prints is no report."""
+    scientific = set(evidence.sources.source_id[evidence.sources.kind != NOT_SCIENTIFIC])
+    tables = (getattr(evidence, name) for name in TABLES)
+    return set().union(*(set(rows.study_id[rows.source_id.isin(scientific)]) for rows in tables))
 
 
 def _state(study: object, figures: set[str], pooled: set[str]) -> str:

@@ -22,7 +22,7 @@ from cellclaims.appraisal.check import (
     NOT_APPLICABLE,
     PLAUSIBILITY,
     Check,
-    Result,
+    CheckResult,
     printed_text,
 )
 from cellclaims.evidence import Evidence
@@ -192,15 +192,11 @@ def _sums_of_squares(sd: str, n: int, step: Fraction, is_se: bool) -> tuple[Frac
 # GRIM, GRIMMER and DEBIT on the rows, where it is known in which steps single values are given.
 #
 # HbA1c in per cent is taken to be given to 0.1 for each patient, as laboratories mostly report it; in mmol/mol and
-# for
-# glucose in mg/dL to whole numbers. These steps are assumptions (one report prints a single patient's HbA1c to
-# 0.01), so
-# that a failure is no proof: it says that the number of patients, the rounding or the step is not what it seems. A
-# mean
-# of HbA1c printed to 0.1 can never fail, one printed to 0.01 only below ten patients. Insulin doses are averaged
-# over
-# days, glucose in mmol/L is often converted, and C-peptide is read from assays of unknown resolution: no step is
-# known.
+# for glucose in mg/dL to whole numbers. These steps are assumptions (one report prints a single patient's HbA1c to
+# 0.01), so that a failure is no proof: it says that the number of patients, the rounding or the step is not what it
+# seems. A mean of HbA1c printed to 0.1 can never fail, one printed to 0.01 only below ten patients. Insulin doses are
+# averaged over days, glucose in mmol/L is often converted, and C-peptide is read from assays of unknown resolution:
+# no step is known.
 
 
 #: Outcome and unit -> the step in which single values are given.
@@ -209,14 +205,14 @@ STEPS = {("hba1c", "%"): "0.1", ("hba1c", "mmol/mol"): "1", ("fpg", "mg/dL"): "1
 Tested = Callable[[pd.Series, str, str], tuple[str, str, str]]
 
 
-def _rows(tested: Tested) -> Callable[[Evidence], Iterator[Result]]:
-    def judge(evidence: Evidence) -> Iterator[Result]:
+def _rows(tested: Tested) -> Callable[[Evidence], Iterator[CheckResult]]:
+    def judge(evidence: Evidence) -> Iterator[CheckResult]:
         centres = printed_text(evidence, "continuous", "center")
         spreads = printed_text(evidence, "continuous", "dispersion_low")
         for row in evidence.continuous.itertuples():
             centre, spread = centres[row.Index], spreads.get(row.Index, "")
             verdict, expected, reason = tested(row, centre, spread)
-            yield Result("continuous", row.Index, verdict, _words(row, centre, spread), expected, reason)
+            yield CheckResult("continuous", row.Index, verdict, _words(row, centre, spread), expected, reason)
 
     return judge
 

@@ -4,7 +4,15 @@ A *claim* is one row of ``advertised/claims.csv``; its *counterpart* the publish
 (``protocol.yml``), with a recorded grade of the match. An *entry* sets the two beside each other.
 """
 
-from cellclaims.claims.counterparts import Entry, advertised_rates, control_pool, counterpart_pool, own_trials
+from cellclaims.claims.counterparts import (
+    Entry,
+    advertised_rates,
+    control_pool,
+    counterpart_pool,
+    own_trials,
+    with_entry,
+    without_entry,
+)
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.claims.ledger import curve_of_claim, curves, entry_of, ledger
 
@@ -20,4 +28,6 @@ __all__ = [
     "ledger",
     "own_trials",
     "verdict",
+    "with_entry",
+    "without_entry",
 ]

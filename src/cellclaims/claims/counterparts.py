@@ -7,8 +7,9 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scipy.special import expit, ndtr, stdtr
+from scipy.special import expit, logit
 
+from cellclaims import meta
 from cellclaims.appraisal import Certainty, certainty_of_pool
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
@@ -91,11 +92,12 @@ def advertised(claim: Any, documents: Any) -> dict[str, Any]:
     known = documents[documents.document_id == claim.document_id].iloc[0]
     return {
         "what": claim.what_is_claimed,
+        "wording": claim.wording,
         "document": claim.document_id,
         "title": known.title,
         "locator": claim.locator,
         "as_of": "" if math.isnan(claim.as_of) else f"{claim.as_of:g}",
-        "qualifier": claim.qualifier,
+        "qualifier": claim.figure_qualifier,
         "value": None if math.isnan(claim.value) else float(claim.value),
         "unit": claim.unit,
         "n_treated": None if math.isnan(claim.n_treated) else int(claim.n_treated),
@@ -122,11 +124,36 @@ POOLED = ("rate", "difference")
 
 
 def own_trials(evidence: Evidence) -> list[str]:
-    """Reports of the registrations that the advertisements cite: shown beside their claims, never counted for them."""
+    """Reports of the registrations that the advertisements cite: shown beside their claims, never counted for them.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    list of str
+    """
     cited = {number for words in evidence.claims.what_is_claimed for number in REGISTRATION.findall(words)}
     studies = evidence.studies
     mine = studies.registry_id.map(lambda ids: bool(cited & set(REGISTRATION.findall(ids))))
     return sorted(studies.study_id[mine])
+
+
+def with_entry(evidence: Evidence) -> Any:
+    """The claims that get an entry: those of documents of which a copy exists, in the order of claims.csv."""
+    return evidence.claims[~_without_copy(evidence)]
+
+
+def without_entry(evidence: Evidence) -> Any:
+    """The claims of pages of which no copy exists: nobody can check their words, so that they get no entry."""
+    return evidence.claims[_without_copy(evidence)]
+
+
+def _without_copy(evidence: Evidence) -> Any:
+    documents = evidence.documents
+    return evidence.claims.document_id.isin(documents.document_id[documents.copy_exists == "no"])
 
 
 def claim_of(evidence: Evidence, claim_id: str) -> Any:
@@ -147,12 +174,36 @@ def plan_of(protocol: Protocol, claim: Any) -> dict[str, Any]:
 
 
 def counterpart_pool(base: EvidenceBase, claim_id: str) -> Pool:
-    """The pool of published reports that answers an advertised figure."""
+    """The pool of published reports that answers an advertised figure.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim_id : str
+        Of a row of claims.csv.
+
+    Returns
+    -------
+    Pool
+    """
     return _pool(base, claim_id, "cells", "published reports")
 
 
 def control_pool(base: EvidenceBase, claim_id: str) -> Pool:
-    """The same outcome in the untreated control arms."""
+    """The same outcome in the untreated control arms.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim_id : str
+        Of a row of claims.csv.
+
+    Returns
+    -------
+    Pool
+    """
     return _pool(base, claim_id, "control", "untreated control arms")
 
 
@@ -176,8 +227,19 @@ def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str 
 
 
 def advertised_rates(base: EvidenceBase) -> list[Entry]:
-    """An entry for every claim that a pool answers, in the order of claims.csv."""
-    claims = [c for c in base.evidence.claims.itertuples() if plan_of(base.protocol, c)["kind"] in POOLED]
+    """An entry for every advertised percentage that a pool answers, and for HbA1c, in the order of claims.csv.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    list of Entry
+    """
+    kinds = {c: plan_of(base.protocol, c)["kind"] for c in with_entry(base.evidence).itertuples()}
+    claims = [c for c, kind in kinds.items() if kind in POOLED and (kind == "difference" or not math.isnan(c.value))]
     return [rate_entry(base, c.claim_id) for c in claims]
 
 
@@ -217,10 +279,10 @@ def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) 
 def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
     """Pooled value, intervals and probabilities in the unit of the claim."""
     found: dict[str, Any] = {"k": pool.k, "patients": pool.patients}
-    if pool.fit is None:
-        return found
     percent = pool.scale == "logit"
     found["unit"] = "percent" if percent else "percentage points"
+    if pool.fit is None:
+        return found
     for name in ("ci_lb", "ci_ub", "pi_lb", "pi_ub"):
         found[name] = in_unit(pool, getattr(pool.fit, name))
     found["pooled"] = in_unit(pool, pool.fit.beta)
@@ -236,29 +298,27 @@ def in_unit(pool: Pool, value: float) -> float | None:
 
 
 def _share(pool: Pool, claimed: float, n_treated: int | None) -> dict[str, Any]:
+    """Probabilities that a proportion reaches the claim, by the fit's own distribution."""
     fit = pool.fit
     p = float(expit(fit.beta))
+    found = {"effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None}
+    if isinstance(fit, meta.Fit):  # normal effects on the logit
+        if not 0 < claimed < 1:
+            return found
+        claimed, n_treated = float(logit(claimed)), None
     return {
         "p_mean_ge": _known(fit.p_mean_reaches(claimed)),
         "p_new_setting_ge": _known(fit.p_new_setting_reaches(claimed)),
         "p_series_ge": _known(fit.p_series_reaches(claimed, n_treated)) if n_treated else None,
-        "effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None,
-    }
+    } | found
 
 
 def _effect(pool: Pool, threshold: float) -> dict[str, Any]:
-    """Probability that the mean fall, and a new setting's fall, reaches the threshold (both below zero).
-
-    One report: by its own normal interval. More: t with k - 1 degrees of freedom for the mean; for a new setting t
-    with k - 2 and the spread between settings added.
-    """
-    fit, k, away = pool.fit, pool.k, threshold - float(pool.fit.beta)
-    if k == 1:
-        return {"p_mean_ge": _known(ndtr(away / float(fit.se)))}
-    found = {"p_mean_ge": _known(stdtr(k - 1, away / float(fit.se)))}
-    if k > 2:
-        found["p_new_setting_ge"] = _known(stdtr(k - 2, away / math.sqrt(float(fit.se) ** 2 + float(fit.tau2))))
-    return found
+    """Probability that the mean fall, and a new setting's fall, reaches the threshold (both below zero)."""
+    return {
+        "p_mean_ge": _known(1 - pool.fit.p_mean_reaches(threshold)),
+        "p_new_setting_ge": _known(1 - pool.fit.p_new_setting_reaches(threshold)),
+    }
 
 
 def _known(value: float) -> float | None:
@@ -281,7 +341,7 @@ def verdict_of_pool(
     if pool.fit is not None:
         limits = {name: _or_nan(in_unit(pool, getattr(pool.fit, name))) for name in limits}
     standing = Standing(
-        measurable=claim.definition_stated != "no" or claim.kind == "outcome",
+        measurable=claim.definition_stated != "no" or plan["kind"] == "difference",
         k=pool.k,
         claim=threshold,
         ci_lb=limits["ci_lb"],
@@ -295,10 +355,37 @@ def verdict_of_pool(
     if protocol.outcome(plan["definition"]).better == "lower":
         standing = standing.mirrored(limits["pi_lb"])
     decided, reasons = verdict(standing, protocol["verdict"])
-    if decided == "not testable":
+    if decided == "not testable" and not standing.measurable:
         reasons = ["the advertisement does not define what it counts"]
     return decided, reasons
 
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+#: Outcomes nearest to the advertised ones that more studies report: title and question.
+NEAREST = {
+    "insulin dose halved after cells (three reports; one with 62 controls on intensified insulin)": Question(
+        "insulin_dose_halved", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin at some time after cells, other drugs allowed (five reports; comparison not usable)": Question(
+        "insulin_independence", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin 12 months after islets, type 1 diabetes": Question("insulin_independence", ("T1D",), "islets"),
+}
+
+
+def nearest_pools(base: EvidenceBase) -> list[Pool]:
+    """The pools of the outcomes nearest to the advertised ones that more studies report.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+
+    Returns
+    -------
+    list of Pool
+        Proportions, each under its title.
+    """
+    return [pooled(base, question.named("nearest", title), Analysis("PLO")) for title, question in NEAREST.items()]

@@ -14,7 +14,6 @@ from scipy.special import logit
 
 from cellclaims import meta
 from cellclaims.appraisal import LEVELS, certainty_of_pool, certainty_of_reports
-from cellclaims.claims.arithmetic import arithmetic
 from cellclaims.claims.counterparts import (
     POOLED,
     REGISTRATION,
@@ -28,6 +27,7 @@ from cellclaims.claims.counterparts import (
     rate_entry,
     rated,
     threshold_of,
+    with_entry,
 )
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.evidence import Evidence
@@ -40,6 +40,10 @@ from cellclaims.specifications import Curve, Fitted, fitted
 
 
 Rows = Callable[[int], pd.DataFrame]
+#: The verdict on a statement that cannot be checked here, or that claims no outcome.
+NOT_TESTABLE = "not testable"
+#: Kinds of statements that claim no outcome of the treatment.
+CONTEXT = ("practice", "background", "evidence_claim", "disclaimer")
 
 
 def curves(base: EvidenceBase, claim_ids: Iterable[str] | None = None) -> dict[str, Curve]:
@@ -47,8 +51,7 @@ def curves(base: EvidenceBase, claim_ids: Iterable[str] | None = None) -> dict[s
 
     Parameters
     ----------
-    evidence : Evidence
-    protocol : Protocol
+    base : EvidenceBase
     claim_ids : iterable of str, optional
         All claims if not given.
 
@@ -59,7 +62,7 @@ def curves(base: EvidenceBase, claim_ids: Iterable[str] | None = None) -> dict[s
     """
     known: dict[tuple[Any, ...], Fitted] = {}
     found = {}
-    for claim_id in base.evidence.claims.claim_id if claim_ids is None else claim_ids:
+    for claim_id in with_entry(base.evidence).claim_id if claim_ids is None else claim_ids:
         claim = claim_of(base.evidence, claim_id)
         plan = plan_of(base.protocol, claim)
         if plan["kind"] not in POOLED:
@@ -90,7 +93,7 @@ def _rule(base: EvidenceBase, claim: Any, plan: dict[str, Any], pool: Pool) -> C
     value = None if math.isnan(claim.value) else float(claim.value)
     threshold = threshold_of(base.protocol, plan, value)
     lower = base.protocol.outcome(plan["definition"]).better == "lower"
-    measurable = claim.definition_stated != "no" or claim.kind == "outcome"
+    measurable = claim.definition_stated != "no" or plan["kind"] == "difference"
     grades = {what: grade for what, (grade, _) in plan["match"].items()}
 
     def standing(line: Any, certainty: str) -> Standing:
@@ -148,12 +151,10 @@ def _match(plan: dict[str, Any], line: Any) -> dict[str, tuple[str, str]]:
     return {what: (grades.get(what) or grade, reason) for what, (grade, reason) in plan["match"].items()}
 
 
-# Claims without a figure: which way the published reports point, and how good the best of them are.
+# Claims without a figure: which way the published results point, and how good the best of them are.
 #
-# A *topic* is what ``beyond_glucose/evidence.csv`` groups its rows by. A report *speaks* when its direction could
-# be
-# read; it is *counted* when it speaks, is in humans, is not the clinic's own, and is in no meta-analysis of its
-# topic.
+# A *topic* is what ``topics/evidence.csv`` groups its rows by. Directions are those of point estimates: a result that
+# is not significant is not a result against. No verdict follows from how many results point one way.
 
 
 #: Kinds of evidence, the best first, as the evidence map shows them.
@@ -161,99 +162,123 @@ KINDS = ("randomised human", "other human", "animal or laboratory")
 #: Kinds as the evidence map shows them; what stands for an outcome, such as C-peptide, is a kind of its own.
 MAP_KINDS = ("randomised human", "human surrogate", "other human", "animal or laboratory")
 SURROGATE = "C-peptide|insulin production|beta cell function"
-SPEAKS = ("for", "against", "mixed")
-#: In claims about an outcome, rows without cells describe the placebo response: context, never counted.
-NO_CELLS = "none"
+#: Directions of a point estimate that could be read.
+READ = ("cells", "control", "none")
+#: What is wrong with a row that the rule of closeness leaves out.
+CLOSE = ("close_population", "close_product", "close_outcome")
 
 
 @dataclass(frozen=True)
 class Direction:
-    """What the counted reports say: numbers by kind and direction, the best kind, whether they agree."""
+    """What the counted results say: the rows, the rest of their topic, the best kind, the directions."""
 
     counted: pd.DataFrame
     context: pd.DataFrame
     best: str
-    by_best: frozenset[str]
-    by_all: frozenset[str]
+    directions: frozenset[str]
 
     @property
     def k(self) -> int:
-        """Number of counted reports."""
+        """Number of counted results."""
         return len(self.counted)
 
     @property
     def agree(self) -> bool:
-        """Whether all counted reports point one way."""
-        return len(self.by_all) == 1 and "mixed" not in self.by_all
+        """Whether all counted results point one way."""
+        return len(self.directions) == 1 and "none" not in self.directions
 
 
-def direction_of(evidence: Evidence, topic: str, own: list[str], outcome_claim: bool) -> Direction:
-    """The published reports on a topic, split into those that count and the rest, which is shown as context."""
-    rows = with_kind(evidence.beyond_evidence[evidence.beyond_evidence.topic == topic])
-    counts = (rows.species == "human") & rows.direction.isin(SPEAKS) & ~rows.reference.isin(own)
-    if outcome_claim:
-        counts &= ~rows.cell_type.str.startswith(NO_CELLS)
-    counted = _outside_meta_analyses(rows[counts].drop_duplicates("reference"))
+def direction_of(evidence: Evidence, topic: str, mechanism: bool) -> Direction:
+    """The published results on a topic, split into those that count and the rest, which is shown as context.
+
+    Counted are results in people with the role evidence whose direction could be read, independent of the trial that
+    the advertisement cites, and coded *no* in no closeness; for a mechanism, only those that test it. One trial counts
+    once, and not beside a pooled result that is known to contain it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    topic : str
+        A topic of topics/evidence.csv.
+    mechanism : bool
+        Whether the claim is about how the treatment works and not about an outcome in patients.
+
+    Returns
+    -------
+    Direction
+    """
+    rows = with_kind(evidence.topic_evidence[evidence.topic_evidence.topic == topic])
+    counts = (rows.role == "evidence") & (rows.species == "human") & rows.favours.isin(READ)
+    counts &= (rows.independent_of_clinic == "yes") & ~rows[list(CLOSE)].eq("no").any(axis=1)
+    if mechanism:
+        counts &= rows.tests_mechanism == "yes"
+    counted = _not_in_a_pool(rows[counts].drop_duplicates("reference"))
     best = next((kind for kind in KINDS if (counted.kind == kind).any()), "")
-    at_best = counted[counted.kind == best]
-    context = rows.drop(index=counted.index)
-    return Direction(counted, context, best, frozenset(at_best.direction), frozenset(counted.direction))
+    return Direction(counted, rows.drop(index=counted.index), best, frozenset(counted.favours))
 
 
 def with_kind(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows with the kind of evidence that they are."""
     human = rows.species == "human"
-    kind = human.map({True: KINDS[1], False: KINDS[2]}).where(~(human & (rows.randomised == "yes")), KINDS[0])
+    randomised = human & (rows.controlled == "randomised")
+    kind = human.map({True: KINDS[1], False: KINDS[2]}).where(~randomised, KINDS[0])
     surrogate = human & rows.outcome.str.contains(SURROGATE)
     return rows.assign(kind=kind, map_kind=kind.where(~surrogate, MAP_KINDS[1]))
 
 
-def _outside_meta_analyses(rows: pd.DataFrame) -> pd.DataFrame:
-    """Drop trials that a meta-analysis of randomised trials, of the same year or later, must be taken to hold."""
-    latest = rows.year[(rows.design == "meta_analysis") & (rows.randomised == "yes")].max()
-    inside = (rows.design == "rct") & (rows.year <= latest)
-    return rows[~inside]
+def _not_in_a_pool(rows: pd.DataFrame) -> pd.DataFrame:
+    """Drop trials that a pooled result among the rows names as its own; what is not known stays."""
+    pooled = "; ".join(rows.pooled_from[rows.design == "meta_analysis"])
+    inside = [row.design != "meta_analysis" and row.reference in pooled for row in rows.itertuples()]
+    return rows[~pd.Series(inside, index=rows.index, dtype=bool)]
 
 
-def verdict_of(direction: Direction, enough: int, certainty: str) -> tuple[str, list[str]]:
+def verdict_of(direction: Direction, enough: int) -> tuple[str, list[str]]:
     """The verdict on a claim without a figure, and why: the rules of ``directions`` in the protocol, in order.
 
     Parameters
     ----------
     direction : Direction
     enough : int
-        Fewest counted reports for any verdict on direction.
-    certainty : str
-        Level of certainty, for "supported".
+        Fewest counted results for any word on direction.
+
+    Returns
+    -------
+    tuple of (str, list of str)
+        One of the verdicts of the protocol, never *contradicted* or *supported*, and its reasons.
     """
     if direction.k == 0:
-        return "no evidence", ["no report in people that speaks for or against it was found"]
+        return "no evidence", ["no result in people was found that is close to the claim and has a direction"]
     if direction.k < enough:
-        words = "report" if direction.k == 1 else "reports"
-        return "insufficient", [f"{direction.k} {words} in people that speak to it, {enough} needed"]
-    if direction.by_best == {"against"} and "for" not in direction.by_all:
-        return "contradicted", [f"all {direction.best} reports speak against it, and none in people for it"]
+        words = "result" if direction.k == 1 else "results"
+        return "insufficient", [f"{direction.k} {words} in people with a direction, {enough} needed"]
     if not direction.agree:
-        return "mixed", ["the reports in people differ in direction"]
-    randomised = direction.best == KINDS[0]
-    if randomised and certainty in ("moderate", "high"):
-        return "supported", [f"all reports in people speak for it, certainty {certainty}"]
-    why = f"certainty {certainty}" if randomised else "no randomised evidence"
-    return "compatible", [f"all reports in people speak for it, but {why}"]
-
-
-#: Kinds of claims that are about an outcome in patients; the others are about how it is supposed to work.
-OUTCOME_KINDS = ("outcome", "regimen")
+        return "mixed", ["the point estimates of the results in people differ in direction"]
+    if direction.directions == {"control"}:
+        return "mixed", ["all point estimates favour the control; no verdict is drawn from their number"]
+    return "compatible", ["all point estimates favour cells; no verdict is drawn from their number"]
 
 
 def ledger(base: EvidenceBase, known: Mapping[str, Curve] | None = None) -> list[Entry]:
-    """An entry for every row of claims.csv, in its order; none without a verdict.
+    """An entry for every statement of a text of which a copy exists, in the order of claims.csv; none without verdict.
 
     ``known`` are the specification curves by claim, where they were made before.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    known : mapping of Curve, optional
+        Recorded anomalies with the checks that find them.
+
+    Returns
+    -------
+    list of Entry
     """
     found = curves(base) if known is None else known
     return [
-        _with_stability(entry_of(base, claim), found.get(claim.claim_id)) for claim in base.evidence.claims.itertuples()
+        _with_stability(entry_of(base, claim), found.get(claim.claim_id))
+        for claim in with_entry(base.evidence).itertuples()
     ]
 
 
@@ -266,16 +291,30 @@ def _with_stability(entry: Entry, curve: Curve | None) -> Entry:
 
 
 def entry_of(base: EvidenceBase, claim: Any) -> Entry:
-    """The entry of one claim, made by the kind of its counterpart."""
+    """The entry of one claim, made by the kind of its counterpart.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+
+    Returns
+    -------
+    Entry
+    """
     plan = plan_of(base.protocol, claim)
     if plan["kind"] in ("rate", "difference"):
         return rate_entry(base, claim.claim_id)
+    if claim.kind in CONTEXT:
+        return _context(base, claim, plan)
     return MAKERS[plan["kind"]](base, claim, plan)
 
 
 def _topic(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A claim without a figure: direction of the reports in people, by kind of evidence."""
-    found = direction_of(base.evidence, plan["topic"], own_trials(base.evidence), claim.kind in OUTCOME_KINDS)
+    """A claim without a figure: directions of the results in people, by kind of evidence."""
+    found = direction_of(base.evidence, plan["topic"], claim.kind == "mechanism")
     randomised = found.best == KINDS[0]
     counted = tuple(found.counted.reference)
     match = plan["match"]
@@ -283,7 +322,7 @@ def _topic(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
         found.k, randomised, found.agree, match, base.protocol, counted, base.evidence.judgements
     )
     poor = [what for what in ("population", "outcome") if plan["match"][what][0] == "poor"]
-    decided, reasons = verdict_of(found, base.protocol["verdict"]["enough_reports"], certainty.level)
+    decided, reasons = verdict_of(found, base.protocol["verdict"]["enough_reports"])
     if poor and decided not in ("no evidence", "insufficient"):
         decided, reasons = "insufficient", [f"the match in {' and '.join(poor)} is poor"]
     facts = _facts(pd.concat([found.counted, found.context]).sort_index(), set(found.counted.index))
@@ -299,85 +338,70 @@ def _topic(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
 
 
 def _facts(rows: pd.DataFrame, counted: set[int] = frozenset()) -> list[dict[str, Any]]:
-    """Rows of beyond_glucose as facts of an entry, with their line, kind and link."""
+    """Rows of topics/evidence.csv as facts of an entry, with their line, kind and link."""
     return [
         {
             "row_id": row.row_id,
             "line": row.Index,
             "study_id": row.reference,
             "label": row.title or row.reference,
-            "link": f"https://doi.org/{row.doi}" if row.doi else row.url,
+            "link": row.url,
             "kind": row.kind,
             "map_kind": row.map_kind,
             "design": row.design,
             "n": None if pd.isna(row.n) else row.n,
             "result": row.result,
-            "direction": row.direction,
+            "role": row.role,
+            "direction": row.favours,
+            "precision": row.precision,
             "counted": row.Index in counted,
         }
         for row in with_kind(rows).itertuples()
     ]
 
 
+def _about(evidence: Evidence, claim: Any) -> pd.DataFrame:
+    """The rows of topics/evidence.csv that name a claim."""
+    rows = evidence.topic_evidence
+    return rows[[claim.claim_id in ids.split(";") for ids in rows.claim_ids]]
+
+
 def _registration(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A registration: what a registry says that it is, and what the published report of the number says."""
-    rows = base.evidence.beyond_evidence[base.evidence.beyond_evidence.topic == plan["topic"]]
+    """A registration: what was read about it; the record itself was not seen, so that nothing is decided."""
     number = next(iter(REGISTRATION.findall(claim.what_is_claimed)), "")
     own = base.evidence.studies[base.evidence.studies.registry_id.str.contains(number, regex=False) & (number != "")]
-    about = rows[rows.claim_ids.str.split(";").map(lambda ids: claim.claim_id in ids)]
+    about = _about(base.evidence, claim)
     about = about[~about.reference.isin(set(own_trials(base.evidence)) - set(own.study_id))]
-    decided, reasons = _registration_verdict(claim, about, own)
     return Entry(
         **described(claim, base.evidence.documents, plan["match"]),
         studies=[
             {"study_id": s, "label": label(base.evidence, s), "link": link(base.evidence, s)} for s in own.study_id
         ],
         k=len(own),
-        verdict=decided,
-        reasons=reasons,
+        verdict=NOT_TESTABLE,
+        reasons=["the record of the registry was not seen; what pages about registries say is listed with it"],
         facts=_facts(about),
     )
 
 
-def _registration_verdict(claim: Any, about: pd.DataFrame, own: pd.DataFrame) -> tuple[str, list[str]]:
-    against = about[about.direction == "against"]
-    of_number = against[against.reference.isin(own.study_id)]
-    of_kind = against[against.reference.str.contains("who_ictrp|registry_notice")]
-    disagree = pd.concat([of_number, of_kind])
-    if len(disagree):
-        return "contradicted", [f"the record says: {r.result}" for r in disagree.itertuples()]
-    if own.empty and about.empty:
-        return "no evidence", ["no record or report of the number was found"]
-    return "compatible", ["nothing in the records found disagrees with the statement"]
-
-
 def _count(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A number treated: no public record counts it; the arithmetic of the shares that stand on it."""
-    studies = base.evidence.studies
-    cited = studies.study_id.isin(own_trials(base.evidence)) & (studies.diabetes_type == claim.diabetes_type)
-    own = studies.study_id[cited]
-    patients = base.evidence.arms[base.evidence.arms.study_id.isin(own)].n_enrolled.sum()
-    published = (
-        f"the cited trial published {patients:g} patients" if len(own) else "no report of an own trial was found"
-    )
-    return Entry(
-        **described(claim, base.evidence.documents, plan["match"]),
-        studies=[{"study_id": s, "label": label(base.evidence, s), "link": link(base.evidence, s)} for s in own],
-        verdict="no evidence",
-        reasons=["no public record of the number treated was found", published],
-        facts=arithmetic(base.evidence.claims, claim),
-    )
-
-
-def _disclaimer(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A disclaimer claims nothing that could be tested; harms stand beside it."""
-    rows = base.evidence.beyond_evidence[base.evidence.beyond_evidence.topic == plan["topic"]]
+    """A number treated: no public record of it was looked for or found."""
     return Entry(
         **described(claim, base.evidence.documents, plan["match"]),
         studies=[],
-        verdict="not testable",
-        reasons=["a disclaimer claims no outcome; it qualifies every other claim of the page"],
-        facts=_facts(rows),
+        verdict=NOT_TESTABLE,
+        reasons=["the number treated cannot be checked here: no public record was looked for or found"],
+    )
+
+
+def _context(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
+    """A practice, a disclaimer, background, a reference to own data: no outcome is claimed; what is known is listed."""
+    return Entry(
+        **described(claim, base.evidence.documents, plan["match"]),
+        studies=[],
+        verdict=NOT_TESTABLE,
+        reasons=["no outcome is claimed"],
+        facts=_facts(_about(base.evidence, claim)),
     )
 
 
@@ -386,5 +410,6 @@ MAKERS: dict[str, Callable[..., Entry]] = {
     "topic": _topic,
     "registration": _registration,
     "count": _count,
-    "disclaimer": _disclaimer,
+    "disclaimer": _context,
+    "context": _context,
 }

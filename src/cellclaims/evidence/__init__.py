@@ -6,8 +6,19 @@ keeps its line number; a *fault* is a place where something else was expected.
 
 from __future__ import annotations
 
+from cellclaims.errors import Fault
 from cellclaims.evidence.dictionary import dictionary, write_dictionary
 from cellclaims.evidence.read import load
-from cellclaims.evidence.schema import Column, Evidence, Fault, Schema, Table, read_schema
+from cellclaims.evidence.schema import Column, Evidence, Schema, TableSchema, read_schema
 
-__all__ = ["Column", "Evidence", "Fault", "Schema", "Table", "dictionary", "load", "read_schema", "write_dictionary"]
+__all__ = [
+    "Column",
+    "Evidence",
+    "Fault",
+    "Schema",
+    "TableSchema",
+    "dictionary",
+    "load",
+    "read_schema",
+    "write_dictionary",
+]

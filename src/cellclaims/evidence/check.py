@@ -10,17 +10,20 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
-from cellclaims.errors import DataError
+import pandas as pd
+
+from cellclaims import protocol
+from cellclaims.errors import DataError, Fault
 from cellclaims.evidence import rules
 from cellclaims.evidence.read import read_all
-from cellclaims.evidence.schema import FILE, Evidence, Fault, Schema, read_schema
+from cellclaims.evidence.rules_reports import FIGURES
+from cellclaims.evidence.schema import FILE, Evidence, Schema, read_schema
 
-FIGURES = ("continuous", "binary", "survival", "contrasts")
 WIDTH = 110
 
 
 def faults(folder: str | Path) -> list[Fault]:
-    """Every fault, known ones of the sources included (their ``anomaly_id`` is filled).
+    """Every fault of the tables, known ones of the sources included (their ``anomaly_id`` is filled).
 
     Raises
     ------
@@ -30,39 +33,97 @@ def faults(folder: str | Path) -> list[Fault]:
     return _check(Path(folder))[1]
 
 
-def report(folder: str | Path) -> tuple[str, int]:
-    """What ``cellclaims check`` prints, and its exit status: 0 when no fault is left to mend, else 1."""
+def report(folder: str | Path, *, everything: bool = False) -> tuple[str, int]:
+    """Check the tables and the protocol of a data folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The data folder.
+    everything : bool
+        List the sources' own faults and the sources without a value, which are counted otherwise.
+
+    Returns
+    -------
+    str
+        What ``cellclaims check`` prints.
+    int
+        Its exit status: 0 when no fault is left to mend, else 1.
+    """
+    folder = Path(folder)
     try:
-        evidence, found, schema = _check(Path(folder))
+        evidence, found, schema = _check(folder)
     except DataError as error:
         return f"{error}\n", 1
-    new = [fault for fault in found if not fault.anomaly_id]
+    new = [*(fault for fault in found if not fault.anomaly_id), *protocol.faults(folder)]
     known = [fault for fault in found if fault.anomaly_id]
     parts = [_block(fault) for fault in new]
-    if evidence:
+    if evidence and everything:
         parts += [_known(known, evidence), _unused(evidence)]
+    elif evidence:
+        parts.append(_left_unsaid(len(known), sum(map(len, unused_sources(evidence).values()))))
     parts.append(_counts(evidence, schema, len(new), len(known)))
     return "\n\n".join(part for part in parts if part) + "\n", int(bool(new))
 
 
-def check_command(folder: str | Path) -> int:
-    """Print the report; the exit status is returned."""
-    text, status = report(folder)
-    print(text, end="")
-    return status
+def _left_unsaid(known: int, unused: int) -> str:
+    """One line on what is no fault to mend, and how to see it."""
+    parts = [f"{known} known {_plural('fault', known)} of the sources"] if known else []
+    parts += [f"{unused} {_plural('source', unused)} without a value"] if unused else []
+    return f"Not listed: {' and '.join(parts)} (`cellclaims check --all` lists them)." if parts else ""
+
+
+def _plural(word: str, number: int) -> str:
+    return word if number == 1 else f"{word}s"
+
+
+#: Order in which wanted reports are listed.
+PRIORITIES = ("high", "medium", "low")
+
+
+def wanted(evidence: Evidence) -> pd.DataFrame:
+    """Reports and registered trials that are known and whose numbers could not be read, the most wanted first.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    DataFrame
+        Text only: ``priority``, ``report``, ``year``, ``found by`` (DOI, PubMed number or registration), ``wanted``,
+        ``bears on`` and ``tried``; in the order of the table within a priority.
+    """
+    rows = evidence.wanted
+    rows = rows.iloc[rows.priority.map(PRIORITIES.index).argsort(kind="stable")]
+    numbers = [
+        "; ".join(part for part in (doi, pmid and f"PMID {pmid}", registered) if part)
+        for doi, pmid, registered in zip(rows.doi, rows.pmid, rows.registry_id, strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "priority": rows.priority,
+            "report": rows.title,
+            "year": [f"{year:.0f}" if year == year else "" for year in rows.year],
+            "found by": numbers,
+            "wanted": rows.wanted,
+            "bears on": rows.bears_on,
+            "tried": rows.tried,
+        }
+    )
 
 
 def unused_sources(evidence: Evidence) -> dict[str, list[str]]:
     """Sources that no figure comes from, by the file that lists them; they were read and are kept, no fault."""
     used = {source for name in FIGURES for source in getattr(evidence, name).source_id}
-    pooled = set(evidence.pooled_elsewhere.source_url)
+    pooled = set(evidence.pooled_elsewhere.read_at)
     rows = evidence.sources
-    spare = rows[~rows.source_id.isin(used) & ~rows.url.isin(pooled)]
-    beyond = evidence.beyond_sources
-    quoted = {*evidence.beyond_evidence.url, *evidence.thresholds.url}
+    spare = rows[~rows.source_id.isin(used) & ~rows.read_at.isin(pooled)]
+    beyond = evidence.topic_sources
+    quoted = {*evidence.topic_evidence.read_at, *evidence.thresholds.url}
     return {
         "published/sources.csv": list(spare.source_id),
-        "beyond_glucose/sources.csv": list(beyond.source_id[~beyond.url.isin(quoted)]),
+        "topics/sources.csv": list(beyond.source_id[~beyond.url.isin(quoted)]),
     }
 
 
@@ -79,8 +140,13 @@ def _not_seen(found: list[Fault], second: Iterable[Fault]) -> list[Fault]:
     """What a second opinion adds: nothing of a row, or of a file that cannot be read, that is at fault already."""
     rows = {(fault.file, fault.row) for fault in found}
     unreadable = {fault.file for fault in found if fault.row in (None, 1) or fault.rule in ("form", "encoding")}
-    consequence = "frictionless foreign-key" if unreadable else ""  # every row that names a lost one
-    return [f for f in second if (f.file, f.row) not in rows and f.file not in unreadable and f.rule != consequence]
+    return [f for f in second if (f.file, f.row) not in rows and f.file not in unreadable
+            and not (unreadable and _follows_from_another(f))]  # fmt: skip
+
+
+def _follows_from_another(fault: Fault) -> bool:
+    """Whether frictionless may report it of every table that names rows of a table that cannot be read."""
+    return fault.row is None or fault.rule == "frictionless foreign-key"
 
 
 def _by_frictionless(folder: Path) -> Iterable[Fault]:
@@ -131,4 +197,4 @@ def _counts(evidence: Evidence | None, schema: Schema, new: int, known: int) -> 
     by = (
         f"by the schema, frictionless and {count} rules" if evidence else "by the schema; the rules wait until it holds"
     )
-    return f"{tables}, checked {by}: {new} fault{'' if new == 1 else 's'}, {known} known of the sources."
+    return f"{tables} and the protocol, checked {by}: {new} {_plural('fault', new)}, {known} known of the sources."

@@ -7,23 +7,12 @@ is enough for two reports not to be independent.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
 
 Report = tuple[str, str]  # study_id and arm_id; several arms joined by "+", "" for the whole report
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Two reports that must not both be counted, and the patients they share in words."""
-
-    first: Report
-    second: Report
-    patients: str
 
 
 def cohorts_of(evidence: Evidence, report: Report) -> frozenset[str]:
@@ -51,35 +40,3 @@ def kin(evidence: Evidence, study: str, arms: Iterable[str]) -> set[str]:
     own = set(arms)
     wholes = set(rows.part_of[rows.arm_id.isin(own)]) - {""}
     return own | wholes | set(rows.arm_id[rows.part_of.isin(own)])
-
-
-def overlaps(evidence: Evidence, reports: Iterable[Report]) -> list[Overlap]:
-    """Every two of these reports that share patients: an empty list is what an honest pool needs.
-
-    Two reports share patients if they share a cohort; two arms of one report do if one is part of the other or if
-    they are the same arm.
-
-    Parameters
-    ----------
-    evidence : Evidence
-    reports : iterable of (study_id, arm_id)
-        The rows of one pool; arms that are counted together are joined by ``+``.
-
-    Returns
-    -------
-    list of Overlap
-        In the order of the reports.
-    """
-    reports = list(reports)
-    covered = {report: cohorts_of(evidence, report) for report in reports}
-    found = []
-    for first, second in combinations(reports, 2):
-        if first[0] == second[0]:
-            shared = kin(evidence, first[0], first[1].split("+")) & set(second[1].split("+"))
-            words = f"arm {', '.join(sorted(shared))} of {first[0]}"
-        else:
-            shared = covered[first] & covered[second]
-            words = f"cohort {', '.join(sorted(shared))}"
-        if shared:
-            found.append(Overlap(first, second, words))
-    return found

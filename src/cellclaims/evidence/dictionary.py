@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cellclaims import files
 from cellclaims.errors import DataError
-from cellclaims.evidence.schema import Column, Schema, Table, read_schema
+from cellclaims.evidence.schema import Column, Schema, TableSchema, read_schema
 
 BEGIN = "<!-- data dictionary: made from datapackage.json by cellclaims.evidence.write_dictionary -->"
 END = "<!-- end of the data dictionary -->"
@@ -51,14 +51,14 @@ def write_dictionary(folder: str | Path = "data") -> None:
     files.write_atomically(readme, f"{before}{BEGIN}\n\n{dictionary(folder)}\n\n{END}{after}")
 
 
-def _table(table: Table, schema: Schema) -> str:
+def _table(table: TableSchema, schema: Schema) -> str:
     parts = [f"### {table.title}: `{table.path}`", table.description]
     if keys := _keys(table, schema):
         parts.append(keys)
     return "\n\n".join([*parts, "\n".join([HEAD, *map(_row, table.columns)])])
 
 
-def _keys(table: Table, schema: Schema) -> str:
+def _keys(table: TableSchema, schema: Schema) -> str:
     sentences = [f"Key: {_code(table.primary_key)}."] if table.primary_key else []
     leads = [f"{_code(key.columns)} leads to `{schema.tables[key.table].path}`." for key in table.foreign_keys]
     return " ".join(sentences + leads)

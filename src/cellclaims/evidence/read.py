@@ -7,18 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from cellclaims import files
-from cellclaims.errors import DataError
+from cellclaims.errors import DataError, Fault, message
 from cellclaims.evidence import rules
 from cellclaims.evidence.schema import (
     FILE,
     TABLES,
     Evidence,
-    Fault,
     Schema,
-    Table,
+    TableSchema,
     cell_faults,
     duplicates,
-    message,
     orphans,
     read_rows,
     read_schema,
@@ -97,7 +95,7 @@ def read_text(folder: Path, schema: Schema) -> tuple[dict[str, dict[str, list[st
     return text, faults
 
 
-def _frame(table: Table, text: dict[str, list[str]]) -> pd.DataFrame:
+def _frame(table: TableSchema, text: dict[str, list[str]]) -> pd.DataFrame:
     """Typed columns: float64 for numbers, text for everything else."""
     lines = pd.RangeIndex(2, 2 + len(text[table.names[0]]), name="line")
     return pd.DataFrame({column.name: _series(column.numeric, text[column.name], lines) for column in table.columns})

@@ -1,8 +1,9 @@
 """Rules that a schema cannot say, applied: each finding gets its file, its rule's name and, if recorded, its anomaly.
 
-A rule is a function from :class:`~cellclaims.evidence.schema.Evidence` to findings; its name is the rule's name and its
-docstring what it says. To add one, write it into ``rules_counts``, ``rules_measures``, ``rules_reports``,
-``rules_handling`` or ``rules_accepted`` and name it in the tuple there.
+A rule is a function of :class:`~cellclaims.evidence.schema.Evidence`; its name is the rule's name and its docstring
+what it says. It yields findings, or, if the appraisal uses it too, what it says of every row
+(:class:`~cellclaims.evidence.schema.Judged`). To add one, write it into ``rules_figures`` or ``rules_reports`` and name
+it in the tuple there.
 """
 
 from __future__ import annotations
@@ -11,14 +12,15 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from cellclaims.errors import Fault
 from cellclaims.evidence import rules_figures, rules_reports
 from cellclaims.evidence.rules_reports import ACCEPTED_RULES, CHECKED_ONLY, HANDLING_RULES
-from cellclaims.evidence.schema import Fault, Finding, Schema
+from cellclaims.evidence.schema import Finding, Judged, Schema, findings
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
 
-Rule = Callable[["Evidence"], Iterator[Finding]]
+Rule = Callable[["Evidence"], Iterator[Finding | Judged]]
 
 #: Applied whenever tables are read.
 RULES: tuple[Rule, ...] = (
@@ -39,6 +41,9 @@ EXPLAINED_BY = {
     "definition_fits_outcome": ("definition_mislabelled",),
     "median_without_sd": ("dispersion_inconsistent",),
     "spread_around_centre": ("impossible_interval",),
+    "spread_is_plausible": ("dispersion_unlabelled", "dispersion_inconsistent"),
+    "change_has_sign_of_levels": ("change_differs_from_levels", "sign_convention"),
+    "count_agrees_with_median": ("text_contradiction",),
     "change_agrees_with_levels": ("change_differs_from_levels",),
     "limits_around_estimate": ("sign_misprint_in_pooled_result", "impossible_interval"),
     "interval_is_symmetric": ("sign_misprint_in_pooled_result", "impossible_interval"),
@@ -62,7 +67,7 @@ def faults(evidence: Evidence, schema: Schema, rules: Iterable[Rule] = RULES) ->
             _known(evidence, recorded, rule.__name__, finding),
         )
         for rule in rules
-        for finding in rule(evidence)
+        for finding in findings(rule(evidence))
     ]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cellclaims import units
 from cellclaims.errors import DataError
-from cellclaims.evidence.schema import Finding, repeated
+from cellclaims.evidence.schema import Finding, Judged, repeated
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
@@ -32,6 +33,10 @@ POSSIBLE = {
     ("c_peptide_fasting", "ng/mL"): (0, 20),
     ("c_peptide_stimulated", "ng/mL"): (0, 60),
 }
+#: Smallest and largest SD of a population of patients, by outcome and unit.
+PLAUSIBLE_SD = {("hba1c", "%"): (0.4, 2.8), ("hba1c", "mmol/mol"): (4.4, 31.0)}
+#: One value of a normal distribution in a thousand is so many SD above its mean.
+Z_IN_A_THOUSAND = 3.09
 RELATIVE = ("% relative change", "% relative reduction")
 RATIOS = ("RR", "HR")
 DIFFERENCES = ("MD", "SMD", "mean difference", "adjusted LS mean difference")
@@ -49,29 +54,69 @@ def spread_fits_its_type(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("continuous", line, column, expected, found)
 
 
-def spread_not_negative(evidence: Evidence) -> Iterator[Finding]:
-    """A standard deviation or standard error is not below zero."""
+def spread_above_zero(evidence: Evidence) -> Iterator[Finding]:
+    """A standard deviation or standard error is above zero."""
     rows = evidence.continuous
-    for line, row in rows[rows.dispersion_type.isin(["sd", "se"]) & (rows.dispersion_low < 0)].iterrows():
+    for line, row in rows[rows.dispersion_type.isin(["sd", "se"]) & (rows.dispersion_low <= 0)].iterrows():
         spread = row.dispersion_type.upper()
-        yield Finding("continuous", line, "dispersion_low", f"an {spread} of 0 or more", f"{row.dispersion_low:g}")
+        yield Finding("continuous", line, "dispersion_low", f"an {spread} above 0", f"{row.dispersion_low:g}")
 
 
-def spread_around_centre(evidence: Evidence) -> Iterator[Finding]:
+def spread_is_plausible(evidence: Evidence) -> Iterator[Finding]:
+    """The SD of HbA1c is one that a group of patients can have, allowing for chance in a group of that size.
+
+    A slipped decimal point, an SE entered as SD and an SD entered as SE are far outside.
+    """
+    rows = evidence.continuous[evidence.continuous.dispersion_type.isin(["sd", "se"])]
+    rows = rows[rows.dispersion_low > 0]
+    for row in rows.itertuples():
+        if (row.outcome, row.unit) not in PLAUSIBLE_SD or (row.dispersion_type == "se" and not row.n > 1):
+            continue
+        sd = row.dispersion_low if row.dispersion_type == "sd" else row.dispersion_low * row.n**0.5
+        low, high = sd_limits(*PLAUSIBLE_SD[row.outcome, row.unit], row.n)
+        if not low <= sd <= high:
+            kind = row.dispersion_type.upper()
+            factor = 1.0 if kind == "SD" else row.n**-0.5
+            expected = f"an {kind} of {low * factor:.2g} to {high * factor:.2g} {row.unit}"
+            expected += f" in {row.n:g} patients" if row.n > 1 else ""
+            yield Finding("continuous", row.Index, "dispersion_low", expected, f"{row.dispersion_low:g}")
+
+
+def sd_limits(low: float, high: float, n: float) -> tuple[float, float]:
+    """Smallest and largest SD of a sample of ``n`` from a population whose SD is ``low`` to ``high``.
+
+    One sample in a thousand lies below, one above (Wilson and Hilferty's cube root of chi-squared). Without ``n`` the
+    limits are those of 10 patients.
+
+    Examples
+    --------
+    >>> [round(limit, 2) for limit in sd_limits(0.4, 2.8, 30)]
+    [0.25, 3.97]
+    """
+    df = (n if n > 1 else 10.0) - 1.0
+    root, reach = 1.0 - 2.0 / (9.0 * df), Z_IN_A_THOUSAND * (2.0 / (9.0 * df)) ** 0.5
+    return low * max(root - reach, 0.0) ** 1.5, high * (root + reach) ** 1.5
+
+
+def spread_around_centre(evidence: Evidence) -> Iterator[Judged]:
     """Quartiles, a range or an interval enclose the mean or median."""
     rows = evidence.continuous
-    outside = (rows.dispersion_low > rows.center) | (rows.center > rows.dispersion_high)
-    for line, row in rows[outside & rows.dispersion_high.notna()].iterrows():
-        limits = f"{row.dispersion_low:g} to {row.dispersion_high:g}"
-        yield Finding("continuous", line, "center", f"a value within {limits}", f"{row.center:g}")
+    for line, center, low, high in zip(rows.index, rows.center, rows.dispersion_low, rows.dispersion_high, strict=True):
+        fault = None
+        if high == high and (low > center or center > high):
+            fault = Finding("continuous", line, "center", f"a value within {low:g} to {high:g}", f"{center:g}")
+        yield Judged("continuous", line, "no limits printed" if np.isnan(high) else "", fault)
 
 
-def median_without_sd(evidence: Evidence) -> Iterator[Finding]:
+def median_without_sd(evidence: Evidence) -> Iterator[Judged]:
     """A median has no standard deviation or standard error."""
     rows = evidence.continuous
-    for line, row in rows[(rows.center_type == "median") & rows.dispersion_type.isin(["sd", "se"])].iterrows():
-        expected = "iqr, range, ci95 or none beside a median"
-        yield Finding("continuous", line, "dispersion_type", expected, row.dispersion_type)
+    for line, center, spread in zip(rows.index, rows.center_type, rows.dispersion_type, strict=True):
+        why_not = "a mean" if center == "mean" else "no spread printed" if spread == "none" else ""
+        fault = None
+        if center == "median" and spread in ("sd", "se"):
+            fault = Finding("continuous", line, "dispersion_type", "iqr, range, ci95 or none for a median", spread)
+        yield Judged("continuous", line, why_not, fault)
 
 
 def unit_is_tidied(evidence: Evidence) -> Iterator[Finding]:
@@ -85,12 +130,13 @@ def unit_is_tidied(evidence: Evidence) -> Iterator[Finding]:
                 yield Finding(table, line, "unit_printed", "a spelling that cellclaims/units.py knows", repr(printed))
                 continue
             if unit != tidy:
-                yield Finding(table, line, "unit", f"{tidy!r} for the printed {printed!r}", repr(unit))
+                said = f"as unit_printed is {printed!r}" if printed else "as unit_printed is empty"
+                yield Finding(table, line, "unit", f"{tidy or 'nothing'}, {said}", unit or "nothing")
 
 
 def unit_fits_outcome(evidence: Evidence) -> Iterator[Finding]:
-    """The unit is one in which that outcome is measured."""
-    rows = evidence.continuous
+    """The unit is one in which that outcome is measured, unless the source prints none."""
+    rows = evidence.continuous[evidence.continuous.unit_printed != units.NOT_PRINTED]
     for line, outcome, unit in zip(rows.index, rows.outcome, rows.unit, strict=True):
         known = units.UNITS_OF[outcome]
         if unit not in known:
@@ -115,25 +161,79 @@ def change_is_after_baseline(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("continuous", line, "kind", f"change, as the unit is {rows.unit[line]}", "level")
 
 
-def change_agrees_with_levels(evidence: Evidence) -> Iterator[Finding]:
+def change_agrees_with_levels(evidence: Evidence) -> Iterator[Judged]:
     """A mean change is the mean then minus the mean at baseline, within the rounding of the three printed numbers.
 
     Compared where arm, outcome, unit and source agree, all three are means, and no two numbers of patients differ.
     """
-    means = evidence.continuous[evidence.continuous.center_type == "mean"]
-    means = means[~means.unit.isin(RELATIVE)]
-    key = ["study_id", "arm_id", "outcome", "unit", "source_id"]
-    levels = means[means.kind == "level"][[*key, "months", "n", "center"]]
-    changes = means[means.kind == "change"].reset_index()
-    pairs = changes.merge(levels, on=[*key, "months"], suffixes=("", "_then"))
-    pairs = pairs.merge(levels[levels.months == 0], on=key, suffixes=("", "_start"))
-    patients = pairs[["n", "n_then", "n_start"]]
-    for row in pairs[~(patients.max(axis=1) > patients.min(axis=1))].itertuples():
-        levels_give = row.center_then - row.center_start
-        slack = sum(half_unit(value) for value in (row.center, row.center_then, row.center_start))
-        if abs(row.center - levels_give) > slack:
-            expected = f"{levels_give:.4g} ({row.center_then:g} minus {row.center_start:g})"
-            yield Finding("continuous", row.line, "center", expected, f"{row.center:g}")
+    for change, then, start, why_not in _changes_with_levels(evidence):
+        fault = None
+        patients = why_not or _patients_apart(change, then, start)
+        if not patients:
+            slack = sum(half_unit(row.center) for row in (change, then, start))
+            if abs(change.center - (then.center - start.center)) > slack:
+                fault = _change_fault(change, then, start)
+        yield Judged("continuous", change.Index, patients, fault)
+
+
+def change_has_sign_of_levels(evidence: Evidence) -> Iterator[Judged]:
+    """A change between other numbers of patients than its two levels has their direction, where that is sure.
+
+    Patients who are missing at one of the two times can differ from the others. The change must contradict the levels
+    in sign, and by more than the missing ones can explain: each is allowed two SD from the mean, or two fifths of the
+    level where no SD is reported.
+    """
+    for change, then, start, why_not in _changes_with_levels(evidence):
+        fault = None
+        if not why_not and not _patients_apart(change, then, start):
+            why_not = "the same patients: the size is compared, too"
+        if not why_not:
+            levels_give = then.center - start.center
+            slack = sum(half_unit(row.center) for row in (change, then, start)) + _room_of_the_missing(
+                change, then, start
+            )
+            if change.center * levels_give < 0 and abs(change.center - levels_give) > slack:
+                fault = _change_fault(change, then, start)
+        yield Judged("continuous", change.Index, why_not, fault)
+
+
+def _changes_with_levels(evidence: Evidence) -> Iterator[tuple[Any, Any, Any, str]]:
+    """Each change with its level then and at baseline (None where there is none), and why they are not compared."""
+    rows = evidence.continuous
+    levels: dict[tuple, list] = {}
+    means = rows[(rows.kind == "level") & (rows.center_type == "mean")]
+    for row in means.itertuples():
+        levels.setdefault((row.study_id, row.arm_id, row.outcome, row.unit, row.source_id, row.months), []).append(row)
+    for change in rows[rows.kind == "change"].itertuples():
+        stem = (change.study_id, change.arm_id, change.outcome, change.unit, change.source_id)
+        pairs = list(product(levels.get((*stem, change.months), ()), levels.get((*stem, 0.0), ())))
+        if change.unit in RELATIVE or change.center_type != "mean":
+            yield change, None, None, "no difference of means: a relative change or a median"
+        elif not pairs:
+            yield change, None, None, "the two levels are not reported"
+        else:
+            yield from ((change, then, start, "") for then, start in pairs)
+
+
+def _patients_apart(*rows: Any) -> str:
+    """Why rows cannot be compared to the digit: their numbers of patients differ; empty where no two known ones do."""
+    known = {row.n for row in rows if row.n == row.n}
+    return "change and levels are of different patients" if len(known) > 1 else ""
+
+
+def _room_of_the_missing(change: Any, then: Any, start: Any) -> float:
+    """How far the patients who are missing somewhere can move a difference of means, two SD each."""
+    known = [row.n for row in (change, then, start) if row.n == row.n]
+    fewest, missing = min(known), max(known) - min(known)
+    sds = [row.dispersion_low for row in (then, start) if row.dispersion_type == "sd"]
+    sds += [row.dispersion_low * row.n**0.5 for row in (then, start) if row.dispersion_type == "se" and row.n > 1]
+    sd = max(sds) if sds else 0.2 * max(abs(then.center), abs(start.center))
+    return 2.0 * sd * missing / fewest
+
+
+def _change_fault(change: Any, then: Any, start: Any) -> Finding:
+    expected = f"{then.center - start.center:.4g} ({then.center:g} minus {start.center:g})"
+    return Finding("continuous", change.Index, "center", expected, f"{change.center:g}")
 
 
 def half_unit(value: float) -> float:
@@ -148,19 +248,23 @@ def half_unit(value: float) -> float:
     return 0.5 * 10.0 ** -len(digits)
 
 
-def limits_around_estimate(evidence: Evidence) -> Iterator[Finding]:
+def limits_around_estimate(evidence: Evidence) -> Iterator[Judged]:
     """Confidence limits enclose their estimate, and the lower is below the upper."""
     for table, column in INTERVALS.items():
         rows = getattr(evidence, table)
-        for limit, sign in (("ci_low", 1), ("ci_high", -1)):
-            for line, row in rows[sign * rows[limit] > sign * rows[column]].iterrows():
-                side = "most" if sign == 1 else "least"
-                yield Finding(table, line, limit, f"at {side} the estimate {row[column]:g}", f"{row[limit]:g}")
-        for line, row in rows[(rows.ci_low >= rows.ci_high) & rows[column].isna()].iterrows():
-            yield Finding(table, line, "ci_low", f"below the upper limit {row.ci_high:g}", f"{row.ci_low:g}")
+        for line, estimate, low, high in zip(rows.index, rows[column], rows.ci_low, rows.ci_high, strict=True):
+            found = []
+            if low > estimate:
+                found.append(Finding(table, line, "ci_low", f"at most the estimate {estimate:g}", f"{low:g}"))
+            if high < estimate:
+                found.append(Finding(table, line, "ci_high", f"at least the estimate {estimate:g}", f"{high:g}"))
+            if low >= high and np.isnan(estimate):
+                found.append(Finding(table, line, "ci_low", f"below the upper limit {high:g}", f"{low:g}"))
+            for fault in found or [None]:
+                yield Judged(table, line, "no interval printed" if np.isnan(low) else "", fault)
 
 
-def interval_is_symmetric(evidence: Evidence) -> Iterator[Finding]:
+def interval_is_symmetric(evidence: Evidence) -> Iterator[Judged]:
     """The interval of a difference has its estimate in the middle, within rounding and a tenth of its width.
 
     The tenth leaves room for intervals that are not normal (a standardised mean difference, a small-sample
@@ -168,14 +272,22 @@ def interval_is_symmetric(evidence: Evidence) -> Iterator[Finding]:
     """
     for table in ("contrasts", "pooled_elsewhere"):
         rows = getattr(evidence, table)
-        rows = rows[rows.measure.isin(DIFFERENCES) & rows.estimate.notna() & rows.ci_low.notna()]
-        for line, estimate, low, high in zip(rows.index, rows.estimate, rows.ci_low, rows.ci_high, strict=True):
-            slack = 2 * half_unit(estimate) + half_unit(low) + half_unit(high) + 0.1 * abs(high - low)
-            off = abs((high - estimate) - (estimate - low))
-            if low <= estimate <= high and off > slack:  # a limit on the wrong side has a rule of its own
-                column, limit = ("ci_high", high) if high - estimate > estimate - low else ("ci_low", low)
-                middle = f"a limit as far from {estimate:g} as the other one"
-                yield Finding(table, line, column, middle, f"{limit:g}")
+        columns = (rows.index, rows.measure, rows.estimate, rows.ci_low, rows.ci_high)
+        for line, measure, estimate, low, high in zip(*columns, strict=True):
+            fault = None
+            if np.isnan(estimate) or np.isnan(low):
+                why_not = "no estimate with an interval is printed"
+            elif measure not in DIFFERENCES:
+                why_not = "not a difference"
+            else:
+                why_not = ""
+                slack = 2 * half_unit(estimate) + half_unit(low) + half_unit(high) + 0.1 * abs(high - low)
+                off = abs((high - estimate) - (estimate - low))
+                if low <= estimate <= high and off > slack:  # a limit on the wrong side has a rule of its own
+                    column, limit = ("ci_high", high) if high - estimate > estimate - low else ("ci_low", low)
+                    middle = f"a limit as far from {estimate:g} as the other one"
+                    fault = Finding(table, line, column, middle, f"{limit:g}")
+            yield Judged(table, line, why_not, fault)
 
 
 def limits_in_pairs(evidence: Evidence) -> Iterator[Finding]:
@@ -200,8 +312,15 @@ def p_value_as_printed(evidence: Evidence) -> Iterator[Finding]:
     rows = evidence.contrasts
     for line, value, printed in zip(rows.index, rows.p_value, rows.p_value_printed, strict=True):
         plain = float(printed) if re.fullmatch(r"[0-9.]+", printed) else np.nan
-        if not (value == plain or (np.isnan(value) and np.isnan(plain))):
-            yield Finding("contrasts", line, "p_value", f"the plain number of {printed!r}", f"{value:g}")
+        if value == plain or (np.isnan(value) and np.isnan(plain)):
+            continue
+        found = "nothing" if np.isnan(value) else f"{value:g}"
+        if printed:
+            expected = "nothing" if np.isnan(plain) else f"{plain:g}"
+            yield Finding("contrasts", line, "p_value", f"{expected}, as p_value_printed is {printed!r}", found)
+        else:
+            expected = f"the P value as printed, as p_value is {found}"
+            yield Finding("contrasts", line, "p_value_printed", expected, "nothing")
 
 
 def ratio_above_zero(evidence: Evidence) -> Iterator[Finding]:
@@ -224,7 +343,8 @@ def measures_entered_once(evidence: Evidence) -> Iterator[Finding]:
 
 MEASURE_RULES = (
     spread_fits_its_type,
-    spread_not_negative,
+    spread_above_zero,
+    spread_is_plausible,
     spread_around_centre,
     median_without_sd,
     unit_is_tidied,
@@ -232,6 +352,7 @@ MEASURE_RULES = (
     level_is_possible,
     change_is_after_baseline,
     change_agrees_with_levels,
+    change_has_sign_of_levels,
     limits_around_estimate,
     interval_is_symmetric,
     limits_in_pairs,
@@ -249,25 +370,44 @@ MEASURE_RULES = (
 GATHERING = ("composite_primary", "responder")
 #: Definitions that count as one outcome under another name.
 OTHER_NAMES = {"complete_remission": "insulin_independence"}
+#: Why a number of patients cannot be compared.
+NO_NUMBER = "no number of patients, or nothing to compare it with"
+#: Definitions that include an HbA1c below a threshold: the threshold in percent, whether the count must be below it (or
+#: may be at it), and whether nothing else is asked for.
+THRESHOLDS = {
+    "hba1c_lt_7": (7.0, True, True),
+    "hba1c_lt_6_5": (6.5, True, True),
+    "hba1c_le_6_5": (6.5, False, True),
+    "hba1c_lt_7_and_no_severe_hypoglycemia": (7.0, True, False),
+    "hba1c_lt_7_4_and_no_severe_hypoglycemia": (7.4, True, False),
+    "hba1c_lt_6_5_and_no_severe_hypoglycemia": (6.5, True, False),
+    "hba1c_le_6_5_and_no_severe_hypoglycemia": (6.5, False, False),
+    "insulin_halved_and_hba1c_lt_7": (7.0, True, False),
+    "insulin_halved_and_hba1c_lt_7_and_secretion": (7.0, True, False),
+    "tir_ge_70_and_hba1c_lt_7": (7.0, True, False),
+}
 #: What is computed in floating point from a count may miss the edge of a rounding interval by this many per cent.
 FLOAT_NOISE = 1e-9
 
 
-def events_at_most_n(evidence: Evidence) -> Iterator[Finding]:
+def events_at_most_n(evidence: Evidence) -> Iterator[Judged]:
     """No more patients have the outcome than were looked at."""
     binary = evidence.binary
-    for line, row in binary[binary.events > binary.n].iterrows():
-        yield Finding("binary", line, "events", f"at most n = {row.n:g}", f"{row.events:g}")
+    for line, events, n in zip(binary.index, binary.events, binary.n, strict=True):
+        fault = Finding("binary", line, "events", f"at most n = {n:g}", f"{events:g}") if events > n else None
+        yield Judged("binary", line, NO_NUMBER if np.isnan(events) or np.isnan(n) else "", fault)
 
 
-def n_at_most_arm(evidence: Evidence) -> Iterator[Finding]:
+def n_at_most_arm(evidence: Evidence) -> Iterator[Judged]:
     """No more patients are counted, measured or at risk than the arm has (enrolled or analysed, the larger)."""
     sizes = arm_sizes(evidence)
     for table, column in (("binary", "n"), ("continuous", "n"), ("survival", "n_at_risk")):
         rows = getattr(evidence, table)
         for line, study, arm, n in zip(rows.index, rows.study_id, rows.arm_id, rows[column], strict=True):
-            if n > (most := sizes.get((study, arm), np.nan)):
-                yield Finding(table, line, column, f"at most the arm's {most:g} patients", f"{n:g}")
+            most, fault = sizes.get((study, arm), np.nan), None
+            if n > most:
+                fault = Finding(table, line, column, f"at most the arm's {most:g} patients", f"{n:g}")
+            yield Judged(table, line, NO_NUMBER if np.isnan(n) or np.isnan(most) else "", fault)
 
 
 def arm_sizes(evidence: Evidence) -> dict[tuple[str, str], float]:
@@ -284,28 +424,45 @@ def count_or_percent_given(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("binary", line, "events", "a count or a percentage", "neither")
 
 
-def percent_agrees_with_count(evidence: Evidence) -> Iterator[Finding]:
+def percent_agrees_with_count(evidence: Evidence) -> Iterator[Judged]:
     """The printed percentage is events / n, rounded to the digits that it is printed with; a fraction is exact."""
     rows = evidence.binary
-    for line, events, n, printed in zip(rows.index, rows.events, rows.n, rows.percent_printed, strict=True):
-        if not printed or np.isnan(events) or np.isnan(n):
+    columns = (rows.index, rows.events, rows.n, rows.percent_printed, rows.status)
+    for line, events, n, printed, status in zip(*columns, strict=True):
+        if np.isnan(events):
             continue
-        share = 100 * events / n
-        lowest, highest = rounding_limits(printed)
-        if not lowest - FLOAT_NOISE <= share <= highest + FLOAT_NOISE:
-            wanted = f"{share:.2f} percent ({events:g} of {n:g}) to its printed digits"
-            yield Finding("binary", line, "percent_printed", wanted, printed)
+        why_not, fault = _no_percentage(n, printed, from_percent=status == "derived"), None
+        if printed and not np.isnan(n):
+            share = 100 * events / n
+            lowest, highest = rounding_limits(printed)
+            if not lowest - FLOAT_NOISE <= share <= highest + FLOAT_NOISE:
+                wanted = f"{share:.2f} percent ({events:g} of {n:g}) to its printed digits"
+                fault = Finding("binary", line, "percent_printed", wanted, printed)
+        yield Judged("binary", line, why_not, fault)
 
 
-def percent_can_be_a_count(evidence: Evidence) -> Iterator[Finding]:
+def percent_can_be_a_count(evidence: Evidence) -> Iterator[Judged]:
     """Where a percentage of n is printed without a count, some whole number of n is printed like that."""
     rows = evidence.binary[evidence.binary.events.isna()]
     for line, n, printed in zip(rows.index, rows.n, rows.percent_printed, strict=True):
-        if not printed or np.isnan(n):
-            continue
-        lowest, highest = (limit * n / 100 for limit in rounding_limits(printed))
-        if np.ceil(lowest - FLOAT_NOISE) > np.floor(highest + FLOAT_NOISE):
-            yield Finding("binary", line, "percent_printed", f"what a whole number of {n:g} gives", printed)
+        why_not, fault = _no_percentage(n, printed, from_percent=True), None
+        if printed and not np.isnan(n):
+            lowest, highest = (limit * n / 100 for limit in rounding_limits(printed))
+            if np.ceil(lowest - FLOAT_NOISE) > np.floor(highest + FLOAT_NOISE):
+                wanted = f"what a whole number of {n:g} gives"
+                fault = Finding("binary", line, "percent_printed", wanted, printed)
+        yield Judged("binary", line, why_not, fault)
+
+
+def _no_percentage(n: float, printed: str, *, from_percent: bool) -> str:
+    """Why a printed percentage cannot be compared with a count; empty where it can."""
+    if not printed:
+        return "no percentage is printed"
+    if np.isnan(n):
+        return "no number of patients is printed"
+    unit = 0.0 if "/" in printed else 10.0 ** -len(printed.partition(".")[2])
+    fits_any = from_percent and n * unit >= 100
+    return "so many patients that every percentage is a count of them" if fits_any else ""
 
 
 def rounding_limits(printed: str) -> tuple[float, float]:
@@ -329,10 +486,13 @@ def percent_equals_printed(evidence: Evidence) -> Iterator[Finding]:
     for line, percent, printed in zip(rows.index, rows.percent, rows.percent_printed, strict=True):
         if not printed and np.isnan(percent):
             continue
-        low, high = rounding_limits(printed) if printed else (np.nan, np.nan)
-        slack = FLOAT_NOISE + (0.05 if "/" in printed else 0)
-        if not abs((low + high) / 2 - percent) <= slack:
-            yield Finding("binary", line, "percent", f"{printed or 'nothing'}, as printed", f"{percent:g}")
+        if not printed:
+            yield Finding("binary", line, "percent", "nothing, as percent_printed is empty", f"{percent:g}")
+            continue
+        low, high = rounding_limits(printed)
+        if not abs((low + high) / 2 - percent) <= FLOAT_NOISE + (0.05 if "/" in printed else 0):
+            found = "nothing" if np.isnan(percent) else f"{percent:g}"
+            yield Finding("binary", line, "percent", f"{printed}, as in percent_printed", found)
 
 
 def status_has_month(evidence: Evidence) -> Iterator[Finding]:
@@ -342,23 +502,79 @@ def status_has_month(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("binary", line, "months", "a month, as timing is at_month", "nothing")
 
 
-def definition_fits_outcome(evidence: Evidence) -> Iterator[Finding]:
+def definition_fits_outcome(evidence: Evidence) -> Iterator[Judged]:
     """Only composite_primary and responder gather several definitions; elsewhere the definition is the outcome."""
     binary = evidence.binary
-    plain = binary[~binary.outcome.isin(GATHERING)]
-    meant = plain.definition_id.replace(OTHER_NAMES)
-    for line, row in plain[(plain.definition_id != plain.outcome) & (meant != plain.outcome)].iterrows():
-        yield Finding("binary", line, "definition_id", row.outcome, row.definition_id)
+    for line, outcome, definition in zip(binary.index, binary.outcome, binary.definition_id, strict=True):
+        fits = outcome in GATHERING or outcome in (definition, OTHER_NAMES.get(definition))
+        yield Judged(
+            "binary", line, "", None if fits else Finding("binary", line, "definition_id", outcome, definition)
+        )
 
 
-def curve_never_rises(evidence: Evidence) -> Iterator[Finding]:
+def curve_never_rises(evidence: Evidence) -> Iterator[Judged]:
     """A share still free of the event cannot grow with time (one arm, outcome, time origin and source)."""
     curve = ["study_id", "arm_id", "outcome", "time_origin", "source_id"]
     rows = evidence.survival.sort_values("months", kind="stable")
+    later = rows.duplicated(curve)
     lowest = rows.groupby(curve).percent.cummin()
     before = lowest.groupby([rows[name] for name in curve]).shift()
-    for line in rows.index[rows.percent > before]:
-        yield Finding("survival", line, "percent", f"at most {before[line]:g}, as before", f"{rows.percent[line]:g}")
+    for line, percent, most, is_later in zip(rows.index, rows.percent, before, later, strict=True):
+        fault = Finding("survival", line, "percent", f"at most {most:g}, as before", f"{percent:g}")
+        yield Judged("survival", line, "" if is_later else "the first point of its curve",
+                     fault if percent > most else None)  # fmt: skip
+
+
+def count_agrees_with_median(evidence: Evidence) -> Iterator[Judged]:
+    """A count below a threshold of HbA1c fits the median of the same arm at the same month.
+
+    Of n values at most half are below a threshold that the median reaches, and at least half where the median is below
+    it. The rule on at least half needs the number of patients of the median, since missing patients often count as
+    failures; it applies to counts of the threshold alone, the other one to every outcome that includes the threshold.
+    """
+    rows = evidence.continuous
+    medians = rows[(rows.outcome == "hba1c") & (rows.kind == "level") & (rows.center_type == "median")]
+    at = {(m.study_id, m.arm_id, m.months): m for m in medians.itertuples() if m.unit in ("%", "mmol/mol")}
+    for row in evidence.binary[evidence.binary.definition_id.isin(THRESHOLDS)].itertuples():
+        median = at.get((row.study_id, row.arm_id, row.months)) if row.timing == "at_month" else None
+        if median is None:
+            yield Judged("binary", row.Index, "no median HbA1c of the arm at that month")
+        elif not row.n > 0:
+            yield Judged("binary", row.Index, NO_NUMBER)
+        else:
+            yield Judged("binary", row.Index, "", _against_median(row, median))
+
+
+def _against_median(row: Any, median: Any) -> Finding | None:
+    """What a median says against a count of patients below a threshold."""
+    limit, strict, alone = THRESHOLDS[row.definition_id]
+    has_count = row.events == row.events
+    events = row.events if has_count else row.percent * row.n / 100
+    measured = median.n if median.n == median.n else row.n
+    most = measured // 2 + max(row.n - measured, 0)
+    least = (measured + 1) // 2 - max(measured - row.n, 0)
+    slack = half_unit(median.center)  # a printed 7.0 may be 6.95
+    low, high = (units.convert(median.center + s, median.unit, "%", "hba1c") for s in (-slack, slack))
+    above, below = (low >= limit, high < limit) if strict else (low > limit, high <= limit)
+    if above and np.floor(events) > most:
+        expected = f"at most {most:g} of {row.n:g}"
+    elif alone and below and median.n == median.n and np.ceil(events) < least:
+        expected = f"at least {least:g} of {row.n:g}"
+    else:
+        return None
+    expected += f", as the median is {median.center:g} {median.unit} (row {median.Index} of continuous.csv)"
+    column, found = ("events", f"{row.events:g}") if has_count else ("percent", f"{row.percent:g} %")
+    return Finding("binary", row.Index, column, expected, found)
+
+
+def month_within_follow_up(evidence: Evidence) -> Iterator[Finding]:
+    """A result is not later than the follow-up of its report: weeks entered as months are."""
+    follow_up = dict(zip(evidence.studies.study_id, evidence.studies.follow_up_months, strict=True))
+    for table in ("continuous", "binary", "survival", "contrasts"):
+        rows = getattr(evidence, table)
+        for line, study, months in zip(rows.index, rows.study_id, rows.months, strict=True):
+            if months > (longest := follow_up.get(study, np.nan)):
+                yield Finding(table, line, "months", f"at most the {longest:g} months of follow-up", f"{months:g}")
 
 
 def counts_entered_once(evidence: Evidence) -> Iterator[Finding]:
@@ -378,5 +594,7 @@ COUNT_RULES = (
     status_has_month,
     definition_fits_outcome,
     curve_never_rises,
+    count_agrees_with_median,
+    month_within_follow_up,
     counts_entered_once,
 )

@@ -24,7 +24,32 @@ REGISTRY_FORMS = {
     "ISRCTN": r"ISRCTN\d{8}",
     "EUCTR": r"EUCTR\d{4}-\d{6}-\d{2}",
 }
+#: How an address of a DOI starts.
+DOI_ADDRESS = r"^(https?://(dx\.)?doi\.org/|doi:\s*)"
 WITHOUT_CELLS = ("placebo", "sham", "standard_care", "matched_cohort")
+#: The class of treatment in which blood is passed over cells and returned: nothing is transplanted.
+NO_CELLS_GIVEN = "blood_passed_over_cells"
+#: Tables of figures of reports.
+FIGURES = ("continuous", "binary", "survival", "contrasts")
+#: The kind of source that feeds no pool.
+NOT_SCIENTIFIC = "not_scientific"
+#: Class of each kind of source: the report itself, somebody else's account of it, or no scientific text.
+SOURCE_CLASS = {
+    "abstract": "primary",
+    "fulltext": "primary",
+    "registry": "primary",
+    "secondary": "secondary",
+    NOT_SCIENTIFIC: "not scientific",
+}
+#: Columns of addresses that a reader is shown as links.
+CITED = {
+    "sources": "url",
+    "pooled_elsewhere": "source_url",
+    "benchmarks": "url",
+    "context": "url",
+    "context_sources": "url",
+    "topic_evidence": "url",
+}
 
 
 def control_names_comparator(evidence: Evidence) -> Iterator[Finding]:
@@ -37,11 +62,16 @@ def control_names_comparator(evidence: Evidence) -> Iterator[Finding]:
 
 
 def cells_fit_role(evidence: Evidence) -> Iterator[Finding]:
-    """Treatment arms and controls on another islet regimen get cells; controls that show life without cells do not."""
+    """Treatment arms and controls on another islet regimen get cells; controls that show life without cells do not.
+
+    Where the report's treatment is blood passed over cells, nobody gets any.
+    """
     arms = evidence.arms
     wanted = pd.Series("", index=arms.index)
     wanted[(arms.role == "treatment") | (arms.comparator == "islets_other_regimen")] = "yes"
     wanted[arms.comparator.isin(WITHOUT_CELLS)] = "no"
+    classes = dict(zip(evidence.studies.study_id, evidence.studies.intervention_class, strict=True))
+    wanted[arms.study_id.map(classes) == NO_CELLS_GIVEN] = "no"
     for line in arms.index[(wanted != "") & (wanted != arms.gets_cells)]:
         reason = arms.comparator[line] or arms.role[line]
         yield Finding("arms", line, "gets_cells", f"{wanted[line]}, as the arm is {reason}", arms.gets_cells[line])
@@ -102,9 +132,37 @@ def randomised_fits_design(evidence: Evidence) -> Iterator[Finding]:
 
 
 def report_entered_once(evidence: Evidence) -> Iterator[Finding]:
-    """One DOI, PubMed or PubMed Central number is one report."""
+    """One DOI, PubMed or PubMed Central number is one report; a DOI is the same in capitals and as an address."""
     for column in ("doi", "pmid", "pmcid"):
-        yield from repeated("studies", evidence.studies[evidence.studies[column] != ""], [column])
+        rows = evidence.studies[evidence.studies[column] != ""]
+        plain = rows[column].str.lower().str.replace(DOI_ADDRESS, "", regex=True)
+        yield from repeated("studies", rows.assign(**{column: plain}), [column])
+
+
+def trial_entered_once(evidence: Evidence) -> Iterator[Finding]:
+    """Two reports with the same title and the same numbers of patients are one, unless they share a cohort.
+
+    A congress abstract may have the title of the paper; the cohort that both name then counts it once.
+    """
+    cohorts, numbers = _by_study(evidence.cohorts, "cohort_id"), _by_study(evidence.arms, "n_enrolled", "n_analysed")
+    seen: dict[tuple, list[tuple[int, str]]] = {}
+    for line, study, title in zip(
+        evidence.studies.index, evidence.studies.study_id, evidence.studies.title, strict=True
+    ):
+        key = (re.sub(r"[^a-z0-9]+", " ", title.lower()).strip(), tuple(sorted(map(str, numbers.get(study, ())))))
+        for first, other in seen.get(key, ()) if key[0] else ():
+            if not set(cohorts.get(study, ())) & set(cohorts.get(other, ())):
+                expected = "another title, other numbers of patients, or a cohort that both reports name in cohorts.csv"
+                yield Finding("studies", line, "study_id", expected, f"the title and numbers of {other} (row {first})")
+        seen.setdefault(key, []).append((line, study))
+
+
+def _by_study(rows: pd.DataFrame, *columns: str) -> dict[str, list[tuple]]:
+    """Values of columns of a table, by report."""
+    found: dict[str, list[tuple]] = {}
+    for study, *values in rows[["study_id", *columns]].itertuples(index=False, name=None):
+        found.setdefault(study, []).append(tuple(values))
+    return found
 
 
 def registry_numbers_have_form(evidence: Evidence) -> Iterator[Finding]:
@@ -119,42 +177,90 @@ def registry_numbers_have_form(evidence: Evidence) -> Iterator[Finding]:
 def source_speaks_of_report(evidence: Evidence) -> Iterator[Finding]:
     """A figure comes from a source of its report or a secondary source, or its locator names the other report."""
     sources = evidence.sources.set_index("source_id")
-    for table in ("continuous", "binary", "survival", "contrasts"):
+    for table in FIGURES:
         rows = getattr(evidence, table)
         owner, kind = rows.source_id.map(sources.study_id), rows.source_id.map(sources.kind)
-        for line in rows.index[(owner != "") & (owner != rows.study_id) & (kind != "secondary")]:
+        theirs = (owner != "") & (owner != rows.study_id) & ~kind.isin(["secondary", NOT_SCIENTIFIC])
+        for line in rows.index[theirs]:
             if owner[line] not in rows.locator[line]:
                 expected = f"a source of {rows.study_id[line]}, or {owner[line]} named in the locator"
                 yield Finding(table, line, "source_id", expected, rows.source_id[line])
 
 
-def text_beyond_has_source(evidence: Evidence) -> Iterator[Finding]:
-    """Every address that the rows beyond glucose name stands among their sources."""
-    known = set(evidence.beyond_sources.url)
-    for table in ("beyond_evidence", "thresholds"):
-        for line, address in getattr(evidence, table).url.items():
+def topic_has_source(evidence: Evidence) -> Iterator[Finding]:
+    """Every address at which a row on a topic, or a threshold, was read is among their sources."""
+    known = set(evidence.topic_sources.url)
+    for table, column in (("topic_evidence", "read_at"), ("thresholds", "url")):
+        for line, address in getattr(evidence, table)[column].items():
             if address not in known:
-                yield Finding(table, line, "url", "an address in beyond_glucose/sources.csv", address)
+                yield Finding(table, line, column, "an address in topics/sources.csv", address)
 
 
 def claims_exist(evidence: Evidence) -> Iterator[Finding]:
     """The claims that a row speaks to are claims."""
     known = set(evidence.claims.claim_id)
-    for line, cell in evidence.beyond_evidence.claim_ids.items():
-        for claim in cell.split(";"):
-            if claim not in known:
-                yield Finding("beyond_evidence", line, "claim_ids", "claims of advertised/claims.csv", repr(claim))
+    for table in ("topic_evidence", "context"):
+        for line, cell in getattr(evidence, table).claim_ids.items():
+            for claim in cell.split(";"):
+                if claim not in known:
+                    yield Finding(table, line, "claim_ids", "claims of advertised/claims.csv", repr(claim))
 
 
 def figure_fits_kind_of_claim(evidence: Evidence) -> Iterator[Finding]:
-    """A claimed proportion is a percentage of 0 to 100; a claimed count is the number treated."""
+    """A claimed rate is a percentage of 0 to 100; a claimed number of patients is the number treated."""
     claims = evidence.claims
-    shares = claims[claims.kind == "proportion"]
-    for line in shares.index[(shares.unit != "percent") | ~shares.value.between(0, 100)]:
+    rates = claims[claims.kind == "rate"]
+    for line in rates.index[(rates.unit != "percent") | ~rates.value.between(0, 100)]:
         yield Finding("claims", line, "value", "0 to 100 percent", f"{claims.value[line]:g} {claims.unit[line]}")
-    counts = claims[claims.kind == "count"]
+    counts = claims[(claims.kind == "fact_of_record") & (claims.unit == "patients")]
     for line in counts.index[counts.value != counts.n_treated]:
         yield Finding("claims", line, "value", f"n_treated = {claims.n_treated[line]:g}", f"{claims.value[line]:g}")
+
+
+def span_has_checksum(evidence: Evidence) -> Iterator[Finding]:
+    """Words of a text are named by span and checksum, both or neither; a page without a copy has none to name."""
+    claims = evidence.claims
+    exists = claims.document_id.map(evidence.documents.set_index("document_id").copy_exists)
+    for row in claims.itertuples():
+        if bool(row.quotation_span) != bool(row.span_sha256):
+            expected, found = "a checksum with the span, or neither", row.span_sha256 or "nothing"
+            yield Finding("claims", row.Index, "span_sha256", expected, found)
+        elif row.quotation_span and exists[row.Index] == "no":
+            expected = f"nothing, as no copy of {row.document_id} exists"
+            yield Finding("claims", row.Index, "quotation_span", expected, row.quotation_span)
+        elif row.quotation_span and not _rises(row.quotation_span):
+            yield Finding("claims", row.Index, "quotation_span", "an end after the start", row.quotation_span)
+
+
+def _rises(span: str) -> bool:
+    start, end = map(int, span.split("-"))
+    return start < end
+
+
+def wanted_can_be_found(evidence: Evidence) -> Iterator[Finding]:
+    """A report that is wanted has a number by which a library finds it."""
+    wanted = evidence.wanted
+    for line in wanted.index[(wanted.doi == "") & (wanted.pmid == "") & (wanted.registry_id == "")]:
+        yield Finding("wanted", line, "doi", "a DOI, a PubMed number or a registration", "nothing")
+
+
+def topic_estimate_in_limits(evidence: Evidence) -> Iterator[Finding]:
+    """The estimate of a result on a topic lies within its limits."""
+    rows = evidence.topic_evidence
+    outside = (rows.estimate < rows.ci_low) | (rows.estimate > rows.ci_high) | (rows.ci_low > rows.ci_high)
+    for line in rows.index[outside]:
+        limits = f"{rows.ci_low[line]:g} to {rows.ci_high[line]:g}"
+        yield Finding("topic_evidence", line, "estimate", limits, f"{rows.estimate[line]:g}")
+
+
+def topic_precision_fits_interval(evidence: Evidence) -> Iterator[Finding]:
+    """A ratio or a difference whose interval is printed excludes no effect exactly where its precision says so."""
+    rows = evidence.topic_evidence
+    for row in rows[rows.ci_low.notna() & rows.ci_high.notna() & (rows.role == "evidence")].itertuples():
+        none = 1.0 if re.match(r"(HR|OR|RR)\b", row.measure) else 0.0
+        expected = f"interval {'includes' if row.ci_low <= none <= row.ci_high else 'excludes'} no effect"
+        if row.precision != expected:
+            yield Finding("topic_evidence", row.Index, "precision", expected, row.precision)
 
 
 def document_has_checksum(evidence: Evidence) -> Iterator[Finding]:
@@ -173,6 +279,54 @@ def anomaly_names_record(evidence: Evidence) -> Iterator[Finding]:
             yield Finding("anomalies", line, "record_id", f"a record of {table}", record)
 
 
+def address_can_be_cited(evidence: Evidence) -> Iterator[Finding]:
+    """A cited address is no bare IP number, names no port, and is at no host of copies (``copy_hosts.csv``)."""
+    copies = dict(zip(evidence.copy_hosts.host, evidence.copy_hosts.what, strict=True))
+    for table, column in CITED.items():
+        for line, cell in getattr(evidence, table)[column].items():
+            for address in re.findall(r"https?://[^\s;]+", cell):
+                host = re.sub(r"^https?://", "", address).partition("/")[0].lower()
+                name = host.partition(":")[0]
+                if re.fullmatch(r"[0-9.]+", name) or ":" in host or name in copies:
+                    found = f"{address} ({copies.get(name, 'an IP number or a port')})"
+                    yield Finding(table, line, column, "an address that a scientific review may cite", found)
+
+
+def unscientific_source_is_not_cited(evidence: Evidence) -> Iterator[Finding]:
+    """A source that is not scientific has no citable address."""
+    for table in ("sources", "context_sources"):
+        rows = getattr(evidence, table)
+        for line in rows.index[(rows.kind == NOT_SCIENTIFIC) & (rows.url != "")]:
+            yield Finding(table, line, "url", f"nothing, as the kind is {NOT_SCIENTIFIC}", rows.url[line])
+
+
+def differing_readings_are_recorded(evidence: Evidence) -> Iterator[Finding]:
+    """A figure that two readers read differently belongs to a report or review that an anomaly names."""
+    named = set(evidence.anomalies.record_id)
+    for table, owner in (*((t, "study_id") for t in FIGURES), ("pooled_elsewhere", "review_id")):
+        rows = getattr(evidence, table)
+        for line in rows.index[(rows.read_twice == "differs") & ~rows[owner].isin(named)]:
+            yield Finding(table, line, "read_twice", "an anomaly with both readings", f"none of {rows[owner][line]}")
+
+
+def correction_names_anomaly(evidence: Evidence) -> Iterator[Finding]:
+    """A correction that became an anomaly says which: the reason begins with its short name."""
+    known = set(evidence.anomalies.anomaly_id)
+    rows = evidence.corrections
+    for line in rows.index[rows.decision == "anomaly"]:
+        if (name := rows.reason[line].partition(":")[0]) not in known:
+            yield Finding("corrections", line, "reason", "an anomaly of anomalies.csv and a colon first", name)
+
+
+def benchmark_counts_fit(evidence: Evidence) -> Iterator[Finding]:
+    """No more patients of a benchmark have the outcome than were looked at."""
+    rows = evidence.benchmarks
+    for side in ("treated", "control"):
+        events, of = rows[f"events_{side}"], rows[f"of_{side}"]
+        for line in rows.index[events > of]:
+            yield Finding("benchmarks", line, f"events_{side}", f"at most {of[line]:g}", f"{events[line]:g}")
+
+
 REPORT_RULES = (
     control_names_comparator,
     cells_fit_role,
@@ -183,13 +337,23 @@ REPORT_RULES = (
     cohort_arm_exists,
     randomised_fits_design,
     report_entered_once,
+    trial_entered_once,
     registry_numbers_have_form,
     source_speaks_of_report,
-    text_beyond_has_source,
+    topic_has_source,
     claims_exist,
     figure_fits_kind_of_claim,
+    span_has_checksum,
+    wanted_can_be_found,
+    topic_estimate_in_limits,
+    topic_precision_fits_interval,
     document_has_checksum,
     anomaly_names_record,
+    address_can_be_cited,
+    unscientific_source_is_not_cited,
+    differing_readings_are_recorded,
+    correction_names_anomaly,
+    benchmark_counts_fit,
 )
 
 
@@ -312,27 +476,27 @@ def step_can_be_set(evidence: Evidence) -> Iterator[Finding]:
 
     A whole report or arm is flagged or left out: what describes it is corrected where it stands, with an anomaly.
     """
-    for line, step in evidence.handling.iterrows():
+    for step in evidence.handling.itertuples():
         rows = getattr(evidence, step.table)
         if step.action != "set":
             if found := step.column or step.value:
-                yield Finding("handling", line, "column", f"nothing, as the action is {step.action}", found)
+                yield Finding("handling", step.Index, "column", f"nothing, as the action is {step.action}", found)
         elif step.table in dict(WHOLES):
-            yield Finding("handling", line, "action", f"flag or leave_out, as the table is {step.table}", "set")
+            yield Finding("handling", step.Index, "action", f"flag or leave_out, as the table is {step.table}", "set")
         elif step.column not in rows:
-            yield Finding("handling", line, "column", f"a column of {step.table}", repr(step.column))
+            yield Finding("handling", step.Index, "column", f"a column of {step.table}", repr(step.column))
         elif pd.api.types.is_numeric_dtype(rows[step.column]) and not _is_number(step.value):
-            yield Finding("handling", line, "value", f"a number for {step.column}", repr(step.value))
+            yield Finding("handling", step.Index, "value", f"a number for {step.column}", repr(step.value))
 
 
 def step_fits_anomaly(evidence: Evidence) -> Iterator[Finding]:
     """A step is taken for the report that its anomaly names, or its reason names that report."""
-    record = evidence.anomalies.set_index("anomaly_id").record_id
-    for line, step in evidence.handling.iterrows():
+    record = dict(zip(evidence.anomalies.anomaly_id, evidence.anomalies.record_id, strict=True))
+    for step in evidence.handling.itertuples():
         named = record.get(step.anomaly_id)
         if step.study_id not in ("", named) and named not in step.reason:
             expected = f"{named}, as in {step.anomaly_id}, or a reason that names it"
-            yield Finding("handling", line, "study_id", expected, step.study_id)
+            yield Finding("handling", step.Index, "study_id", expected, step.study_id)
 
 
 def _is_empty(cell: str | float) -> bool:

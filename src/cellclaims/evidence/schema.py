@@ -6,13 +6,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from cellclaims.errors import DataError
+from cellclaims.errors import DataError, Fault
+from cellclaims.files import NUMBER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ class ForeignKey:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSchema:
     """One table: its file below the data folder, its columns in order, its keys."""
 
     name: str
@@ -80,7 +81,7 @@ class Schema:
     description: str
     version: str
     licence: str
-    tables: dict[str, Table]
+    tables: dict[str, TableSchema]
 
 
 def read_schema(folder: str | Path) -> Schema:
@@ -109,6 +110,8 @@ def read_schema(folder: str | Path) -> Schema:
 
 
 def _parse(path: Path) -> dict:
+    if not path.parent.is_dir():
+        raise DataError(f"{path.parent}: expected a data folder, found no such folder")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -120,9 +123,9 @@ def _parse(path: Path) -> dict:
     raise DataError(f"{FILE}: expected JSON that declares the tables, found {reason}")
 
 
-def _table(resource: dict) -> Table:
+def _table(resource: dict) -> TableSchema:
     schema = resource["schema"]
-    return Table(
+    return TableSchema(
         name=resource["name"],
         path=resource["path"],
         title=resource["title"],
@@ -160,7 +163,7 @@ def _names(names: str | list[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _refuse_impossible(table: Table, tables: dict[str, Table]) -> None:
+def _refuse_impossible(table: TableSchema, tables: dict[str, TableSchema]) -> None:
     """What a parser would not notice: unknown types, broken patterns, keys that lead nowhere."""
     for column in table.columns:
         if column.type not in TYPES:
@@ -177,66 +180,6 @@ def _refuse_impossible(table: Table, tables: dict[str, Table]) -> None:
             raise DataError(f"{FILE}: a key of {table.name}: expected declared columns, found {name}: {list(columns)}")
 
 
-# A fault: one place in ``data/`` where something else was expected.
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong in one place.
-
-    Parameters
-    ----------
-    file : str
-        Path of the table below the data folder, as ``published/binary.csv``.
-    row : int or None
-        Line of the file, the header being line 1; None where the whole file is meant.
-    column : str
-        Column name; empty where a whole row or file is meant.
-    rule : str
-        Name of the rule that found it.
-    expected, found : str
-        In words that stand alone.
-    anomaly_id : str
-        The row of ``anomalies.csv`` that records it as the source's own fault; empty: it is to be mended.
-
-    Examples
-    --------
-    >>> print(Fault("published/binary.csv", 7, "events", "events_at_most_n", "at most n = 10", "12"))
-    published/binary.csv, row 7, column events: expected at most n = 10, found 12 (events_at_most_n)
-    """
-
-    file: str
-    row: int | None
-    column: str
-    rule: str
-    expected: str
-    found: str
-    anomaly_id: str = ""
-
-    @property
-    def place(self) -> str:
-        """File, row and column in words."""
-        row = "" if self.row is None else f", row {self.row}"
-        return f"{self.file}{row}" + (f", column {self.column}" if self.column else "")
-
-    def __str__(self) -> str:
-        return f"{self.place}: expected {self.expected}, found {self.found} ({self.rule})"
-
-
-def message(faults: list[Fault]) -> str:
-    """The first fault in full and how many more there are: one clear error for a person to start with.
-
-    Examples
-    --------
-    >>> message([Fault("a.csv", 2, "n", "type", "a number", "'x'"), Fault("a.csv", 3, "n", "type", "y", "z")])
-    "a.csv, row 2, column n: expected a number, found 'x' (type); and 1 more fault: `cellclaims check` lists all"
-    """
-    more = len(faults) - 1
-    if not more:
-        return str(faults[0])
-    return f"{faults[0]}; and {more} more fault{'s' if more > 1 else ''}: `cellclaims check` lists all"
-
-
 @dataclass(frozen=True)
 class Finding:
     """What a rule says of one cell; the file, the rule's name and a known anomaly are added by whoever applies it."""
@@ -248,12 +191,40 @@ class Finding:
     found: str
 
 
+class Judged(NamedTuple):
+    """What a rule says of one row: why it does not apply (empty: it does), and what it finds there, if anything.
+
+    A rule that yields these says of every row what became of it; a rule that yields findings names faults only.
+    """
+
+    table: str
+    line: int
+    why_not: str = ""
+    finding: Finding | None = None
+
+
+def findings(said: Iterable[Finding | Judged]) -> Iterator[Finding]:
+    """Yield the findings among what a rule says.
+
+    Examples
+    --------
+    >>> fault = Finding("binary", 2, "events", "at most 10", "12")
+    >>> list(findings([fault, Judged("binary", 3, "no count"), Judged("binary", 4, "", fault)])) == [fault, fault]
+    True
+    """
+    for one in said:
+        if isinstance(one, Finding):
+            yield one
+        elif one.finding is not None:
+            yield one.finding
+
+
 def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding]:
     """Rows that agree with an earlier row in every column of ``key``."""
     first: dict[tuple, int] = {}
     for line, values in zip(rows.index, rows[key].astype(str).itertuples(index=False, name=None), strict=True):
         if first.setdefault(values, line) != line:
-            words = ", ".join(value for value in values if value not in ("", "nan"))
+            words = ", ".join(shown for value in values if (shown := str(value)) not in ("", "nan"))
             yield Finding(table, line, key[-1], "each once", f"the same as row {first[values]}: {words}")
 
 
@@ -265,12 +236,11 @@ def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding
 # rows, cells with spaces around them or a line break inside (a line of the file is then always a row of the table).
 
 
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 INTEGER = re.compile(r"[+-]?\d+")
 TYPE_WORDS = {"integer": "a whole number", "number": "a plain number", "date": "a date as 2026-11-20"}
 
 
-def read_rows(folder: Path, table: Table) -> tuple[list[list[str]], list[Fault]]:
+def read_rows(folder: Path, table: TableSchema) -> tuple[list[list[str]], list[Fault]]:
     """The rows of a table as text, without the header; with any fault in its form there are no rows.
 
     Row ``i`` of the answer stands in line ``i + 2`` of the file.
@@ -296,10 +266,11 @@ def _text(path: Path, name: str) -> tuple[str, list[Fault]]:
         return content.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return "", [Fault(name, line, "", "encoding", "UTF-8 text", f"byte {error.object[error.start]:#04x}")]
+        found = f"byte {error.object[error.start]:#04x}: save the file as UTF-8"
+        return "", [Fault(name, line, "", "encoding", "UTF-8 text", found)]
 
 
-def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
+def _header_faults(rows: list[list[str]], table: TableSchema) -> Iterator[Fault]:
     if not rows:
         yield Fault(
             table.path,
@@ -311,6 +282,10 @@ def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
         )
         return
     header, names = rows[0], table.names
+    if separator := _other_separator(header, names):
+        found = f"{separator}: save the file as CSV with commas"
+        yield Fault(table.path, 1, "", "form", "cells separated by commas", found)
+        return
     for name in names:
         if name not in header:
             yield Fault(table.path, 1, name, "header", "this column", "no such column")
@@ -330,7 +305,15 @@ def _header_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
         yield Fault(table.path, 1, "", "header", "each column once", ", ".join(header))
 
 
-def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
+def _other_separator(header: list[str], names: list[str]) -> str:
+    """What separates the names of a header that is no CSV with commas; empty for one that is, or is something else."""
+    for sign, words in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
+        if len(header) < len(names) and len({*",".join(header).split(sign)} & {*names}) > 1:
+            return words
+    return ""
+
+
+def _length_faults(rows: list[list[str]], table: TableSchema) -> Iterator[Fault]:
     width = len(table.names)
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != width:
@@ -342,7 +325,7 @@ def _length_faults(rows: list[list[str]], table: Table) -> Iterator[Fault]:
                 return  # from here a line of the file is no longer a row
 
 
-def cell_faults(table: Table, column: Column, cells: list[str]) -> Iterator[Fault]:
+def cell_faults(table: TableSchema, column: Column, cells: list[str]) -> Iterator[Fault]:
     """Every cell of a column that its declaration does not allow; each distinct text is judged once."""
     verdicts = {cell: problem for cell in set(cells) if (problem := _problem(column, cell))}
     for line, cell in enumerate(cells, start=2):
@@ -391,7 +374,7 @@ _PARSES: dict[str, Callable[[str], object]] = {
 Cells = Mapping[str, list[str]]  # one table: column name -> its cells in order
 
 
-def duplicates(table: Table, cells: Cells) -> Iterator[Fault]:
+def duplicates(table: TableSchema, cells: Cells) -> Iterator[Fault]:
     """Rows whose primary key, or whose value in a unique column, stands in an earlier row."""
     keys = {(column.name,) for column in table.columns if column.unique} | {table.primary_key} - {()}
     for key in sorted(keys):
@@ -408,7 +391,7 @@ def duplicates(table: Table, cells: Cells) -> Iterator[Fault]:
                 )
 
 
-def orphans(table: Table, tables: Mapping[str, Table], cells: Mapping[str, Cells]) -> Iterator[Fault]:
+def orphans(table: TableSchema, tables: Mapping[str, TableSchema], cells: Mapping[str, Cells]) -> Iterator[Fault]:
     """Rows that name something another table does not hold."""
     for key in table.foreign_keys:
         known = set(_tuples(cells[key.table], key.reference))
@@ -417,7 +400,7 @@ def orphans(table: Table, tables: Mapping[str, Table], cells: Mapping[str, Cells
                 yield _orphan(table, tables[key.table], key, line, values)
 
 
-def _orphan(table: Table, target: Table, key: ForeignKey, line: int, values: tuple[str, ...]) -> Fault:
+def _orphan(table: TableSchema, target: TableSchema, key: ForeignKey, line: int, values: tuple[str, ...]) -> Fault:
     expected = f"a row of {target.path} with this {_words(key.reference)}"
     return Fault(table.path, line, _words(key.columns), "foreign_key", expected, _words(values))
 
@@ -453,11 +436,19 @@ class Evidence:
     handling: pd.DataFrame
     pooled_elsewhere: pd.DataFrame
     accepted: pd.DataFrame
+    definitions: pd.DataFrame
+    corrections: pd.DataFrame
+    refused: pd.DataFrame
+    copy_hosts: pd.DataFrame
     judgements: pd.DataFrame
     registrations: pd.DataFrame
-    beyond_evidence: pd.DataFrame
-    beyond_sources: pd.DataFrame
+    topic_evidence: pd.DataFrame
+    topic_sources: pd.DataFrame
     thresholds: pd.DataFrame
+    wanted: pd.DataFrame
+    benchmarks: pd.DataFrame
+    context: pd.DataFrame
+    context_sources: pd.DataFrame
     folder: Path
     fingerprint: str
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
-from cellclaims.figures.intervals import Claim, Column, Row, draw, marks_of, scale_for
+from cellclaims.figures.intervals import Claim, FigureColumn, FigureRow, draw, marks_of, scale_for
+from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import text_width
 from cellclaims.meta import Fit
 from cellclaims.meta.effect_sizes import measure_in_words
-from cellclaims.reporting.tables import interval, number, p_value
+from cellclaims.pool import PooledRows
+from cellclaims.reporting.pools import forest_alt
+from cellclaims.reporting.tables import interval, number, p_value, scale_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,32 +49,21 @@ BINOMIAL = ("binomial_normal", "beta_binomial", "bayes_binomial_normal")
 #: Choices under which all reports share one true value, so that there is nothing to predict.
 COMMON = ("EE", "MH", "PETO")
 
-#: Pools of so few reports are labelled wherever they are shown.
-FEW = range(2, 5)
-
 #: Letters of the remarks below a figure.
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
-#: Inches up to which details stand in a column; longer ones stand below the figure.
+#: Inches up to which details have a column; longer ones are written below the figure.
 DETAIL = 1.3
 
 #: Columns of a pool that hold counts.
 COUNTS = ("events", "n", "events_control", "n_control")
 
 
-def count_words(k: int) -> str:
-    """How many reports a pool has, and what that means for it.
-
-    Examples
-    --------
-    >>> [count_words(k) for k in (0, 1, 3, 16)]
-    ['no report qualifies', 'one report: shown, not pooled', 'k = 3, few reports', 'k = 16']
-    """
-    if k == 0:
+def count_words(pool: Pool) -> str:
+    """How many studies a pool has, and what that means for it."""
+    if pool.k == 0:
         return "no report qualifies"
-    if k == 1:
-        return "one report: shown, not pooled"
-    return f"k = {k}, few reports" if k in FEW else f"k = {k}"
+    return pool.label if pool.k == 1 else ", ".join(part for part in (f"k = {pool.k}", pool.label) if part)
 
 
 def effect_words(estimate: float, low: float, high: float, decimals: int) -> str:
@@ -117,7 +108,7 @@ def heterogeneity_words(pool: Pool) -> str:
     if math.isfinite(i2):
         parts.append(f"I² = {number(i2, 0)} %")
     if math.isfinite(q + q_p):
-        parts.append(f"Q = {number(q, 1)} on {len(pool.rows) - 1} df ({p_value(q_p)})")
+        parts.append(f"Q = {number(q, 1)} on {pool.k - 1} df ({p_value(q_p)})")
     # lines break between the statistics, never inside one
     return f"Heterogeneity: {', '.join(part.replace(' ', chr(0xA0)) for part in parts)}" if parts else ""
 
@@ -126,12 +117,12 @@ def prediction_words(pool: Pool) -> str:
     """Why there is no prediction interval; nothing for a model that has none."""
     if str(pool.settings.get("method", "")).upper() in COMMON:
         return ""
-    return "Prediction for a new setting: too few reports" if len(pool.rows) < 3 else "No prediction for a new setting"
+    return "Prediction for a new setting: too few reports" if pool.k < 3 else "No prediction for a new setting"
 
 
 def model_notes(pools: Sequence[Pool]) -> list[str]:
     """How the pools were made, said once for all that were made alike."""
-    made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and len(pool.rows) > 1]
+    made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and pool.k > 1]
     return [f"Model: {words}." for words in dict.fromkeys(made) if words]
 
 
@@ -187,19 +178,8 @@ def remark_letters(frames: Sequence[pd.DataFrame], in_column: bool) -> dict[str,
 # A pool as lines of a forest plot: its reports, its diamond, its prediction interval, its heterogeneity.
 
 
-#: From the analysis scale to the scale that is shown.
-SHOWN: dict[str, Callable[[float], float]] = {
-    "identity": lambda value: value,
-    "logit": lambda value: 50.0 * (1.0 + math.tanh(value / 2.0)),
-    "log": math.exp,
-}
-
-#: Differences of proportions are shown in percentage points.
-POINTS = "RD"
-
-#: Digits after the point and heading of the effect column, by analysis scale (points: differences of proportions).
-DECIMALS = {"identity": 2, "logit": 1, "log": 2, POINTS: 1}
-EFFECT = {"identity": "Effect", "logit": "Percent", "log": "Ratio", POINTS: "Points"}
+#: Scales that a forest plot can show.
+SCALES = ("identity", "logit", "log")
 
 
 @dataclass(frozen=True)
@@ -225,19 +205,17 @@ class View:
 def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, decimals: int | None) -> View:
     """How these pools are shown together; refuses pools that cannot stand on one axis."""
     scales = sorted({pool.scale for pool in pools})
-    if len(scales) != 1 or scales[0] not in SHOWN:
+    if len(scales) != 1 or scales[0] not in SCALES:
         found = ", ".join(scales) or "no pool"
-        raise DataError(f"forest: expected pools on one scale of {', '.join(SHOWN)}, found {found}")
-    points = all(pool.measure == POINTS for pool in pools)
-    key = POINTS if points else scales[0]
-    way = transform or ((lambda value: 100.0 * value) if points else SHOWN[key])
+        raise DataError(f"forest: expected pools on one scale of {', '.join(SCALES)}, found {found}")
+    words = scale_words(pools[0])
     frames = [pool.rows for pool in pools]
     fits = details_fit(frames)
-    digits = DECIMALS[key] if decimals is None else decimals
-    return View(scales[0], EFFECT[key], way, digits, remark_letters(frames, fits), fits)
+    digits = words.decimals if decimals is None else decimals
+    return View(scales[0], words.heading, transform or pools[0].shown, digits, remark_letters(frames, fits), fits)
 
 
-def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
+def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> FigureRow:
     """One report of a pool as a line of the figure; without weight where it stands alone."""
     estimate, low, high = view.three(row, ("yi", "ci_lb", "ci_ub"))
     letters = ", ".join(sorted(view.letters[words] for words in remarks_of(row, view.details)))
@@ -252,58 +230,57 @@ def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
         "weight": "" if math.isnan(weight) else number(weight, 1),
     }
     label = f"{row['label']} [{letters}]" if letters else str(row["label"])
-    return Row(kind, label, cells, estimate, low, high, weight / heaviest)
+    return FigureRow(kind, label, cells, estimate, low, high, weight / heaviest)
 
 
-def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[Row]:
+def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[FigureRow]:
     """The lines below a pool's reports: diamond, prediction, heterogeneity; or why there are none."""
-    k = len(pool.rows)
-    if k < 2 or pool.fit is None:
-        return [Row("note", count_words(k) if k < 2 else f"k = {k}: not pooled")]
+    if pool.k < 2 or pool.fit is None:
+        return [FigureRow("note", count_words(pool) if pool.k < 2 else f"k = {pool.k}: not pooled")]
     found = {part: statistic(pool.fit, part) for part in ("beta", "ci_lb", "ci_ub", "pi_lb", "pi_ub")}
     beta, low, high = view.three(found, ("beta", "ci_lb", "ci_ub"))
     cells = {"numbers": total_words(pool.rows), "effect": view.words(beta, low, high)}
-    rows = [Row(kind, f"{name} ({count_words(k)})", cells, beta, low, high)]
+    rows = [FigureRow(kind, f"{name} ({count_words(pool)})", cells, beta, low, high)]
     low, high = view.three(found, ("pi_lb", "pi_ub"))
     if math.isfinite(low + high):
         words = f"({interval(low, high, view.decimals)})"
-        rows.append(Row("prediction", "Prediction for a new setting", {"effect": words}, low=low, high=high))
+        rows.append(FigureRow("prediction", "Prediction for a new setting", {"effect": words}, low=low, high=high))
     else:
-        rows.append(Row("note", prediction_words(pool)))
-    rows.append(Row("note", heterogeneity_words(pool)))
+        rows.append(FigureRow("note", prediction_words(pool)))
+    rows.append(FigureRow("note", heterogeneity_words(pool)))
     return [row for row in rows if row.label]
 
 
-def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[Row]:
+def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[FigureRow]:
     """The reports of a pool and what they come to; ``kind`` is "control" for arms without cells."""
-    weighed = "weight" in pool.rows and len(pool.rows) > 1
+    weighed = "weight" in pool.rows and pool.k > 1
     heaviest = float(pool.rows["weight"].max()) if weighed else math.nan
     reports = [study_row(row, view, heaviest, kind) for _, row in pool.rows.iterrows()]
     return reports + pooled_rows(pool, view, "Pooled", "control pooled" if kind == "control" else "pooled")
 
 
-def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[Row]:
+def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[FigureRow]:
     """Figures from elsewhere, under their own heading; the table is on the shown scale already."""
-    rows = [Row("heading", title)]
+    rows = [FigureRow("heading", title)]
     for _, line in table.iterrows():
         estimate, low, high = (float(line.get(name, math.nan)) for name in ("estimate", "ci_lb", "ci_ub"))
         detail = text_of(line.get("detail"))
         cells = {"numbers": detail, "effect": view.words(estimate, low, high)}
-        rows.append(Row("benchmark", str(line["label"]), cells, estimate, low, high))
+        rows.append(FigureRow("benchmark", str(line["label"]), cells, estimate, low, high))
     return rows
 
 
-def columns_for(rows: Sequence[Row], view: View, level: float, headings: Mapping[str, str]) -> list[Column]:
+def columns_for(rows: Sequence[FigureRow], view: View, level: float, headings: Mapping[str, str]) -> list[FigureColumn]:
     """The columns that hold any words, in their order; the month only where the reports differ in it."""
     percent = number(100 * level, 0)
     counts = "Events/n" if any("/" in row.cells.get("numbers", "") for row in rows) else "Patients"
     detail = "Cells v control" if any(" v " in row.cells.get("detail", "") for row in rows) else "Detail"
     every = [
-        Column("months", headings.get("months", "Month")),
-        Column("numbers", headings.get("numbers", counts)),
-        Column("detail", headings.get("detail", detail), ha="left"),
-        Column("effect", headings.get("effect", f"{view.heading}\n({percent} % CI)"), "right"),
-        Column("weight", headings.get("weight", "Weight\n(%)"), "right"),
+        FigureColumn("months", headings.get("months", "Month")),
+        FigureColumn("numbers", headings.get("numbers", counts)),
+        FigureColumn("detail", headings.get("detail", detail), ha="left"),
+        FigureColumn("effect", f"{headings.get('effect', view.heading)}\n({percent} % CI)", "right"),
+        FigureColumn("weight", headings.get("weight", "Weight\n(%)"), "right"),
     ]
     months = {row.cells["months"] for row in rows if row.cells.get("months")}
     shown = every if len(months) > 1 else every[1:]
@@ -317,7 +294,7 @@ AXES = {"OR": "Odds ratio", "PETO": "Odds ratio", "RR": "Risk ratio", "IRR": "Ra
 
 
 @dataclass(frozen=True)
-class Studies:
+class Studies(PooledRows):
     """A fit as a forest plot reads a pool: its studies as rows, its measure and its scale."""
 
     fit: Fit
@@ -326,6 +303,7 @@ class Studies:
     scale: str
     settings: Mapping[str, object]
     title: str = ""
+    few: int = 4
 
 
 def studies_of(fit: Fit) -> Studies:
@@ -357,8 +335,8 @@ def forest(
     controls: Pool | Sequence[Pool] = (), overall: Pool | None = None, benchmarks: pd.DataFrame | None = None,
     benchmarks_title: str = "Reported elsewhere, not pooled here", title: str = "",
     headings: Mapping[str, str] | None = None, decimals: int | None = None,
-    limits: tuple[float, float] | None = None, notes: Sequence[str] = (),
-) -> Figure:  # fmt: skip
+    limits: tuple[float, float] | None = None, notes: Sequence[str] = (), what: str = "",
+) -> Drawing:  # fmt: skip
     """Forest plot: every report with its interval and weight, the pooled value, and what it is compared with.
 
     Parameters
@@ -388,10 +366,12 @@ def forest(
     decimals, limits, notes
         Digits after the point, left and right end of the axis (reversed ones reverse it), sentences below; chosen by
         the scale if not given.
+    what : str
+        What is shown, for the alternative text; the axis label by default.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -402,20 +382,21 @@ def forest(
     chosen, without = listed(pools), listed(controls)
     every = [*chosen, *without, *([overall] if overall else [])]
     view = view_of(every, transform, decimals)
-    rows: list[Row] = []
+    rows: list[FigureRow] = []
     for pool, kind in [*((pool, "study") for pool in chosen), *((pool, "control") for pool in without)]:
-        rows += [Row("heading", pool.title)] if len(every) > 1 else []
+        rows += [FigureRow("heading", pool.title)] if len(every) > 1 else []
         rows += pool_rows(pool, view, kind)
     rows += pooled_rows(overall, view, overall.title) if overall else []
     if benchmarks is not None and len(benchmarks):
         rows += benchmark_rows(benchmarks, benchmarks_title, view)
     marks, title = marks_of(claim), title or (every[0].title if len(every) == 1 else "")
     level = float(every[0].settings.get("level", 0.95))
-    return draw(
+    fig = draw(
         rows, columns_for(rows, view, level, headings or {}),
         scale_for(rows, view.scale, marks, axis_label or axis_of(every[0]), favours, limits), title=title, marks=marks,
         notes=[*model_notes(every), *(f"[{letter}] {words}" for words, letter in view.letters.items()), *notes],
     )  # fmt: skip
+    return Drawing(fig, forest_alt(every, what or axis_label or axis_of(every[0])))
 
 
 # Change within arms: with cells, without cells, and as others pooled it, one below the other.
@@ -425,8 +406,8 @@ def change(
     cells: Pool | Sequence[Pool], controls: Pool | Sequence[Pool] = (), *, axis_label: str,
     published: pd.DataFrame | None = None, published_title: str = "Pooled by others, not by us",
     claim: Claim = None, title: str = "", notes: Sequence[str] = (),
-    limits: tuple[float, float] | None = None,
-) -> Figure:  # fmt: skip
+    limits: tuple[float, float] | None = None, what: str = "",
+) -> Drawing:  # fmt: skip
     """Mean change in the arms with cells beside the control arms' own change and what others published.
 
     Without the second the first cannot be read: patients who enter a trial improve without cells too.
@@ -441,14 +422,14 @@ def change(
         Pooled results of others on the shown scale: label, estimate, ci_lb, ci_ub, detail (optional).
     published_title : str
         Heading of those.
-    claim, title, notes, limits
+    claim, title, notes, limits, what
         As in :func:`cellclaims.figures.forest`.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
     """
     return forest(
         cells, controls=controls, axis_label=axis_label, benchmarks=published, benchmarks_title=published_title,
-        claim=claim, title=title, notes=notes, limits=limits, headings={"effect": "Change\n(95 % CI)"},
+        claim=claim, title=title, notes=notes, limits=limits, what=what, headings={"effect": "Change"},
     )  # fmt: skip

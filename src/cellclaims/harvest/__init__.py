@@ -13,7 +13,7 @@ WHERE = {
     "Harvest": "measurements",
     "Refusal": "measurements",
     "Row": "measurements",
-    "posted": "measurements",
+    "posted": "study",
     "stream": "stream",
 }
 

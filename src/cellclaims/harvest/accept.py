@@ -11,31 +11,36 @@ import json
 import re
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from cellclaims.errors import ProposalError
+from cellclaims.errors import Fault, ProposalError, SourceError
 from cellclaims.evidence import check
 from cellclaims.evidence.rules_reports import locator
-from cellclaims.evidence.schema import FILE, Fault
-from cellclaims.files import write_atomically
+from cellclaims.evidence.schema import FILE
+from cellclaims.files import is_number, runs, write_atomically
 from cellclaims.harvest.held import (
     Cells,
     Grade,
     Held,
     grade,
-    is_number,
     one_line,
     read_held,
     read_sheet,
     refuse_header,
     registrations,
-    runs,
     with_cell,
     with_rows,
 )
-from cellclaims.harvest.proposals import PROPOSAL_COLUMNS, VALUES, value_faults
+from cellclaims.harvest.proposals import PAGE, PROPOSAL_COLUMNS, VALUES, read_values, value_faults
+from cellclaims.harvest.study import posted
+from cellclaims.registries.answers import json_of
+from cellclaims.registries.records import Paper, studies_in
+from cellclaims.registries.records import crossref as papers_of_crossref
+from cellclaims.registries.records import europepmc as papers_of_europepmc
+from cellclaims.registries.store import Answer, Store, registry_of
 
 # What an acceptance would write: the new content of each table, held together, tried in a copy, written all or not.
 #
@@ -158,6 +163,141 @@ def write_all(contents: dict[Path, tuple[bytes, bytes]]) -> None:
         raise ProposalError(f"{error.filename or path}: nothing was accepted: {error.strerror or error}") from None
 
 
+# Whether what was accepted is what the kept answer says: its bytes, the place in it, the arm, and every value.
+#
+# A file of proposals goes through a person's hands and a spreadsheet; the answer does not. It is opened again, read
+# again by the program, and compared with the file before anything is planned.
+
+
+@dataclass(frozen=True)
+class KeptFigure:
+    """A figure as the kept answer has it: whose it is, and what is read of it (:data:`VALUES`)."""
+
+    table: str
+    registration: str
+    arm_title: str
+    page: str
+    values: Cells
+
+
+class KeptAnswers:
+    """The answers of a store as they are needed: each is opened, compared with its checksum and read once.
+
+    Parameters
+    ----------
+    store : Store
+        The folder of the answers.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._figures: dict[str, tuple[dict[str, KeptFigure], dict[str, str]]] = {}
+        self._papers: dict[str, dict[str, Paper]] = {}
+
+    def figure(self, row: Cells, origin: str) -> KeptFigure:
+        """The figure at the place that a row names.
+
+        Raises
+        ------
+        ProposalError
+            If the store has no such answer, it was changed, no snapshot lists it so, or nothing is read there.
+        """
+        sha256, pointer = row["sha256"], row["pointer"]
+        if sha256 not in self._figures:
+            self._figures[sha256] = self._read(sha256, origin)
+        self._listed(row, origin)
+        figures, refused = self._figures[sha256]
+        if pointer not in figures:
+            above = (why for place, why in refused.items() if f"{pointer}/".startswith(f"{place}/"))
+            why = next((f"none: {why}" for why in above), "nothing")
+            place = f"{pointer or 'a place'} of the kept answer {sha256[:8]}"
+            raise ProposalError(f"{origin}, column pointer: expected a figure that is read at {place}, found {why}")
+        return figures[pointer]
+
+    def paper(self, row: Cells, origin: str) -> Paper:
+        """The publication at the place that a row names; raises ProposalError, as :meth:`figure` does."""
+        sha256 = row["sha256"]
+        if sha256 not in self._papers:
+            content = self._content(sha256, origin)
+            answer = Answer("", "", row["address"], {}, row["time"], 200, sha256, len(content))
+            self._papers[sha256] = {}
+            for reader in (papers_of_crossref, papers_of_europepmc):
+                with suppress(ValueError, RecursionError):
+                    found = (one for one in reader(answer, content) if isinstance(one, Paper))
+                    self._papers[sha256] |= {one.pointer: one for one in found}
+        if row["pointer"] not in self._papers[sha256]:
+            place = f"{row['pointer'] or 'a place'} of the kept answer {sha256[:8]}"
+            raise ProposalError(f"{origin}, column pointer: expected a publication at {place}, found nothing")
+        return self._papers[sha256][row["pointer"]]
+
+    def _content(self, sha256: str, origin: str) -> bytes:
+        try:
+            return self.store.content(sha256)
+        except SourceError as fault:
+            raise ProposalError(f"{origin}, column sha256: {fault}") from None
+
+    def _read(self, sha256: str, origin: str) -> tuple[dict[str, KeptFigure], dict[str, str]]:
+        """The figures of an answer by their places, and why others are none."""
+        figures, refused = {}, {}
+        try:
+            for place, study in studies_in(json_of(self._content(sha256, origin))):
+                found = posted(study)
+                for row in found.rows:
+                    read = read_values(row.values)
+                    page = PAGE.format(row.registration)
+                    kept = KeptFigure(row.table, row.registration, one_line(row.arm_title), page, read)
+                    figures[place + row.pointer] = kept
+                refused |= {place + one.pointer: one.reason for one in found.refused}
+        except (ValueError, RecursionError) as fault:
+            raise ProposalError(
+                f"{origin}, column sha256: expected studies in the kept answer, found {fault}"
+            ) from None
+        return figures, refused
+
+    def _listed(self, row: Cells, origin: str) -> None:
+        """Refuse a row whose snapshot does not list its answer with that address and time."""
+        try:
+            answers = self.store.snapshot(row["snapshot"]).answers if row["snapshot"] else ()
+        except SourceError as fault:
+            raise ProposalError(f"{origin}, column snapshot: {fault}") from None
+        mine = [one for one in answers if one.sha256 == row["sha256"]]
+        if not mine:
+            found = row["snapshot"] or "nothing"
+            raise ProposalError(
+                f"{origin}, column snapshot: expected one that lists the answer {row['sha256'][:8]}, found {found}"
+            )
+        for name in ("source", "address", "time"):
+            known = dict.fromkeys(getattr(one, name) for one in mine)
+            if row[name] not in known:
+                expected = " or ".join(known)
+                raise ProposalError(f"{origin}, column {name}: expected {expected}, found {row[name] or 'nothing'}")
+
+
+def refuse_other_record(kept: KeptAnswers, row: Cells, origin: str) -> None:
+    """Refuse a figure that the kept answer does not have so: another table, trial, arm, page or value.
+
+    Raises
+    ------
+    ProposalError
+        With the first column that differs, what the answer has and what the file says.
+    """
+    figure = kept.figure(row, origin)
+    for name in ("table", "registration", "arm_title", "page"):
+        if row[name] != getattr(figure, name):
+            raise ProposalError(_not_kept(origin, name, getattr(figure, name), row[name]))
+    read = json.loads(row["as_read"])
+    for name in VALUES:
+        if name not in NOT_A_COLUMN and str(read.get(name, "")) != figure.values[name]:
+            raise ProposalError(_not_kept(origin, f"as_read, {name}", figure.values[name], str(read.get(name, ""))))
+
+
+def _not_kept(origin: str, column: str, kept: str, found: str) -> str:
+    return (
+        f"{origin}, column {column}: expected {kept or 'nothing'} as the kept answer has it, found "
+        f"{found[:200] or 'nothing'}: nothing but the record's own figures is accepted here"
+    )
+
+
 # One accepted figure: refused with what is missing, found to stand already, or planned with where it came from.
 
 
@@ -175,17 +315,19 @@ NOT_A_COLUMN = ("place",)
 GUIDE = "docs/add_a_study.md"
 
 
-def take_figure(plan: Plan, row: Cells, origin: str, day: str) -> bool:
+def take_figure(plan: Plan, kept: KeptAnswers, row: Cells, origin: str, day: str) -> bool:
     """Plan one accepted figure; False where the tables hold it already.
 
     Raises
     ------
     ProposalError
-        If the report, the arm or the answer is missing, a figure was changed, or the tables hold another figure.
+        If the report, the arm or the answer is missing, the kept answer says something else, a figure was changed,
+        or the tables hold another figure.
     """
     values = values_of(row, origin)
     refuse_place(plan.held, row, origin)
     refuse_changes(row, values, origin)
+    refuse_other_record(kept, row, origin)
     if faults := value_faults(plan.held, row["table"], values):
         raise ProposalError(f"{origin}: column {faults[0]}")
     if is_accepted(plan.held, row, origin):
@@ -321,6 +463,7 @@ def enter(plan: Plan, row: Cells, values: Cells, origin: str, day: str) -> None:
         "source_id": source_id(row),
         "locator": locator(row["snapshot"], row["pointer"]),
     }
+    whose["read_twice"] = "no"
     plan.add(row["table"], {name: values[name] for name in VALUES if name in names} | whose, origin)
     plan.add("accepted", figure_acceptance(plan.held, row, day), origin)
 
@@ -345,6 +488,7 @@ def source(row: Cells) -> Cells:
         "study_id": row["study_id"],
         "kind": "registry",
         "url": row["page"],
+        "read_at": row["page"],
         "title": f"{row['registration']} posted results, {state}",
         "accessed": row["time"][:10],
         "text_seen": "posted results, read by the program",
@@ -381,13 +525,14 @@ IDENTIFIER_COLUMNS = (
 )
 
 
-def take_identifier(plan: Plan, row: Cells, origin: str, day: str) -> bool:
+def take_identifier(plan: Plan, kept: KeptAnswers, row: Cells, origin: str, day: str) -> bool:
     """Plan the identifiers of one accepted candidate; False where the report has them all.
 
     Raises
     ------
     ProposalError
-        If there is no such report, the candidate has no identifier, or the report has another one.
+        If there is no such report, the candidate has no identifier, the kept answer says another one, or the report
+        has another one.
     """
     study = next((one for one in plan.held.rows["studies"] if one["study_id"] == row["study_id"]), None)
     if study is None:
@@ -398,6 +543,10 @@ def take_identifier(plan: Plan, row: Cells, origin: str, day: str) -> bool:
         raise ProposalError(f"{origin}: expected a DOI, PubMed or PubMed Central number, found none")
     for name, value in found.items():
         refuse_other(study, name, value, origin)
+    paper = kept.paper(row, origin)
+    for name, value in found.items():
+        if value.lower() != getattr(paper, name).lower():
+            raise ProposalError(_not_kept(origin, name, getattr(paper, name), value))
     empty = {name: value for name, value in found.items() if not study[name]}
     for name, value in empty.items():
         plan.fill(study, name, value, origin)
@@ -436,7 +585,7 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Acceptance:
     """What came of a file of proposals.
 
     Attributes
@@ -458,8 +607,12 @@ class Outcome:
     lines: tuple[str, ...]
 
 
-def accept(path: Path, folder: Path, *, dry_run: bool = False, today: date | None = None) -> Outcome:
+def accept(
+    path: Path, folder: Path, registry: Path | None = None, *, dry_run: bool = False, today: date | None = None
+) -> Acceptance:
     """Take over the accepted rows of a file of proposals, all or none.
+
+    The answers that the rows name are opened: what is not the record's is refused.
 
     Parameters
     ----------
@@ -467,6 +620,8 @@ def accept(path: Path, folder: Path, *, dry_run: bool = False, today: date | Non
         What ``cellclaims propose`` or ``cellclaims resolve`` wrote, with a person's decisions.
     folder : Path
         The evidence.
+    registry : Path, optional
+        Folder of the store with the answers; ``registry`` in the folder of the evidence by default.
     dry_run : bool
         Check everything and write nothing.
     today : date, optional
@@ -481,20 +636,20 @@ def accept(path: Path, folder: Path, *, dry_run: bool = False, today: date | Non
     """
     rows, take = decided(path)
     accepted = [row for row in rows if row["decision"] == "accept"]
-    plan = Plan(read_held(folder))
+    plan, kept = Plan(read_held(folder)), KeptAnswers(Store(registry or registry_of(folder)))
     day = (today or datetime.now(UTC).date()).isoformat()
     faults = [fault for row in accepted for fault in reviewer_faults(path, row)]
     already = 0
     for row in accepted:
         try:
-            already += not take(plan, row, f"{path.name} row {row['row']}", day)
+            already += not take(plan, kept, row, f"{path.name} row {row['row']}", day)
         except ProposalError as fault:
             faults.append(str(fault))
     if faults:
         raise ProposalError("\n".join([f"nothing of {path} was accepted:", *(f"  {fault}" for fault in faults)]))
     written = settle(plan, dry_run=dry_run)
     count = [row["decision"] for row in rows].count
-    return Outcome(added(plan), already, count("reject"), count(""), written)
+    return Acceptance(added(plan), already, count("reject"), count(""), written)
 
 
 def settle(plan: Plan, *, dry_run: bool) -> tuple[str, ...]:
@@ -514,7 +669,7 @@ def added(plan: Plan) -> dict[str, int]:
     return {name: number for name, number in counts.items() if number}
 
 
-def decided(path: Path) -> tuple[list[Cells], Callable[[Plan, Cells, str, str], bool]]:
+def decided(path: Path) -> tuple[list[Cells], Callable[[Plan, KeptAnswers, Cells, str, str], bool]]:
     """The rows of a file with their decisions in lower case, and what takes one of them over."""
     rows = read_sheet(path, ("decision", "reviewer", "reason"))
     kind = next((kind for kind in KINDS if rows and kind in rows[0]), "as_read")
@@ -536,12 +691,12 @@ def reviewer_faults(path: Path, row: Cells) -> Iterable[str]:
         yield f"{path.name} row {row['row']}, column reviewer: expected the name of who accepts, found nothing"
 
 
-def in_words(outcome: Outcome, *, dry_run: bool) -> str:
+def in_words(outcome: Acceptance, *, dry_run: bool) -> str:
     """What came of a file of proposals, for a person.
 
     Examples
     --------
-    >>> print(in_words(Outcome({"binary": 2, "sources": 1}, 1, 0, 3, ()), dry_run=False))
+    >>> print(in_words(Acceptance({"binary": 2, "sources": 1}, 1, 0, 3, ()), dry_run=False))
     accepted: 2 rows of binary.csv, 1 row of sources.csv; 1 held already, 0 rejected, 3 undecided
     """
     words = [

@@ -1,4 +1,7 @@
-"""The ``propose``, ``accept`` and ``resolve`` commands: what they print, with progress on a terminal."""
+"""The ``propose``, ``accept`` and ``resolve`` commands: what they print, with progress on a terminal.
+
+Without a file to write, ``propose`` and ``resolve`` print each proposal in two lines, for a first look.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from cellclaims.errors import SourceError
 from cellclaims.harvest import accept as accepting
 from cellclaims.harvest import resolve
-from cellclaims.harvest.held import read_held
+from cellclaims.harvest.held import Cells, read_held
 from cellclaims.harvest.proposals import (
     Found,
     from_file,
@@ -39,19 +42,20 @@ def progress(unit: str, total: int | None = None) -> Iterator[Callable[[object],
         yield told
 
 
-def propose(into: Path, data: Path, registry: Path, harvest: Path | None = None, snapshot: str = "") -> str:
-    """Write a file of proposals; what it holds, in words.
+def propose(into: Path | None, data: Path, registry: Path, harvest: Path | None = None, snapshot: str = "") -> str:
+    """Write a file of proposals, or print them; what it holds, in words.
 
     Parameters
     ----------
-    into : Path
-        The file to write; one that stands there is never written over.
+    into : Path or None
+        The file to write; one that stands there is never written over. None writes nothing: the proposals are in the
+        text.
     data : Path
         The evidence that the rows are set beside.
     registry : Path
         Folder of the store.
     harvest : Path, optional
-        A file of harvested rows, as Parquet or CSV, instead of the records of a snapshot.
+        A file of harvested rows, as CSV or Parquet, instead of the records of a snapshot.
     snapshot : str
         Name of the snapshot; the last by default.
 
@@ -64,17 +68,60 @@ def propose(into: Path, data: Path, registry: Path, harvest: Path | None = None,
     unread: list[str] = []
     with progress("records") as told:
         rows = proposals(rows_of(harvest, Store(registry), snapshot, unread, told), held)
-    write_proposals(into, rows)
+    if into:
+        write_proposals(into, rows)
     without = sum(not row["sha256"] for row in rows)
-    lines = [f"{into}: {summary(rows)}"]
+    lines = [f"{into}: {summary(rows)}"] if into else [*map(proposal_in_words, rows), summary(rows)]
     if without:
         lines.append(
             f"{without} of them {'has' if without == 1 else 'have'} no answer of a snapshot and cannot be accepted"
         )
     if unread:
         lines.append(f"{len(unread)} other places could not be read: `cellclaims harvest` lists each with the reason")
-    lines.append(f"fill in decision and reviewer, then: cellclaims accept {into}")
+    lines.append(
+        f"fill in decision and reviewer, then: cellclaims accept {into}"
+        if into
+        else f"nothing was written: {TO_DECIDE}"
+    )
     return "\n".join(lines)
+
+
+#: How a printed proposal becomes one that can be decided on.
+TO_DECIDE = "--into FILE.csv writes a file to decide in"
+
+
+def proposal_in_words(row: Cells) -> str:
+    """One proposal in two lines: whose figure it is and the figure, then what the tables hold.
+
+    Examples
+    --------
+    >>> from cellclaims.harvest.proposals import PROPOSAL_COLUMNS
+    >>> row = dict.fromkeys(PROPOSAL_COLUMNS, "") | {"grade": "new", "registration": "NCT00000001", "outcome": "hba1c",
+    ...     "arm_title": "Islets", "months": "12", "kind": "level", "center": "7.1", "unit": "%", "n": "20",
+    ...     "study_why": "no report names it"}
+    >>> print(proposal_in_words(row))
+    new      NCT00000001, Islets: hba1c level at month 12: 7.1 %, n 20
+             report open (no report names it)
+    """
+    if row["events"] or row["percent"] or row["definition_id"]:
+        what = " ".join(filter(None, [row["outcome"], row["timing"].replace("_", " ")]))
+        of = f"{row['events']} of {row['n']}" if row["events"] else ""
+        figure = ", ".join(filter(None, [of, f"{row['percent_printed']} %" if row["percent_printed"] else ""]))
+    else:
+        what = f"{row['outcome']} {row['kind']}"
+        low, high = row["dispersion_low"], row["dispersion_high"]
+        spread = f"{row['dispersion_type']} {low}{f' to {high}' if high else ''}" if low else ""
+        figure = ", ".join(
+            filter(None, [f"{row['center']} {row['unit']}", spread, f"n {row['n']}" if row["n"] else ""])
+        )
+    when = f" at month {row['months']}" if row["months"] else ""
+    what = what.removesuffix(" at month") if when else what
+    whose = f"{row['study_id']}, {row['arm_id']}" if row["arm_id"] else row["study_id"]
+    place = whose or f"report open ({row['study_why']})"
+    if row["study_id"] and not row["arm_id"]:
+        place = f"{whose}, arm open ({row['arm_why']})"
+    beside = "; ".join(filter(None, [place, row["differences"], f"held: {row['held']}" if row["held"] else ""]))
+    return f"{row['grade']:8} {row['registration']}, {row['arm_title']}: {what}{when}: {figure}\n{'':8} {beside}"
 
 
 def rows_of(
@@ -91,7 +138,26 @@ def rows_of(
     yield from with_answers(rows, from_registry(store, store.snapshot(name), unread, told))
 
 
-def accept(path: Path, data: Path, *, dry_run: bool = False) -> str:
+def candidate_in_words(row: Cells) -> str:
+    """One candidate for a report in two lines: the report with the score and the record, then why.
+
+    Examples
+    --------
+    >>> row = dict.fromkeys(resolve.COLUMNS, "") | {"study_id": "gamma2022", "rank": "1", "score": "0.98",
+    ...     "title": "Islets", "first_author": "Gamma", "year": "2022", "doi": "10.9999/g", "reasons": "title 1.00"}
+    >>> print(candidate_in_words(row))
+    gamma2022, 1: 0.98  Gamma 2022, Islets (doi 10.9999/g)
+        title 1.00
+    """
+    names = [f"{name} {row[name]}" for name in ("doi", "pmid", "pmcid") if row[name]]
+    who = " ".join(filter(None, [row["first_author"], row["year"]]))
+    record = ", ".join(filter(None, [who, row["title"], row["journal"]]))
+    near = f"near equal: {row['near_equal']}" if row["near_equal"] else ""
+    why = "; ".join(filter(None, [row["reasons"], near]))
+    return f"{row['study_id']}, {row['rank']}: {row['score']}  {record} ({', '.join(names)})\n    {why}"
+
+
+def accept(path: Path, data: Path, registry: Path | None = None, *, dry_run: bool = False) -> str:
     """Take over the accepted rows of a file; what was written, in words.
 
     Raises
@@ -101,11 +167,13 @@ def accept(path: Path, data: Path, *, dry_run: bool = False) -> str:
     """
     if sys.stderr.isatty():
         print("checking the tables with the accepted rows ...", file=sys.stderr)
-    return accepting.in_words(accepting.accept(path, data, dry_run=dry_run), dry_run=dry_run)
+    return accepting.in_words(accepting.accept(path, data, registry, dry_run=dry_run), dry_run=dry_run)
 
 
-def find(into: Path, data: Path, registry: Path, *, offline: bool = False, settings: Settings | None = None) -> str:
-    """Write a file of candidates for the reports without an identifier; what it holds, in words.
+def find(
+    into: Path | None, data: Path, registry: Path, *, offline: bool = False, settings: Settings | None = None
+) -> str:
+    """Write a file of candidates for the reports without an identifier, or print them; what it holds, in words.
 
     Raises
     ------
@@ -123,5 +191,8 @@ def find(into: Path, data: Path, registry: Path, *, offline: bool = False, setti
             found = resolve.resolve(held, Lookups(Store(registry), None if offline else client), told)
     except SourceError as fault:
         raise SourceError(f"{fault}; what was answered is kept: ask again later, or use --offline") from None
+    told = resolve.summary(found, len(held.rows["studies"]))
+    if into is None:
+        return "\n".join([*map(candidate_in_words, found.rows), told, f"nothing was written: {TO_DECIDE}"])
     write_proposals(into, found.rows, resolve.COLUMNS)
-    return f"{into}: {resolve.summary(found, len(held.rows['studies']))}"
+    return f"{into}: {told}"

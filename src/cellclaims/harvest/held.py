@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cellclaims import dispersion, units
-from cellclaims.errors import DataError, ProposalError
+from cellclaims.errors import DataError, ProposalError, message
 from cellclaims.evidence.read import read_text
 from cellclaims.evidence.rules_figures import FLOAT_NOISE, rounding_limits
-from cellclaims.evidence.schema import NUMBER, Schema, message, read_schema
+from cellclaims.evidence.schema import Schema, read_schema
+from cellclaims.files import csv_text, unguard
 
 Cells = dict[str, str]
 
@@ -82,60 +83,8 @@ def registrations(cell: str) -> list[str]:
 # CSV files that a person opens in a spreadsheet, decides in, and hands back.
 #
 # Two things make them different from the tables of ``data/``. A cell that a spreadsheet would run as a formula is
-# *guarded* by an apostrophe, which reading takes off again; a plain number such as -0.67 is left a number. And the
-# file
-# starts with a byte order mark, without which some spreadsheets take UTF-8 for another encoding.
-
-
-#: What starts a formula, in the narrow and in the wide forms that some spreadsheets read alike.
-STARTS = frozenset("=+-@＝＋－＠")
-#: What some spreadsheets drop before they look for a formula.
-DROPPED = frozenset("\t\r\n")
-GUARD = "'"
-
-
-def guard(cell: str) -> str:
-    """The cell as it can be opened in a spreadsheet without being run.
-
-    Examples
-    --------
-    >>> guard("=cmd|' /C calc'!A0"), guard("-0.67"), guard("- none"), guard("'tis")
-    ("'=cmd|' /C calc'!A0", '-0.67', "'- none", "''tis")
-    """
-    return GUARD + cell if cell.startswith(GUARD) or runs(cell) else cell
-
-
-def runs(cell: str) -> bool:
-    """Whether a spreadsheet may run a cell as a formula.
-
-    Examples
-    --------
-    >>> runs("=1+1"), runs("-0.67"), runs("HbA1c")
-    (True, False, False)
-    """
-    return (cell[:1] in DROPPED or cell.lstrip()[:1] in STARTS) and not is_number(cell)
-
-
-def unguard(cell: str) -> str:
-    """The cell as it was before :func:`guard`.
-
-    Examples
-    --------
-    >>> unguard(guard("=1+1")), unguard("-0.67")
-    ('=1+1', '-0.67')
-    """
-    return cell.removeprefix(GUARD)
-
-
-def is_number(cell: str) -> bool:
-    """Whether a cell is a plain number in ASCII digits.
-
-    Examples
-    --------
-    >>> is_number("-0.67"), is_number("1,5"), is_number("")
-    (True, False, False)
-    """
-    return cell.isascii() and bool(NUMBER.fullmatch(cell))
+# *guarded* (:func:`cellclaims.files.guard`), which reading takes off again. And the file starts with a byte order
+# mark, without which some spreadsheets take UTF-8 for another encoding.
 
 
 def one_line(text: str) -> str:
@@ -151,11 +100,8 @@ def one_line(text: str) -> str:
 
 def sheet_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
     """A header and rows, guarded, as the bytes of a file; a row holds every column."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([guard(row[name]) for name in columns] for row in rows)
-    return text.getvalue().encode("utf-8-sig")
+    lines = csv_text([columns, *([row[name] for name in columns] for row in rows)], line_end="\r\n")
+    return lines.encode("utf-8-sig")
 
 
 def read_sheet(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
@@ -560,10 +506,8 @@ def as_line(cells: Sequence[str], content: bytes) -> str:
     >>> as_line(["a", "b, c"], b"x,y\\n"), as_line(["a", ""], b'"x","y"\\r\\n')
     ('a,"b, c"\\n', '"a",""\\r\\n')
     """
-    quoting = csv.QUOTE_ALL if quotes_all(content) else csv.QUOTE_MINIMAL
-    text = io.StringIO(newline="")
-    csv.writer(text, quoting=quoting, lineterminator=line_end(content)).writerow(cells)
-    return text.getvalue()
+    # not guarded: what a spreadsheet would run is refused before, and a table has no apostrophes of its own
+    return csv_text([cells], quoted=quotes_all(content), line_end=line_end(content), guarded=False)
 
 
 def with_rows(content: bytes, rows: Iterable[Sequence[str]]) -> bytes:

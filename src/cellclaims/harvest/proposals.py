@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 
 from cellclaims.errors import DataError, ProposalError
 from cellclaims.evidence.schema import cell_faults
-from cellclaims.files import write_atomically
-from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes, unguard
-from cellclaims.harvest.measurements import COLUMNS, posted
+from cellclaims.files import unguard, write_atomically
+from cellclaims.harvest.held import Cells, Held, alike, arm_of, grade, one_line, report_of, sheet_bytes
+from cellclaims.harvest.measurements import COLUMNS
+from cellclaims.harvest.reading import NO_PYARROW
+from cellclaims.harvest.study import posted
 from cellclaims.units import tidy
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ GRADES = ("new", "differs", "same")
 
 
 @dataclass(frozen=True)
-class Provenance:
+class ProposalOrigin:
     """The answer that a record was read from.
 
     Attributes
@@ -75,7 +77,7 @@ class Found:
     pointer: str
     arm_title: str
     values: Mapping[str, str]
-    provenance: Provenance
+    provenance: ProposalOrigin
 
 
 def proposals(found: Iterable[Found], held: Held) -> list[Cells]:
@@ -105,8 +107,7 @@ def of_record(found: list[Found], held: Held) -> Iterator[Cells]:
 
 def proposal(found: Found, held: Held, whose: Cells) -> Cells:
     """One proposal, graded beside the rows of the suggested arm."""
-    values = with_known_unit({name: one_line(text) for name, text in found.values.items()})
-    read = dict.fromkeys(VALUES, "") | values | {"place": values.get("locator", "")}
+    read = read_values(found.values)
     answer = found.provenance
     return {
         **dict.fromkeys(PERSON, ""),
@@ -120,6 +121,12 @@ def proposal(found: Found, held: Held, whose: Cells) -> Cells:
         "pointer": answer.pointer + found.pointer,
         "as_read": as_read(read),
     }
+
+
+def read_values(values: Mapping[str, str]) -> Cells:
+    """The values of a harvested row as a proposal shows them, under :data:`VALUES`."""
+    shown = with_known_unit({name: one_line(text) for name, text in values.items()})
+    return dict.fromkeys(VALUES, "") | shown | {"place": shown.get("locator", "")}
 
 
 def with_known_unit(values: Cells) -> Cells:
@@ -255,17 +262,17 @@ def from_registry(
                 yield Found(row.registration, row.table, row.pointer, row.arm_title, row.values, answer)
 
 
-def provenance(trial: Trial, snapshot: Snapshot) -> Provenance:
+def provenance(trial: Trial, snapshot: Snapshot) -> ProposalOrigin:
     """The answer that a trial's record stands in."""
     answer = trial.answer
     page = PAGE.format(trial.number)
-    return Provenance(
+    return ProposalOrigin(
         trial.source, page, snapshot.name, answer.address, answer.time, answer.sha256, trial.pointer.rstrip("/")
     )
 
 
 def from_file(path: Path) -> Iterator[Found]:
-    """The rows of a Parquet or CSV file; without the columns of an answer, its fields are empty.
+    """The rows of a CSV or Parquet file; without the columns of an answer, its fields are empty.
 
     Raises
     ------
@@ -279,12 +286,12 @@ def from_file(path: Path) -> Iterator[Found]:
             table = cells["table"]
             raise ProposalError(f"{path}: row {number}, column table: expected continuous or binary, found {table!r}")
         values = {name: cells.get(name, "") for name in COLUMNS[cells["table"]]}
-        answer = Provenance(*(cells.get(name, "") for name in ANSWER))
+        answer = ProposalOrigin(*(cells.get(name, "") for name in ANSWER))
         yield Found(*(cells[name] for name in NEEDED[:4]), values, answer)
 
 
 def table_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a Parquet or CSV file as text by column."""
+    """The rows of a CSV or Parquet file as text by column."""
     try:
         if path.suffix == ".parquet":
             yield from parquet_rows(path)
@@ -293,12 +300,15 @@ def table_rows(path: Path) -> Iterator[dict[str, str]]:
         for cells in csv.DictReader(io.StringIO(text, newline=""), strict=True):
             yield {name: unguard(cell or "") for name, cell in cells.items() if name}
     except (OSError, ValueError, csv.Error) as error:
-        raise ProposalError(f"{path}: expected harvested rows as Parquet or CSV, found {error}") from None
+        raise ProposalError(f"{path}: expected harvested rows as CSV or Parquet, found {error}") from None
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, str]]:
     """The rows of a Parquet file, a portion at a time."""
-    import pyarrow.parquet
+    try:
+        import pyarrow.parquet
+    except ImportError:
+        raise ProposalError(f"{path}: {NO_PYARROW}") from None
 
     with pyarrow.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches():

@@ -22,8 +22,9 @@ from typing import Any
 
 from cellclaims.errors import RefusedAnswer
 from cellclaims.harvest.held import Cells, Held, one_line
-from cellclaims.registries import crossref, europepmc
+from cellclaims.registries.answers import list_at, value_at
 from cellclaims.registries.client import Client, Fetched
+from cellclaims.registries.services import papers_by_title, works_like
 from cellclaims.registries.store import Answer, Store, answer_from
 
 # How well a found publication fits a report of ``studies.csv``: one number from 0 to 1, with its reasons.
@@ -278,10 +279,7 @@ class Candidate:
 def found_in(answer: Answer, body: bytes) -> Iterator[Candidate]:
     """The candidates of an answer in its order, those with an identifier."""
     way, read = READERS[answer.source]
-    records: Any = json.loads(body)
-    for key in way:
-        records = records.get(key) if isinstance(records, dict) else None
-    for place, record in enumerate(records if isinstance(records, list) else []):
+    for place, record in enumerate(list_at(json.loads(body), *way)):
         if isinstance(record, dict):
             facts, kind, identifiers = read(record)
             if any(identifiers.values()):
@@ -307,7 +305,7 @@ def identifiers_of(one: Candidate) -> int:
 
 def crossref_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
     """Facts and DOI of a Crossref work."""
-    authors = [text(author, "family") or text(author, "name") for author in listed(record, "author")]
+    authors = [text(author, "family") or text(author, "name") for author in list_at(record, "author")]
     journals = [*texts(record, "container-title"), *texts(record, "short-container-title")]
     title = " ".join(texts(record, "title")[:1])
     facts = Facts(without_markup(title), *first_of(authors), year_of(record), tuple(journals))
@@ -316,14 +314,14 @@ def crossref_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
 
 def europepmc_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
     """Facts and identifiers of a Europe PMC paper."""
-    people = listed(mapping(record, "authorList"), "author")
+    people = list_at(record, "authorList", "author")
     authors = [text(person, "lastName") or text(person, "collectiveName") for person in people]
     authors = [name for name in authors if name] or text(record, "authorString").rstrip(".").split(", ")
-    journal = mapping(mapping(record, "journalInfo"), "journal")
-    names = (text(journal, "title"), text(journal, "isoabbreviation"), text(record, "journalTitle"))
+    journal = ("journalInfo", "journal")
+    names = (text(record, *journal, "title"), text(record, *journal, "isoabbreviation"), text(record, "journalTitle"))
     title = without_markup(text(record, "title"))
     facts = Facts(title, *first_of(authors), text(record, "pubYear"), tuple(filter(None, names)))
-    kinds = texts(mapping(record, "pubTypeList"), "pubType")
+    kinds = texts(record, "pubTypeList", "pubType")
     found = identifiers(text(record, "doi"), text(record, "pmid"), text(record, "pmcid"))
     return with_authors(facts, authors), "; ".join(kinds[:3]) or text(record, "pubType"), found
 
@@ -356,7 +354,7 @@ def identifiers(doi: str = "", pmid: str = "", pmcid: str = "") -> dict[str, str
 def year_of(record: dict[str, Any]) -> str:
     """The year of a work: the first that is printed, published or issued."""
     for name in ("published-print", "issued", "published", "published-online"):
-        parts = mapping(record, name).get("date-parts")
+        parts: Any = list_at(record, name, "date-parts")
         while isinstance(parts, list) and parts:
             parts = parts[0]
         if isinstance(parts, int) and not isinstance(parts, bool):
@@ -375,28 +373,15 @@ def without_markup(title: str) -> str:
     return one_line(re.sub(r"</?[A-Za-z][^<>]{0,80}>", "", title))
 
 
-def text(record: Any, key: str) -> str:
-    """A text of a record on one line; empty where it is anything else."""
-    value = record.get(key) if isinstance(record, dict) else None
-    return one_line(value) if isinstance(value, str) else ""
+def text(record: Any, *keys: str) -> str:
+    """The text under some keys on one line; empty where it is anything else."""
+    found = value_at(record, *keys)
+    return one_line(found) if isinstance(found, str) else ""
 
 
-def texts(record: dict[str, Any], key: str) -> list[str]:
-    """The texts of a list."""
-    value = record.get(key)
-    return [one_line(one) for one in value if isinstance(one, str)] if isinstance(value, list) else []
-
-
-def listed(record: dict[str, Any], key: str) -> list[Any]:
-    """A list of a record; empty where it is anything else."""
-    value = record.get(key)
-    return value if isinstance(value, list) else []
-
-
-def mapping(record: dict[str, Any], key: str) -> dict[str, Any]:
-    """An object of a record; empty where it is anything else."""
-    value = record.get(key)
-    return value if isinstance(value, dict) else {}
+def texts(record: Any, *keys: str) -> list[str]:
+    """The texts of the list under some keys."""
+    return [one_line(one) for one in list_at(record, *keys) if isinstance(one, str)]
 
 
 # What Crossref and Europe PMC answered about single reports, kept in the store beside the snapshots.
@@ -415,8 +400,8 @@ FRESH = timedelta(days=1)
 ROWS = 10
 #: Source -> the kind of its answer, and what asks it for a text.
 ASKED: dict[str, tuple[str, Callable[[Client, str, int], tuple[Fetched, list]]]] = {
-    "crossref": ("works", crossref.candidates),
-    "europepmc": ("search", europepmc.by_title),
+    "crossref": ("works", works_like),
+    "europepmc": ("search", papers_by_title),
 }
 
 

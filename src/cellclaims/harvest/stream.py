@@ -5,58 +5,26 @@ A *piece* is some values of the files, parsed where it is worked on. The outcome
 
 from __future__ import annotations
 
-import csv
-import gzip
 import io
 import json
-import os
-import re
-import secrets
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from cellclaims.errors import HarvestError
-from cellclaims.harvest.held import guard
-from cellclaims.harvest.measurements import BINARY, CONTINUOUS, Refusal, Row, posted
-from cellclaims.harvest.vocabulary import kind_of, plain
-
-# Records out of files of any size, one at a time, as bytes that have not been parsed yet.
-#
-# Read are one study, a search page, an array of studies, studies one a line, and any of these one after another;
-# gzip
-# is told by its first bytes. At no time is more than one record (or one small file) in memory.
-
-
-#: A file up to this size is handed out whole; a record above the other size is refused (the largest posted is 20 MB).
-WHOLE, LARGEST = 4 << 20, 64 << 20
-
-#: Read from a file at once.
-CHUNK = 1 << 20
-
-TOO_LARGE = f"larger than {LARGEST >> 20} MB: expected one study, or a page or array of studies"
-
-#: The level of a page behind its studies: nothing there is a record.
-BEHIND = 1 << 30
+from cellclaims.files import csv_text, written_aside
+from cellclaims.harvest.measurements import BINARY, CONTINUOUS, Harvest, Refusal, Row
+from cellclaims.harvest.reading import NO_PYARROW, kind_of, plain
+from cellclaims.harvest.study import posted
+from cellclaims.registries.folder import Body, bodies
 
 SUFFIXES = (".json", ".jsonl", ".ndjson")
-
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}"]', re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Body:
-    """One value of a file as bytes, or why there is none; ``where`` says where it stood."""
-
-    where: str
-    content: bytes = b""
-    fault: str = ""
 
 
 def files_of(paths: list[str | Path]) -> Iterator[str | Path]:
@@ -94,141 +62,6 @@ def _in_folder(folder: Path) -> Iterator[Path]:
         raise HarvestError(f"{folder}: expected files ending in {', '.join(SUFFIXES)} (or .gz), found none")
 
 
-def bodies(file: BinaryIO, name: str) -> Iterator[Body]:
-    """Every value of an open file; one that breaks off, or is no gzip, is a fault and ends it."""
-    try:
-        yield from _bodies(_unzipped(file), name)
-    except (OSError, EOFError, zlib.error) as error:
-        yield Body(name, fault=f"the file cannot be read to its end: {error}")
-
-
-def _unzipped(file: BinaryIO) -> BinaryIO:
-    head = file.read(2)
-    whole = io.BufferedReader(_Rest(head, file), CHUNK)
-    return gzip.open(whole) if head == b"\x1f\x8b" else whole
-
-
-def _bodies(file: BinaryIO, name: str) -> Iterator[Body]:
-    head = file.read(CHUNK)
-    lines = _is_lines(head)
-    if not lines:
-        head += file.read(max(WHOLE - len(head), 0) + 1)
-        lines = _is_lines(head)
-    rest = io.BufferedReader(_Rest(head.removeprefix(b"\xef\xbb\xbf"), file), CHUNK)
-    if lines:
-        yield from _lines(rest, name)
-    elif len(head) <= WHOLE:
-        content = rest.read()
-        yield Body(name, content) if content.strip() else Body(name, fault="the file is empty")
-    else:
-        yield from _Splitter(name).values(rest)
-
-
-class _Rest(io.RawIOBase):
-    """What was read of a file already, and then the rest of it."""
-
-    def __init__(self, head: bytes, file: BinaryIO) -> None:
-        self.head, self.file = head, file
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        taken = self.head[: len(buffer)] or self.file.read(len(buffer))
-        self.head = self.head[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
-
-
-def _is_lines(head: bytes) -> bool:
-    """Whether a file holds a record a line: its first line is one, or a later line opens one."""
-    first, end, _ = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
-    return first.startswith(b"{") and ((bool(end) and first.rstrip().endswith(b"}")) or b"\n{" in head)
-
-
-def _lines(file: io.BufferedReader, name: str) -> Iterator[Body]:
-    """A value a line; a line that is too long is a fault, and the next one is read."""
-    number = 0
-    while line := file.readline(LARGEST + 1):
-        number += 1
-        where = f"{name}, line {number}"
-        if len(line) > LARGEST and not line.endswith(b"\n"):
-            while line and not line.endswith(b"\n"):
-                line = file.readline(CHUNK)
-            yield Body(where, fault=TOO_LARGE)
-        elif line.strip():
-            yield Body(where, line)
-
-
-class _Splitter:
-    """Finds the values of a large file by its brackets: those of an array, of the studies of a page, or in a row."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.number = name, 0
-        self.left, self.at, self.start = b"", 0, -1  # bytes kept, scanned up to, where the value in hand starts
-        self.depth, self.level, self.key = 0, 0, b""  # a value is what opens and closes at this level
-
-    def values(self, file: io.BufferedReader) -> Iterator[Body]:
-        """Every value of the file, and a fault where it breaks off."""
-        while chunk := file.read(CHUNK):
-            self.left += chunk
-            yield from self._scan()
-            if len(self.left) > LARGEST:
-                yield self._body(fault=TOO_LARGE)
-                if self.start < 0:  # a text without an end
-                    return
-                self.start = -1
-                self._forget()
-        if self.depth:
-            yield self._body(fault="the file ends inside a record")
-        elif not self.number:
-            yield Body(self.name, fault="no record found")
-
-    def _scan(self) -> Iterator[Body]:
-        for token in _TOKEN.finditer(self.left, self.at):
-            if token[0] == b'"':  # the text goes on in the next chunk
-                self.at = token.start()
-                break
-            self.at = token.end()
-            if token[0] in b"{[":
-                self._open(token[0], token.start())
-            elif token[0] in b"}]":
-                yield from self._close()
-            elif self.depth == 1:
-                self.key = token[0]
-        else:
-            self.at = len(self.left)
-        self._forget()
-
-    def _open(self, bracket: bytes, place: int) -> None:
-        listed = bracket == b"[" and self.level == 0
-        if listed and (self.depth == 0 or (self.depth == 1 and self.key == b'"studies"')):
-            self.level, self.start = self.depth + 1, -1
-        elif self.depth == self.level:
-            self.start = place
-        self.depth += 1
-
-    def _close(self) -> Iterator[Body]:
-        self.depth -= 1
-        if self.depth == self.level and self.start >= 0:
-            yield self._body(self.left[self.start : self.at])
-            self.start = -1
-        elif self.depth <= 0:
-            self.depth, self.level = 0, 0
-        elif self.depth < self.level:
-            self.level = BEHIND
-
-    def _body(self, content: bytes = b"", fault: str = "") -> Body:
-        self.number += 1
-        return Body(f"{self.name}, record {self.number}", content, fault)
-
-    def _forget(self) -> None:
-        """Drop the bytes that no value needs any more."""
-        cut = self.start if self.start >= 0 else self.at
-        self.left, self.at = self.left[cut:], self.at - cut
-        self.start = min(self.start, 0)
-
-
 #: A piece is closed when it holds so many bytes or values.
 PIECE_BYTES, PIECE_VALUES = 1 << 20, 500
 
@@ -236,17 +69,32 @@ PIECE_BYTES, PIECE_VALUES = 1 << 20, 500
 WINDOW = 64
 
 #: Does the same work on every piece, in their order: ``meta.cluster.on_cluster`` with its address.
-Spread = Callable[[Callable[[list[Body]], "Portion"], Iterable[list[Body]]], Iterable["Portion"]]
+Spread = Callable[[Callable[[list[Body]], "PieceHarvest"], Iterable[list[Body]]], Iterable["PieceHarvest"]]
 
 
 @dataclass(frozen=True)
 class Portion:
-    """What some records gave; ``unreadable`` of the refusals are no record at all."""
+    """What some records gave.
+
+    Attributes
+    ----------
+    records, unreadable : int
+        Studies, and what is no study at all: of the latter each is one of the refusals.
+    rows, refused : list
+        Those of all records, in order.
+    """
 
     records: int = 0
     unreadable: int = 0
     rows: list[Row] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PieceHarvest:
+    """What the values of a piece gave, in their order: of each where it stood, and of what is no study the reason."""
+
+    found: list[tuple[str, Harvest | Refusal]] = field(default_factory=list)
 
 
 def stream(paths: Iterable[str | Path], *, workers: int = 1, spread: Spread | None = None) -> Iterator[Portion]:
@@ -264,14 +112,18 @@ def stream(paths: Iterable[str | Path], *, workers: int = 1, spread: Spread | No
     Yields
     ------
     Portion
-        In the order of the records, the same for any number of workers.
+        In the order of the records, the same for any number of workers. A study that came before gives no rows again
+        but one refusal, which says whether it came with the same rows.
 
     Raises
     ------
     HarvestError
         If a path is missing or a folder holds no record. What is wrong inside a file is a refusal.
     """
-    pieces = _pieces(paths)
+    yield from _once(_harvested(_pieces(paths), workers, spread))
+
+
+def _harvested(pieces: Iterator[list[Body]], workers: int, spread: Spread | None) -> Iterator[PieceHarvest]:
     if spread is not None:
         while window := list(islice(pieces, WINDOW)):
             yield from spread(harvest_piece, window)
@@ -282,6 +134,40 @@ def stream(paths: Iterable[str | Path], *, workers: int = 1, spread: Spread | No
         yield from run(delayed(harvest_piece)(piece) for piece in pieces)
     else:
         yield from map(harvest_piece, pieces)
+
+
+def _once(pieces: Iterable[PieceHarvest]) -> Iterator[Portion]:
+    """Each study once: of one that comes again a refusal that says so.
+
+    Of a study with results a checksum of 8 bytes is kept: a few MB for a whole registry.
+    """
+    seen: dict[str, bytes] = {}
+    for piece in pieces:
+        rows, refused, unreadable = [], [], 0
+        for where, found in piece.found:
+            if isinstance(found, Refusal):
+                unreadable += 1
+                refused.append(found)
+            elif again := _again(seen, where, found):
+                refused.append(again)
+            else:
+                rows += found.rows
+                refused += found.refused
+        yield Portion(len(piece.found) - unreadable, unreadable, rows, refused)
+
+
+def _again(seen: dict[str, bytes], where: str, found: Harvest) -> Refusal | None:
+    """The refusal of a study that came before; None of one that did not, which is then known."""
+    registration = next((one.registration for one in (*found.rows, *found.refused)), "")
+    if not registration:
+        return None
+    digest = blake2b(repr((found.rows, found.refused)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    before = seen.setdefault(registration, digest)
+    if before is digest:
+        return None
+    same = "with the same results" if before == digest else "with other results: compare the two records"
+    reason = f"the study came before in this harvest, {same}; its rows are those of the first"
+    return Refusal(registration, "", plain(where), reason)
 
 
 def _pieces(paths: Iterable[str | Path]) -> Iterator[list[Body]]:
@@ -306,42 +192,36 @@ def _all_bodies(paths: Iterable[str | Path]) -> Iterator[Body]:
             yield from bodies(file, "standard input" if path == "-" else str(path))
 
 
-def harvest_piece(piece: list[Body]) -> Portion:
+def harvest_piece(piece: list[Body]) -> PieceHarvest:
     """Rows and refusals of the values of a piece."""
-    records, unreadable, rows, refused = 0, 0, [], []
+    found: list[tuple[str, Harvest | Refusal]] = []
     for body in piece:
-        for one in _studies(body):
-            if isinstance(one, Refusal):
-                unreadable += 1
-                refused.append(one)
-            else:
-                records += 1
-                found = posted(one)
-                rows += found.rows
-                refused += found.refused
+        for where, one in _studies(body):
+            found.append((where, one if isinstance(one, Refusal) else posted(one)))
             del one  # before the next is parsed: its memory, still in the processor's cache, is used again
-    return Portion(records, unreadable, rows, refused)
+    return PieceHarvest(found)
 
 
-def _studies(body: Body) -> Iterator[dict | Refusal]:
-    """The studies of one value: itself, or those of a page or array."""
+def _studies(body: Body) -> Iterator[tuple[str, dict | Refusal]]:
+    """The studies of one value, itself or those of a page or array, each with where it stood."""
     if body.fault:
-        yield _unreadable(body.where, body.fault)
+        yield body.where, _unreadable(body.where, body.fault)
         return
     try:
         value = json.loads(body.content, parse_constant=_no_number)
     except RecursionError:
-        yield _unreadable(body.where, "nested too deeply")
+        yield body.where, _unreadable(body.where, "nested too deeply")
         return
     except ValueError as error:  # no JSON, no UTF-8, or a number of thousands of digits
-        yield _unreadable(body.where, f"expected JSON: {plain(str(error))[:200]}")
+        yield body.where, _unreadable(body.where, f"expected JSON: {plain(str(error))[:200]}")
         return
     listed = value.get("studies") if isinstance(value, dict) else value
     if not isinstance(listed, list):
-        yield _study(value, body.where)
+        yield body.where, _study(value, body.where)
         return
     for number, one in enumerate(listed, start=1):
-        yield _study(one, f"{body.where}, study {number}")
+        where = f"{body.where}, study {number}"
+        yield where, _study(one, where)
 
 
 def _study(value: object, where: str) -> dict | Refusal:
@@ -360,11 +240,10 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-# Rows and refusals written as they come, as Parquet or CSV: two files, each whole or not at all.
+# Rows and refusals written as they come, as CSV or Parquet: two files, each whole or not at all.
 #
-# ``posted.parquet`` holds the rows, ``posted.refused.parquet`` what was refused. Text from outside is put on one
-# line,
-# hidden characters are shown by number, and in CSV no text is left that a spreadsheet would run as a formula.
+# ``posted.csv`` holds the rows, ``posted.refused.csv`` what was refused. Text from outside is put on one line, hidden
+# characters are shown by number, and in CSV no text is left that a spreadsheet would run as a formula.
 
 
 #: Columns of the two files; a row leaves those of the other table empty.
@@ -391,12 +270,12 @@ class CsvRows:
 
     def __init__(self, file: BinaryIO, columns: list[str]) -> None:
         self.text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        self.writer = csv.DictWriter(self.text, columns, lineterminator="\n")
-        self.writer.writeheader()
+        self.columns = columns
+        self.text.write(csv_text([columns]))
 
     def write(self, row: dict[str, str]) -> None:
         """One row."""
-        self.writer.writerow({name: guard(cell) for name, cell in row.items()})
+        self.text.write(csv_text([[row.get(name, "") for name in self.columns]]))
 
     def close(self) -> None:
         """Everything to the file, which stays open."""
@@ -407,8 +286,11 @@ class ParquetRows:
     """Writes dictionaries as Parquet, a row group at a time; all columns are text."""
 
     def __init__(self, file: BinaryIO, columns: list[str]) -> None:
-        import pyarrow
-        from pyarrow import parquet
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError:
+            raise HarvestError(f"--into: {NO_PYARROW}") from None
 
         self.schema = pyarrow.schema([(name, pyarrow.string()) for name in columns])
         self.writer = parquet.ParquetWriter(file, self.schema, compression="zstd")
@@ -433,7 +315,7 @@ class ParquetRows:
         self.writer.close()
 
 
-FORMATS = {".parquet": ParquetRows, ".csv": CsvRows}
+FORMATS = {".csv": CsvRows, ".parquet": ParquetRows}
 
 
 def refused_beside(into: Path) -> Path:
@@ -452,36 +334,20 @@ def written(into: Path) -> Iterator[tuple[CsvRows | ParquetRows, CsvRows | Parqu
     Raises
     ------
     HarvestError
-        If the name ends in neither ``.parquet`` nor ``.csv``, or the place cannot be written to.
+        If the name ends in neither ``.csv`` nor ``.parquet``, or the place cannot be written to.
     """
     if into.suffix not in FORMATS:
         raise HarvestError(f"--into: expected a name ending in {' or '.join(FORMATS)}, found {into.name!r}")
     try:
         with ExitStack() as stack:
-            refused = stack.enter_context(_aside(refused_beside(into)))  # leaves last, takes its name last
-            rows = stack.enter_context(_aside(into))
+            refused = stack.enter_context(written_aside(refused_beside(into)))  # leaves last, takes its name last
+            rows = stack.enter_context(written_aside(into))
             writers = FORMATS[into.suffix](rows, ROW_COLUMNS), FORMATS[into.suffix](refused, REFUSED_COLUMNS)
             for writer in writers:
                 stack.callback(writer.close)
             yield writers
     except OSError as error:
         raise HarvestError(f"{into}: cannot be written: {error}") from error
-
-
-@contextmanager
-def _aside(path: Path) -> Iterator[BinaryIO]:
-    """A hidden file that takes the name at the end, on the disk; gone if anything fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
-    try:
-        with scratch.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
 
 
 def write(portions: Iterator[Portion], into: Path) -> Iterator[Portion]:
@@ -524,7 +390,7 @@ def harvest(
     paths, workers, spread
         As :func:`cellclaims.harvest.stream.stream` takes them.
     into : Path or None
-        ``.parquet`` or ``.csv``; without it each row and refusal goes to ``say``.
+        ``.csv`` or ``.parquet``; without it each row and refusal goes to ``say``.
     say, tell : callable
         For results and for remarks (standard output and standard error).
 

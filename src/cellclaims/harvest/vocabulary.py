@@ -1,4 +1,4 @@
-"""Which of the review's outcomes a registry's words name.
+"""Which of the review's outcomes a registry's words name, what narrows them, and in which unit they are.
 
 A *topic* is an outcome before it is known how it was measured: ``hba1c``, ``c_peptide``, ``insulin_dose``,
 ``insulin_independence``, ``serious_adverse_event``.
@@ -8,277 +8,130 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 
 from cellclaims import units
 from cellclaims.errors import DataError
+from cellclaims.harvest.reading import Unread, quoted
+from cellclaims.harvest.times import BASELINE, MARK, NO_TIME
 
-# Take apart what should be a v2 study, and say so where it is not.
-#
-# :class:`Unread` carries the reason why something is not read; who catches it lists the reason with the place.
-
-
-#: A text that is quoted in a reason is cut to this length.
-QUOTED = 80
-
-#: Characters that a reader does not see or that turn the direction of the text: shown as their number.
-HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-
-
-class Unread(Exception):
-    """Why something is not read."""
-
-
-def entry(value: object) -> dict:
-    """The value, which should be an object."""
-    if not isinstance(value, dict):
-        raise Unread(f"expected an object, found {kind_of(value)}")
-    return value
-
-
-def entries(parent: dict, key: str) -> list:
-    """The list under ``key``; empty if there is none."""
-    value = parent.get(key)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise Unread(f"{key}: expected a list, found {kind_of(value)}")
-    return value
-
-
-def text(parent: dict, key: str) -> str:
-    """The text under ``key``; empty if there is none."""
-    value = parent.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Unread(f"{key}: expected text, found {kind_of(value)}")
-    return value
-
-
-def words(parent: object, *keys: str) -> Iterator[str]:
-    """The texts under the keys as far as they are texts: to see what is spoken of, not to read it."""
-    if isinstance(parent, dict):
-        for key in keys:
-            value = parent.get(key)
-            if isinstance(value, str):
-                yield value
-
-
-def some(value: object) -> list:
-    """The value if it is a list, else an empty one."""
-    return value if isinstance(value, list) else []
-
-
-def kind_of(value: object) -> str:
-    """What a JSON value is, in words.
-
-    >>> kind_of(None), kind_of(True), kind_of(1.5), kind_of([])
-    ('nothing', 'true', 'the number 1.5', 'a list')
-    """
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"the number {value!r}"
-    if isinstance(value, int):
-        return f"the number {value}" if value.bit_length() < 64 else "a number of many digits"
-    return {str: "text", list: "a list", dict: "an object"}.get(type(value), type(value).__name__)
-
-
-def quoted(printed: str) -> str:
-    """A text from outside for a reason: in quotes, cut, hidden characters shown by number.
-
-    >>> quoted("NA"), quoted("a\\u202eb")
-    ("'NA'", "'a\\\\u202eb'")
-    """
-    return repr(plain(printed if len(printed) <= QUOTED else printed[:QUOTED] + "...")).replace("\\\\u", "\\u")
-
-
-def plain(printed: str) -> str:
-    """A text from outside for a cell: one line, hidden characters shown by number.
-
-    >>> plain(" Week\\n 12 "), plain("a\\u202eb")
-    ('Week 12', 'a\\\\u202eb')
-    """
-    return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", " ".join(printed.split()))
-
-
-# Times in the titles and time frames of a registry: which months are named, and how surely.
-#
-# A *mark* is one time named in a text. It is *plain* ("Week 28", "at 6 months"), a *span* ("through week 52", "for
-# 3
-# months") or *vague* ("up to 26 weeks", "an average of 10 days", "every 3 months"). Months follow the published
-# tables:
-# 52 weeks or 365 days are 12 months, to one decimal.
-
-
-#: Months in one of each unit, by its first letter.
-MONTHS_IN = {"d": 12 / 365, "w": 12 / 52, "m": 1.0, "y": 12.0}
-
-_NUMBER = r"\d{1,4}(?:\.\d{1,2})?(?![\d%])"
-_UNIT = r"(?:days?|weeks?|wks?|months?|mos|mths?|years?|yrs?)"
-_BETWEEN = r"\s*(?:,\s*(?:and\b|&|or\b)?|and\b|&|or\b|/|;|to\b|through\b|-|versus\b|vs\b|\.\.\.)\s*(?:\.\.\.\s*,?\s*)?"
-
-#: "13, 26, 52, and 104 weeks", "6-month"; "Days 28 & 84", "Year 3"; "W24".
-MARK = re.compile(
-    rf"""\b(?P<unit>{_UNIT})\s*(?:-\s*(?=\d)|\#\s*|no\.?\s*)?(?P<after>{_NUMBER}(?:{_BETWEEN}-?{_NUMBER}(?!\s*-?\s*{_UNIT}\b))*)
-    | (?<![\w.])(?P<before>{_NUMBER}(?:{_BETWEEN}{_NUMBER})*)\s*(?:\.\.\.)?\s*-?\s*(?P<behind>{_UNIT})\b
-    | \b(?P<letter>[wmdy])(?P<short>\d{{1,3}})\b""",
-    re.VERBOSE | re.ASCII,
-)
-_VALUE = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
-
-#: What is no time of a measurement, though it looks like one: tolerances, numbers of patients, ages.
-NO_TIME = re.compile(
-    rf"""(?:±|\+\s*/?\s*-)\s*\d+\s*-?\s*(?:{_UNIT}|d)?\b
-    | \(?\s*\bn\s*=\s*[\d,\s]*\)?
-    | \baged?\s+(?:of\s+)?\d+[^,;.]*?\byears?(?:\s+old|\s+of\s+age)?
-    | \b\d+\s+years?\s+(?:old|of\s+age)\b""",
-    re.VERBOSE,
-)
-
-#: Baseline, also where the day is added: "Baseline (Day 1)", "Day 1 (baseline)".
-BASELINE = re.compile(
-    r"(?:(?:day|week|month)\s*-?[01]\s*)?"
-    r"\(?(?<!post)(?<!post[ -])\b(?:baseline|bl|pre-?transplant(?:ation)?|screening)\b\)?"
-    r"(?:\s*\((?:visit\s*\d+\s*,?\s*)?(?:day|week|month)\s*-?[01]\)|\s*\(pre-?transplant(?:ation)?\))?"
-)
-_VAGUE = re.compile(
-    r"(?:\bup\s+to|\bmaximum(?:\s+of)?|\baverage(?:\s+of)?|\bapprox\w*\.?|\babout|\bevery|\beach|\bper|\bor|\bat\s+least"
-    r"|\bmin\w*\s+of|\bmore\s+than|\bless\s+than|\bmean(?:\s+of)?|\bmedian(?:\s+of)?|[<>≤≥~=]|\bday\s+-|\bweek\s+-|\bmonth\s+-"
-    r"|\bprior\s+to|\bbefore)\s*(?:an?\s+|the\s+|end\s+of\s+|to\s+)*\Z"
-)
-_SPAN = re.compile(
-    r"\b(?:through(?:out)?|until|during|over|by|within|to|for|first|initial|between|from|last|any\s+time)"
-    r"\s*(?:the\s+|an?\s+|first\s+|end\s+of\s+)*\Z"
-)
-_BEHIND_VAGUE = re.compile(
-    r"\s*(?:or\s+(?:early|last|end|at)|rate\b|apart\b|\(?on\s+average"
-    r"|(?:after|post|following|past)\s+(?:the\s+)?(?:last|final)\s+(?:\w+\s+)?dose)"
-)
-
-_SPELT = "one two three four five six seven eight nine ten eleven twelve".split()
-_WORD = re.compile(rf"\b({'|'.join(_SPELT)}|eighteen)(?=[\s-]+{_UNIT}\b)")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One time in a text: months to one decimal, how surely ("plain", "span" or "vague"), and as printed."""
-
-    months: float
-    sureness: str
-    printed: str
-
-
-@dataclass(frozen=True)
-class Times:
-    """The times that a text names, and whether it names the baseline."""
-
-    marks: tuple[Mark, ...]
-    baseline: bool
-
-    @property
-    def distinct(self) -> list[float]:
-        """The months named, each once, in order."""
-        return sorted({mark.months for mark in self.marks})
-
-
-@lru_cache(maxsize=256)
-def times(text: str) -> Times:
-    """Every time that a title or a time frame names.
-
-    Examples
-    --------
-    >>> times("Baseline, 13, 26, 52, and 104 weeks").distinct
-    [3.0, 6.0, 12.0, 24.0]
-    >>> times("Baseline (Pre-Transplant) and Days 28, 84, and Weeks 28, 36, and 52").distinct
-    [0.9, 2.8, 6.5, 8.3, 12.0]
-    >>> times("1, 3, 6, 9,12,18 ... months").distinct
-    [1.0, 3.0, 6.0, 9.0, 12.0, 18.0]
-    >>> times("up to 27.4 weeks").marks[0].sureness, times("Baseline (Day 1)")
-    ('vague', Times(marks=(), baseline=True))
-    """
-    lower = _simplified(text)
-    without, found = BASELINE.subn(" baseline, ", lower)
-    return Times(tuple(_marks(without)), found > 0)
-
-
-def _simplified(text: str) -> str:
-    """Lower case, one kind of dash and dots, number words as digits, without what is no time."""
-    lower = text.lower().replace("…", "...")
-    for dash in "‐‑‒–—−":
-        lower = lower.replace(dash, "-")
-    lower = _WORD.sub(lambda word: str(18 if word[1] == "eighteen" else _SPELT.index(word[1]) + 1), lower)
-    lower = re.sub(r"\ba\s+year\b", "1 year", lower)
-    return NO_TIME.sub(" ", " ".join(lower.split()))
-
-
-def _marks(lower: str):
-    for found in MARK.finditer(lower):
-        unit = (found["unit"] or found["behind"] or found["letter"])[0]
-        values = _VALUE.findall(found["after"] or found["before"] or found["short"])
-        sureness = _sureness(lower[: found.start()], lower[found.end() :], found)
-        for value in values:
-            yield Mark(round(float(value) * MONTHS_IN[unit], 1), sureness, found[0])
-
-
-def _sureness(ahead: str, behind: str, found: re.Match) -> str:
-    if _VAGUE.search(ahead[-40:]) or _BEHIND_VAGUE.match(behind):
-        return "vague"
-    return "span" if _SPAN.search(ahead[-40:]) else "plain"
-
-
-def agree(one: float, other: float) -> bool:
-    """Whether two times may be the same one said in other units: 24 weeks and 6 months do.
-
-    >>> agree(5.5, 6.0), agree(12.0, 11.0), agree(12.0, 6.0)
-    (True, True, False)
-    """
-    return abs(one - other) <= 0.1 + 0.08 * max(one, other)
-
+#: Participants by any of their names, and what says that a figure is a percentage.
+PEOPLE = r"(?:participants?|subjects?|patients?|recipients?|individuals?|people|persons?|adults|children)"
+_PERCENT = r"(?:percent(?:age)?|%)"
 
 _PATTERNS = {
     "insulin_independence": r"insulin[\s-]*(?:independ\w*|free\w*)|\boff[\s-](?:of\s+)?(?:exogenous\s+)?insulin"
     r"|free(?:dom)?\s+(?:from|of)\s+(?:exogenous\s+)?insulin|\bno\s+need\s+(?:of|for)\s+(?:exogenous\s+)?insulin"
     r"|without\s+(?:exogenous\s+)?insulin\b",
-    "serious_adverse_event": r"serious\s+adverse|\bsaes?\b",
-    "hba1c": r"\bhb\s?-?a\s?-?1\s?-?c|h(?:a)?emoglobin,?\s+(?:a1c|a\(1c\)|a1\b)|\ba1c\b"
-    r"|gly(?:cosyl|c|k)(?:yl)?ated\s+(?:h(?:a)?emoglobin|hb\b)|glycoh(?:a)?emoglobin",
-    "c_peptide": r"\bc[\s-]?peptide",
-    "insulin_dose": r"insulin\s+(?:dos\w+|requirement\w*|us(?:e|age)\b|consumption|needs?\b|units?\b)"
-    r"|(?:dos\w+|amount|units?|requirement\w*|use)\s+of\s+(?:\w+\s+)?insulin\b|\b(?:daily|exogenous)\s+insulin\b",
+    "serious_adverse_event": r"(?<!non)(?<!non[\s-])(?<!not\s)serious[\s-]+"
+    r"(?:\(?(?:treatment|therapy)[\s-]+emergent\)?[\s-]+|te[\s-]+|\()?"
+    r"(?:adverse\b\)?(?:\s+(?:events?|experiences?)\b)?|t?e?aes?\b|events?\b)(?:\s*\(s\))?"
+    r"|(?:treatment[\s-]+emergent\s+|te[\s-]?)?\bt?e?saes?\b(?:\s*\(s\))?",
+    "hba1c": r"\bhg?b\s?-?a\s?-?1\s?-?\(?c?\b|h(?:a)?emoglobin,?\s+(?:a1c|a-1c|a\s?\(1c\)|a1\b)|\ba\s?-?1\s?-?c\b"
+    r"|gly(?:cosyl|c|k|co)(?:yl)?(?:ated|osylated)\s+(?:h(?:a)?emoglobin|hb\b)|gly(?:co|cated\s+)h(?:a)?emoglobin",
+    "c_peptide": r"\bc[\s-]?peptide|\bconnecting peptide",
+    "insulin_dose": r"insulin\s+(?:dos\w+|requirement\w*|us(?:e|age)\b|consumption|needs?\b|units?\b|intake)"
+    r"|(?:dos\w+|amount|units?|requirement\w*|use|intake)\s+of\s+(?:\w+\s+){0,2}insulin\b|\b(?:daily|exogenous)\s+insulin\b",
 }
 TOPICS = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
 
 #: One of these stands in whatever the pattern of HbA1c finds.
-_HBA1C = ("a1", "glyco", "glyca", "glyka", "hb", "a(1")
+_HBA1C = re.compile(r"a[ (-]?1|gly[ck]|hb|hgb")
+
+#: Serious events in other words than the pattern of the topic.
+_MAY_BE_SERIOUS = re.compile(r"(?<!non-)(?<!non )\bserious\b")
+#: A class or category that says only that the events of its title are serious.
+_SERIOUS_ALONE = re.compile(r"(?<!non-)(?<!non )(?<!not )\bserious\b")
+_ADVERSE = re.compile(r"\badverse\s+(?:events?|experiences?)\b|\bt?e?aes?\b")
 
 #: Measured in their own right beside a topic: a figure under such a title is not surely that of the topic.
 OTHERS = re.compile(
     r"glucose|glyc(?:a)?emic variab|weight|lipid|cholesterol|triglycerid|blood pressure|body mass|creatinine|\begfr\b"
+    r"|albumin|fructosamine|anhydroglucitol"
 )
 
 #: Words which say that something else is measured, though the topic is named.
 NOT_IT = re.compile(
     r"correlat|\bratio\b|\bhoma|antibod|\btime[\s-](?:to|until)|predict|pro-?insulin|associat|\bindex|relationship"
     r"|variabilit|\brates? of|awareness|knowledge|satisfaction|coefficient|sensitivity|resistance|\bduration|\bcost"
-    r"|number of (?:tests|measurements|episodes|events)|autoantibod"
+    r"|number of (?:tests|measurements|episodes|events)|autoantibod|fluctuat|\bslopes?\b|\bstandard deviations? of"
+    r"|time[\s-](?:averaged|weighted|normali[sz]ed)|\b(?:maxim(?:um|al)|minim(?:um|al)|highest|lowest|nadir)\b"
 )
+
+#: Whose or which part of a body, a comparison, or a time before the treatment: another outcome, wherever it is said.
+_ANOTHER = re.compile(
+    r"\burin(?:e|ary)\b|\bsaliva\w*|\bcord blood\b|\bnew-?borns?\b|\bneonat\w+|\binfants?\b|\boffspring\b"
+    r"|\bf(?:o)?et(?:us|al)\b|\bmaternal\b|\bmothers?\b|\bpartners?\b|\bcaregivers?\b"
+    r"|\A(?:\w+\s+){0,2}?donors?'?\s+(?:fasting|serum|hba1c|c[\s-]?peptide)"
+    r"|\b(?:in|of|among)\s+(?:the\s+|living\s+|healthy\s+|related\s+)*donors?\b(?![\s-]*(?:pancrea|islet|kidney|cell|tissue|organ"
+    r"|blood|bone|specific|type|age))"
+    r"|\bwithin[\s-](?:subject|participant|patient|individual|person)s?\b"
+    r"|\b(?:intra|inter)-?(?:subject|participant|patient|individual)s?\b"
+    r"|\bbetween[\s-](?:the\s+)?(?:two\s+|both\s+|treatment\s+|study\s+)*(?:groups?|arms?|treatments?|subjects?)\b"
+    r"|\bdifferences?\s+(?:from|versus|vs\.?|to|against)\s+(?:placebo|control|comparator)\b"
+    r"|\b(?:placebo|control)[\s-]+(?:corrected|adjusted|subtracted)\b"
+    r"|\btreatment\s+(?:difference|effect)s?\b"
+    r"|(?<!from )\b(?:before|prior\s+to)\s+(?:the\s+)?(?:first\s+|start\s+of\s+|study\s+)*"
+    r"(?:treatment|drug|dos(?:e|ing)|randomi[sz]ation|surgery|therapy|intervention)\b"
+    r"|(?<!from )\bpre-?treatment\b|\brun-?in\b|\bwash-?out\b|\bscreening (?:period|phase)\b"
+)
+
+#: A part of the arm, named in a title, a class or a category.
+_PART_OF_ARM = re.compile(
+    r"\b(?:whose|among(?:st)?|sub-?groups?|sub-?sets?|stratum|strata|sub-?study|completers?)\b"
+    r"|\b(?:males?|females?|wom[ae]n|men|boys|girls)\b|\b(?:in|of|for)\s+those\b|\bthose\s+(?:who|with|on|still)\b"
+    rf"|\b(?:in|for)\s+(?:the\s+|those\s+|all\s+)*{PEOPLE}\s+(?:who|whose|not|without|aged?|taking|receiving|having"
+    r"|previously|already|randomi[sz]ed\s+(?:at|in|to)|treated\s+with|on)\b"
+    rf"|\b(?:in|for)\s+(?:the\s+|those\s+|all\s+)*{PEOPLE}\s+with\s+"
+    r"(?!(?:\w+[\s-]+){0,2}?(?:diabetes|t[12]dm?\b|type\s*[12i]))"
+)
+
+#: A change that is a part of its start and no difference of points.
+RELATIVE = re.compile(
+    rf"(?<!absolute )(?:{_PERCENT}|\brelative|\bproportional)[\s-]+(?:mean\s+|of\s+)?"
+    r"(?P<what>change|reduc\w*|decreas\w*|increas\w*)"
+)
+
+
+@lru_cache(maxsize=256)
+def narrowed(topic: str, titles: str, frame: str, description: str) -> str:
+    """The words that make another outcome of a topic, or a part of the arm; empty where there are none.
+
+    Parameters
+    ----------
+    topic : str
+        The topic that the titles name.
+    titles, frame, description : str
+        Simplified: the titles of the outcome, its class and category with its unit; its time frame; its description.
+
+    Examples
+    --------
+    >>> narrowed("c_peptide", "fasting urinary c-peptide", "6 months", "")
+    'urinary'
+    >>> narrowed("hba1c", "change in hba1c in subjects with type 2 diabetes", "", "")
+    ''
+    """
+    if topic == "serious_adverse_event":
+        found = _ANOTHER.search(f"{titles} {frame}")
+        return found[0] if found else ""
+    for text in (titles, frame, description):
+        if found := _ANOTHER.search(text):
+            return found[0]
+    found = _PART_OF_ARM.search(titles)
+    return found[0] if found else ""
+
 
 #: Words that make a figure a change.
 CHANGE = re.compile(r"\bchang|\bdifference|\bdelta\b|from baseline|\bfrom bl\b")
 
 #: What may stand in a class or category beside topic, time and threshold without making it another measurement.
 _NEUTRAL = re.compile(
-    r"\b(?:an?|the|at|in|of|on|to|from|and|by|with|post|pre|after|since|following|changes?|changed|difference|visit"
+    r"\b(?:an?|the|at|in|of|on|to|from|and|by|with|post|pre|after|since|following|changes?|changed|difference|visits?(?:\s*\d+)?"
     r"|end|endpoint|study|treatment|(?:post|pre)?-?transplant(?:ation)?|post-?intervention|intervention|follow-?up|up"
     r"|follow|time|points?|timepoint|values?|levels?|mean|median|overall|all|any|least|one|participants?|patients"
     r"|subjects|number|percent|percentage|locf|infusion|randomi[sz]ation|measured|concentration|result|results|actual"
-    r"|observed|absolute|first|last|final|initial|islet|achiev\w*|attain\w*|who|reach\w*|baseline|yes)\b"
+    r"|observed|absolute|first|last|final|initial|islet|achiev\w*|attain\w*|who|reach\w*|baseline|yes|ever|some|once"
+    r"|ls|squares|adjusted|mmrm|ancova|itt|fas|oc|cases|double-?blind|blood)\b"
 )
 _NEUTRAL_OF = {
     "insulin_dose": re.compile(r"\b(?:tdi|tdd|total|daily|dose|insulin|exogenous|units?|iu|u|kg|day|per)\b"),
@@ -287,41 +140,164 @@ _NEUTRAL_OF = {
         r"|\d+[\s-]*(?:min(?:ute)?s?|h(?:ou)?rs?))\b"
     ),
     "insulin_independence": re.compile(r"\b(?:insulin|exogenous|independent|independence|full graft function)\b"),
+    "serious_adverse_event": re.compile(
+        r"\b(?:experienc\w*|all[\s-]?caus(?:e|ality|alities)|treatment[\s-]?emergent|occurrences?|incidence|with|had|have|having"
+        r"|reported|total)\b"
+    ),
 }
+
+_OF_OTHERS = re.compile(
+    r"(?:the\s+)?(?:(?:living|healthy|related|kidney|organ)\s+)*(?:donors?|new-?borns?|neonates?|infants?|offspring|mothers|partners?"
+    r"|caregivers?|relatives)(?:\s+(?:group|arm|cohort|only))?|.*\b(?:difference|minus)\b.*",
+    re.IGNORECASE,
+)
+
+
+def of_others(group: str) -> str:
+    """The title of a group of people who are not the patients treated, or of a difference; empty for any other title.
+
+    >>> of_others("Living donors"), of_others("Islets of one donor")
+    ('Living donors', '')
+    """
+    return group if _OF_OTHERS.fullmatch(group.strip()) else ""
+
+
+#: Splits a title into the things that it lists.
+_LISTED = re.compile(r"\s*(?:[,;:/&]|\band\b|\bor\b|\bincluding\b|\bas\s+well\s+as\b)\s*")
+#: Serious adverse events of some kind only.
+_SOME_KIND = re.compile(
+    r"\b(?:un)?related\b|\bfatal\b|\blife-?\s?threatening\b|\b(?:leading|led|lead)\s+to\b|\bresult(?:ing|ed)\s+in\b"
+    r"|\brequir\w+|\bdue\s+to\b|\battribut\w+|\bcaused\s+by\b|\bcausally\b|\breactions?\b|\bun-?expected\b"
+    r"|\bspecial\s+interest\b|\bdiscontinu\w+|\bwithdr\w+|\bdeaths?\b|\bdied\b"
+)
+_ALL_CAUSES = re.compile(r"\ball[\s-]?caus(?:e|ality|alities)\b|\bregardless\b|\birrespective\b")
+#: Heads of their own, which say nothing of the serious events that stand in the same list.
+_OTHER_HEADS = re.compile(
+    r"\b(?:deaths?|mortality|discontinuations?|withdrawals?"
+    r"|(?:other\s+|non-?serious\s+)?(?:adverse\s+(?:events?|experiences?)|t?e?aes?\b))"
+)
+_ABBREVIATION = re.compile(r"\(\s*(?:non-?)?(?:te-?)?s?t?e?ae?'?s?(?:\(s\))?\s*\)|\(\s*s\s*\)")
+#: What may stand in the title of adverse events without narrowing them.
+_ANY_KIND = re.compile(
+    r"\b(?:incidence|count|experienc\w*|occurrences?|treatment-?\s?emergent|emergent|te-?|s|safety|tolerability|reported"
+    r"|during|events?|each|arm|group|frequency|who|had|have|having|total|through(?:out)?|entire|whole|period|phase"
+    r"|short-term|double-?blind|on-treatment|up|serious|adverse|percent|proportion|rates?|as|a|measured?|assess\w*"
+    r"|evaluat\w*|summary|trial|drug|dose|all-?caus\w*|non-?serious|other|whether|regardless|subject|person|patient|more)(?![\w-])"
+)
+#: In a description, where serious adverse events are mostly defined: only what narrows those that are counted.
+_KIND_DESCRIBED = re.compile(
+    r"\b(?:(?<!un)related|fatal|unexpected)\s+(?:serious\s+(?:adverse|t?e?aes?)|t?e?saes?\b)"
+    r"|(?:serious\s+adverse\s+events?|\bt?e?saes?)\b(?:\s*\(t?e?saes?\))?"
+    r"(?:(?!whether|regardless|irrespective|\bnot\b|\bor\b)[^.;]){0,60}?"
+    r"(?:\brelated\s+to\b|\bconsidered\s+(?:\w+\s+)?related\b|\b(?:leading|led)\s+to\s+(?:\w+\s+){0,3}?(?:discontinu|withdraw))"
+    r"|\bonly\s+(?:\w+\s+){0,3}?(?:\w+-)?related\b"
+)
+
+
+@lru_cache(maxsize=256)
+def some_kind(title: str, own: str, description: str) -> str:
+    """Why serious adverse events are not all of them: the words that narrow them; empty where none does.
+
+    A title may list several things; what narrows one of them may narrow those that stand behind it ("related AEs and
+    SAEs") or before it ("AEs and SAEs leading to withdrawal").
+
+    Examples
+    --------
+    >>> some_kind("treatment-related adverse events (aes) and serious adverse events (saes)", "saes", "")
+    'related'
+    >>> some_kind("deaths, serious aes, and discontinuations due to aes", "saes", "")
+    ''
+    >>> some_kind("cardiac adverse events", "serious adverse events", "")
+    'cardiac'
+    """
+    if found := _SOME_KIND.search(own):
+        return found[0]
+    alone = bool(TOPICS["serious_adverse_event"].search(own))
+    if not _ALL_CAUSES.search(own):
+        for text in _narrowing(title, alone):
+            return text
+    found = _KIND_DESCRIBED.search(description)
+    return found[0] if found else ""
+
+
+def _narrowing(title: str, alone: bool) -> Iterator[str]:
+    """What a title says that narrows its serious events; ``alone`` where the class picks them out of a list."""
+    items = [item for item in _LISTED.split(_ABBREVIATION.sub(" ", title)) if item.strip()]
+    serious = [k for k, item in enumerate(items) if TOPICS["serious_adverse_event"].search(item)]
+    last = serious[-1] if serious else len(items)
+    for k, item in enumerate(items):
+        events = TOPICS["serious_adverse_event"].search(item) or _OTHER_HEADS.search(item)
+        found = _SOME_KIND.search(item)
+        head = _ANY_KIND.sub("", residue(item, "serious_adverse_event")).strip()
+        own_head = alone and k not in serious and _OTHER_HEADS.match(head)
+        behind = k > last and events and found and found.start() < events.start()
+        if own_head or behind:
+            continue
+        if found:
+            yield found[0]
+        if k <= last or not alone:
+            left = TOPICS["serious_adverse_event"].sub(" ", item)
+            left = _OTHER_HEADS.sub(" ", left) if alone else left
+            if kind := " ".join(_ANY_KIND.sub(" ", residue(left, "serious_adverse_event")).split()):
+                yield kind
+
 
 #: A threshold of HbA1c; what a registry spells out is put into signs first.
 _SPELT_OUT = (
     (re.compile(r"\\"), ""),
+    (re.compile(r"\(?\byes\s*/\s*no\b\)?"), ""),
+    (re.compile(r"\b(?:mmol|millimoles?)\s*(?:/|per)\s*mole?\b"), "mmol/mol"),
     (re.compile(r"less than or equal to|(?:at|equal to) or (?:below|less than|under)|no more than|=<|≤|⩽"), "<="),
     (re.compile(r"greater than or equal to|(?:at|equal to) or (?:above|more than)|at least|no less than|=>|≥|⩾"), ">="),
     (re.compile(r"\b(?:less|lower) than|\bbelow\b|\bunder\b"), "<"),
     (re.compile(r"\b(?:greater|more|higher) than|\babove\b|\bover\b(?=\s*\d)"), ">"),
 )
 THRESHOLD = re.compile(r"(<=|>=|<|>)\s*(?:of\s+)?(\d{1,4}(?:\.\d{1,3})?)\s*(%|percent\b|ng/ml|nmol/l|pmol/l|mmol/mol)?")
+#: The same threshold of HbA1c in the other unit: "<7% (<53 mmol/mol)", "7.0 % [53 mmol/mol]".
+_TWO_UNITS = re.compile(
+    r"(?P<first>(?P<sign><=|>=|<|>)\s*(?:of\s+)?(?P<percent>\d{1,2}(?:\.\d{1,2})?)\s*(?:%|percent\b))"
+    r"\s*(?:[(\[,;/]|or\b|\s)\s*(?:i\.?e\.?,?\s*)?(?P<again><=|>=|<|>)?\s*(?P<mmol>\d{2,3}(?:\.\d)?)\s*mmol/mol\s*[)\]]?"
+)
 
 
 @lru_cache(maxsize=256)
 def simple(text: str) -> str:
     """Lower case, on one line, comparisons as signs, without the registry's escapes.
 
-    >>> simple("HbA₁c Less Than or Equal to 6.5%"), simple("HbA1c \\\\<7.0%")
+    >>> simple("HbA₁c Less Than or Equal to 6.5%"), simple("HbA1c \\\\<7.0% (53 mmol/mol) (Yes/no)")
     ('hba1c <= 6.5%', 'hba1c <7.0%')
     """
     lower = " ".join(text.lower().replace("₁", "1").split())
     for pattern, sign in _SPELT_OUT:
         lower = pattern.sub(sign, lower)
-    return lower
+    return " ".join(_TWO_UNITS.sub(_in_percent, lower).split())
 
 
-def speaks(text: str, *, description: bool = False) -> bool:
-    """Whether a text names any topic; in a description serious adverse events are only explained.
+def _in_percent(found: re.Match) -> str:
+    """A threshold that is said in two units in the first alone, where both are the same to the digits."""
+    same = found["again"] in (None, found["sign"]) and in_percent(found["mmol"]) == float(found["percent"])
+    return found["first"] if same else found[0]
 
-    >>> speaks("HbA₁c at Week 12"), speaks("N-terminal pro-B-type natriuretic peptide")
-    (True, False)
+
+def in_percent(mmol: str) -> float:
+    """A threshold of HbA1c in mmol/mol as a percentage of one decimal, as guidelines round it.
+
+    >>> in_percent("53"), in_percent("48")
+    (7.0, 6.5)
+    """
+    return round(units.NGSP_SLOPE * float(mmol) + units.NGSP_INTERCEPT, 1)
+
+
+def speaks(text: str) -> bool:
+    """Whether a text names any topic, or may: what no pattern of a topic fits is then refused, not passed over.
+
+    >>> [speaks(text) for text in ("HbA₁c at Week 12", "Serious, related TEAEs", "pro-B-type natriuretic peptide")]
+    [True, True, False]
     """
     lower = text.lower()
-    found = named(lower.replace("₁", "1") if "₁" in lower else lower)
-    return any(not description or topic != "serious_adverse_event" for topic in found)
+    if "₁" in lower:
+        lower = lower.replace("₁", "1")
+    return bool(named(lower)) or bool("serious" in lower and _MAY_BE_SERIOUS.search(lower))
 
 
 def named(text: str) -> list[str]:
@@ -335,7 +311,7 @@ def named(text: str) -> list[str]:
         found.append("insulin_independence")
     if ("serious" in text or "sae" in text) and TOPICS["serious_adverse_event"].search(text):
         found.append("serious_adverse_event")
-    if "hba1c" in text or (any(hint in text for hint in _HBA1C) and TOPICS["hba1c"].search(text)):
+    if "hba1c" in text or (_HBA1C.search(text) and TOPICS["hba1c"].search(text)):
         found.append("hba1c")
     if "peptide" in text and TOPICS["c_peptide"].search(text):
         found.append("c_peptide")
@@ -368,15 +344,54 @@ def topic_of(own: str, title: str, unit: str) -> str:
     """
     found = _named(own) or _named(title) or _named(unit)
     if not found:
-        raise Unread(f"the class names another outcome: {quoted(own)}")
+        raise Unread(f"title, class and unit name another outcome: {quoted('; '.join(filter(None, (title, own))))}")
     topic = found[0]
-    if len(found) > 1 and topic != "insulin_independence":
+    if len(found) > 1 and found != ["insulin_independence", "insulin_dose"]:  # "free of any use of insulin"
         raise Unread(f"several outcomes are named together: {', '.join(found)}")
     if topic != "serious_adverse_event" and (other := _something_else(title) or _something_else(own)):
         raise Unread(f"something else than the outcome itself is measured: {quoted(other)}")
     if rest := residue(own, topic):
         raise Unread(f"the class or category names something besides the outcome and its time: {quoted(rest)}")
     return topic
+
+
+@lru_cache(maxsize=256)
+def spelt_out(own: str, title: str) -> str:
+    """The words of class and category; one that says only "serious" under a title of adverse events in full.
+
+    >>> spelt_out("serious", "number of participants with adverse events")
+    'serious adverse events'
+    """
+    if not _named(own) and _ADVERSE.search(title):
+        return _SERIOUS_ALONE.sub("serious adverse events", own)
+    return own
+
+
+#: What stands between a topic and the word that joins something else to it.
+_JOINED = r"(?:\s*\([^)]*\)|\s+(?:levels?|values?|concentrations?))*"
+_LED_IN = r"(?:the\s+|mean\s+|changes?\s+(?:from\s+baseline\s+)?in\s+|levels?\s+of\s+|in\s+)*"
+_BESIDE = {
+    topic: (
+        re.compile(rf"(?:{pattern}){_JOINED}\s+(?:and|&|plus)\s+(?P<other>[^,;:(]+)"),
+        re.compile(rf"(?P<other>[^,;:)]+?)\s+(?:and|&|plus)\s+{_LED_IN}(?:{pattern})"),
+    )
+    for topic, pattern in _PATTERNS.items()
+}
+
+
+@lru_cache(maxsize=256)
+def joined_to(topic: str, title: str) -> str:
+    """What a title joins to a topic by "and", so that a figure may be that of the other; empty if there is nothing.
+
+    >>> joined_to("hba1c", "mean amplitude and hba1c"), joined_to("hba1c", "hba1c at weeks 24 and 52")
+    ('mean amplitude', '')
+    """
+    for pattern in _BESIDE[topic]:
+        for found in pattern.finditer(title):
+            left = residue(found["other"], topic)
+            if left and not left.replace(" ", "").isdecimal():
+                return found["other"].strip()
+    return ""
 
 
 @lru_cache(maxsize=256)
@@ -399,8 +414,7 @@ def residue(own: str, topic: str) -> str:
 # read for one outcome only, and what an outcome does not allow is refused with what was found.
 
 
-_HAEMOGLOBIN = r"(?:(?:total|glyc\w*ated|glycosylated)\s+)?(?:h(?:a)?emoglobin|hb)(?:\s+a1c)?|hba1c|a1c"
-_PERCENT = r"(?:percent(?:age)?|%)"
+_HAEMOGLOBIN = r"(?:(?:total|glyc\w*ated|glycosylated)\s+)?(?:h(?:a)?emoglobin|hb)(?:\s+a1c)?|(?:total\s+)?hba1c|a1c"
 
 #: Outcome -> (pattern of a whole simplified unit, tidy unit).
 _SPELLINGS = {
@@ -429,8 +443,6 @@ _WHOLE = {
     topic: [(re.compile(pattern), unit) for pattern, unit in spellings] for topic, spellings in _SPELLINGS.items()
 }
 
-#: Participants by any of their names, and their share.
-PEOPLE = r"(?:participants?|subjects?|patients?|recipients?|individuals?|people|persons?|adults|children)"
 _COUNT = re.compile(rf"(?:number\s+of\s+|count\s+of\s+)?(?:study\s+|treated\s+)?{PEOPLE}")
 _SHARE = re.compile(
     rf"{_PERCENT}\s*(?:\(%\)\s*)?(?:of\s+)?(?:the\s+|study\s+|treated\s+)*{PEOPLE}|{PEOPLE}\s*\(?{_PERCENT}\)?"
@@ -439,6 +451,7 @@ _SHARE_TITLE = re.compile(rf"{_PERCENT}\s+of\s+(?:\w+\s+)?{PEOPLE}|proportion\s+
 _BARE = re.compile(rf"{_PERCENT}(?:\s*\(%\))?")
 
 
+@lru_cache(maxsize=256)
 def measured_in(topic: str, unit: str, title: str) -> str:
     """The tidy unit of a measured outcome.
 
@@ -455,8 +468,13 @@ def measured_in(topic: str, unit: str, title: str) -> str:
     'U/day'
     """
     allowed = _WHOLE[topic]
+    relative = RELATIVE.search(title)
+    if relative and (_BARE.fullmatch(unit) or RELATIVE.fullmatch(unit)):
+        return _relative(topic, relative["what"])
     for pattern, tidy in allowed:
         if pattern.fullmatch(unit):
+            if relative:
+                raise Unread(f"unit: the title says {quoted(relative[0])}, the unit {quoted(unit)}")
             return tidy
     if topic == "insulin_dose" and re.fullmatch(r"(?:international\s+)?units?|iu|u", unit) and "daily" in title:
         return "U/day"
@@ -465,6 +483,15 @@ def measured_in(topic: str, unit: str, title: str) -> str:
             "unit: C-peptide in 'pg/ml' is doubted (a thousandth of what is found in people) and not corrected"
         )
     raise Unread(f"unit: expected one of {', '.join(dict.fromkeys(u for _, u in allowed))}, found {quoted(unit)}")
+
+
+def _relative(topic: str, what: str) -> str:
+    """The unit of a change in per cent of the start; a reduction only where the tables have one."""
+    if what == "change":
+        return "% relative change"
+    if topic == "insulin_dose" and what.startswith(("reduc", "decreas")):
+        return "% relative reduction"
+    raise Unread(f"the title turns the sign or may turn it: {quoted(what)}")
 
 
 def curve_unit(unit: str) -> str:
@@ -492,163 +519,3 @@ def counted_in(param: str, unit: str, title: str) -> str:
     if _SHARE.fullmatch(unit) or (_BARE.fullmatch(unit) and _SHARE_TITLE.search(title)):
         return "percent"
     raise Unread(f"unit: expected participants or their percentage, found {quoted(unit)}")
-
-
-# When a measurement was made: out of its class, else the outcome's title, else the time frame; never guessed.
-
-
-#: The event from which months are counted, where the words say it.
-_ORIGIN = (
-    (re.compile(r"\b(?:first|initial|1st)\s+(?:islet\s+|cell\s+)?(?:infusion|transplant)"), "first_infusion"),
-    (re.compile(r"\b(?:last|final)\s+(?:islet\s+|cell\s+)?(?:infusion|transplant)"), "last_infusion"),
-)
-
-
-def months_of(kind: str, own: str, title: str, frame: str) -> tuple[str, str]:
-    """Months after the start, as text, and the words that say so.
-
-    Parameters
-    ----------
-    kind : {"level", "change", "status"}
-        A change needs the later time only; a level or a count can be one of the baseline.
-    own, title, frame : str
-        Titles of class and category, title of the outcome, its time frame.
-
-    Raises
-    ------
-    Unread
-        If no time, several, or none but a vague one is said, or title and time frame contradict each other.
-
-    Examples
-    --------
-    >>> months_of("level", "Week 28", "HbA1c", "Baseline, Weeks 28 and 52")
-    ('6.5', 'Week 28')
-    >>> months_of("change", "", "Change in HbA1c", "Baseline, 52 weeks")
-    ('12', 'Baseline, 52 weeks')
-    """
-    frame_times = times(frame)
-    for where, words in (("class", own), ("title", title), ("time frame", frame)):
-        found = times(words)
-        if found.marks or (found.baseline and kind != "change" and words is not title):
-            month = _the_one(found, kind, where, words)
-            break
-        if found.baseline and kind != "change" and not frame_times.marks:
-            month = 0.0
-            break
-    else:
-        raise Unread(f"no time is said, time frame {quoted(frame)}" if frame else "no time is said")
-    if where == "title" and frame_times.marks and not any(agree(month, mark.months) for mark in frame_times.marks):
-        raise Unread(f"the title and the time frame {quoted(frame)} name different times")
-    return f"{month:g}", plain(words)
-
-
-def _the_one(found: Times, kind: str, where: str, words: str) -> float:
-    """The only time of a text."""
-    if not found.marks:
-        return 0.0
-    if found.baseline and kind != "change":
-        raise Unread(f"the {where} names the baseline and another time: {quoted(words)}")
-    if len(found.distinct) > 1:
-        raise Unread(f"the {where} names several times: {quoted(words)}")
-    if any(not _sure(mark, kind) for mark in found.marks):
-        raise Unread(f"the {where} names no sure time: {quoted(words)}")
-    return found.distinct[0]
-
-
-def _sure(mark: Mark, kind: str) -> bool:
-    return mark.sureness == "plain" or (mark.sureness == "span" and kind == "change")
-
-
-def doubt_of(own: str, frame: str, months: str) -> str:
-    """A note where the class names a time that the time frame does not."""
-    named = times(frame)
-    if not times(own).marks or not named.marks or any(agree(float(months), mark.months) for mark in named.marks):
-        return ""
-    return f"doubted: the time frame does not name this time ({plain(frame)})"
-
-
-def origin_of(*words: str) -> str:
-    """The event from which the months are counted; empty where no words, or contradicting ones, say it.
-
-    >>> origin_of("Insulin independence", "1 year after final islet transplant"), origin_of("Week 52")
-    ('last_infusion', '')
-    """
-    said = " | ".join(words).lower()
-    if "infusion" not in said and "transplant" not in said:
-        return ""
-    found = {name for pattern, name in _ORIGIN if pattern.search(said)}
-    return found.pop() if len(found) == 1 else ""
-
-
-# Numbers as registries post them: what is one without doubt, and the name of what is not.
-
-
-#: A number of at most 15 characters; ``.08``, ``-.2`` and ``134.`` are posted, too. ASCII digits only.
-PLAIN = re.compile(r"[+-]?(?=[0-9.]{1,15}\Z)(?:[0-9]+\.?[0-9]*|\.[0-9]+)", re.ASCII)
-
-#: What a comma can only be: thousands (two groups, or a point behind), or the sign of the decimals.
-THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:(?:,[0-9]{3}){2,4}(?:\.[0-9]+)?|,[0-9]{3}\.[0-9]+)", re.ASCII)
-DECIMALS = re.compile(r"[+-]?(?:0,[0-9]{1,12}|[0-9]{1,9},(?:[0-9]{1,2}|[0-9]{4,12}))", re.ASCII)
-
-#: Posted in the place of a number.
-MISSING = {"NA": "not available", "N/A": "not available", "NE": "not estimable", "NC": "not calculated"}
-
-
-def numeral(value: object, what: str) -> str:
-    """A posted number as text that reads as one: as it was posted, except for commas that can be only one thing.
-
-    Raises
-    ------
-    Unread
-        If it is no number, or a comma in it can be thousands as well as decimals.
-
-    Examples
-    --------
-    >>> [numeral(one, "value") for one in ("8.6", ".08", "-.2", "134.", "0,3139", "1,234.5")]
-    ['8.6', '.08', '-.2', '134.', '0.3139', '1234.5']
-    """
-    if not isinstance(value, str):
-        raise Unread(f"{what}: expected a number as text, found {kind_of(value)}")
-    printed = value.strip()
-    if PLAIN.fullmatch(printed):
-        return printed
-    if THOUSANDS.fullmatch(printed) and len(printed) <= 15:
-        return printed.replace(",", "")
-    if DECIMALS.fullmatch(printed) and len(printed) <= 15:
-        return printed.replace(",", ".")
-    raise Unread(f"{what}: {_why_not(printed)}")
-
-
-def _why_not(printed: str) -> str:
-    if printed.upper() in MISSING:
-        return f"{printed} ({MISSING[printed.upper()]})"
-    if re.fullmatch(r"[+-]?[0-9]{1,3},[0-9]{3}", printed, re.ASCII):
-        return f"the comma of {printed} can be thousands or decimals"
-    return f"expected a number, found {quoted(printed)}" if printed else "expected a number, found nothing"
-
-
-def whole(value: object, what: str) -> str:
-    """A posted count: a whole number that is not negative.
-
-    >>> whole("19", "value"), whole("134.", "value")
-    ('19', '134')
-    """
-    number = Decimal(numeral(value, what))
-    if number < 0 or number != number.to_integral_value():
-        raise Unread(f"{what}: expected a whole number of participants, found {quoted(str(value))}")
-    return str(int(number))
-
-
-def events_of(percent: str, n: int) -> str:
-    """The only whole number of ``n`` that rounds to a posted percentage; empty if there are several, or none.
-
-    >>> events_of("61.5", 265), events_of("50", 4), events_of("61.5", 4), events_of("50", 400)
-    ('163', '2', '', '')
-    """
-    share = Decimal(percent)
-    half = Decimal(5).scaleb(share.as_tuple().exponent - 1)
-    near = int(share * n / 100)
-    fitting = [
-        one for one in range(max(near - 2, 0), min(near + 3, n) + 1) if abs(Decimal(100 * one) / n - share) <= half
-    ]
-    return str(fitting[0]) if len(fitting) == 1 else ""

@@ -1,6 +1,6 @@
 """The journal club: one advertised figure read, guessed at, pooled by hand and by the engine, and judged in an hour.
 
-A *room* is what the listeners say: their guesses, their answers to exercises, their verdict. What is *asked* is the
+A *audience* is what the listeners say: their guesses, their answers to exercises, their verdict. What is *asked* is the
 state of all controls; its *answer* a pool with the probabilities of the claim. A *panel* is a set of live controls
 with what follows from them; without a front end the same is shown once, at the values of the parameters.
 
@@ -14,24 +14,22 @@ from cellclaims.lazy import load_lazily
 #: Public name -> the module of this package that holds it.
 WHERE = {
     "load": "controls",
-    "Asked": "controls",
-    "asked_of": "controls",
+    "Controls": "controls",
+    "controls_of": "controls",
     "pool_of": "controls",
     "question_of": "controls",
-    "narrowed": "controls",
-    "Answer": "controls",
+    "ClaimAnswer": "controls",
     "answer": "controls",
     "claimed_of": "controls",
     "marks_of": "controls",
     "forest_svg": "quick_forest",
-    "Room": "widgets",
+    "Audience": "widgets",
     "guesses_table": "widgets",
     "verdict_beside": "widgets",
     "ByHand": "by_hand",
     "three": "by_hand",
     "said": "widgets",
-    "two_states": "widgets",
-    "exercises": "exercises",
+    "exercise_set": "exercises",
     "Exercise": "exercises",
     "ask": "widgets",
     "guess": "widgets",

@@ -176,6 +176,14 @@ class ByHand:
 def three(pool: Pool) -> ByHand:
     """The three reports of a pool of shares with the most patients, in the order of the pool.
 
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    ByHand
+
     Raises
     ------
     DataError

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import logit, stdtr
 
 from cellclaims import meta
 from cellclaims.claims import own_trials
 from cellclaims.claims.counterparts import TYPES, numbers_of
-from cellclaims.errors import DataError, ParameterError, ProtocolError
+from cellclaims.errors import DataError, Fault, ParameterError, ProtocolError, listed
 from cellclaims.evidence import Evidence
 from cellclaims.evidence import load as load_evidence
 from cellclaims.evidence.read import read_all
@@ -26,9 +25,10 @@ from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.protocol import load as load_protocol
 from cellclaims.question import Analysis
-from cellclaims.reporting.pools import reports_of
+from cellclaims.reporting.pools import Mark, reports_of
 from cellclaims.reporting.tables import number, percent
 from cellclaims.selection import ESTIMANDS, EvidenceBase, Question
+from cellclaims.yaml_files import one_of
 
 #: The choice that the protocol makes.
 PROTOCOL = "protocol"
@@ -43,7 +43,7 @@ NAME = "asked"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Controls:
     """The state of the controls; every field has a parameter of the notebook, and the defaults are its defaults.
 
     ``months`` and ``window`` are in months, ``without`` holds study_ids, ``correlation`` is that of baseline with
@@ -72,13 +72,26 @@ class Asked:
         """Tests that the chosen model knows."""
         return BINOMIAL_TESTS if self.is_share and self.method == PROTOCOL else NORMAL_TESTS
 
-    def with_tests_that_fit(self) -> Asked:
+    def with_tests_that_fit(self) -> Controls:
         """The same, with the protocol's test where the chosen model does not know the chosen one."""
         return self if self.test in self.tests else replace(self, test=PROTOCOL)
 
 
-def asked_of(base: EvidenceBase, claim: Any, **given: Any) -> Asked:
+def controls_of(base: EvidenceBase, claim: Any, **given: Any) -> Controls:
     """What the parameters ask, for the claim's type of diabetes.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+    **given : Any
+        Parameters of the notebook by name.
+
+    Returns
+    -------
+    Controls
 
     Raises
     ------
@@ -91,13 +104,13 @@ def asked_of(base: EvidenceBase, claim: Any, **given: Any) -> Asked:
     >>> from cellclaims.evidence import load
     >>> from cellclaims.claims.counterparts import claim_of
     >>> base = EvidenceBase(load("data"), protocol.load("data"))
-    >>> asked_of(base, claim_of(base.evidence, "stop_all_2016"), METHOD="best")
+    >>> controls_of(base, claim_of(base.evidence, "stop_all_2016"), METHOD="best")
     Traceback (most recent call last):
     cellclaims.errors.ParameterError: METHOD: expected one of protocol, EE, DL, PM, REML; found 'best'
     """
     values = {name.lower(): value for name, value in given.items()}
     values["without"] = tuple(values.get("without", ()))
-    asked = replace(Asked(population=TYPES[claim.diabetes_type]), **values)
+    asked = replace(Controls(population=TYPES[claim.diabetes_type]), **values)
     for name, known in {
         "outcome": outcomes(base.protocol),
         "estimand": ESTIMANDS,
@@ -134,8 +147,20 @@ def outcomes(protocol: Protocol) -> dict[str, str]:
     return {**shares, **MEANS}
 
 
-def question_of(evidence: Evidence, asked: Asked) -> Question:
-    """The question of the pool: the clinic's own trials never answer for its claim."""
+def question_of(evidence: Evidence, asked: Controls) -> Question:
+    """The question of the pool: the clinic's own trials never answer for its claim.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    Question
+    """
     outcome = asked.outcome if asked.is_share else "hba1c"
     estimand = asked.estimand if asked.is_share else "at_month"
     time = {"months": asked.months, "window": asked.window}
@@ -143,7 +168,7 @@ def question_of(evidence: Evidence, asked: Asked) -> Question:
     return question.without((*own_trials(evidence), *asked.without))
 
 
-def analysis_of(asked: Asked) -> Analysis:
+def analysis_of(asked: Controls) -> Analysis:
     """How the controls ask for the pool to be made; ``protocol`` leaves the review's own choice."""
     chosen = {name: value for name in ("method", "test") if (value := getattr(asked, name)) != PROTOCOL}
     if not asked.is_share:
@@ -154,11 +179,22 @@ def analysis_of(asked: Asked) -> Analysis:
     return Analysis("PLO", model="normal", **{"test": "", **chosen})
 
 
-def pool_of(base: EvidenceBase, asked: Asked) -> Pool:
+def pool_of(base: EvidenceBase, asked: Controls) -> Pool:
     """The pool that answers what is asked, by :func:`cellclaims.pool.pool`.
 
     A share is fitted by the protocol's binomial-normal model, or, where an estimator of tau2 is chosen, as normal
     effects on the logit; HbA1c by the normal model with the chosen estimator and test.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    Pool
     """
     question = question_of(base.evidence, asked).named(NAME, outcomes(base.protocol)[asked.outcome])
     return pooled(base, question, analysis_of(asked))
@@ -172,7 +208,7 @@ LIVE_PANELS, LIVE_POINTS = (2, 8), 20
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClaimAnswer:
     """A pool beside a claim.
 
     ``claimed`` is in the unit of the claim (percent, or percentage points, below zero for a fall), NaN without a
@@ -180,7 +216,7 @@ class Answer:
     posterior probability that the mean reaches the claim, None where there is none.
     """
 
-    asked: Asked
+    asked: Controls
     pool: Pool
     claimed: float
     numbers: dict[str, Any]
@@ -207,7 +243,7 @@ class Answer:
         limits = "not estimable" if low is None else f"{self._shown(low)} to {self._shown(high)}"
         patients = f"{self.numbers['patients']:g} patients"
         value = self._shown(self.numbers["pooled"]) + ("" if self.asked.is_share else " percentage points")
-        return f"Pooled: {value} (95 % interval {limits}; {reports_of(self.pool.k)}, {patients})."
+        return f"Pooled: {value} ({self.pool.level_words} interval {limits}; {reports_of(self.pool.k)}, {patients})."
 
     def _chances(self) -> str:
         if math.isnan(self.claimed):
@@ -219,7 +255,7 @@ class Answer:
     def _claim(self) -> str:
         if self.asked.is_share:
             return f"the advertised {self.claimed:g} %"
-        return f"a fall of {-self.claimed:g} points, the smallest that matters"
+        return f"a fall of {-self.claimed:g} points, our threshold for clinical importance"
 
     def _shown(self, value: float | None) -> str:
         if value is None:
@@ -238,7 +274,7 @@ def chance(p: float | None) -> str:
     return "under 0.1 %" if p < 0.001 else "over 99.9 %" if p > 0.999 else percent(p)
 
 
-def claimed_of(protocol: Protocol, claim: Any, asked: Asked) -> float:
+def claimed_of(protocol: Protocol, claim: Any, asked: Controls) -> float:
     """What the claim says in the unit of the outcome asked for; NaN where it says nothing that can be compared."""
     if asked.is_share:
         return float(claim.value) if claim.unit == "percent" else math.nan
@@ -247,41 +283,37 @@ def claimed_of(protocol: Protocol, claim: Any, asked: Asked) -> float:
     return -float(protocol["thresholds"]["hba1c_matters"]["value"])
 
 
-def marks_of(protocol: Protocol, claim: Any, asked: Asked) -> list[tuple[float, str, str]]:
-    """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with."""
+def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[Mark]:
+    """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+    claim : Any
+        A row of claims.csv.
+    asked : Controls
+        The state of the controls.
+
+    Returns
+    -------
+    list of Mark
+    """
     value = claimed_of(protocol, claim, asked)
     if math.isnan(value):
         return []
     if asked.is_share:
-        return [(value, f"advertised {value:g} %", "advertised")]
-    return [(value, "smallest change that matters", "threshold")]
+        return [Mark(value, f"advertised {value:g} %", "advertised")]
+    return [Mark(value, "threshold for clinical importance", "threshold")]
 
 
-def answer(base: EvidenceBase, claim: Any, asked: Asked) -> Answer:
+def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     """The pool that answers what is asked, with the probabilities of the claim.
 
-    ``claim`` is a row of claims.csv; ``evidence`` may be :func:`cellclaims.journal_club.narrowed`.
+    ``claim`` is a row of claims.csv.
     """
     pool, claimed = pool_of(base, asked), claimed_of(base.protocol, claim, asked)
-    numbers = numbers_of(pool, math.nan, None) if _on_logits(pool) else numbers_of(pool, claimed, None)
-    if _on_logits(pool) and 0 < claimed < 100:
-        numbers |= _chances_on_logits(pool, claimed)
-    return Answer(asked, pool, claimed, numbers, p_prior(pool, claimed, asked.tau_scale))
-
-
-def _on_logits(pool: Pool) -> bool:
-    """Whether a share was fitted as normal effects."""
-    return pool.scale == "logit" and pool.settings.get("model") == "normal"
-
-
-def _chances_on_logits(pool: Pool, claimed: float) -> dict[str, float]:
-    """As for a difference of means: t with k - 1 degrees of freedom for the mean, k - 2 for a new clinic."""
-    fit, k = pool.fit, pool.k
-    away = float(fit.beta) - float(logit(claimed / 100))
-    found = {"p_mean_ge": float(stdtr(k - 1, away / float(fit.se)))}
-    if k > 2:
-        found["p_new_setting_ge"] = float(stdtr(k - 2, away / math.hypot(float(fit.se), math.sqrt(fit.tau2))))
-    return found
+    return ClaimAnswer(asked, pool, claimed, numbers_of(pool, claimed, None), p_prior(pool, claimed, asked.tau_scale))
 
 
 def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:
@@ -353,7 +385,7 @@ def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
         if documents.is_file():
             shutil.copyfile(documents, view / DOCUMENTS)
         evidence = _read(view, given, documents)
-    check_counterparts(evidence, load_protocol(data), given)
+    check_counterparts(EvidenceBase(evidence, load_protocol(data)), given)
     return replace(evidence, folder=data)
 
 
@@ -366,7 +398,7 @@ def _copied(data: Path, view: Path) -> Path:
 
 
 def _read(view: Path, given: Path, documents: Path) -> Evidence:
-    """Read the tables; every fault is told of the file that it stands in."""
+    """Read the tables. Errors name the file."""
     evidence, faults = read_all(view)
     places = {CLAIMS: str(given), DOCUMENTS: str(documents)}
     # the review's other evidence names the claims of the review, which are not here
@@ -378,10 +410,12 @@ def _read(view: Path, given: Path, documents: Path) -> Evidence:
 
 
 def check_counterparts(base: EvidenceBase, given: Path) -> None:
-    """Refuse a claim that nothing in the protocol answers, with its line."""
+    """Refuse claims that nothing in the protocol answers, each with its line."""
     known = base.protocol["counterparts"]
-    for line, name in base.evidence.claims.answered_by.items():
-        if name not in known:
-            raise ProtocolError(
-                f"{given}, row {line}, column answered_by: expected one of {', '.join(known)}; found {name!r}"
-            )
+    faults = [
+        Fault(str(given), line, "answered_by", "counterpart", one_of(list(known), name), repr(name))
+        for line, name in base.evidence.claims.answered_by.items()
+        if name not in known
+    ]
+    if faults:
+        raise ProtocolError(listed(faults))

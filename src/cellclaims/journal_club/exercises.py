@@ -108,6 +108,16 @@ def subsets(base: EvidenceBase, question: Question) -> list[Pool]:
     """The pool of the largest report, of the two largest, and so on to all: what each further report adds.
 
     The others are left out by the question, as at the controls.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    question : Question
+
+    Returns
+    -------
+    list of Pool
     """
     whole = pooled(base, question.named("all_reports", "all"), Analysis("PLO"))
     order = whole.rows.sort_values("n", ascending=False, kind="stable")
@@ -122,12 +132,33 @@ def subsets(base: EvidenceBase, question: Question) -> list[Pool]:
 
 
 def subsets_table(found: Sequence[Pool]) -> Table:
-    """One line a pool, each with one report more than the line above."""
+    """One line a pool, each with one report more than the line above.
+
+    Parameters
+    ----------
+    found : sequence of Pool
+
+    Returns
+    -------
+    Table
+    """
     return pooled_table(found, "One report more in each line, the largest first")
 
 
 def by_time(base: EvidenceBase, question: Question, title: str) -> dict[str, Pool]:
-    """The same outcome counted at any time, at the month asked for, and at the last visit, by estimand."""
+    """The same outcome counted at any time, at the month asked for, and at the last visit, by estimand.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    question : Question
+    title : str
+
+    Returns
+    -------
+    dict of Pool
+    """
     found = {}
     for estimand in ("ever", "at_month", "last_follow_up"):
         asked = replace(question, estimand=estimand).at(base.protocol)
@@ -149,7 +180,19 @@ class AsIfIndependent:
 
 
 def as_if_independent(base: EvidenceBase, question: Question, title: str = "cells") -> AsIfIndependent:
-    """Pool a share twice: as the review does, and as if no two reports shared patients."""
+    """Pool a share twice: as the review does, and as if no two reports shared patients.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    question : Question
+    title : str, optional
+
+    Returns
+    -------
+    AsIfIndependent
+    """
     honest = pooled(base, question.named("one_a_cohort", f"{title}: one report a cohort"), Analysis("PLO"))
     reports = report_counts(base, question).rows
     counts = reports.events.to_numpy(float), reports.n.to_numpy(float)
@@ -162,7 +205,16 @@ def as_if_independent(base: EvidenceBase, question: Question, title: str = "cell
 
 
 def overlap_words(found: AsIfIndependent) -> Sentence:
-    """How many reports share patients with another, how many patients they would add, and how the share moves."""
+    """How many reports share patients with another, how many patients they would add, and how the share moves.
+
+    Parameters
+    ----------
+    found : AsIfIndependent
+
+    Returns
+    -------
+    Sentence
+    """
     if found.honest.fit is None or found.counted_twice.empty:
         return say("No two reports of this question share patients.")
     patients = [f"{pool.rows.n.sum():g}" for pool in (found.naive, found.honest)]
@@ -180,7 +232,7 @@ def overlap_words(found: AsIfIndependent) -> Sentence:
 PERCENT = "that is a percentage; a share lies between 0 and 1, so divide by 100"
 
 
-def exercises(sheet: ByHand, at_month: Pool, ever: Pool, overlap: AsIfIndependent) -> dict[str, Exercise]:
+def exercise_set(sheet: ByHand, at_month: Pool, ever: Pool, overlap: AsIfIndependent) -> dict[str, Exercise]:
     """The exercises by name, in the order of the sitting.
 
     Parameters
@@ -248,7 +300,7 @@ def _pooled(sheet: ByHand) -> Exercise:
 
 
 def _at_month(at_month: Pool, ever: Pool) -> Exercise:
-    value, other = (100 * pool.back(float(pool.fit.beta)) for pool in (at_month, ever))
+    value, other = (pool.shown(float(pool.fit.beta)) for pool in (at_month, ever))
     month = f"{at_month.question.months:g} months"
     mistakes = (
         Mistake(other, f"that is the share that was off insulin at any time; at {month} fewer still are"),
@@ -256,7 +308,8 @@ def _at_month(at_month: Pool, ever: Pool) -> Exercise:
         Mistake(100 - value, "those are the patients who needed insulin again"),
     )
     question = f"After islets for type 1 diabetes, what per cent are off insulin at {month}?"
-    solution = f"Only counts at that month answer it ({at_month.k} reports); ever counts a single good day, too."
+    later = "ever also counts those who needed insulin again later"
+    solution = f"Only counts at that month answer it ({at_month.k} reports); {later}."
     return Exercise("at_month", question, value, "%", 1.0, 1, solution, mistakes)
 
 

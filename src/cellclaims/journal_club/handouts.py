@@ -22,7 +22,7 @@ from cellclaims.claims.counterparts import POOLED, UNSAID, claim_of, plan_of
 from cellclaims.errors import ParameterError
 from cellclaims.files import write_atomically
 from cellclaims.journal_club.by_hand import ByHand, three
-from cellclaims.journal_club.controls import asked_of, load, outcomes, pool_of
+from cellclaims.journal_club.controls import controls_of, load, outcomes, pool_of
 from cellclaims.journal_club.widgets import GUESSES, VERDICTS
 from cellclaims.protocol import load as load_protocol
 from cellclaims.reporting.claims import capital, figure_words
@@ -99,7 +99,7 @@ def slides_of(notebook: NotebookNode) -> Iterator[Slide]:
 
 
 def _shown(section: dict) -> list[Markup]:
-    """What of a cell stands on a slide: its text or its outputs, never its code; nothing that pages hide."""
+    """HTML shown on a slide for one cell: its text or its outputs, never its code, nor what pages hide."""
     if section["kind"] == "text":
         return [section["html"]]
     hidden = "hide-input" in section.get("tags", [])
@@ -155,7 +155,7 @@ def write_worksheet(
     """
     evidence, rules = load(data, claim_file), protocol.load(data)
     claim = claim_of(evidence, claim_id)
-    asked = asked_of(EvidenceBase(evidence, rules), claim, **given)
+    asked = controls_of(EvidenceBase(evidence, rules), claim, **given)
     pool = pool_of(EvidenceBase(evidence, rules), asked)
     entry = claims.entry_of(EvidenceBase(evidence, rules), claim)
     text = worksheet(entry, three(pool), outcomes(rules)[asked.outcome], provenance(Path(data)))

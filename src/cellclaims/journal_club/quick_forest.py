@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cellclaims.journal_club.controls import Answer
+from cellclaims.journal_club.controls import ClaimAnswer
 from cellclaims.reporting.pools import reports_of
-from cellclaims.reporting.tables import number
+from cellclaims.reporting.tables import number, scale_words
 
 #: Points of the drawing: its width, where the scale lies, the height of a line and of head and foot.
 WIDTH, LEFT, RIGHT, LINE, HEAD, FOOT = 760, 270, 570, 26, 34, 62
@@ -19,7 +19,7 @@ STEPS = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
-class Scale:
+class QuickScale:
     """Values from ``low`` to ``high`` on the width between LEFT and RIGHT; what lies beyond stands at the end."""
 
     low: float
@@ -40,7 +40,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Line:
+class QuickLine:
     """One report on the reader's scale (percent, or percentage points); weight in percent."""
 
     label: str
@@ -51,34 +51,29 @@ class Line:
     weight: float
 
 
-def lines_of(answer: Answer) -> list[Line]:
+def lines_of(answer: ClaimAnswer) -> list[QuickLine]:
     """The reports of an answer, a share by its count."""
     return [_line(answer, row) for row in answer.pool.rows.itertuples()]
 
 
-def _line(answer: Answer, row: object) -> Line:
-    low, high = (_shown(answer, limit) for limit in (row.ci_lb, row.ci_ub))
+def _line(answer: ClaimAnswer, row: object) -> QuickLine:
+    low, high = (answer.pool.shown(limit) for limit in (row.ci_lb, row.ci_ub))
     if answer.asked.is_share:
-        return Line(row.label, f"{row.events:g}/{row.n:g}", 100 * row.events / row.n, low, high, row.weight)
+        return QuickLine(row.label, f"{row.events:g}/{row.n:g}", 100 * row.events / row.n, low, high, row.weight)
     count = f"{row.n:g}" + (f" v {row.n_control:g}" if math.isfinite(row.n_control) else "")
-    return Line(row.label, count, float(row.yi), low, high, row.weight)
+    return QuickLine(row.label, count, float(row.yi), low, high, row.weight)
 
 
-def _shown(answer: Answer, value: float) -> float:
-    shown = answer.pool.back(float(value))
-    return 100 * shown if answer.asked.is_share else shown
-
-
-def scale_of(answer: Answer, lines: Sequence[Line]) -> Scale:
+def scale_of(answer: ClaimAnswer, lines: Sequence[QuickLine]) -> QuickScale:
     """0 to 100 for a share; for a mean what holds every interval, the claim and no change."""
     if answer.asked.is_share:
-        return Scale(0.0, 100.0)
+        return QuickScale(0.0, 100.0)
     known = [0.0, answer.claimed, *(end for line in lines for end in (line.low, line.high))]
     known = [value for value in known if math.isfinite(value)]
-    return Scale(math.floor(min(known) * 2) / 2 - 0.25, math.ceil(max(known) * 2) / 2 + 0.25)
+    return QuickScale(math.floor(min(known) * 2) / 2 - 0.25, math.ceil(max(known) * 2) / 2 + 0.25)
 
 
-def forest_svg(answer: Answer) -> str:
+def forest_svg(answer: ClaimAnswer) -> str:
     """The forest plot of an answer: reports, pooled value, prediction interval, the claim as a dashed line.
 
     Equal answers give equal text. ``<title>`` and ``<desc>`` say what it shows.
@@ -95,7 +90,7 @@ def forest_svg(answer: Answer) -> str:
     return "\n".join([*parts, "</svg>"])
 
 
-def words(answer: Answer) -> str:
+def words(answer: ClaimAnswer) -> str:
     """What the drawing shows, for somebody who does not see it."""
     reports = [f"{line.label}: {_number(answer, line.value)}" for line in lines_of(answer)]
     claim = "" if math.isnan(answer.claimed) else f" The dashed line marks {_claim_words(answer)}."
@@ -103,17 +98,17 @@ def words(answer: Answer) -> str:
     return f"{said} Reports: {'; '.join(reports)}." if reports else said
 
 
-def _title(answer: Answer) -> str:
+def _title(answer: ClaimAnswer) -> str:
     return f"Forest plot: {answer.pool.title}, {reports_of(answer.pool.k)}"
 
 
-def _number(answer: Answer, value: float) -> str:
-    return f"{number(value, 0)} %" if answer.asked.is_share else number(value, 2)
+def _number(answer: ClaimAnswer, value: float) -> str:
+    return f"{_bare(answer, value)}{scale_words(answer.pool).sign}"
 
 
-def _claim_words(answer: Answer) -> str:
+def _claim_words(answer: ClaimAnswer) -> str:
     kind = "advertised" if answer.asked.is_share else "matters"
-    return f"{kind}: {answer.claimed:g}{' %' if answer.asked.is_share else ''}".replace("-", "−")
+    return f"{kind}: {answer.claimed:g}{scale_words(answer.pool).sign}".replace("-", "−")
 
 
 def _text(x: float, y: float, words: str, anchor: str = "start", fill: str = INK, bold: bool = False) -> str:
@@ -127,14 +122,14 @@ def _rule(x1: float, y1: float, x2: float, y2: float, colour: str, width: float 
     return f'<line {ends} stroke="{colour}" stroke-width="{width:g}"{dashed}/>'
 
 
-def _heads(answer: Answer) -> list[str]:
+def _heads(answer: ClaimAnswer) -> list[str]:
     count = "events / n" if answer.asked.is_share else "patients"
-    value = "% (95 % interval)" if answer.asked.is_share else "points (95 % interval)"
+    value = f"{scale_words(answer.pool).heading.lower()} ({answer.pool.level_words} interval)"
     heads = [(8, "report", "start"), (LEFT - 14, count, "end"), (WIDTH - 8, value, "end")]
     return [_text(x, HEAD / 2, words, anchor, QUIET) for x, words, anchor in heads]
 
 
-def _axis(answer: Answer, scale: Scale, bottom: float) -> Iterator[str]:
+def _axis(answer: ClaimAnswer, scale: QuickScale, bottom: float) -> Iterator[str]:
     """The scale with its ticks, the line of no change, the claim."""
     yield _rule(LEFT, bottom, RIGHT, bottom, QUIET)
     for tick in scale.ticks():
@@ -150,7 +145,7 @@ def _axis(answer: Answer, scale: Scale, bottom: float) -> Iterator[str]:
         yield _text(x, bottom + 50, _claim_words(answer), "middle", CLAIM)
 
 
-def _report(line: Line, scale: Scale, y: float, answer: Answer) -> list[str]:
+def _report(line: QuickLine, scale: QuickScale, y: float, answer: ClaimAnswer) -> list[str]:
     half = 2.5 + 0.055 * min(line.weight, 100.0)
     x = scale.x(line.value)
     square = (
@@ -162,17 +157,17 @@ def _report(line: Line, scale: Scale, y: float, answer: Answer) -> list[str]:
     return [interval, square, *texts]
 
 
-def _bare(answer: Answer, value: float) -> str:
-    return number(value, 0 if answer.asked.is_share else 2)
+def _bare(answer: ClaimAnswer, value: float) -> str:
+    return number(value, scale_words(answer.pool).decimals)
 
 
-def _pooled(answer: Answer, scale: Scale, y: float) -> Iterator[str]:
+def _pooled(answer: ClaimAnswer, scale: QuickScale, y: float) -> Iterator[str]:
     """The diamond and, below it, the bar of the prediction interval."""
     numbers = answer.numbers
     if answer.pool.fit is None:
         yield _text(8, y, "No report answers this question.", bold=True)
         return
-    name = "pooled" if answer.pool.k > 1 else "one report: shown, not pooled"
+    name = "pooled" if answer.pool.k > 1 else answer.pool.label
     middle, low, high = (numbers.get(key) for key in ("pooled", "ci_lb", "ci_ub"))
     yield _text(8, y, name, bold=True)
     if low is None or high is None or middle is None:

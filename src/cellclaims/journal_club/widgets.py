@@ -16,20 +16,20 @@ from cellclaims.journal_club.controls import (
     MEANS,
     METHODS,
     PROTOCOL,
-    Answer,
-    Asked,
+    ClaimAnswer,
+    Controls,
     answer,
     outcomes,
 )
 from cellclaims.journal_club.exercises import Exercise
 from cellclaims.journal_club.quick_forest import forest_svg
-from cellclaims.reporting.claims import capital, figure_words, same_rates
+from cellclaims.reporting.claims import capital, figure_words
 from cellclaims.reporting.pools import Sentence, reports_of, say
 from cellclaims.reporting.tables import Table, number
 from cellclaims.selection import ESTIMANDS, EvidenceBase
 
 if TYPE_CHECKING:
-    from cellclaims.journal_club.controls import Asked
+    from cellclaims.journal_club.controls import Controls
 
 
 WIDE = {"description_width": "9rem"}
@@ -55,16 +55,16 @@ TEST_WORDS = {
 
 
 class Panel:
-    """Controls by the names of :class:`~cellclaims.journal_club.Asked`'s fields, and what follows from them.
+    """Controls by the names of :class:`~cellclaims.journal_club.Controls`'s fields, and what follows from them.
 
     ``controls`` maps a field to its widget; ``asked`` and ``answer`` are the state; ``figure.value`` is the SVG that
     the page has at the same state and ``said.value`` the sentence as HTML; ``widget`` is what is displayed.
     """
 
-    def __init__(self, base: EvidenceBase, claim: Any, asked: Asked) -> None:
+    def __init__(self, base: EvidenceBase, claim: Any, asked: Controls) -> None:
         self.base, self.claim = base, claim
         self.asked, self.is_settling = asked, False
-        self.known: dict[Asked, Answer] = {}
+        self.known: dict[Controls, ClaimAnswer] = {}
         self.controls = self._controls()
         self.figure, self.said = widgets.HTML(), widgets.HTML()
         self.answer = self._answer(asked)
@@ -108,7 +108,7 @@ class Panel:
         self._settle()
         self._draw()
 
-    def _answer(self, asked: Asked) -> Answer:
+    def _answer(self, asked: Controls) -> ClaimAnswer:
         """The answer; what was asked before is known."""
         if asked not in self.known:
             self.known[asked] = answer(self.base, self.claim, asked)
@@ -158,7 +158,7 @@ def _steps(words: str, values: tuple[float, ...], value: float) -> widgets.Widge
     return _choice(words, {f"{one:g}": one for one in sorted({*values, value})}, value)
 
 
-def _test_options(asked: Asked) -> dict[str, str]:
+def _test_options(asked: Controls) -> dict[str, str]:
     return {TEST_WORDS[test]: test for test in asked.tests}
 
 
@@ -171,7 +171,7 @@ def _set(control: widgets.Widget, options: Any, value: Any) -> None:
         control.value = value
 
 
-# What the room says: guesses before it sees anything, answers to exercises, a verdict; and the answers beside.
+# What the audience says: guesses before it sees anything, answers to exercises, a verdict; and the answers beside.
 
 
 #: The eight verdicts of the protocol, the most cautious first.
@@ -190,7 +190,7 @@ GUESSES = {
     "reports": ("How many independent reports count exactly the claimed outcome?", "reports", 0, 40, 1),
     "share": ("In what share of patients did the nearest published outcome occur?", "%", 0, 100, 1),
     "without_cells": (
-        "By how much did HbA1c change in people who got no cells (a fall is below zero)?",
+        "In Zang 2022, by how much did HbA1c change on placebo in 11 months (a fall is below zero)?",
         "percentage points",
         -3,
         3,
@@ -200,8 +200,8 @@ GUESSES = {
 
 
 @dataclass
-class Room:
-    """The room's guesses (unit as asked), its verdict, and its answers to exercises by name."""
+class Audience:
+    """The audience's guesses (unit as asked), its verdict, and its answers to exercises by name."""
 
     reports: float = 10.0
     share: float = 50.0
@@ -210,8 +210,8 @@ class Room:
     answers: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Room:
-        """The room of the parameter ``ROOM``; what is not given keeps its default.
+    def of(cls, given: Mapping[str, Any]) -> Audience:
+        """The audience of the parameter ``AUDIENCE``; what is not given keeps its default.
 
         Raises
         ------
@@ -220,26 +220,30 @@ class Room:
 
         Examples
         --------
-        >>> Room.of({"share": 40}).share
+        >>> Audience.of({"share": 40}).share
         40
-        >>> Room.of({"share": 140})
+        >>> Audience.of({"share": 140})
         Traceback (most recent call last):
-        cellclaims.errors.ParameterError: ROOM, share: expected a number from 0 to 100; found 140
+        cellclaims.errors.ParameterError: AUDIENCE, share: expected a number from 0 to 100; found 140
         """
         known = [one.name for one in fields(cls)]
         for name in given:
             if name not in known:
-                raise ParameterError(f"ROOM: expected names among {', '.join(known)}; found {name!r}")
-        room = cls(**given)
+                raise ParameterError(f"AUDIENCE: expected names among {', '.join(known)}; found {name!r}")
+        audience = cls(**given)
         for name, (_, _, low, high, _) in GUESSES.items():
-            _number(f"ROOM, {name}", getattr(room, name), low, high)
-        if room.verdict not in VERDICTS:
-            raise ParameterError(f"ROOM, verdict: expected one of {', '.join(VERDICTS)}; found {room.verdict!r}")
-        if not isinstance(room.answers, dict):
-            raise ParameterError(f"ROOM, answers: expected names of exercises with numbers; found {room.answers!r}")
-        for name, value in room.answers.items():
-            _number(f"ROOM, answers, {name}", value, -math.inf, math.inf)
-        return room
+            _number(f"AUDIENCE, {name}", getattr(audience, name), low, high)
+        if audience.verdict not in VERDICTS:
+            raise ParameterError(
+                f"AUDIENCE, verdict: expected one of {', '.join(VERDICTS)}; found {audience.verdict!r}"
+            )
+        if not isinstance(audience.answers, dict):
+            raise ParameterError(
+                f"AUDIENCE, answers: expected names of exercises with numbers; found {audience.answers!r}"
+            )
+        for name, value in audience.answers.items():
+            _number(f"AUDIENCE, answers, {name}", value, -math.inf, math.inf)
+        return audience
 
 
 def _number(place: str, value: object, low: float, high: float) -> None:
@@ -249,17 +253,17 @@ def _number(place: str, value: object, low: float, high: float) -> None:
         raise ParameterError(f"{place}: expected {limits}; found {value!r}")
 
 
-def guesses_table(room: Room, answers: Mapping[str, float | None] | None = None) -> Table:
+def guesses_table(audience: Audience, answers: Mapping[str, float | None] | None = None) -> Table:
     """The guesses, each beside its answer and how far it was off; without ``answers`` the guesses alone.
 
     Examples
     --------
-    >>> guesses_table(Room(reports=4), {"reports": 1, "share": 27.9, "without_cells": None}).cells[0][1:]
+    >>> guesses_table(Audience(reports=4), {"reports": 1, "share": 27.9, "without_cells": None}).cells[0][1:]
     ('4 reports', 'one report', 'too high by 3')
     """
     rows = []
     for name, (question, unit, *_) in GUESSES.items():
-        guess = getattr(room, name)
+        guess = getattr(audience, name)
         found = None if answers is None else answers[name]
         rows.append((question, _shown(guess, unit), *(() if answers is None else _beside(guess, found, unit))))
     header = ("question", "your guess", *(() if answers is None else ("answer", "your guess was")))
@@ -286,31 +290,31 @@ def _beside(guess: float, found: float | None, unit: str) -> tuple[str, str]:
     return _shown(found, unit), words
 
 
-def verdict_beside(room: Room, entry: Entry) -> Sentence:
-    """The room's verdict beside the ledger's, with the ledger's reasons."""
-    same = room.verdict == entry.verdict
+def verdict_beside(audience: Audience, entry: Entry) -> Sentence:
+    """The audience's verdict beside the ledger's, with the ledger's reasons."""
+    same = audience.verdict == entry.verdict
     ledger = f"The ledger says {entry.verdict}: {'; '.join(entry.reasons)}."
-    return say(f"The room says {room.verdict}.", ledger, "Both agree." if same else "They differ: say why.")
+    return say(f"The audience says {audience.verdict}.", ledger, "Both agree." if same else "They differ: say why.")
 
 
-# Controls for what the room says: guesses, answers, the verdict; each keeps its value in the room.
+# Controls for what the audience says: guesses, answers, the verdict; each keeps its value in the audience.
 
 
 INITIAL_WIDTH = {"description_width": "initial"}
 FULL = widgets.Layout(width="100%", max_width="46rem")
 
-#: Rooms -> what is to be told when a guess changes, so that a table further down follows.
+#: Audiences -> what is to be told when a guess changes, so that a table further down follows.
 FOLLOWERS: dict[int, list[Callable[[], None]]] = {}
 
 
-def guesses(room: Room) -> widgets.Widget:
-    """A slider for each guess; moving one is kept in the room."""
-    return widgets.VBox([_slider(room, name) for name in GUESSES], layout=FULL)
+def guesses(audience: Audience) -> widgets.Widget:
+    """A slider for each guess; moving one is kept in the audience."""
+    return widgets.VBox([_slider(audience, name) for name in GUESSES], layout=FULL)
 
 
-def _slider(room: Room, name: str) -> widgets.Widget:
+def _slider(audience: Audience, name: str) -> widgets.Widget:
     question, unit, low, high, step = GUESSES[name]
-    limits = {"min": low, "max": high, "step": step, "value": getattr(room, name), "readout_format": ".1f"}
+    limits = {"min": low, "max": high, "step": step, "value": getattr(audience, name), "readout_format": ".1f"}
     if step == 1:
         limits["readout_format"] = ".0f"
     slider = widgets.FloatSlider(
@@ -318,33 +322,33 @@ def _slider(room: Room, name: str) -> widgets.Widget:
     )
 
     def keep(change: Mapping[str, Any]) -> None:
-        setattr(room, name, change["new"])
-        for follow in FOLLOWERS.get(id(room), ()):
+        setattr(audience, name, change["new"])
+        for follow in FOLLOWERS.get(id(audience), ()):
             follow()
 
     slider.observe(keep, "value")
     return widgets.VBox([widgets.HTML(escape(question)), slider], layout=FULL)
 
 
-def guesses_beside(room: Room, answers: Mapping[str, float | None]) -> widgets.Widget:
+def guesses_beside(audience: Audience, answers: Mapping[str, float | None]) -> widgets.Widget:
     """The table of guesses beside answers; it follows a guess that is changed afterwards."""
-    table = widgets.HTML(guesses_table(room, answers)._repr_html_())
+    table = widgets.HTML(guesses_table(audience, answers)._repr_html_())
 
     def follow() -> None:
-        table.value = guesses_table(room, answers)._repr_html_()
+        table.value = guesses_table(audience, answers)._repr_html_()
 
-    FOLLOWERS.setdefault(id(room), []).append(follow)
+    FOLLOWERS.setdefault(id(audience), []).append(follow)
     return table
 
 
-def exercise_controls(asked: Exercise, room: Room) -> widgets.Widget:
+def exercise_controls(asked: Exercise, audience: Audience) -> widgets.Widget:
     """A field for the answer, what is said to it, and the solution folded."""
-    given = room.answers.get(asked.name)
+    given = audience.answers.get(asked.name)
     entry = widgets.FloatText(value=given or 0.0, description="Your answer", step=None, style=INITIAL_WIDTH)
     said = widgets.HTML(_said(asked, given))
 
     def check(change: Mapping[str, Any]) -> None:
-        room.answers[asked.name] = change["new"]
+        audience.answers[asked.name] = change["new"]
         said.value = _said(asked, change["new"])
 
     entry.observe(check, "value")
@@ -355,30 +359,29 @@ def _said(asked: Exercise, given: float | None) -> str:
     return f'<strong role="status">{escape(asked.check(given))}</strong>' if given is not None else ""
 
 
-def verdict(room: Room, entry: Entry) -> widgets.Widget:
-    """The room's verdict; the ledger's stays hidden until one is chosen or the line is opened."""
+def verdict(audience: Audience, entry: Entry) -> widgets.Widget:
+    """The audience's verdict; the ledger's stays hidden until one is chosen or the line is opened."""
     choice = widgets.Dropdown(
-        options=VERDICTS, value=room.verdict, description="The room's verdict", style=INITIAL_WIDTH
+        options=VERDICTS, value=audience.verdict, description="The audience's verdict", style=INITIAL_WIDTH
     )
-    words = widgets.HTML(_folded(room, entry))
+    words = widgets.HTML(_folded(audience, entry))
 
     def follow(change: Mapping[str, Any]) -> None:
-        room.verdict = change["new"]
-        words.value = f'<p role="status">{escape(str(verdict_beside(room, entry)))}</p>'
+        audience.verdict = change["new"]
+        words.value = f'<p role="status">{escape(str(verdict_beside(audience, entry)))}</p>'
 
     choice.observe(follow, "value")
     return widgets.VBox([choice, words])
 
 
-def _folded(room: Room, entry: Entry) -> str:
-    return f"<details><summary>The ledger</summary><p>{escape(str(verdict_beside(room, entry)))}</p></details>"
+def _folded(audience: Audience, entry: Entry) -> str:
+    return f"<details><summary>The ledger</summary><p>{escape(str(verdict_beside(audience, entry)))}</p></details>"
 
 
 # Show live controls where a front end looks on, and else what they show at the parameters' values.
 #
 # A notebook that is run without a front end holds no trace of a widget: its outputs are a drawing, a table or text,
-# the
-# same bytes in every run. In a front end the widget comes with the same as its fallback.
+# the same bytes in every run. In a front end the widget comes with the same as its fallback.
 
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -406,40 +409,73 @@ def show(fallback: Mapping[str, str], widget: Any = None) -> None:
     display(data, raw=True)
 
 
-def _table(room: Room, answers: Mapping[str, float | None] | None) -> dict[str, str]:
-    table = guesses_table(room, answers)
+def _table(audience: Audience, answers: Mapping[str, float | None] | None) -> dict[str, str]:
+    table = guesses_table(audience, answers)
     return {"text/html": table._repr_html_(), "text/plain": repr(table)}
 
 
-def guess(room: Room, answers: Mapping[str, float | None] | None = None) -> None:
-    """Ask for the guesses, which ``room`` keeps; with ``answers`` show each guess beside its answer."""
+def guess(audience: Audience, answers: Mapping[str, float | None] | None = None) -> None:
+    """Ask for the guesses, which ``audience`` keeps; with ``answers`` show each guess beside its answer.
+
+    Parameters
+    ----------
+    audience : Audience
+        What the listeners guess and answer.
+    answers : mapping of float, optional
+        What was published, by guess.
+    """
     widget = None
     if is_watched():
         make = guesses if answers is None else guesses_beside
-        widget = make(room) if answers is None else make(room, answers)
-    show(_table(room, answers), widget)
+        widget = make(audience) if answers is None else make(audience, answers)
+    show(_table(audience, answers), widget)
 
 
-def ask(exercise: Exercise, room: Room) -> None:
-    """Set an exercise; ``room`` may hold an answer, which is checked."""
+def ask(exercise: Exercise, audience: Audience) -> None:
+    """Set an exercise; ``audience`` may hold an answer, which is checked.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    audience : Audience
+        What the listeners guess and answer.
+    """
     widget = None
     if is_watched():
-        widget = exercise_controls(exercise, room)
-    given = room.answers.get(exercise.name)
+        widget = exercise_controls(exercise, audience)
+    given = audience.answers.get(exercise.name)
     show({"text/html": exercise.html(given), "text/plain": f"{exercise!r} {exercise.check(given)}".strip()}, widget)
 
 
-def judge(room: Room, entry: Entry) -> None:
-    """Ask for the room's verdict and set it beside the ledger's."""
+def judge(audience: Audience, entry: Entry) -> None:
+    """Ask for the audience's verdict and set it beside the ledger's.
+
+    Parameters
+    ----------
+    audience : Audience
+        What the listeners guess and answer.
+    entry : Entry
+        One entry of the ledger.
+    """
     widget = None
     if is_watched():
-        widget = verdict(room, entry)
-    words = verdict_beside(room, entry)
+        widget = verdict(audience, entry)
+    words = verdict_beside(audience, entry)
     show({"text/markdown": words._repr_markdown_(), "text/plain": str(words)}, widget)
 
 
-def live(base: EvidenceBase, claim: Any, asked: Asked) -> None:
-    """Show the forest plot and the claim's probability, with controls for all that ``asked`` holds."""
+def live(base: EvidenceBase, claim: Any, asked: Controls) -> None:
+    """Show the forest plot and the claim's probability, with controls for all that ``asked`` holds.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim : Any
+        A row of claims.csv.
+    asked : Controls
+        The state of the controls.
+    """
     from cellclaims.journal_club.controls import answer
     from cellclaims.journal_club.quick_forest import forest_svg, words
 
@@ -459,7 +495,18 @@ def live(base: EvidenceBase, claim: Any, asked: Asked) -> None:
 def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     """The figures of an advertisement, each with its place and what it leaves unsaid; the chosen claim is marked.
 
-    Nothing of what was published stands in it: the room is to guess first.
+    Nothing of what was published stands in it: the audience is to guess first.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    chosen : str, optional
+        The claim of this sitting.
+
+    Returns
+    -------
+    Table
 
     Examples
     --------
@@ -474,12 +521,6 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     header = ("chosen", "as of", "claim", "advertised", "of so many treated", "not said")
     cells = tuple(_cells(entry, entry.claim_id == chosen) for entry in entries)
     return Table(header, cells, "What is advertised", frozenset({3, 4}))
-
-
-def two_states(entries: Sequence[Entry]) -> Table | Sentence:
-    """Shares that are advertised in two states, with what the added patients must have shown; or that there is one."""
-    table = same_rates(entries)
-    return table if table.cells else say("The advertisement is known in one state only.")
 
 
 def _cells(entry: Entry, is_chosen: bool) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ KINDS = {
     "unknown fields": "records hold fields that the source's description does not name",
     "missing fields": "records lack a field that every record should have",
     "other type": "a field of a record holds another type than the source's description says",
-    "duplicate record": "a record came twice in one search",
+    "duplicate record": "a record came twice, in one search or in the files of a folder",
     "duplicate page": "a page brought only records that earlier pages had brought",
     "total changed": "the number of records that a search announced changed from page to page",
     "total differs": "a search brought another number of records than it announced",
@@ -209,7 +209,7 @@ def _record_faults(record: Any, shape: Shape, known: frozenset[str]) -> Iterable
         return
     faults: dict[str, str] = {}
     for path, wanted in shape.items():
-        value = at(record, path.removesuffix("?"))
+        value = value_at(record, *path.removesuffix("?").split("."))
         if value is None and not path.endswith("?"):
             faults.setdefault("missing fields", path)
         elif value is not None and type(value) is not wanted:
@@ -217,25 +217,6 @@ def _record_faults(record: Any, shape: Shape, known: frozenset[str]) -> Iterable
     if known and (others := sorted(set(record) - known)):
         faults["unknown fields"] = others[0]
     yield from faults.items()
-
-
-def at(record: Any, path: str) -> Any:
-    """The value at a dotted path; None where something on the way is missing or no object.
-
-    Examples
-    --------
-    >>> at({"a": {"b": 2}}, "a.b"), at({"a": []}, "a.b")
-    (2, None)
-    """
-    for name in path.split("."):
-        record = record.get(name) if isinstance(record, dict) else None
-    return record
-
-
-def text_at(record: Any, path: str) -> str:
-    """The text at a dotted path; "" for anything that is no text."""
-    value = at(record, path)
-    return value if isinstance(value, str) else ""
 
 
 # Bodies of answers as JSON or XML, and the reading of values whose type nobody vouches for.
@@ -276,8 +257,23 @@ def is_xml(body: bytes) -> bool:
     return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
-def stripped_text_at(node: Any, *keys: str) -> str:
-    """The text under some keys; empty where a key is missing or something else stands there.
+def value_at(node: Any, *keys: str) -> Any:
+    """What stands under some keys; None where one is missing or something on the way is no object.
+
+    Examples
+    --------
+    >>> value_at({"a": {"b": 2}}, "a", "b"), value_at({"a": []}, "a", "b")
+    (2, None)
+    """
+    for key in keys:
+        if not isinstance(node, dict):  # the objects of JSON; a test for any mapping takes ten times as long
+            return None
+        node = node.get(key)
+    return node
+
+
+def text_at(node: Any, *keys: str) -> str:
+    """The text under some keys, without blanks around it; empty where a key is missing or something else stands there.
 
     Examples
     --------
@@ -285,15 +281,9 @@ def stripped_text_at(node: Any, *keys: str) -> str:
     ('3', '')
     """
     node = value_at(node, *keys)
-    is_number = isinstance(node, int | float) and not isinstance(node, bool)
-    return node.strip() if isinstance(node, str) else str(node) if is_number else ""
-
-
-def value_at(node: Any, *keys: str) -> Any:
-    """What stands under some keys; None where one is missing."""
-    for key in keys:
-        node = node.get(key) if isinstance(node, Mapping) else None
-    return node
+    if isinstance(node, str):
+        return node.strip()
+    return str(node) if isinstance(node, int | float) and not isinstance(node, bool) else ""
 
 
 def list_at(node: Any, *keys: str) -> list:

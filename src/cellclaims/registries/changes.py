@@ -7,13 +7,17 @@ content are no change, whatever their date.
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any
+from urllib.parse import unquote
 
 from cellclaims.evidence import Evidence
-from cellclaims.registries.answers import list_at, stripped_text_at, value_at
+from cellclaims.registries.answers import list_at, text_at, value_at
 from cellclaims.registries.records import Paper, Trial, all_keys, keys_of, numbers_in, papers, trials
 from cellclaims.registries.store import Snapshot, Store
 
@@ -62,14 +66,69 @@ class PaperState:
 
 
 @dataclass(frozen=True)
+class NoticeState:
+    """A retraction, a correction or an expression of concern of one publication, as all sources together say it.
+
+    ``kind`` is that of a :class:`cellclaims.registries.records.Notice`; ``ids`` are those of the publication, ``by``
+    and ``date`` those of the notice, empty where no source says.
+    """
+
+    kind: str
+    ids: tuple[str, ...]
+    title: str = ""
+    by: str = ""
+    date: str = ""
+
+    @property
+    def words(self) -> str:
+        """The kind, the day and the notice, in words."""
+        return ", ".join(filter(None, [self.kind, self.date, self.by]))
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Two records of one trial in one snapshot that say different things.
+
+    ``what`` is the fact or the part of the results, ``taken`` what the record says that counts, ``other`` what the
+    other one says, ``where`` the address of that one's answer.
+    """
+
+    number: str
+    title: str
+    address: str
+    what: str
+    taken: str
+    other: str
+    where: str
+
+
+@dataclass(frozen=True)
 class State:
-    """All trials by number, all papers, and what could not be read; ``name`` and ``time`` are the snapshot's."""
+    """What a snapshot says.
+
+    Attributes
+    ----------
+    name, time : str
+        Those of the snapshot.
+    trials : mapping of TrialState
+        By number.
+    papers : tuple of PaperState
+        All papers.
+    refused : tuple of str
+        What could not be read, a sentence each.
+    notices : tuple of NoticeState
+        Retractions, corrections and expressions of concern.
+    contradictions : tuple of Contradiction
+        Where two records of one trial differ.
+    """
 
     name: str
     time: str
     trials: Mapping[str, TrialState]
     papers: tuple[PaperState, ...] = ()
     refused: tuple[str, ...] = ()
+    notices: tuple[NoticeState, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
 
 
 def state_of(store: Store, snapshot: Snapshot) -> State:
@@ -81,9 +140,63 @@ def state_of(store: Store, snapshot: Snapshot) -> State:
         If a body is missing or was changed.
     """
     refused: list[str] = []
-    found = {trial.number: trial_state(trial) for trial in trials(store, snapshot, refused)}
-    published = tuple(paper_state(paper) for paper in papers(store, snapshot, refused))
-    return State(snapshot.name, snapshot.started, found, published, tuple(refused))
+    copies = Copies()
+    found = {one.number: trial_state(one) for one in trials(store, snapshot, refused, copies.add)}
+    published = list(papers(store, snapshot, refused))
+    return State(
+        snapshot.name,
+        snapshot.started,
+        found,
+        tuple(map(paper_state, published)),
+        tuple(refused),
+        notice_states(published),
+        tuple(copies.contradictions(found)),
+    )
+
+
+class Copies:
+    """Further records of the trials of a snapshot: each different one is kept until it can be compared."""
+
+    def __init__(self) -> None:
+        self.states: dict[tuple[str, str, str], tuple[TrialState, str]] = {}
+
+    def add(self, trial: Trial) -> None:
+        """Take one further record."""
+        state = trial_state(trial)
+        content = as_text((state.facts, in_any_order(state.results)))
+        digest = blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        self.states.setdefault((state.number, state.source, digest), (state, trial.answer.address))
+
+    def contradictions(self, taken: Mapping[str, TrialState]) -> Iterator[Contradiction]:
+        """What the further records say otherwise than the one that counts; only what both say is compared."""
+        for (number, source, _), (other, where) in self.states.items():
+            mine = taken[number]
+            if mine.source == source:
+                for one in (*changed_facts(mine, other), *changed_results(mine, other)):
+                    yield Contradiction(number, mine.title, mine.address, one.what, one.before, one.after, where)
+
+
+def notice_states(published: Iterable[Paper]) -> tuple[NoticeState, ...]:
+    """The notices of all publications, each kind once for each, with what any source says of it."""
+    published = list(published)
+    known = {one: paper for paper in published for one in paper.ids}
+    found: dict[tuple[str, tuple[str, ...]], NoticeState] = {}
+    for paper in published:
+        for one in paper.notices:
+            about = known.get(one.of) if one.of else paper
+            ids, title = (about.ids, about.title) if about else ((one.of,), "")
+            new = NoticeState(one.kind, ids, title, one.by, one.date)
+            old = found.get((one.kind, ids), new)
+            found[one.kind, ids] = replace(old, by=old.by or new.by, date=old.date or new.date)
+    return tuple(found.values())
+
+
+def notices_of_sources(
+    notices: Iterable[NoticeState], sources: Mapping[str, tuple[str, ...]]
+) -> list[tuple[NoticeState, tuple[str, ...]]]:
+    """Each notice with the names of what the review uses of its publication; first those that it uses, by kind."""
+    named = [(one, tuple(dict.fromkeys(name for key in one.ids for name in sources.get(key, ())))) for one in notices]
+    return sorted(named, key=lambda pair: (not pair[1], NOTICE_KINDS.index(pair[0].kind), pair[0].ids))
 
 
 def paper_state(paper: Paper) -> PaperState:
@@ -104,12 +217,12 @@ def registry_facts(trial: Trial) -> dict[str, str]:
     """Facts of a study of ClinicalTrials.gov, in words."""
     protocol = value_at(trial.record, "protocolSection")
     ends = {
-        name: stripped_text_at(protocol, "statusModule", f"{key}DateStruct", "date")
+        name: text_at(protocol, "statusModule", f"{key}DateStruct", "date")
         for name, key in (("primary completion", "primaryCompletion"), ("completion", "completion"))
     }
     enrolled = value_at(protocol, "designModule", "enrollmentInfo")
-    count, kind = stripped_text_at(enrolled, "count"), stripped_text_at(enrolled, "type").lower()
-    measures = (stripped_text_at(one, "measure") for one in list_at(protocol, "outcomesModule", "primaryOutcomes"))
+    count, kind = text_at(enrolled, "count"), text_at(enrolled, "type").lower()
+    measures = (text_at(one, "measure") for one in list_at(protocol, "outcomesModule", "primaryOutcomes"))
     return {
         "status": status_in_words(trial.status),
         "results posted on": trial.results_posted,
@@ -126,8 +239,8 @@ def export_facts(trial: Trial) -> dict[str, str]:
         "status": status_in_words(trial.status),
         "results posted on": trial.results_posted,
         "start": trial.start,
-        "enrolment": stripped_text_at(trial.record, "Target_size"),
-        "primary outcome": " ".join(stripped_text_at(trial.record, "Primary_outcome").split()),
+        "enrolment": text_at(trial.record, "Target_size"),
+        "primary outcome": " ".join(text_at(trial.record, "Primary_outcome").split()),
     }
 
 
@@ -136,7 +249,7 @@ def status_in_words(status: str) -> str:
 
     Examples
     --------
-    >>> in_words("ACTIVE_NOT_RECRUITING"), in_words("Not Recruiting")
+    >>> status_in_words("ACTIVE_NOT_RECRUITING"), status_in_words("Not Recruiting")
     ('active not recruiting', 'not recruiting')
     """
     return status.replace("_", " ").lower()
@@ -145,31 +258,33 @@ def status_in_words(status: str) -> str:
 def has_results(trial: Trial) -> bool | None:
     """Whether results are posted; None where the record does not say (a search that asked for few fields)."""
     if trial.source == "ictrp":
-        return bool(trial.results_posted) or stripped_text_at(trial.record, "results_yes_no") == "Yes"
-    if "resultsSection" in trial.record or trial.results_posted:
+        return bool(trial.results_posted) or text_at(trial.record, "results_yes_no") == "Yes"
+    if "resultsSection" in trial.record:
         return True
     said = trial.record.get("hasResults")
-    return said if isinstance(said, bool) else None
+    if isinstance(said, bool):  # results that were taken back may leave the day on which they were posted
+        return said
+    return True if trial.results_posted else None
 
 
 def parts_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The parts of posted results by name: each outcome by title and time frame, and the other modules."""
     section = value_at(record, "resultsSection")
     outcomes = list_at(section, "outcomeMeasuresModule", "outcomeMeasures")
-    named = unique((outcome_name(outcome), outcome) for outcome in outcomes)
+    named = unique(sorted(((outcome_name(one), one) for one in outcomes), key=lambda pair: (pair[0], as_text(pair[1]))))
     return named | {words: section[key] for key, words in MODULES.items() if value_at(section, key) is not None}
 
 
 def export_parts(trial: Trial) -> dict[str, str]:
     """The texts about results in an ICTRP export, where results are posted."""
-    texts = {key: stripped_text_at(trial.record, key) for key in trial.record if key.startswith("results_")}
+    texts = {key: text_at(trial.record, key) for key in trial.record if key.startswith("results_")}
     told = {key.replace("_", " "): text for key, text in texts.items() if text and key != "results_date_posted"}
     return told if has_results(trial) else {}
 
 
 def outcome_name(outcome: Any) -> str:
     """An outcome as a reader knows it."""
-    title, frame = (" ".join(stripped_text_at(outcome, key).split()) for key in ("title", "timeFrame"))
+    title, frame = (" ".join(text_at(outcome, key).split()) for key in ("title", "timeFrame"))
     return f"{title or 'outcome without a title'} ({frame})" if frame else title or "outcome without a title"
 
 
@@ -191,12 +306,16 @@ def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 # Where two versions of one part of posted results differ, in words.
 #
-# A part is JSON as ClinicalTrials.gov sends it. A *place* is the path of keys and numbers that leads to a value in
-# it; in
-# words it is made of the titles that stand above the value and of the group that it belongs to.
+# A part is JSON as ClinicalTrials.gov sends it. What is compared is its content: the entries of a list are known by
+# their titles, terms or groups and not by their order, and a group by its title and not by the number that the registry
+# gave it. A *place* is the path of keys and entries that leads to a value.
 
 
-Place = tuple[str | int, ...]
+class ListEntry(str):
+    """The step to an entry of a list: what the entry is called; empty where nothing names it."""
+
+
+Place = tuple[str, ...]
 
 #: So many values are told one by one; the others are counted.
 SHOWN = 3
@@ -204,6 +323,68 @@ SHOWN = 3
 LONGEST = 80
 #: Keys whose value alone says what it is, where titles stand above it.
 SPEAKING = ("value", "title")
+#: What an entry of a list is called by; the first that it has.
+NAMES = ("title", "term", "type", "units", "pmid", "paramType")
+#: Numbers of groups: the registry's own, which may change while the content does not.
+NUMBERS = ("id", "groupId", "groupIds")
+#: Deeper than any record seen; what lies deeper is compared in the order in which it stands.
+DEEPEST = 60
+
+
+def in_any_order(part: Any) -> Any:
+    """A part whose lists are entries by name, in one order, and whose groups are known by their titles.
+
+    Examples
+    --------
+    >>> one = {"groups": [{"id": "A", "title": "Islets"}], "counts": [{"groupId": "A", "value": "3"}]}
+    >>> other = {"counts": [{"groupId": "B", "value": "3"}], "groups": [{"title": "Islets", "id": "B"}]}
+    >>> in_any_order(one) == in_any_order(other)
+    True
+    """
+    return _in_any_order(part, _group_titles(part), 0)
+
+
+def _in_any_order(node: Any, groups: Mapping[str, str], level: int) -> Any:
+    if level > DEEPEST:
+        return node
+    if isinstance(node, Mapping):
+        kept = (key for key in node if key not in NUMBERS or not groups)
+        return {str(key): _in_any_order(node[key], groups, level + 1) for key in kept}
+    if not isinstance(node, list):
+        return node
+    if not any(isinstance(one, Mapping | list) for one in node):
+        return sorted(map(_as_words, node))
+    entries = [(_called(one, groups), _in_any_order(one, groups, level + 1)) for one in node]
+    numbered = unique(sorted(entries, key=lambda entry: (entry[0], as_text(entry[1]))))
+    return {ListEntry(name): value for name, value in numbered.items()}
+
+
+def _called(entry: Any, groups: Mapping[str, str]) -> str:
+    """What an entry of a list is called: its own name and its groups."""
+    named = next((text for name in NAMES if (text := " ".join(text_at(entry, name).split()))), "")
+    numbers = [text_at(entry, "groupId"), *map(str, list_at(entry, "groupIds"))] if groups else []
+    return ", ".join(filter(None, [named, *sorted(groups.get(number, number) for number in numbers)]))
+
+
+def _group_titles(part: Any) -> dict[str, str]:
+    """Titles of the groups of a part by number; of two groups with one title the number is named, too."""
+    found = [*list_at(part, "groups"), *list_at(part, "eventGroups")]
+    titles = [(text_at(one, "id"), " ".join(text_at(one, "title").split())) for one in found]
+    count = Counter(title for _, title in titles)
+    return {
+        number: title if title and count[title] == 1 else f"{title} ({number})".strip()
+        for number, title in titles
+        if number
+    }
+
+
+def as_text(part: Any) -> str:
+    """A part as one text, the same for the same content."""
+    return json.dumps(part, sort_keys=True, default=str)
+
+
+def _as_words(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
 
 
 def leaves(part: Any) -> Iterator[tuple[Place, str]]:
@@ -211,18 +392,22 @@ def leaves(part: Any) -> Iterator[tuple[Place, str]]:
 
     Examples
     --------
-    >>> sorted(leaves({"title": "Age", "classes": [{"value": 3}]}))
-    [(('classes', 0, 'value'), '3'), (('title',), 'Age')]
+    >>> sorted(leaves({"title": "Age", "classes": [{"title": "Week 52", "value": 3}]}))
+    [(('classes', 'Week 52', 'title'), 'Week 52'), (('classes', 'Week 52', 'value'), '3'), (('title',), 'Age')]
     """
-    waiting: list[tuple[Place, Any]] = [((), part)]
+    waiting: list[tuple[Place, Any]] = [((), in_any_order(part))]
     while waiting:  # no recursion: nesting has no limit
         place, value = waiting.pop()
         if isinstance(value, Mapping) and value:
-            waiting.extend(((*place, str(key)), below) for key, below in value.items())
+            waiting.extend(
+                ((*place, key if isinstance(key, ListEntry) else str(key)), below) for key, below in value.items()
+            )
+        elif isinstance(value, list) and any(isinstance(one, Mapping | list) for one in value):
+            waiting.extend(((*place, ListEntry(f"no. {number}")), below) for number, below in enumerate(value, start=1))
         elif isinstance(value, list) and value:
-            waiting.extend(((*place, number), below) for number, below in enumerate(value))
+            yield place, "; ".join(map(_as_words, value))
         else:
-            yield place, value if isinstance(value, str) else repr(value)
+            yield place, _as_words(value)
 
 
 def difference(before: Any, after: Any) -> tuple[str, str]:
@@ -232,47 +417,45 @@ def difference(before: Any, after: Any) -> tuple[str, str]:
     --------
     >>> old = {"groups": [{"id": "OG000", "title": "Islets"}], "classes": [
     ...     {"title": "Week 52", "categories": [{"measurements": [{"groupId": "OG000", "value": "6.1"}]}]}]}
-    >>> import json
-    >>> difference(old, json.loads(json.dumps(old).replace("6.1", "6.2")))
+    >>> difference(old, json.loads(json.dumps(old).replace("6.1", "6.2").replace("OG000", "OG001")))
     ('Week 52, Islets: 6.1', 'Week 52, Islets: 6.2')
     """
     old, new = dict(leaves(before)), dict(leaves(after))
     places = sorted((place for place in old.keys() | new.keys() if old.get(place) != new.get(place)), key=in_order)
-    return _side(before, old, places), _side(after, new, places)
+    return _side(old, places), _side(new, places)
 
 
-def in_order(place: Place) -> tuple[bool, list[tuple[bool, int, str]]]:
-    """Measured values first, then by place; numbers by their size."""
-    steps = [(False, step, "") if isinstance(step, int) else (True, 0, step) for step in place]
-    return place[-1:] != ("value",), steps
+def in_order(place: Place) -> tuple[bool, list[list[tuple[bool, int, str]]]]:
+    """Measured values first, then by place; numbers in the steps by their size ("Week 26" before "Week 104")."""
+    parts = [[(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in NUMBER.split(step)]
+             for step in place]  # fmt: skip
+    return place[-1:] != ("value",), parts
 
 
-def _side(part: Any, values: Mapping[Place, str], places: list[Place]) -> str:
+#: Whole numbers in a text.
+NUMBER = re.compile(r"([0-9]{1,9})")
+
+
+def _side(values: Mapping[Place, str], places: list[Place]) -> str:
     told = [
-        f"{place_in_words(part, place)}: {shortened(values[place])}" if place in values else "not there"
+        f"{place_in_words(place)}: {shortened(values[place])}" if place in values else "not there"
         for place in places[:SHOWN]
     ]
     more = len(places) - SHOWN
     return "; ".join([*told, *([f"and {more} more"] if more > 0 else [])])
 
 
-def place_in_words(part: Any, place: Place) -> str:
-    """A place in words: titles above it, its group, its key where that is needed."""
-    groups, words, node = _groups(part), [], part
-    *above, last = place or ("text",)
-    for depth, step in enumerate(above, start=1):
-        node = node[step] if isinstance(node, list) else {str(key): value for key, value in node.items()}[step]
-        own = node.get("title") or groups.get(str(node.get("groupId"))) if isinstance(node, Mapping) else None
-        if own and not (last == "title" and depth == len(above)):  # a changed title is no name of its own place
-            words.append(str(own))
-    return ", ".join([*words, *([] if words and last in SPEAKING else [str(last)])])
+def place_in_words(place: Place) -> str:
+    """A place in words: the entries that lead to it, its key where that is needed.
 
-
-def _groups(part: Any) -> dict[str, str]:
-    """Titles of the groups of a part by id."""
-    groups = part.get("groups") if isinstance(part, Mapping) else None
-    found = [group for group in groups if isinstance(group, Mapping)] if isinstance(groups, list) else []
-    return {str(group.get("id")): str(group.get("title", group.get("id"))) for group in found}
+    Examples
+    --------
+    >>> place_in_words(("classes", ListEntry("Week 52"), "measurements", ListEntry("Islets"), "spread"))
+    'Week 52, Islets, spread'
+    """
+    words = [step for step in place if isinstance(step, ListEntry) and step and not step.startswith(", no. ")]
+    last = next((step for step in reversed(place) if not isinstance(step, ListEntry)), "text")
+    return ", ".join([*words, *([] if words and last in SPEAKING else [last])])
 
 
 def shortened(text: str) -> str:
@@ -293,15 +476,19 @@ def size(part: Any) -> str:
 
     Examples
     --------
-    >>> size({"value": "1"}), size([1, 2])
+    >>> size({"value": "1"}), size({"value": "1", "spread": "2"})
     ('1 entry', '2 entries')
     """
     count = sum(1 for _ in leaves(part))
     return "1 entry" if count == 1 else f"{count} entries"
 
 
+#: Kinds of notices, the gravest first.
+NOTICE_KINDS = ("retraction", "expression of concern", "correction")
 #: Kinds of changes in the order in which they are told, each with what it is seen from the other side.
 KINDS = {
+    **{kind: f"{kind} gone" for kind in NOTICE_KINDS},
+    **{f"{kind} gone": kind for kind in NOTICE_KINDS},
     "new trial": "trial gone",
     "trial gone": "new trial",
     "results posted": "results withdrawn",
@@ -337,12 +524,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """Everything that changed from one snapshot to another; ``refused`` names what could not be read in either."""
+    """Everything that changed from one snapshot to another.
+
+    ``refused`` names what could not be read in either, ``contradictions`` where two records of one trial in the later
+    snapshot say different things.
+    """
 
     since: str
     until: str
     lines: tuple[Change, ...]
     refused: tuple[str, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
 
     def of(self, kind: str) -> tuple[Change, ...]:
         """The changes of one kind."""
@@ -355,7 +547,9 @@ class Changes:
         return {kind: found[kind] for kind in KINDS if found[kind]}
 
 
-def compare(old: State, new: State, known: Collection[str] = ()) -> Changes:
+def compare(
+    old: State, new: State, known: Collection[str] = (), sources: Mapping[str, tuple[str, ...]] | None = None
+) -> Changes:
     """What changed from one state to another.
 
     Parameters
@@ -365,17 +559,53 @@ def compare(old: State, new: State, known: Collection[str] = ()) -> Changes:
         titles and addresses, which are those of the second state.
     known : collection of str
         Registrations that the review knows beside the trials of both states: papers that cite one are told.
+    sources : mapping of tuple, optional
+        Identifier of a publication -> names of what the review uses of it (:func:`known_sources`).
 
     Returns
     -------
     Changes
-        Lines in the order of :data:`KINDS`, then by number.
+        Lines in the order of :data:`KINDS`, of notices first those of sources of the review, then by number.
     """
     cited = frozenset(known) | all_keys(old.trials) | all_keys(new.trials)
-    lines = [*_trials(old, new), *_papers(old, new, cited)]
+    lines = [*_notices(old, new, sources or {}), *_trials(old, new), *_papers(old, new, cited)]
     order = {kind: place for place, kind in enumerate(KINDS)}
     refused = tuple(dict.fromkeys((*old.refused, *new.refused)))
-    return Changes(old.name, new.name, tuple(sorted(lines, key=lambda line: (order[line.kind], line))), refused)
+    ordered = sorted(lines, key=lambda line: (order[line.kind], line.what == NOT_USED, line))
+    return Changes(old.name, new.name, tuple(ordered), refused, new.contradictions)
+
+
+#: What is told of a publication that no table of the review uses.
+NOT_USED = "not a source of the review"
+#: What is told of one that some table uses, before the names.
+USED = "source of the review: "
+
+
+def _notices(old: State, new: State, sources: Mapping[str, tuple[str, ...]]) -> Iterator[Change]:
+    """Notices that one of the states has and the other has not."""
+    for mine, others, is_new in ((new, old, True), (old, new, False)):
+        seen = {(one.kind, key) for one in others.notices for key in one.ids}
+        for one, names in notices_of_sources(mine.notices, sources):
+            if any((one.kind, key) in seen for key in one.ids):
+                continue
+            what = f"{USED}{', '.join(names)}" if names else NOT_USED
+            sides = ("", one.words) if is_new else (one.words, "")
+            kind = one.kind if is_new else KINDS[one.kind]
+            yield Change(kind, one.ids[0], what, *sides, one.title, address_of(one.ids[0]))
+
+
+def address_of(number: str) -> str:
+    """Where a reader finds a publication by its identifier.
+
+    Examples
+    --------
+    >>> address_of("doi:10.1000/1"), address_of("pmid:1")
+    ('https://doi.org/10.1000/1', 'https://pubmed.ncbi.nlm.nih.gov/1')
+    """
+    kind, _, value = number.partition(":")
+    places = {"doi": "https://doi.org/", "pmid": "https://pubmed.ncbi.nlm.nih.gov/",
+              "pmcid": "https://europepmc.org/article/PMC/"}  # fmt: skip
+    return f"{places[kind]}{value}" if kind in places else ""
 
 
 def _trials(old: State, new: State) -> Iterator[Change]:
@@ -423,7 +653,9 @@ def _contents(trial: TrialState) -> str:
     if not trial.has_results:
         return "none"
     day = trial.facts.get("results posted on", "")
-    return "; ".join(filter(None, [day, f"{len(trial.results)} parts" if trial.results else ""])) or "posted"
+    count = len(trial.results)
+    parts = f"{count} {'part' if count == 1 else 'parts'}" if count else ""
+    return "; ".join(filter(None, [day, parts])) or "posted"
 
 
 def _sides(old: object, new: object) -> tuple[str, str]:
@@ -490,6 +722,65 @@ def known_registrations(evidence: Evidence) -> dict[str, Known]:
     return dict(sorted(found.items()))
 
 
+#: Tables that list publications and use nothing of them: what was looked through, and who accepted what.
+NOT_SOURCES = ("documents", "accepted", "refused", "registrations", "screen")
+#: Columns that identify publications.
+IDENTIFIED = ("doi", "pmid", "pmcid", "url", "source_url")
+#: Identifiers in an address.
+IN_ADDRESS = (
+    ("doi", re.compile(r"10\.\d{4,9}/[^\s;,\"<>?#]+")),
+    ("pmid", re.compile(r"pubmed(?:\.ncbi\.nlm\.nih\.gov)?/(\d{1,8})\b")),
+    ("pmcid", re.compile(r"\b(PMC\d+)\b")),
+)
+
+
+def known_sources(evidence: Evidence) -> dict[str, tuple[str, ...]]:
+    """The publications that the tables use: identifier -> names of reports, or of rows with their table.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Every table with a column of DOIs, PubMed or PubMed Central numbers, or addresses.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for table, rows in vars(evidence).items():
+        columns = [name for name in getattr(rows, "columns", ()) if name in IDENTIFIED]
+        if table.startswith(NOT_SOURCES) or not columns:
+            continue
+        first = rows.columns[0]
+        named = rows.study_id if "study_id" in rows.columns else [""] * len(rows)
+        for name, study, cells in zip(rows[first], named, rows[columns].itertuples(index=False), strict=True):
+            whose = study if isinstance(study, str) and study else f"{table} {name}"
+            for column, cell in zip(columns, cells, strict=True):
+                for number in identifiers_in(column, cell):
+                    found[number] = _added(found.get(number, ()), whose)
+    return found
+
+
+def identifiers_in(column: str, cell: object) -> list[str]:
+    """The identifiers in a cell, as papers are known by them.
+
+    Examples
+    --------
+    >>> identifiers_in("url", "https://doi.org/10.1016/S2213-8587(18)30078-0; https://pubmed.ncbi.nlm.nih.gov/17005949/")
+    ['doi:10.1016/s2213-8587(18)30078-0', 'pmid:17005949']
+    >>> identifiers_in("pmid", "17005949")
+    ['pmid:17005949']
+    """
+    if not isinstance(cell, str) or not cell.strip():
+        return []
+    if column in ("doi", "pmid", "pmcid"):
+        value = cell.strip()
+        return [f"{column}:{value.lower() if column == 'doi' else value.upper()}"]
+    found = []
+    for kind, form in IN_ADDRESS:
+        for one in form.finditer(unquote(cell)):
+            value = one[form.groups].rstrip(".")
+            value = value[:-1] if value.endswith(")") and "(" not in value else value
+            found.append(f"{kind}:{value.lower() if kind == 'doi' else value.upper()}")
+    return found
+
+
 def _added(old: tuple[str, ...], new: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*old, *([new] if new else [])]))
 
@@ -508,6 +799,12 @@ class FirstSight:
         Trials of the snapshot that the review does not know, by number.
     papers : tuple of PaperState
         Papers that cite a known registration.
+    refused : tuple of str
+        What could not be read.
+    notices : tuple of (NoticeState, tuple of str)
+        Retractions, corrections and expressions of concern of sources of the review, each with what uses it.
+    contradictions : tuple of Contradiction
+        Where two records of one trial differ.
     """
 
     name: str
@@ -516,10 +813,14 @@ class FirstSight:
     unknown: tuple[TrialState, ...]
     papers: tuple[PaperState, ...]
     refused: tuple[str, ...] = ()
+    notices: tuple[tuple[NoticeState, tuple[str, ...]], ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
 
 
-def first_sight(state: State, known: Mapping[str, Known]) -> FirstSight:
-    """Set one snapshot beside what the review knows."""
+def first_sight(
+    state: State, known: Mapping[str, Known], sources: Mapping[str, tuple[str, ...]] | None = None
+) -> FirstSight:
+    """Set one snapshot beside what the review knows; ``sources`` as :func:`known_sources` gives them."""
     by_key = {key: trial for number, trial in sorted(state.trials.items()) for key in keys_of(number)}
     return FirstSight(
         state.name,
@@ -528,6 +829,8 @@ def first_sight(state: State, known: Mapping[str, Known]) -> FirstSight:
         tuple(trial for number, trial in sorted(state.trials.items()) if keys_of(number).isdisjoint(known)),
         tuple(citing(state, known.keys())),
         state.refused,
+        tuple(pair for pair in notices_of_sources(state.notices, sources or {}) if pair[1]),
+        state.contradictions,
     )
 
 

@@ -1,30 +1,201 @@
 """Replay recorded answers: a folder of files as people save them, or another store.
 
-Each file is told by its content; what is none of a pull's answers is listed with its reason. A file that vcrpy wrote
+Each file is known by its content; what is none of a pull's answers is listed with its reason. A file may hold one
+answer, an array (as the registry's own site downloads it) or one a line, and may be compressed; a file that vcrpy wrote
 (a cassette) holds several answers with their addresses.
 """
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
+import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl, urlsplit
 
 from cellclaims.errors import RefusedAnswer, SourceError
-from cellclaims.registries import crossref, ctgov, europepmc, ictrp, pubmed
-from cellclaims.registries.answers import Page, parsed_json
+from cellclaims.registries import services
+from cellclaims.registries.answers import Page, oddity, parsed_json
 from cellclaims.registries.client import WHO, PassingFault, http_date, received, shown
 from cellclaims.registries.services import Look
 from cellclaims.registries.store import Answer, Store
+
+# Records out of files of any size, one at a time, as bytes that have not been parsed yet.
+#
+# Read are one study, a search page, an array of studies, studies one a line, and any of these one after another; gzip
+# is told by its first bytes. At no time is more than one record (or one small file) in memory.
+
+
+#: A file up to this size is handed out whole; a record above the other size is refused (the largest posted is 20 MB).
+WHOLE, LARGEST = 4 << 20, 64 << 20
+
+#: Read from a file at once.
+CHUNK = 1 << 20
+
+TOO_LARGE = f"larger than {LARGEST >> 20} MB: expected one study, or a page or array of studies"
+
+#: The level of a page behind its studies: nothing there is a record.
+BEHIND = 1 << 30
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}"]', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Body:
+    """One value of a file as bytes, or why there is none; ``where`` says where it stood."""
+
+    where: str
+    content: bytes = b""
+    fault: str = ""
+
+
+def bodies(file: BinaryIO, name: str) -> Iterator[Body]:
+    """Every value of an open file; one that breaks off, or is no gzip, is a fault and ends it."""
+    try:
+        yield from _bodies(_unzipped(file), name)
+    except (OSError, EOFError, zlib.error) as error:
+        yield Body(name, fault=f"the file cannot be read to its end: {error}")
+
+
+def _unzipped(file: BinaryIO) -> BinaryIO:
+    head = file.read(2)
+    whole = io.BufferedReader(_Rest(head, file), CHUNK)
+    return gzip.open(whole) if head == b"\x1f\x8b" else whole
+
+
+def _bodies(file: BinaryIO, name: str) -> Iterator[Body]:
+    head = file.read(CHUNK)
+    lines = _is_lines(head)
+    if not lines:
+        head += file.read(max(WHOLE - len(head), 0) + 1)
+        lines = _is_lines(head)
+    rest = io.BufferedReader(_Rest(head.removeprefix(b"\xef\xbb\xbf"), file), CHUNK)
+    if lines:
+        yield from _lines(rest, name)
+    elif len(head) <= WHOLE:
+        content = rest.read()
+        yield Body(name, content) if content.strip() else Body(name, fault="the file is empty")
+    else:
+        yield from _Splitter(name).values(rest)
+
+
+class _Rest(io.RawIOBase):
+    """What was read of a file already, and then the rest of it."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self.head, self.file = head, file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        taken = self.head[: len(buffer)] or self.file.read(len(buffer))
+        self.head = self.head[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
+def _is_lines(head: bytes) -> bool:
+    """Whether a file holds a record a line: its first line is one, or a later line opens one."""
+    first, end, _ = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    return first.startswith(b"{") and ((bool(end) and first.rstrip().endswith(b"}")) or b"\n{" in head)
+
+
+def _lines(file: io.BufferedReader, name: str) -> Iterator[Body]:
+    """A value a line; a line that is too long is a fault, and the next one is read."""
+    number = 0
+    while line := file.readline(LARGEST + 1):
+        number += 1
+        where = f"{name}, line {number}"
+        if len(line) > LARGEST and not line.endswith(b"\n"):
+            while line and not line.endswith(b"\n"):
+                line = file.readline(CHUNK)
+            yield Body(where, fault=TOO_LARGE)
+        elif line.strip():
+            yield Body(where, line)
+
+
+class _Splitter:
+    """Finds the values of a large file by its brackets: those of an array, of the studies of a page, or in a row."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.number = name, 0
+        self.left, self.at, self.start = b"", 0, -1  # bytes kept, scanned up to, where the value in hand starts
+        self.depth, self.level, self.key = 0, 0, b""  # a value is what opens and closes at this level
+
+    def values(self, file: io.BufferedReader) -> Iterator[Body]:
+        """Every value of the file, and a fault where it breaks off."""
+        while chunk := file.read(CHUNK):
+            self.left += chunk
+            yield from self._scan()
+            if len(self.left) > LARGEST:
+                yield self._body(fault=TOO_LARGE)
+                if self.start < 0:  # a text without an end
+                    return
+                self.start = -1
+                self._forget()
+        if self.depth:
+            yield self._body(fault="the file ends inside a record")
+        elif not self.number:
+            yield Body(self.name, fault="no record found")
+
+    def _scan(self) -> Iterator[Body]:
+        for token in _TOKEN.finditer(self.left, self.at):
+            if token[0] == b'"':  # the text goes on in the next chunk
+                self.at = token.start()
+                break
+            self.at = token.end()
+            if token[0] in b"{[":
+                self._open(token[0], token.start())
+            elif token[0] in b"}]":
+                yield from self._close()
+            elif self.depth == 1:
+                self.key = token[0]
+        else:
+            self.at = len(self.left)
+        self._forget()
+
+    def _open(self, bracket: bytes, place: int) -> None:
+        listed = bracket == b"[" and self.level == 0
+        if listed and (self.depth == 0 or (self.depth == 1 and self.key == b'"studies"')):
+            self.level, self.start = self.depth + 1, -1
+        elif self.depth == self.level:
+            self.start = place
+        self.depth += 1
+
+    def _close(self) -> Iterator[Body]:
+        self.depth -= 1
+        if self.depth == self.level and self.start >= 0:
+            yield self._body(self.left[self.start : self.at])
+            self.start = -1
+        elif self.depth <= 0:
+            self.depth, self.level = 0, 0
+        elif self.depth < self.level:
+            self.level = BEHIND
+
+    def _body(self, content: bytes = b"", fault: str = "") -> Body:
+        self.number += 1
+        return Body(f"{self.name}, record {self.number}", content, fault)
+
+    def _forget(self) -> None:
+        """Drop the bytes that no value needs any more."""
+        cut = self.start if self.start >= 0 else self.at
+        self.left, self.at = self.left[cut:], self.at - cut
+        self.start = min(self.start, 0)
+
 
 # Read cassettes: recorded requests and answers as vcrpy writes them, in YAML.
 
 
 MOST_BYTES = 100_000_000
+#: So many reasons are kept of the records of one file, and so many said of a folder of which nothing is taken.
+MOST_REASONS, MOST_LINES = 5, 50
 
 
 @dataclass(frozen=True)
@@ -97,13 +268,13 @@ def _recorded_body(response: Mapping[str, Any], headers: Mapping[str, str], wher
 #: Source, kind of answer, and what looks it through.
 Known = tuple[str, str, Look]
 
-STUDY: Known = (ctgov.SOURCE, "study", ctgov.look_study)
-STUDIES: Known = (ctgov.SOURCE, "search", ctgov.look_search)
-PAPERS: Known = (europepmc.SOURCE, "search", europepmc.look_search)
-NUMBERS: Known = (pubmed.SOURCE, "search", pubmed.look_search)
-SUMMARIES: Known = (pubmed.SOURCE, "summary", pubmed.look_summaries_json)
-WORK: Known = (crossref.SOURCE, "works", crossref.look_work)
-WORKS: Known = (crossref.SOURCE, "works", crossref.look_works)
+STUDY: Known = ("ctgov", "study", services.look_trial)
+STUDIES: Known = ("ctgov", "search", services.look_trials)
+PAPERS: Known = ("europepmc", "search", services.look_papers)
+NUMBERS: Known = ("pubmed", "search", services.look_numbers)
+SUMMARIES: Known = ("pubmed", "summary", services.look_summaries_json)
+WORK: Known = ("crossref", "works", services.look_work)
+WORKS: Known = ("crossref", "works", services.look_works)
 
 #: JSON objects, by the fields that mark them; the first that fits counts.
 JSON_MARKS: tuple[tuple[tuple[str, ...], Known], ...] = (
@@ -115,10 +286,10 @@ JSON_MARKS: tuple[tuple[tuple[str, ...], Known], ...] = (
     (("header", "result"), SUMMARIES),
 )
 XML_MARKS: dict[str, Known] = {
-    ictrp.ROOT: (ictrp.SOURCE, "export", ictrp.look_export),
-    "eSearchResult": (pubmed.SOURCE, "search", pubmed.look_search_xml),
-    "eSummaryResult": (pubmed.SOURCE, "summary", pubmed.look_summaries),
-    "PubmedArticleSet": (pubmed.SOURCE, "record", pubmed.look_records),
+    services.EXPORT_ROOT: ("ictrp", "export", services.look_export),
+    "eSearchResult": ("pubmed", "search", services.look_numbers_xml),
+    "eSummaryResult": ("pubmed", "summary", services.look_summaries),
+    "PubmedArticleSet": ("pubmed", "record", services.look_records),
 }
 
 
@@ -146,7 +317,8 @@ def recognised(body: bytes, where: str) -> tuple[str, str, Page]:
 
 def _known_json(body: bytes, start: bytes, where: str) -> Known:
     if start[:1] not in (b"{", b"["):
-        raise RefusedAnswer(f"{shown(where)}: expected JSON or XML of a source, found something else")
+        table = " (a table: download JSON instead)" if b"NCT Number" in start or b"NCTId" in start else ""
+        raise RefusedAnswer(f"{shown(where)}: expected JSON or XML of a source, found something else{table}")
     content = parsed_json(body, where)
     if isinstance(content, list):
         raise RefusedAnswer(f"{shown(where)}: expected one answer, found a list of {len(content):,} in one file")
@@ -214,12 +386,15 @@ class Replayed:
     warnings : list of str
         What is odd about them.
     refused : dict of str
-        Name of a file -> why it is no answer.
+        Name of a file, or of a record in it -> why it is no answer.
+    places : dict of str
+        Number of a trial -> where it came first.
     """
 
     answers: list[Answer] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 def replay(folder: Path, store: Store) -> Replayed:
@@ -228,7 +403,8 @@ def replay(folder: Path, store: Store) -> Replayed:
     Parameters
     ----------
     folder : Path
-        A folder of any depth, one file, or the folder of a store, whose last snapshot is taken.
+        A folder of any depth, one file, or the folder of a store, whose last snapshot is taken. A file holds one
+        answer, an array of them, or one a line; gzip or not; or is a cassette of vcrpy.
     store : Store
         Where the bytes go.
 
@@ -250,8 +426,17 @@ def replay(folder: Path, store: Store) -> Replayed:
         except RefusedAnswer as fault:
             done.refused[name] = str(fault).removeprefix(f"{shown(name)}: ")
     if not done.answers:
-        raise SourceError(f"{folder}: expected answers of a source, found none in {len(done.refused):,} files")
+        raise SourceError(_nothing(folder, done.refused))
     return done
+
+
+def _nothing(folder: Path, refused: Mapping[str, str]) -> str:
+    """Why nothing of a folder was taken, file by file."""
+    names = {name.partition("#")[0] for name in refused}
+    lines = [f"  {shown(name)}: {why}" for name, why in list(refused.items())[:MOST_LINES]]
+    more = [f"  and {len(refused) - MOST_LINES:,} more"] if len(refused) > MOST_LINES else []
+    count = f"{len(names):,} {'file' if len(names) == 1 else 'files'}"
+    return "\n".join([f"{folder}: expected answers of a source, found none in {count}", *lines, *more])
 
 
 def _copied(other: Store, store: Store) -> Replayed:
@@ -274,12 +459,56 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _take(name: str, path: Path, store: Store, done: Replayed) -> None:
-    body = _body(name, path)
-    time = f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    """Every answer of one file; raises RefusedAnswer if it is none as a whole."""
+    if not path.is_file():
+        raise RefusedAnswer(f"{name}: expected a file, found something else")
+    try:
+        time = f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        with path.open("rb") as file:
+            opened = _unzipped(file)
+            head = opened.read(WHOLE)
+            opened = io.BufferedReader(_Rest(head, opened), CHUNK)
+            if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+                _take_records(name, _Splitter(name).values(opened), time, store, done)
+            elif _is_lines(head):
+                _take_records(name, _lines(opened, name), time, store, done)
+            else:
+                _take_whole(name, _whole(name, opened), time, store, done)
+    except (OSError, EOFError, zlib.error) as fault:
+        found = getattr(fault, "strerror", None) or fault
+        raise RefusedAnswer(f"{name}: expected a file that can be read, found {found}") from None
+
+
+def _whole(name: str, file: io.BufferedReader) -> bytes:
+    body = file.read(MOST_BYTES + 1)
+    if len(body) > MOST_BYTES:
+        raise RefusedAnswer(f"{name}: expected at most {MOST_BYTES:,} bytes, found more")
+    if body.startswith(b"PK\x03\x04"):
+        raise RefusedAnswer(f"{name}: expected an answer, found a zip archive: unpack it first")
+    return body
+
+
+def _take_whole(name: str, body: bytes, time: str, store: Store, done: Replayed) -> None:
     if is_cassette(body):
         _take_cassette(name, body, time, store, done)
         return
     _keep(store, done, body, name, time, name, {})
+
+
+def _take_records(name: str, records: Iterator[Body], time: str, store: Store, done: Replayed) -> None:
+    """Each record of an array, or of a file with one a line, as an answer of its own: ``name#1``, ``name#2``."""
+    refused: dict[str, str] = {}
+    for number, one in enumerate(records, start=1):
+        where = f"{name}#{number}"
+        try:
+            if one.fault:
+                raise RefusedAnswer(one.fault)
+            _keep(store, done, one.content, where, time, where, {})
+        except RefusedAnswer as fault:
+            refused[where] = str(fault).removeprefix(f"{shown(where)}: ")
+    done.refused.update(list(refused.items())[:MOST_REASONS])
+    if len(refused) > MOST_REASONS:
+        done.refused[name] = f"{len(refused) - MOST_REASONS:,} more of its records were not taken"
 
 
 def _take_cassette(name: str, body: bytes, time: str, store: Store, done: Replayed) -> None:
@@ -300,14 +529,9 @@ def _keep(
     answer = store.keep(body, parameters=asked, source=source, kind=kind, address=address, time=time, status=200)
     done.answers.append(answer)
     done.warnings += page.warnings
-
-
-def _body(name: str, path: Path) -> bytes:
-    if not path.is_file():
-        raise RefusedAnswer(f"{name}: expected a file, found something else")
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise RefusedAnswer(f"{name}: expected at most {MOST_BYTES:,} bytes, found {size:,}")
-    try:
-        return path.read_bytes()
-    except OSError as fault:
-        raise RefusedAnswer(f"{name}: expected a file that can be read, found {fault.strerror}") from None
+    if source != "ctgov":  # the numbers of a search of PubMed stand in its records again
+        return
+    for number in page.ids:
+        if number and (before := done.places.setdefault(number, where)) != where:
+            detail = f"{shown(where)}: {shown(number, 60)} came before in {shown(before)}"
+            done.warnings.append(oddity(source, "duplicate record", detail))

@@ -20,20 +20,12 @@ from typing import Any
 from cellclaims import protocol
 from cellclaims.errors import RefusedAnswer, SourceError
 from cellclaims.protocol import Protocol
-from cellclaims.registries import SOURCES, crossref, ctgov, europepmc, pubmed
+from cellclaims.registries import SOURCES
 from cellclaims.registries.answers import by_kind
 from cellclaims.registries.client import SERVICES, Client, Settings, from_environment, shown
-from cellclaims.registries.ctgov import NCT
 from cellclaims.registries.folder import Replayed, replay
-from cellclaims.registries.services import Asking, Wanted
+from cellclaims.registries.services import NCT, PULLS, Asking, Wanted, is_pubmed_number
 from cellclaims.registries.store import Answer, Journal, Snapshot, Store, free_name
-
-PULLS: Mapping[str, Callable[[Asking, Wanted], None]] = {
-    "ctgov": ctgov.pull,
-    "europepmc": europepmc.pull,
-    "pubmed": pubmed.pull,
-    "crossref": crossref.pull,
-}
 
 
 @dataclass
@@ -143,6 +135,7 @@ def pull_folder(store: Store, folder: Path) -> Pulled:
         If the store cannot be written.
     """
     started = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    store.tidy()
     done: Replayed = replay(folder, store)
     asked = tuple(source for source in SOURCES if any(answer.source == source for answer in done.answers))
     snapshot = _snapshot(store, started, "folder", asked, done.answers, done.warnings)
@@ -166,6 +159,8 @@ def _snapshot(
 
 
 DOI = re.compile(r"10\.\d{4,9}/\S+")
+#: The columns of ``studies.csv`` that hold what is asked for by number.
+NUMBERED = ("registry_id", "doi", "pmid")
 
 
 def wanted(rules: Protocol, data: Path) -> dict[str, Wanted]:
@@ -176,7 +171,7 @@ def wanted(rules: Protocol, data: Path) -> dict[str, Wanted]:
     rules : Protocol
         Its section ``pull`` holds the queries.
     data : Path
-        The folder of the evidence; ``published/studies.csv`` holds DOIs and registrations.
+        The folder of the evidence; ``published/studies.csv`` holds DOIs, PubMed numbers and registrations.
 
     Raises
     ------
@@ -185,19 +180,20 @@ def wanted(rules: Protocol, data: Path) -> dict[str, Wanted]:
     SourceError
         If the table cannot be read.
     """
-    registrations, dois = known_numbers(data / "published" / "studies.csv")
-    return {source: Wanted(rules.queries(source), registrations, dois) for source in SERVICES}
+    numbers = known_numbers(data / "published" / "studies.csv")
+    return {source: Wanted(rules.queries(source), *numbers) for source in SERVICES}
 
 
-def known_numbers(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """NCT numbers and DOIs of the reports, each once, in order; raises SourceError if the table cannot be read."""
+def known_numbers(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """NCT numbers, DOIs and PubMed numbers of the reports, each once; raises SourceError for any other table."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [(row["registry_id"] or "", (row["doi"] or "").strip()) for row in csv.DictReader(file)]
+            rows = [[(row[name] or "").strip() for name in NUMBERED] for row in csv.DictReader(file)]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as fault:
-        raise SourceError(f"{path}: expected the columns registry_id and doi, found {fault!r}") from None
-    registrations = sorted({number for text, _ in rows for number in NCT.findall(text)})
-    return tuple(registrations), tuple(sorted({doi for _, doi in rows if DOI.fullmatch(doi)}))
+        raise SourceError(f"{path}: expected the columns {', '.join(NUMBERED)}, found {fault!r}") from None
+    registrations = sorted({number for text, _, _ in rows for number in NCT.findall(text)})
+    dois = sorted({doi for _, doi, _ in rows if DOI.fullmatch(doi)})
+    return tuple(registrations), tuple(dois), tuple(sorted({pmid for _, _, pmid in rows if is_pubmed_number(pmid)}))
 
 
 # The ``pull`` command: what it prints, and its exit status.

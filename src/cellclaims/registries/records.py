@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -22,7 +22,7 @@ from cellclaims.registries.answers import (
     iso,
     json_of,
     list_at,
-    stripped_text_at,
+    text_at,
     value_at,
     without_marks,
     words_of,
@@ -70,8 +70,33 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """A retraction, a correction or an expression of concern, as a record of a publication names it.
+
+    Attributes
+    ----------
+    kind : {"retraction", "expression of concern", "correction"}
+    of : str
+        The publication that it is about, such as ``doi:10.1000/1`` or ``pmid:1``; empty: the record's own.
+    by : str
+        The notice itself, in the same form; empty where the record does not say.
+    date : str
+        Its day in ISO 8601, as far as it is known.
+    """
+
+    kind: str
+    of: str = ""
+    by: str = ""
+    date: str = ""
+
+
+@dataclass(frozen=True)
 class Paper:
-    """One publication; ``registrations`` are the numbers in its title, abstract and lists of registers."""
+    """One publication.
+
+    ``registrations`` are the numbers in its title, abstract and lists of registers; ``notices`` are those about it, and
+    those that it gives of others.
+    """
 
     source: str
     title: str
@@ -84,6 +109,7 @@ class Paper:
     answer: Answer = field(repr=False)
     pointer: str
     other_id: str = ""
+    notices: tuple[Notice, ...] = ()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -99,7 +125,12 @@ class Paper:
         return next(known, f"https://europepmc.org/article/PMC/{self.pmcid}" if self.pmcid else "")
 
 
-def trials(store: Store, snapshot: Snapshot, refused: list[str] | None = None) -> Iterator[Trial]:
+def trials(
+    store: Store,
+    snapshot: Snapshot,
+    refused: list[str] | None = None,
+    others: Callable[[Trial], object] = lambda trial: None,
+) -> Iterator[Trial]:
     """The trials of a snapshot, each once, the fullest record of it, in the order of the answers.
 
     Answers are read twice, so that memory holds one answer and the numbers, whatever the size of the snapshot.
@@ -110,6 +141,8 @@ def trials(store: Store, snapshot: Snapshot, refused: list[str] | None = None) -
         What was pulled.
     refused : list of str, optional
         Takes a sentence for each answer or record that cannot be read.
+    others : callable, optional
+        Is given every further record of a trial, as it comes.
 
     Raises
     ------
@@ -124,6 +157,8 @@ def trials(store: Store, snapshot: Snapshot, refused: list[str] | None = None) -
     for place, trial in _all_trials(store, snapshot, []):
         if wanted.get((place, trial.pointer)) == trial.number:
             yield trial
+        else:
+            others(trial)
 
 
 def _all_trials(store: Store, snapshot: Snapshot, refused: list[str] | None) -> Iterator[tuple[int, Trial]]:
@@ -164,7 +199,8 @@ def together(one: Paper, other: Paper) -> Paper:
         name: getattr(other, name) for name in ("journal", "date", "pmid", "doi", "pmcid") if not getattr(one, name)
     }
     both = tuple(sorted({*one.registrations, *other.registrations}))
-    return replace(one, **lacking, registrations=both)
+    notices = tuple(dict.fromkeys((*one.notices, *other.notices)))
+    return replace(one, **lacking, registrations=both, notices=notices)
 
 
 def _read(store: Store, snapshot: Snapshot, readers: Mapping[str, Any], refused: list[str] | None) -> Iterator[tuple]:
@@ -254,6 +290,61 @@ def all_keys(numbers: Iterable[str]) -> frozenset[str]:
     return frozenset(key for number in numbers for key in keys_of(number))
 
 
+# Retractions, corrections and expressions of concern, in the words of each source.
+
+
+#: What a source calls a notice, in small letters without anything between them -> its kind and whether it is about the
+#: record itself (or else given by it, about another one).
+NOTICES = {
+    **dict.fromkeys(("retractionin", "partialretractionin", "retractedandrepublishedin"), ("retraction", True)),
+    **dict.fromkeys(("retractionof", "partialretractionof", "retractedandrepublishedfrom"), ("retraction", False)),
+    **dict.fromkeys(("erratumin", "correctedandrepublishedin"), ("correction", True)),
+    **dict.fromkeys(("erratumfor", "correctedandrepublishedfrom"), ("correction", False)),
+    "expressionofconcernin": ("expression of concern", True),
+    "expressionofconcernfor": ("expression of concern", False),
+}
+#: Crossref's types of updates.
+UPDATES = {
+    **dict.fromkeys(("retraction", "partialretraction", "withdrawal", "removal"), "retraction"),
+    **dict.fromkeys(("correction", "corrigendum", "erratum", "addendum", "clarification"), "correction"),
+    "expressionofconcern": "expression of concern",
+}
+#: What PubMed and Europe PMC call a publication that was retracted, and how publishers mark its title.
+RETRACTED_TYPE = "retractedpublication"
+RETRACTED_TITLE = re.compile(r"\W*(?:retracted|withdrawn|removed)(?:\s+(?:article|paper))?\s*[:\]]", re.IGNORECASE)
+
+
+def _letters(text: str) -> str:
+    return re.sub(r"[^a-z]", "", text.lower())
+
+
+def notices_of(title: str, types: Iterable[str], links: Iterable[tuple[str, str]]) -> tuple[Notice, ...]:
+    """The notices that a record names in its title, its types of publication and its links to other records.
+
+    Parameters
+    ----------
+    title : str
+        Of the publication.
+    types : iterable of str
+        Its types of publication.
+    links : iterable of tuple
+        What a link is called ("Retraction in"), and the record that it leads to ("pmid:1"), empty if it is not known.
+
+    Examples
+    --------
+    >>> notices_of("Islets", ["Retracted Publication"], [("ErratumFor", "pmid:7")])
+    (Notice(kind='retraction', of='', by='', date=''), Notice(kind='correction', of='pmid:7', by='', date=''))
+    """
+    found = []
+    if RETRACTED_TITLE.match(title) or any(_letters(one) == RETRACTED_TYPE for one in types):
+        found.append(Notice("retraction"))
+    for called, number in links:
+        kind, is_own = NOTICES.get(_letters(called), ("", False))
+        if kind and (is_own or number):
+            found.append(Notice(kind, by=number) if is_own else Notice(kind, of=number))
+    return tuple(dict.fromkeys(found))
+
+
 # Papers out of one answer: Europe PMC, PubMed (esummary and efetch) and Crossref.
 #
 # A reader yields a :class:`Paper` for each record and a sentence for each that it cannot read; it raises ValueError
@@ -274,14 +365,20 @@ def europepmc(answer: Answer, body: bytes) -> Iterator[Paper | str]:
         pointer = f"/resultList/result/{place}"
         keywords = map(str, list_at(one, "keywordList", "keyword"))
         parts = {
-            "title": stripped_text_at(one, "title"),
-            "journal": stripped_text_at(one, "journalInfo", "journal", "title")
-            or stripped_text_at(one, "journalTitle"),
-            "date": stripped_text_at(one, "firstPublicationDate") or stripped_text_at(one, "pubYear"),
-            "other_id": f"{stripped_text_at(one, 'source')}/{stripped_text_at(one, 'id')}",
+            "title": text_at(one, "title"),
+            "journal": text_at(one, "journalInfo", "journal", "title") or text_at(one, "journalTitle"),
+            "date": text_at(one, "firstPublicationDate") or text_at(one, "pubYear"),
+            "other_id": f"{text_at(one, 'source')}/{text_at(one, 'id')}",
         }
-        ids = {name: stripped_text_at(one, name) for name in ("pmid", "doi", "pmcid")}
-        yield _paper("europepmc", answer, pointer, [stripped_text_at(one, "abstractText"), *keywords], **parts, **ids)
+        ids = {name: text_at(one, name) for name in ("pmid", "doi", "pmcid")}
+        linked = list_at(one, "commentCorrectionList", "commentCorrection")
+        links = [(text_at(link, "type"), _pmid(text_at(link, "id"))) for link in linked]
+        notices = notices_of(parts["title"], map(str, list_at(one, "pubTypeList", "pubType")), links)
+        yield _paper("europepmc", answer, pointer, [text_at(one, "abstractText"), *keywords], notices, **parts, **ids)
+
+
+def _pmid(number: str) -> str:
+    return f"pmid:{number}" if number.isdecimal() else ""
 
 
 def pubmed(answer: Answer, body: bytes) -> Iterator[Paper | str]:
@@ -307,15 +404,15 @@ def _summaries_json(answer: Answer, content: Any) -> Iterator[Paper | str]:
         raise ValueError(f"neither a search nor summaries: {_start(content)}")
     for uid in map(str, list_at(content, "result", "uids")):
         one = value_at(content, "result", uid)
-        ids = {
-            stripped_text_at(named, "idtype"): stripped_text_at(named, "value") for named in list_at(one, "articleids")
-        }
+        ids = {text_at(named, "idtype"): text_at(named, "value") for named in list_at(one, "articleids")}
         parts = {
-            "title": stripped_text_at(one, "title"),
-            "journal": stripped_text_at(one, "fulljournalname") or stripped_text_at(one, "source"),
-            "date": stripped_text_at(one, "pubdate"),
+            "title": text_at(one, "title"),
+            "journal": text_at(one, "fulljournalname") or text_at(one, "source"),
+            "date": text_at(one, "pubdate"),
         }
-        yield _paper("pubmed", answer, f"/result/{uid}", [], pmid=uid, doi=ids.get("doi", ""),
+        links = [(text_at(link, "reftype"), _pmid(text_at(link, "pmid"))) for link in list_at(one, "references")]
+        notices = notices_of(parts["title"], map(str, list_at(one, "pubtype")), links)
+        yield _paper("pubmed", answer, f"/result/{uid}", [], notices, pmid=uid, doi=ids.get("doi", ""),
                      pmcid=ids.get("pmc", ""), **parts)  # fmt: skip
 
 
@@ -324,7 +421,9 @@ def _summary(answer: Answer, summary: Element, pointer: str) -> Paper | str:
     ids = {item.get("Name", ""): clean(item.text) for item in items.get("ArticleIds", Element("none"))}
     text = {name: words_of(items.get(name)) for name in ("Title", "FullJournalName", "Source", "PubDate", "DOI")}
     parts = {"title": text["Title"], "journal": text["FullJournalName"] or text["Source"], "date": text["PubDate"]}
-    return _paper("pubmed", answer, pointer, [], pmid=clean(summary.findtext("Id")), pmcid=ids.get("pmc", ""),
+    types = [clean(item.text) for item in items.get("PubTypeList", Element("none"))]
+    notices = notices_of(text["Title"], types, ())
+    return _paper("pubmed", answer, pointer, [], notices, pmid=clean(summary.findtext("Id")), pmcid=ids.get("pmc", ""),
                   doi=text["DOI"] or ids.get("doi", ""), **parts)  # fmt: skip
 
 
@@ -340,7 +439,11 @@ def _article(answer: Answer, article: Element, pointer: str) -> Paper | str:
         "journal": words_of(citation.find("Article/Journal/Title")),
         "date": _printed_date(citation.find("Article/Journal/JournalIssue/PubDate")),
     }
-    return _paper("pubmed", answer, pointer, [*said, *banks], pmid=clean(citation.findtext("PMID")),
+    types = [words_of(one) for one in citation.findall("Article/PublicationTypeList/PublicationType")]
+    linked = citation.findall("CommentsCorrectionsList/CommentsCorrections")
+    links = [(one.get("RefType", ""), _pmid(clean(one.findtext("PMID")))) for one in linked]
+    notices = notices_of(parts["title"], types, links)
+    return _paper("pubmed", answer, pointer, [*said, *banks], notices, pmid=clean(citation.findtext("PMID")),
                   doi=ids.get("doi", ""), pmcid=ids.get("pmc", ""), **parts)  # fmt: skip
 
 
@@ -361,12 +464,12 @@ def crossref(answer: Answer, body: bytes) -> Iterator[Paper | str]:
     message = value_at(content, "message")
     if isinstance(value_at(message, "items"), list):
         works = [(f"/message/items/{place}", work) for place, work in enumerate(message["items"])]
-    elif stripped_text_at(message, "DOI"):
+    elif text_at(message, "DOI"):
         works = [("/message", message)]
     else:
         raise ValueError(f"neither a work nor a list of works: {_start(content)}")
     for pointer, work in works:
-        banks = [stripped_text_at(one, "clinical-trial-number") for one in list_at(work, "clinical-trial-number")]
+        banks = [text_at(one, "clinical-trial-number") for one in list_at(work, "clinical-trial-number")]
         parts = {
             "title": next((one for one in list_at(work, "title") if isinstance(one, str)), ""),
             "journal": next((one for one in list_at(work, "container-title") if isinstance(one, str)), ""),
@@ -376,10 +479,25 @@ def crossref(answer: Answer, body: bytes) -> Iterator[Paper | str]:
             "crossref",
             answer,
             pointer,
-            [stripped_text_at(work, "abstract"), *banks],
-            doi=stripped_text_at(work, "DOI"),
+            [text_at(work, "abstract"), *banks],
+            _updates(work, parts["title"]),
+            doi=text_at(work, "DOI"),
             **parts,
         )
+
+
+def _updates(work: Any, title: str) -> tuple[Notice, ...]:
+    """The notices about a work of Crossref ("updated-by") and those that it gives of others ("update-to")."""
+    found = list(notices_of(title, (), ()))
+    for key in ("updated-by", "update-to"):
+        for one in list_at(work, key):
+            kind, doi = UPDATES.get(_letters(text_at(one, "type")), ""), text_at(one, "DOI").lower()
+            date = _date_parts(list_at(one, "updated", "date-parts"))
+            if kind and key == "updated-by":
+                found.append(Notice(kind, by=f"doi:{doi}" if doi else "", date=date))
+            elif kind and doi:
+                found.append(Notice(kind, of=f"doi:{doi}", by=f"doi:{text_at(work, 'DOI').lower()}", date=date))
+    return tuple(dict.fromkeys(found))
 
 
 def _date_parts(parts: list) -> str:
@@ -389,8 +507,9 @@ def _date_parts(parts: list) -> str:
 
 
 def _paper(
-    source: str, answer: Answer, pointer: str, texts: Iterable[str], *, title: str, journal: str, date: str, **ids: str
-) -> Paper | str:
+    source: str, answer: Answer, pointer: str, texts: Iterable[str], notices: tuple[Notice, ...],
+    *, title: str, journal: str, date: str, **ids: str,
+) -> Paper | str:  # fmt: skip
     """The paper, with the registrations of its title and of the texts; a sentence if nothing identifies it.
 
     Summaries of PubMed have the form of those of all NCBI databases: without a title it is none of a paper.
@@ -402,7 +521,7 @@ def _paper(
     known["doi"] = re.sub(r"^https?://(dx\.)?doi\.org/", "", known["doi"], flags=re.IGNORECASE)
     numbers = numbers_in("\n".join([title, *texts]))
     return Paper(source, without_marks(title), journal, iso(date), registrations=numbers, answer=answer,
-                 pointer=pointer, other_id=other, **known)  # fmt: skip
+                 pointer=pointer, other_id=other, notices=notices, **known)  # fmt: skip
 
 
 def _start(content: Any) -> str:
@@ -424,7 +543,7 @@ PAGE = "https://clinicaltrials.gov/study/"
 def registry_trials(answer: Answer, body: bytes) -> Iterator[Trial | str]:
     """Trials of ClinicalTrials.gov: those of a page of a search, or one study."""
     for pointer, study in studies_in(json_of(body)):
-        number = stripped_text_at(study, "protocolSection", "identificationModule", "nctId")
+        number = text_at(study, "protocolSection", "identificationModule", "nctId")
         yield _registered(study, answer, pointer) if number else f"{pointer or 'study'}: expected an nctId, found none"
 
 
@@ -455,14 +574,14 @@ def studies_in(content: Any) -> Iterator[tuple[str, Any]]:
 
 def _registered(study: Mapping[str, Any], answer: Answer, pointer: str) -> Trial:
     protocol = value_at(study, "protocolSection")
-    number = stripped_text_at(protocol, "identificationModule", "nctId")
+    number = text_at(protocol, "identificationModule", "nctId")
     dates = [
-        iso(stripped_text_at(protocol, "statusModule", f"{name}DateStruct", "date"))
+        iso(text_at(protocol, "statusModule", f"{name}DateStruct", "date"))
         for name in ("start", "resultsFirstPost", "studyFirstPost")
     ]
-    named = (stripped_text_at(protocol, "identificationModule", f"{kind}Title") for kind in ("brief", "official"))
+    named = (text_at(protocol, "identificationModule", f"{kind}Title") for kind in ("brief", "official"))
     title = next(filter(None, named), "")
-    status = stripped_text_at(protocol, "statusModule", "overallStatus")
+    status = text_at(protocol, "statusModule", "overallStatus")
     start, posted, registered = dates
     return Trial("ctgov", number, title, status, start, posted, study, answer, pointer, registered, f"{PAGE}{number}")
 

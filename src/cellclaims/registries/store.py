@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cellclaims.errors import SourceError
-from cellclaims.files import REGISTRY, write_atomically
+from cellclaims.files import REGISTRY, clear_abandoned, write_atomically
 
 #: The layout that this module reads and writes.
 FORMAT = 1
@@ -133,16 +133,23 @@ class Store:
         SourceError
             If the file is missing or was changed; names it.
         """
-        path = self.place(answer.sha256)
+        return self.content(answer.sha256, f"the answer of {answer.address}")
+
+    def content(self, sha256: str, what: str = "an answer") -> bytes:
+        """The bytes with that SHA-256, after it was compared; raises SourceError, as :meth:`body` does."""
+        path = self.place(sha256)
         try:
-            body = path.read_bytes()
+            content = path.read_bytes()
         except OSError as fault:
-            raise SourceError(f"{path}: expected the answer of {answer.address}, found {fault.strerror}") from None
-        if (found := hashlib.sha256(body).hexdigest()) != answer.sha256:
-            raise SourceError(
-                f"{path}: expected bytes with SHA-256 {answer.sha256}, found {found}: the file was changed"
-            )
-        return body
+            raise SourceError(f"{path}: expected {what}, found {fault.strerror}") from None
+        if (found := hashlib.sha256(content).hexdigest()) != sha256:
+            raise SourceError(f"{path}: expected bytes with SHA-256 {sha256}, found {found}: the file was changed")
+        return content
+
+    def tidy(self) -> int:
+        """Clear away what a pull that was killed left half written; how many files."""
+        folders = (self.folder / "snapshots", *(self.folder / "answers").glob("*"))
+        return sum(clear_abandoned(folder) for folder in folders)
 
     def place(self, sha256: str) -> Path:
         """Where the bytes with that SHA-256 lie."""
@@ -311,6 +318,7 @@ class Journal:
         self.store.folder.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("ab")
         _lock(self._file, self.path)
+        self.store.tidy()
         self._read()
         return self
 

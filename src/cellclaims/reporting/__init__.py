@@ -1,17 +1,16 @@
-"""Numbers into words: the only place where a result is rounded.
+"""Numbers into words: results are rounded and worded here.
 
-Notebooks and figures take every sentence and table from here, so that prose never holds a typed result.
+Notebooks and figures take every sentence and table from here, so that no result is typed into prose.
 """
 
 from cellclaims.reporting.appraisal import (
-    Finding,
+    agreement_table,
     certainty_alt,
     certainty_table,
     certainty_words,
     checks_table,
     design_lights,
     design_table,
-    finding,
     findings_in_words,
     how_sure,
     inconsistent_table,
@@ -39,8 +38,8 @@ from cellclaims.reporting.claims import (
     ledger_json,
     ledger_table,
     match_table,
+    other_pages,
     paragraph,
-    same_rates,
     unsaid_table,
     write_ledger,
 )
@@ -50,6 +49,7 @@ from cellclaims.reporting.evidence import (
     evidence_alt,
     fingerprint,
     flow_alt,
+    how_it_was_read,
     pooled_elsewhere,
     protocol_outcomes,
     protocol_verdicts,
@@ -59,15 +59,18 @@ from cellclaims.reporting.evidence import (
     what_was_found,
 )
 from cellclaims.reporting.pools import (
+    arms_title,
+    asked_words,
     choices,
     claim_marks,
-    durability,
     forest_alt,
     heterogeneity,
     matters,
     matters_marks,
     question_title,
+    same_number,
     say,
+    what_differs,
 )
 from cellclaims.reporting.pools import pooled as pooled_sentence
 from cellclaims.reporting.registries import (
@@ -88,10 +91,12 @@ from cellclaims.reporting.tables import reasons as reasons_left_out
 from cellclaims.reporting.tables import reports as reports_of_pool
 
 __all__ = [
-    "Finding",
     "Results",
+    "agreement_table",
     "anomalies",
+    "arms_title",
     "asked_table",
+    "asked_words",
     "cards",
     "certainty_alt",
     "certainty_table",
@@ -109,15 +114,14 @@ __all__ = [
     "definitions",
     "design_lights",
     "design_table",
-    "durability",
     "evidence_alt",
     "facts_table",
-    "finding",
     "findings_in_words",
     "fingerprint",
     "flow_alt",
     "forest_alt",
     "heterogeneity",
+    "how_it_was_read",
     "how_sure",
     "inconsistent_table",
     "influence_table",
@@ -136,6 +140,7 @@ __all__ = [
     "missing_words",
     "named_reports",
     "news_beside",
+    "other_pages",
     "paragraph",
     "pooled_elsewhere",
     "pooled_sentence",
@@ -151,7 +156,7 @@ __all__ = [
     "registered_words",
     "registrations_table",
     "reports_of_pool",
-    "same_rates",
+    "same_number",
     "say",
     "snapshot_words",
     "specification_alt",
@@ -162,6 +167,7 @@ __all__ = [
     "thresholds",
     "trial_groups",
     "unsaid_table",
+    "what_differs",
     "what_was_found",
     "write_ledger",
 ]

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from cellclaims.appraisal import DOMAINS, Certainty, Step, certainty_of_pool, design_facts, judged_domains, overall
+from cellclaims.appraisal import (
+    DOMAINS,
+    AnsweredQuestion,
+    Certainty,
+    CertaintyStep,
+    agreement,
+    design_facts,
+    judged_domains,
+    overall,
+    reviewers_words,
+)
 from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
 from cellclaims.evidence import Evidence
 from cellclaims.overview import PRODUCTS
-from cellclaims.pool import Pool, label, link, pooled
-from cellclaims.question import Analysis
+from cellclaims.pool import Pool, label, link
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, percent, table
-from cellclaims.selection import EvidenceBase, Question
+from cellclaims.selection import EvidenceBase
 
 # Summary of findings: one line a question, the result with and without cells, and how sure it is.
 
@@ -27,63 +34,6 @@ from cellclaims.selection import EvidenceBase, Question
 #: https://doi.org/10.1016/j.jclinepi.2019.10.014).
 VERBS = {"high": "change", "moderate": "probably change", "low": "may change"}
 FULL, EMPTY = "⊕", "○"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a summary of findings: what was asked, the result with and without cells, and how sure it is.
-
-    ``effect`` is the comparison where a randomised control counts the outcome, else the result within the arms that got
-    cells; ``certainty`` is that of ``effect``. ``without`` is None where no randomised control counts the outcome.
-    """
-
-    title: str
-    population: str
-    effect: Pool
-    with_cells: Pool
-    without: Pool | None
-    certainty: Certainty
-
-    @property
-    def pools(self) -> list[Pool]:
-        """Every pool of the line once, the effect first."""
-        known = {id(p): p for p in (self.effect, self.with_cells, self.without) if p is not None}
-        return list(known.values())
-
-
-def finding(
-    base: EvidenceBase,
-    question: Question,
-    name: str,
-    title: str,
-    match: Mapping[str, Any] | None = None,
-) -> Finding:
-    """The answer to one question with its certainty: against untreated arms where randomised reports count the outcome.
-
-    Randomised and other reports are never one comparison unless the question names its designs.
-
-    ``match`` holds the recorded grades of :class:`cellclaims.protocol.Protocol` for what the answer is held against;
-    without it the question is its own and nothing is indirect.
-    """
-    if question.estimand == "most_favourable":
-        title = f"{title} (most favourable report)"
-    measured = question.outcome == "hba1c"
-    compare, within = map(Analysis, ("MD", "MC") if measured else ("RD", "PLO"))
-    people = " or ".join(base.protocol["eligibility"]["populations"][p] for p in question.population)
-    randomised = question if question.designs else replace(question, designs=("rct",))
-    effect = pooled(base, randomised.named(f"{name}_difference", f"{title}: cells minus control"), compare)
-    if effect.k:
-        others = set(base.evidence.studies.study_id) - set(effect.rows.study_id)
-        same = replace(randomised, exclude=tuple(sorted(others | set(question.exclude))))
-        with_cells, without = (
-            pooled(base, replace(same, arms=arms, name=f"{name}_{arms}", title=f"{title}: {words}"), within)
-            for arms, words in (("cells", "with cells"), ("control", "without cells"))
-        )
-    else:
-        effect = with_cells = pooled(base, question.named(f"{name}_cells", title), within)
-        without = None
-    rated = certainty_of_pool(effect, match or {}, base.protocol, base.evidence.judgements)
-    return Finding(title, people, effect, with_cells, without, rated)
 
 
 def certainty_words(level: str) -> str:
@@ -96,14 +46,24 @@ def certainty_words(level: str) -> str:
     return f"{FULL * filled}{EMPTY * (4 - filled)} {level}"
 
 
-def summary_of_findings(findings: Sequence[Finding]) -> Table:
-    """Every question with its reports and patients, the result without and with cells, the difference and how sure."""
+def summary_of_findings(findings: Sequence[AnsweredQuestion]) -> Table:
+    """Every question with its reports and patients, the result without and with cells, the difference and how sure.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "outcome": f.title,
             "population": f.population,
             "reports": float(f.effect.k),
-            "patients": _patients(f.effect),
+            "patients": f.effect.patients,
             "without cells": "no randomised control" if f.without is None else _result(f.without),
             "with cells": _result(f.with_cells),
             "difference": _difference(f),
@@ -112,40 +72,35 @@ def summary_of_findings(findings: Sequence[Finding]) -> Table:
         }
         for f in findings
     ]
-    return table(pd.DataFrame(lines), "Summary of findings, with 95 % intervals")
-
-
-def _patients(pool: Pool) -> float:
-    return float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum())
+    return table(pd.DataFrame(lines), f"Summary of findings, with {findings[0].pools[0].level_words} intervals")
 
 
 def _result(pool: Pool) -> str:
     """The result within arms: patients in 100, or the mean change."""
     if pool.fit is None:
         return "not printed"
-    low, high = (pool.back(float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
+    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
     if pool.measure == "MC":
-        return f"{number(float(pool.fit.beta))} ({interval(low, high)}) points"
+        return f"{number(value)} ({interval(low, high)}) points"
     counted = f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g}"
-    return f"{_of_100(pool.back(float(pool.fit.beta)))} ({interval(100 * low, 100 * high, 0)}); {counted}"
+    return f"{_of_100(value)} ({interval(low, high, 0)}); {counted}"
 
 
-def _of_100(share: float) -> str:
-    return f"{number(100 * share, 0)} in 100"
+def _of_100(percent: float) -> str:
+    return f"{number(percent, 0)} in 100"
 
 
-def _difference(found: Finding) -> str:
+def _difference(found: AnsweredQuestion) -> str:
     pool = found.effect
     if pool.fit is None:
         return "no report"
     if found.without is None:
         return "none can be given"
-    value, low, high = (float(x) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
+    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
     if pool.measure == "MD":
         how = "; ".join(dict.fromkeys(d for d in pool.rows.detail if d))
         return f"{number(value)} ({interval(low, high)}) points{', ' * bool(how)}{how}"
-    limits = interval(100 * low, 100 * high, 0)
-    return f"{number(abs(100 * value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({limits})"
+    return f"{number(abs(value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({interval(low, high, 0)})"
 
 
 def _steps_down(certainty: Certainty) -> str:
@@ -155,7 +110,7 @@ def _steps_down(certainty: Certainty) -> str:
     return f"from {certainty.start}: {', '.join(parts) or 'nothing'}"
 
 
-def _who(step: Step) -> str:
+def _who(step: CertaintyStep) -> str:
     return "default: " if step.judged_by.startswith("default") else ""
 
 
@@ -168,19 +123,29 @@ def with_minus(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
 
 
-def findings_in_words(findings: Sequence[Finding]) -> Table:
-    """Every answer as GRADE words it."""
+def findings_in_words(findings: Sequence[AnsweredQuestion]) -> Table:
+    """Every answer as GRADE words it.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     lines = [{"outcome": f"{f.title}, {f.population}", "in words": _in_words(f)} for f in findings]
     return table(pd.DataFrame(lines), "The same in words")
 
 
-def _in_words(found: Finding) -> str:
+def _in_words(found: AnsweredQuestion) -> str:
     """One answer; the verb carries the certainty, and a very low one carries no number."""
     pool, level = found.effect, found.certainty.level
     if pool.fit is None:
         return "No report answers this."
     if found.without is None:
-        value = "" if pool.measure == "MC" else f" ({_of_100(pool.back(float(pool.fit.beta)))})"
+        value = "" if pool.measure == "MC" else f" ({_of_100(pool.shown(float(pool.fit.beta)))})"
         sure = "very uncertain" if level == "very low" else f"of {level} certainty"
         return f"No randomised trial reports what happens without cells; the result with cells{value} is {sure}."
     if level == "very low":
@@ -188,8 +153,18 @@ def _in_words(found: Finding) -> str:
     return f"Cells {VERBS[level]} it: {_difference(found)}."
 
 
-def certainty_table(findings: Sequence[Finding]) -> Table:
-    """Every step of every answer: domain, levels taken away, reason, and who judged it."""
+def certainty_table(findings: Sequence[AnsweredQuestion]) -> Table:
+    """Every step of every answer: domain, levels taken away, reason, and who judged it.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "outcome": f.title,
@@ -204,17 +179,46 @@ def certainty_table(findings: Sequence[Finding]) -> Table:
     return table(pd.DataFrame(lines), "Certainty, step by step")
 
 
-def certainty_alt(findings: Sequence[Finding]) -> str:
-    """The certainty profile in words."""
+def certainty_alt(findings: Sequence[AnsweredQuestion]) -> str:
+    """The certainty profile of some findings in words.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    str
+    """
+    return certainties_alt([(f.title, f.certainty) for f in findings])
+
+
+def certainties_alt(answers: Sequence[tuple[str, Certainty]]) -> str:
+    """The certainty profile in words: the title of each answer with its start, its steps and what remains."""
     lines = []
-    for f in findings:
-        steps = ", ".join(f"{s.domain} {number(s.step, 0)}" for s in f.certainty.steps if s.step) or "no step"
-        lines.append(f"{f.title}: starts {f.certainty.start}, {steps}, remains {f.certainty.level}")
+    for title, certainty in answers:
+        steps = ", ".join(f"{s.domain} {number(s.step, 0)}" for s in certainty.steps if s.step) or "no step"
+        lines.append(f"{title}: starts {certainty.start}, {steps}, remains {certainty.level}")
     return f"Certainty of each answer, from its start to what remains. {'. '.join(lines)}."
 
 
-def how_sure(findings: Sequence[Finding], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
-    """The headline of the appraisal: certainty, who has judged, printed numbers, missing results."""
+def how_sure(findings: Sequence[AnsweredQuestion], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
+    """The headline of the appraisal: certainty, who has judged, printed numbers, missing results.
+
+    Parameters
+    ----------
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+    summary : DataFrame
+        Checks by kind (:func:`cellclaims.appraisal.consistency_summary`).
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    Sentence
+    """
     levels = [f.certainty.level for f in findings]
     counts = ", ".join(f"{levels.count(level)} with {level} certainty" for level in dict.fromkeys(levels))
     default = sum(any(s.judged_by.startswith("default") for s in f.certainty.steps) for f in findings)
@@ -235,7 +239,17 @@ def how_sure(findings: Sequence[Finding], summary: pd.DataFrame, trials: pd.Data
 
 
 def checks_table(summary: pd.DataFrame) -> Table:
-    """What was checked and how, how often a check could fail at all, and how often it did."""
+    """What was checked and how, how often a check could fail at all, and how often it did.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Checks by kind (:func:`cellclaims.appraisal.consistency_summary`).
+
+    Returns
+    -------
+    Table
+    """
     shown = summary.assign(
         formula=[Link(words, address) if address else words for words, address in
                  zip(summary.formula, summary.source, strict=True)],
@@ -254,7 +268,21 @@ def checks_table(summary: pd.DataFrame) -> Table:
 
 
 def inconsistent_table(evidence: Evidence, results: pd.DataFrame, recorded: bool) -> Table:
-    """Rows that do not fit: those that are recorded as anomalies, or those that nobody has recorded yet."""
+    """Rows that do not fit: those that are recorded as anomalies, or those that nobody has recorded yet.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    results : DataFrame
+        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
+    recorded : bool
+        Those that are recorded as anomalies, or those that are not.
+
+    Returns
+    -------
+    Table
+    """
     rows = results[(results.verdict == INCONSISTENT) & ((results.anomaly_id != "") == recorded)]
     known = set(evidence.studies.study_id)
     shown = pd.DataFrame(
@@ -273,7 +301,17 @@ def inconsistent_table(evidence: Evidence, results: pd.DataFrame, recorded: bool
 
 
 def known_table(known: pd.DataFrame) -> Table:
-    """Recorded anomalies by kind: how many, how many a check finds and by which, and why no check finds the others."""
+    """Recorded anomalies by kind: how many, how many a check finds and by which, and why no check finds the others.
+
+    Parameters
+    ----------
+    known : DataFrame
+        Recorded anomalies with the checks that find them.
+
+    Returns
+    -------
+    Table
+    """
     lines = []
     for kind, rows in known.groupby("kind", sort=True):
         checks = "; ".join(dict.fromkeys(c for c in rows.checks if c))
@@ -303,10 +341,21 @@ def _names(evidence: Evidence, studies: Sequence[str]) -> list[str]:
     return [f"{names[s]} ({s})" if names[s] in alike else names[s] for s in studies]
 
 
-def design_lights(base: EvidenceBase, findings: Sequence[Finding]) -> tuple[pd.DataFrame, list[str]]:
+def design_lights(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> tuple[pd.DataFrame, list[str]]:
     """Facts of design, a line for each report of each question that no reviewer judged, and the question of each line.
 
-    The reports of a question are those of its effect; a judged report stands in :func:`judgement_lights` instead.
+    The reports of a question are those of its effect; a judged report is in :func:`judgement_lights` instead.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    tuple
     """
     lines = [(f.title, study) for f, study in _reports(findings) if not _judged(base.evidence, f, study)]
     studies = [study for _, study in lines]
@@ -314,8 +363,17 @@ def design_lights(base: EvidenceBase, findings: Sequence[Finding]) -> tuple[pd.D
     return named_reports(base.evidence, facts.loc[studies]), [title for title, _ in lines]
 
 
-def judgement_lights(evidence: Evidence, findings: Sequence[Finding]) -> dict[str, tuple[pd.DataFrame, list[str]]]:
+def judgement_lights(
+    evidence: Evidence, findings: Sequence[AnsweredQuestion]
+) -> dict[str, tuple[pd.DataFrame, list[str]]]:
     """For each tool that was used: judgements by domain, a line for each judged report of each question.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
 
     Returns
     -------
@@ -332,27 +390,81 @@ def judgement_lights(evidence: Evidence, findings: Sequence[Finding]) -> dict[st
     return found
 
 
-def _reports(findings: Sequence[Finding]) -> Iterator[tuple[Finding, str]]:
+def _reports(findings: Sequence[AnsweredQuestion]) -> Iterator[tuple[AnsweredQuestion, str]]:
     return ((f, study) for f in findings for study in f.effect.rows.study_id)
 
 
-def _judged(evidence: Evidence, found: Finding, study: str, tool: str = "") -> bool:
+def _judged(evidence: Evidence, found: AnsweredQuestion, study: str, tool: str = "") -> bool:
     return overall(evidence.judgements, study, found.effect.question.outcome, tool) is not None
 
 
-def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
-    """How many reports of the main questions reviewers have judged, and who."""
+#: What a line of the table of agreement is about.
+LEVEL_WORDS = {"domains": "domain by domain", "overall": "overall"}
+AGREEMENT = "Agreement of the two readings of the risk of bias"
+
+
+def judged_words(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -> Sentence:
+    """How many reports of the main questions reviewers have judged, and who.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Sentence
+    """
     judged = {study for f, study in _reports(findings) if _judged(evidence, f, study)}
     every = {study for _, study in _reports(findings)}
     if not judged:
         return say(f"No reviewer has judged any of these {len(every)} reports; appraisal/judgements.csv waits for it.")
     rows = evidence.judgements[evidence.judgements.study_id.isin(judged)]
-    names = ", ".join(dict.fromkeys(rows.reviewer))
-    return say(f"{len(judged)} of {len(every)} reports have been judged, by {names}.")
+    return say(f"{len(judged)} of {len(every)} reports have been judged, by {reviewers_words(rows.reviewer)}.")
 
 
-def design_table(base: EvidenceBase, findings: Sequence[Finding]) -> Table:
-    """Facts of design in words, each report once, with its link."""
+def agreement_table(evidence: Evidence) -> Table:
+    """How often the two readings of the risk of bias agree, by tool: proportion of equal judgements and Cohen's kappa.
+
+    Parameters
+    ----------
+    evidence : Evidence
+
+    Returns
+    -------
+    Table
+        A line for the domains and one for the overall judgement of each tool.
+    """
+    found = agreement(evidence.judgements)
+    lines = [
+        {
+            "tool": row.tool,
+            "judgements": LEVEL_WORDS[row.level],
+            "pairs": float(row.pairs),
+            "equal": percent(row.equal, 0),
+            "kappa": number(row.kappa) if row.kappa == row.kappa else "–",
+        }
+        for row in found.itertuples()
+    ]
+    return table(pd.DataFrame(lines, columns=["tool", "judgements", "pairs", "equal", "kappa"]), AGREEMENT)
+
+
+def design_table(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> Table:
+    """Facts of design in words, each report once, with its link.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    findings : sequence of AnsweredQuestion
+        Answered questions, in the order of the table.
+
+    Returns
+    -------
+    Table
+    """
     facts = design_facts(base, [study for _, study in _reports(findings)], in_words=True)
     studies = list(facts.index)
     names = _names(base.evidence, studies)
@@ -361,7 +473,19 @@ def design_table(base: EvidenceBase, findings: Sequence[Finding]) -> Table:
 
 
 def lights_alt(lights: pd.DataFrame, what: str) -> str:
-    """A traffic light in words: for each column how many lines have which sign."""
+    """A traffic light in words: for each column how many lines have which sign.
+
+    Parameters
+    ----------
+    lights : DataFrame
+        Signs: a line per report, a column per fact.
+    what : str
+        What is shown, as the start of the sentence.
+
+    Returns
+    -------
+    str
+    """
     lines, meaning = [], {"+": "+", "-": "\N{MINUS SIGN}", "?": "?"}
     for column in lights.columns:
         signs = lights[column].value_counts()
@@ -373,9 +497,27 @@ def lights_alt(lights: pd.DataFrame, what: str) -> str:
 # --- missing results ----------------------------------------------------------------------------------------------
 
 
+#: Group of registered trials whose reports belong to no product of the protocol.
+OUTSIDE = "no cells transplanted"
+
+
 def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
-    """Registered trials with words for their group (product and type of diabetes) and their label, for a figure."""
+    """Registered trials with words for their group (product and type of diabetes) and their label, for a figure.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    DataFrame
+    """
     product = {c: base.protocol.product_name(p) for p in PRODUCTS for c in base.protocol.classes(p)}
+    # a report in which nothing was transplanted belongs to no product
+    product |= {c: OUTSIDE for c in trials["product"].unique() if c and c not in product}
     order = list(dict.fromkeys(product.values()))
     types = base.protocol["eligibility"]["populations"]
     named = trials.assign(
@@ -388,7 +530,19 @@ def trial_groups(base: EvidenceBase, trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def missing_table(evidence: Evidence, trials: pd.DataFrame) -> Table:
-    """Registered trials that have given no figure: what was planned and enrolled, and whether results are posted."""
+    """Registered trials that have given no figure: what was planned and enrolled, and whether results are posted.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    Table
+    """
     rows = trials[trials.state.isin([NO_FIGURE, NO_REPORT])].sort_values(["state", "registry_id"])
     shown = pd.DataFrame(
         {
@@ -404,7 +558,17 @@ def missing_table(evidence: Evidence, trials: pd.DataFrame) -> Table:
 
 
 def missing_words(trials: pd.DataFrame) -> Sentence:
-    """How many registered trials have given no figure, and how many patients are known to be in them."""
+    """How many registered trials have given no figure, and how many patients are known to be in them.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    Sentence
+    """
     silent = trials[trials.state.isin([NO_FIGURE, NO_REPORT])]
     enrolled = silent.enrolled.dropna()
     planned = int(trials.planned.notna().sum())
@@ -417,7 +581,19 @@ def missing_words(trials: pd.DataFrame) -> Sentence:
 
 
 def missing_alt(trials: pd.DataFrame, states: Sequence[str]) -> str:
-    """The figure of missing results in words."""
+    """The figure of missing results in words.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+    states : sequence of str
+        States of the trials, in the order of the figure.
+
+    Returns
+    -------
+    str
+    """
     counts = "; ".join(f"{state}: {(trials.state == state).sum()}" for state in states)
     groups = "; ".join(f"{group}: {len(rows)}" for group, rows in trials.groupby("group", sort=False))
     return f"Registered trials by how far their numbers have come. {counts}. Trials in each group: {groups}."

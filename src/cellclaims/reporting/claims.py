@@ -5,35 +5,45 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.special import ndtr, stdtr
 
-from cellclaims.claims import Entry, advertised_rates
-from cellclaims.claims.arithmetic import added_share, p_prints_again
+from cellclaims.claims import Entry, advertised_rates, without_entry
+from cellclaims.claims.counterparts import nearest_pools, numbers_of
 from cellclaims.claims.ledger import MAP_KINDS
-from cellclaims.errors import ReviewError
-from cellclaims.files import write_atomically
-from cellclaims.pool import Pool, pooled
+from cellclaims.errors import DataError, ReviewError
+from cellclaims.evidence import Evidence
+from cellclaims.files import markdown_table, write_atomically
+from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
-from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Sentence, reports_of, say
 from cellclaims.reporting.tables import Link, Links, Table, number, percent, table, value_words
-from cellclaims.selection import EvidenceBase, Question
+from cellclaims.selection import EvidenceBase
 
 #: What each advertised outcome is called beside a figure.
 SHORT = {
     "responder": "treatment effective",
     "insulin_dose_halved": "better control on half the insulin",
-    "insulin_independence": "off insulin and tablets",
+    "insulin_independence": "off insulin and oral drugs",
     "hba1c": "better control (HbA1c against no cells)",
 }
 
 
 def claims_headline(entries: Sequence[Entry]) -> Sentence:
-    """One sentence a figure: what is advertised, what was published, what follows."""
+    """One sentence a figure: what is advertised, what was published, what follows.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Sentence
+    """
     return say(*(_headline(e) for e in entries))
 
 
@@ -70,22 +80,79 @@ def interval_words(entry: Entry) -> str:
     return _limits(entry, "ci")
 
 
-def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[dict[str, Any]]:
-    """Rows of the headline figure: each advertised rate, then the nearest outcomes with more reports behind them."""
+@dataclass(frozen=True)
+class ClaimRow:
+    """One advertised figure beside its published counterpart; all values in percent, NaN where there is none.
+
+    ``pooled`` with its limits ``ci_lb``, ``ci_ub`` and the prediction limits ``pi_lb``, ``pi_ub``; ``control``, the
+    value in the control arms, with their ``control_n`` patients; ``k`` reports with ``n`` patients; ``note``, what a
+    reader must know (for example "no control group"); ``printed``, the advertised figure as it is to be written
+    ("> 93 %") where the bare number would not do; ``beside``, true for a row that adds another published counterpart
+    to the claim of the row above.
+    """
+
+    label: str
+    advertised: float
+    pooled: float = math.nan
+    ci_lb: float = math.nan
+    ci_ub: float = math.nan
+    pi_lb: float = math.nan
+    pi_ub: float = math.nan
+    control: float = math.nan
+    control_n: float = math.nan
+    k: int = 0
+    n: float = math.nan
+    note: str = ""
+    printed: str = ""
+    beside: bool = False
+
+    def __post_init__(self) -> None:
+        named = ("advertised", "pooled", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "control")
+        for name in named:
+            value = getattr(self, name)
+            if not (math.isnan(value) or 0 <= value <= 100):
+                raise DataError(f"claim row {self.label!r}: {name} expected 0 to 100, found {value!r}")
+
+
+def claim_rows_alt(rows: Sequence[ClaimRow]) -> str:
+    """The headline figure in words: every row with what is advertised and what was published."""
+    lines = []
+    for row in rows:
+        printed = row.printed or ("no figure" if math.isnan(row.advertised) else f"{row.advertised:g} %")
+        found = "no report" if math.isnan(row.pooled) else f"{number(row.pooled, 0)} %, {reports_of(row.k)}"
+        lines.append(f"{row.label}: {'' if row.beside else f'advertised {printed}, '}published {found}")
+    return f"Advertised figures beside published ones. {'. '.join(lines)}."
+
+
+def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[ClaimRow]:
+    """Rows of the headline figure: each advertised rate, then the nearest outcomes with more reports behind them.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    beside : mapping, optional
+        Pools shown with an entry, by claim.
+
+    Returns
+    -------
+    list of ClaimRow
+    """
     rows = []
     for entry in entries:
         rows.append(_row(entry))
-        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ())]
+        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ()) if pool.k]
     return rows
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry) -> ClaimRow:
     control = entry.control or {}
     limits = {name: _nan(getattr(entry, name)) for name in _LIMITS}
     beside = {"control": _nan(control.get("value")), "control_n": _nan(control.get("n"))}
     said = {"advertised": entry.advertised["value"], "printed": _short_figure(entry)}
     said["note"] = f"Verdict: {entry.verdict}"
-    return {"label": capital(short_words(entry)), "k": entry.k, "n": entry.patients, **said, **limits, **beside}
+    value = _nan(said.pop("advertised"))
+    return ClaimRow(capital(short_words(entry)), value, k=entry.k, n=entry.patients, **said, **limits, **beside)
 
 
 def _short_figure(entry: Entry) -> str:
@@ -94,10 +161,10 @@ def _short_figure(entry: Entry) -> str:
     return f"{'> ' * above}{entry.advertised['value']:g} %"
 
 
-def _row_beside(entry: Entry, pool: Pool) -> dict[str, Any]:
-    limits = {name: 100 * pool.back(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
+def _row_beside(entry: Entry, pool: Pool) -> ClaimRow:
+    limits = {name: pool.shown(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
     numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
-    return {"label": pool.title, "advertised": entry.advertised["value"], **limits, **numbers}
+    return ClaimRow(pool.title, _nan(entry.advertised["value"]), **limits, **numbers)
 
 
 _LIMITS = {"pooled": "beta", "ci_lb": "ci_lb", "ci_ub": "ci_ub", "pi_lb": "pi_lb", "pi_ub": "pi_ub"}
@@ -113,14 +180,36 @@ def capital(words: str) -> str:
 
 
 def claims_alt(entries: Sequence[Entry], beside: Sequence[Pool]) -> str:
-    """The headline figure in words."""
+    """The headline figure in words.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    beside : sequence of Pool
+        Pools shown with an entry, by claim.
+
+    Returns
+    -------
+    str
+    """
     lines = [_headline(e).rstrip(".") for e in entries]
-    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside]
+    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside if p.k]
     return f"Advertised figures beside published ones. {'. '.join(lines)}."
 
 
 def claims_table(entries: Sequence[Entry]) -> Table:
-    """Every advertised rate with its published counterpart, the probabilities and the verdict."""
+    """Every advertised rate with its published counterpart, the probabilities and the verdict.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "as of": e.advertised["as_of"],
@@ -140,7 +229,7 @@ def claims_table(entries: Sequence[Entry]) -> Table:
         for e in entries
     ]
     return table(
-        pd.DataFrame(lines), "Advertised figures beside published ones (HbA1c: the smallest change that matters)"
+        pd.DataFrame(lines), "Advertised figures beside published ones (HbA1c: the review's threshold of 0.5 points)"
     )
 
 
@@ -170,7 +259,17 @@ def _control(entry: Entry) -> str:
 
 
 def unsaid_table(entries: Sequence[Entry]) -> Table:
-    """What each advertised figure leaves out."""
+    """What each advertised figure leaves out.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "as of": e.advertised["as_of"],
@@ -183,7 +282,17 @@ def unsaid_table(entries: Sequence[Entry]) -> Table:
 
 
 def match_table(entries: Sequence[Entry]) -> Table:
-    """How well population, product, outcome and time of the published counterpart match the claim."""
+    """How well population, product, outcome and time of the published counterpart match the claim.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {"claim": capital(short_words(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
         for e in entries
@@ -193,7 +302,18 @@ def match_table(entries: Sequence[Entry]) -> Table:
 
 
 def clears_thresholds(pool: Pool, protocol: Protocol) -> list[str]:
-    """For each threshold of HbA1c: how probable it is that the mean fall is at least as large."""
+    """For each threshold of HbA1c: how probable it is that the mean fall is at least as large.
+
+    Parameters
+    ----------
+    pool : Pool
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    list of str
+    """
     if pool.fit is None:
         return ["No controlled report answers this question."]
     known = [protocol["thresholds"]["hba1c_matters"], *protocol["thresholds"]["hba1c_sensitivity"]]
@@ -203,39 +323,31 @@ def clears_thresholds(pool: Pool, protocol: Protocol) -> list[str]:
 
 
 def _clears(pool: Pool, threshold: Mapping[str, Any]) -> str:
-    away = (-float(threshold["value"]) - float(pool.fit.beta)) / float(pool.fit.se)
-    p = float(ndtr(away) if pool.k == 1 else stdtr(pool.k - 1, away))
+    p = numbers_of(pool, -float(threshold["value"]), None)["p_mean_ge"]
     words = f"Probability of a mean fall of at least {threshold['value']:g} points: {percent(p, 0)}"
     return f"{words} ({threshold['source']})."
 
 
-def same_rates(entries: Sequence[Entry]) -> Table:
-    """Figures that are advertised in two states: what the added patients must have shown, and how odd agreement is."""
-    states: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.advertised["value"] is not None and entry.advertised["n_treated"]:
-            states.setdefault(short_words(entry), []).append(entry)
-    lines = [_two_states(name, *sorted(two, key=_treated)) for name, two in states.items() if len(two) == 2]
-    return table(pd.DataFrame(lines), "Two states of the advertisement")
+def other_pages(evidence: Evidence) -> Sentence | None:
+    """One note on the statements that get no entry, those of pages of which no copy exists; None if there are none.
 
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
 
-def _treated(entry: Entry) -> int:
-    return entry.advertised["n_treated"]
-
-
-def _two_states(name: str, before: Entry, after: Entry) -> dict[str, str]:
-    shares = [e.advertised["value"] / 100 for e in (before, after)]
-    sizes = [_treated(e) for e in (before, after)]
-    same = shares[0] == shares[1]
-    chance = {step: p_prints_again(shares[0], *sizes, step) if same else math.nan for step in (1, 5)}
-    return {
-        "claim": capital(name),
-        f"{before.advertised['as_of']}": f"{figure_words(before)} of {sizes[0]}",
-        f"{after.advertised['as_of']}": f"{figure_words(after)} of {sizes[1]}",
-        "share among the patients added": percent(added_share(shares[0], sizes[0], shares[1], sizes[1]), 1),
-        "P(prints alike, to 1 %)": percent(chance[1], 0),
-        "P(prints alike, to 5 %)": percent(chance[5], 0),
-    }
+    Returns
+    -------
+    Sentence | None
+    """
+    rows = without_entry(evidence)
+    if rows.empty:
+        return None
+    wordings = " ".join(rows.wording)
+    return say(
+        f"Pages of which no copy is kept make {len(rows)} more statements. They get no entry, because nobody can check"
+        f" their words here. {wordings}"
+    )
 
 
 # The ledger in words: a paragraph and a line for every claim, its JSON, and the evidence map of the claims.
@@ -243,20 +355,39 @@ def _two_states(name: str, before: Entry, after: Entry) -> dict[str, str]:
 
 #: What every match is graded on; an entry without a grade says so.
 MATCHED = ("population", "product", "outcome", "time")
-SIGNS = {frozenset({"for"}): "+", frozenset({"against"}): "-"}
+#: Direction of a point estimate, in words.
+DIRECTIONS = {
+    "cells": "favours cells",
+    "control": "favours the control",
+    "none": "shows no difference",
+    "not_stated": "direction not to be read",
+}
+SIGNS = {frozenset({"cells"}): "+", frozenset({"control"}): "-"}
+#: Pages on registries that say what a registration is, by their reference.
+RECORDS = ("who_ictrp_faq",)
 
 
 def paragraph(entry: Entry) -> Sentence:
-    """One paragraph on a claim: what is said, what is left out, what was found, what follows."""
+    """One paragraph on a claim: what is said, what is left out, what was found, what follows.
+
+    Parameters
+    ----------
+    entry : Entry
+        One entry of the ledger.
+
+    Returns
+    -------
+    Sentence
+    """
     found = _found_by_pool(entry) if entry.unit else FOUND.get(entry.kind, _found_by_direction)(entry)
     return say(_said(entry), _left_out(entry), *found, _verdict(entry))
 
 
 def _said(entry: Entry) -> str:
+    """The statement with all its qualifiers; no date of a page is known, so that the year is that of its figures."""
     said = entry.advertised
-    when = f" of {said['as_of']}" if said["as_of"] else ""
-    figure = f" ({figure_words(entry)})" if said["value"] is not None else ""
-    return f"The page{when} says: {said['what']}{figure}."
+    of = f" The text has no date; its figures run to the end of {said['as_of']}." if said["as_of"] else ""
+    return f"{said['wording']}{of}"
 
 
 def _left_out(entry: Entry) -> str:
@@ -271,14 +402,18 @@ def _found_by_pool(entry: Entry) -> list[str]:
     if entry.control and "events" in entry.control:
         lines.append(f"Without cells: {entry.control['events']:g} of {entry.control['n']:g}.")
     elif entry.control:
-        lines.append(f"Control arms changed by {number(entry.control['value'])} themselves.")
+        lines.append(
+            f"HbA1c changed by {number(entry.control['value'])} points without cells, in the same kind of trial."
+        )
     else:
-        lines.append("No control arm without cells reports it.")
+        lines.append("No comparison is reported in the texts read.")
     return lines + _chances(entry)
 
 
 def _chances(entry: Entry) -> list[str]:
-    against = "the advertised figure" if entry.advertised["value"] is not None else "the smallest fall that matters"
+    against = (
+        "the advertised figure" if entry.advertised["value"] is not None else "the review's threshold of 0.5 points"
+    )
     words = {
         "p_mean_ge": f"that the mean reaches {against}",
         "p_new_setting_ge": "that a new clinic truly does",
@@ -295,63 +430,44 @@ def _ledger_chance(p: float) -> str:
 
 
 def _found_by_direction(entry: Entry) -> list[str]:
-    """How many reports in people speak for the claim, against it, or both ways; and what else there is."""
+    """Each result in people that is counted, with direction, precision and design; and what else there is."""
     counted = [f for f in entry.facts if f.get("counted")]
-    by = {d: sum(f["direction"] == d for f in counted) for d in ("for", "against", "mixed")}
-    randomised = sum(f["kind"] == "randomised human" for f in counted)
-    other = sum(f["kind"] == "animal or laboratory" for f in entry.facts)
-    if not counted:
-        return ["No report in people speaks to it."]
-    spoken = ", ".join(f"{n} {_direction_words(d)}" for d, n in by.items() if n)
-    lines = [f"{capital(reports_of(len(counted)))} in people: {spoken}; {randomised} randomised."]
-    return lines + ([f"Beside them stand {other} from animals or the laboratory."] if other else [])
+    other = sum(f["kind"] == "animal or laboratory" and f["role"] == "evidence" for f in entry.facts)
+    lines = ["No result in people that is close to the claim gives a direction."]
+    if counted:
+        randomised = sum(f["kind"] == "randomised human" for f in counted)
+        each = "; ".join(f"{f['study_id']} {_direction_words(f)}" for f in counted)
+        lines = [f"{capital(results_of(len(counted)))} in people, {randomised} randomised: {each}."]
+    studies = "study" if other == 1 else "studies"
+    return lines + (
+        [f"There {'is' if other == 1 else 'are'} also {other} animal or laboratory {studies}."] if other else []
+    )
 
 
-def _direction_words(direction: str) -> str:
-    return {"for": "for it", "against": "against it", "mixed": "both ways"}[direction]
+def results_of(k: int) -> str:
+    """Number of results in words."""
+    return "one result" if k == 1 else f"{k} results"
+
+
+def _direction_words(fact: dict[str, Any]) -> str:
+    """Direction of a point estimate with its precision, where it is known."""
+    words = DIRECTIONS[fact["direction"]]
+    return words if fact["precision"] == "not stated" else f"{words} ({fact['precision']})"
 
 
 def _found_by_record(entry: Entry) -> list[str]:
-    """What the published report of a registration number is."""
-    if not entry.studies:
-        return ["No published report of this number was found."]
-    return [f"The published report of this number is {entry.studies[0]['label']}."]
-
-
-def _found_by_arithmetic(entry: Entry) -> list[str]:
-    """What the shares that stand on a number treated mean as counts, and how much a check of them can say."""
-    counts, sums, added = (
-        [fact for fact in entry.facts if fact["check"] == check]
-        for check in ("possible counts", "shares add up", "patients added since")
-    )
-    if not entry.facts:
+    """What was read about a registration: the paper that cites the number, and what pages on registries say."""
+    if entry.outcome != "registration":
         return []
-    as_counts = ", ".join(f"{fact['result']} is {_patients(fact['counts'])}" for fact in counts)
-    lines = [f"Rounded to the percent, {as_counts}.", *(f"{capital(fact['result'])}." for fact in sums)]
-    if added:
-        shown = ", ".join(f"{fact['share']} ({_patients(fact['range'])})" for fact in added)
-        lines.append(f"If both states of the page are right, the {added[0]['patients']} showed {shown}.")
-    return [*lines, _how_telling([fact["uninformative"] for fact in entry.facts])]
+    lines = [f"A published paper cites this number: {entry.studies[0]['label']}."] if entry.studies else []
+    own = [study["study_id"] for study in entry.studies]
+    about = [f for f in entry.facts if f["study_id"] in (*RECORDS, *own)]
+    return [*lines, *(f"{capital(f['result'])} ({f['label']})." for f in about)]
 
 
-def _how_telling(idle: Sequence[bool]) -> str:
-    """How many checks say nothing: they pass, or would often pass, whatever the truth is."""
-    if all(idle):
-        return "Not one of these checks tells anything of the page."
-    if not any(idle):
-        return "Each of these checks tells something of the page."
-    return f"{sum(idle)} of these {len(idle)} checks tell nothing of the page."
-
-
-def _patients(counts: dict[str, Sequence[int] | None]) -> str:
-    """Fewest and most patients, of percentages rounded to the percent or finer."""
-    fitting = counts[max((step for step in counts if float(step) <= 1.0), key=float)]
-    return f"{fitting[0]} to {fitting[1]} patients" if fitting else "no number of patients"
-
-
-def _found_by_harms(entry: Entry) -> list[str]:
-    against = sum(f["direction"] == "against" for f in entry.facts)
-    return [f"{len(entry.facts)} sources on harms of cell treatments stand beside it, {against} of them alarming."]
+def _nothing(entry: Entry) -> list[str]:
+    """Nothing is found on a statement that claims no outcome."""
+    return []
 
 
 def _verdict(entry: Entry) -> str:
@@ -367,15 +483,27 @@ def _stability(entry: Entry) -> str:
 
 #: Kind of a claim -> what is said of the evidence found.
 FOUND: dict[str, Callable[[Entry], list[str]]] = {
-    "proportion": _found_by_pool,
-    "count": _found_by_arithmetic,
-    "registration": _found_by_record,
-    "disclaimer": _found_by_harms,
+    "rate": _found_by_pool,
+    "fact_of_record": _found_by_record,
+    "practice": _nothing,
+    "background": _nothing,
+    "evidence_claim": _nothing,
+    "disclaimer": _nothing,
 }
 
 
 def ledger_table(entries: Sequence[Entry]) -> Table:
-    """One line a claim: what is claimed, what answers it, the verdict, certainty, stability, and why."""
+    """One line a claim: what is claimed, what answers it, the verdict, certainty, stability, and why.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "claim": capital(e.advertised["what"]),
@@ -403,15 +531,39 @@ def _all_grades(entry: Entry) -> dict[str, Any]:
 
 
 def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
-    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds."""
+    """Write ``claims.json`` into a folder, whole or not at all, and say what it holds; nothing without a folder.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+    folder : str | Path
+        Where to write; made if it is not there.
+
+    Returns
+    -------
+    str
+    """
+    if not str(folder):
+        return ""
     text = json.dumps(ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     Path(folder).mkdir(parents=True, exist_ok=True)
     write_atomically(Path(folder) / "claims.json", text + "\n")
-    return f"{len(entries)} entries recorded in claims.json"
+    return f"{len(entries)} entries recorded in claims.json."
 
 
 def cards(entries: Sequence[Entry]) -> Table:
-    """Every claim with its verdict, its paragraph, and the rows that these rest on, each with a link to its source."""
+    """Every claim with its verdict, its paragraph, and the rows that these rest on, each with a link to its source.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "claim": capital(e.advertised["what"]),
@@ -440,14 +592,25 @@ def _row_words(study: dict[str, Any]) -> str:
 
 
 def facts_table(entry: Entry) -> Table:
-    """Every source that speaks to a claim without a figure, counted or not, with a link to each."""
+    """Every source that speaks to a claim without a figure, counted or not, with a link to each.
+
+    Parameters
+    ----------
+    entry : Entry
+        One entry of the ledger.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
-            "source": Link(f["label"], f["link"]),
+            "source": Link(f["label"], f["link"]) if f["link"] else f["label"],
             "kind": f["kind"],
             "n": math.nan if f["n"] is None else f["n"],
             "result": f["result"],
-            "direction": f["direction"],
+            "direction": DIRECTIONS[f["direction"]],
+            "precision": f["precision"],
             "counted": "yes" if f["counted"] else "no",
         }
         for f in entry.facts
@@ -456,7 +619,18 @@ def facts_table(entry: Entry) -> Table:
 
 
 def claim_map(entries: Sequence[Entry]) -> pd.DataFrame:
-    """Claims without a figure by kind of evidence: "+" for, "-" against, "?" both or unclear, empty for none found."""
+    """Claims without a figure by kind of evidence: "+" favours cells, "-" favours the control, "?" both,
+    no difference or not to be read, empty for none found.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = {
         capital(e.advertised["what"]): {kind: _sign(e, kind) for kind in MAP_KINDS} for e in entries if _by_topic(e)
     }
@@ -464,22 +638,30 @@ def claim_map(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def _by_topic(entry: Entry) -> bool:
-    return entry.kind not in ("registration", "disclaimer") and any("direction" in f for f in entry.facts)
+    return entry.kind in ("effect_without_figure", "mechanism") and not entry.unit
 
 
 def _sign(entry: Entry, kind: str) -> str:
-    """What the sources of a kind say: those that count, those from animals, and those whose direction is unclear."""
-    facts = [f for f in entry.facts if f["map_kind"] == kind]
-    told = {f["direction"] for f in facts if f["counted"] or f["kind"] == "animal or laboratory"}
-    unclear = any(f["direction"] == "neutral" for f in facts)
-    if not told:
-        return "?" if unclear else ""
-    return SIGNS.get(frozenset(told - {"neutral"}), "?")
+    """Which way the counted results of a kind point; animals and laboratories are a kind of their own."""
+    facts = [f for f in entry.facts if f["map_kind"] == kind and f["role"] == "evidence"]
+    counted = {f["direction"] for f in facts if f["counted"] or f["kind"] == "animal or laboratory"}
+    if not counted:
+        return "?" if any(f["direction"] == "not_stated" for f in facts) else ""
+    return SIGNS.get(frozenset(counted), "?")
 
 
 def claim_map_alt(frame: pd.DataFrame) -> str:
-    """The evidence map in words."""
-    words = {"+": "for", "-": "against", "?": "both or unclear", "": "none found"}
+    """The evidence map in words.
+
+    Parameters
+    ----------
+    frame : DataFrame
+
+    Returns
+    -------
+    str
+    """
+    words = {"+": "favours cells", "-": "favours the control", "?": "both, none or not to be read", "": "none found"}
     lines = [
         f"{claim}: " + ", ".join(f"{kind} {words[sign]}" for kind, sign in row.items())
         for claim, row in frame.iterrows()
@@ -493,32 +675,18 @@ def claim_map_alt(frame: pd.DataFrame) -> str:
 #: The table stands between these two lines of README.md.
 BEGIN, END = "<!-- answer: made by `make notebooks`, do not edit -->", "<!-- end of answer -->"
 
-#: Outcomes that stand nearest to the advertised ones and have more reports: title and question.
-NEAREST = {
-    "insulin dose halved after cells, no control group": Question(
-        "insulin_dose_halved", ("T2D",), "any_cells", estimand="most_favourable"
-    ),
-    "off insulin at some time after cells, tablets allowed, no control group": Question(
-        "insulin_independence", ("T2D",), "any_cells", estimand="most_favourable"
-    ),
-    "off insulin 12 months after islets, type 1 diabetes": Question("insulin_independence", ("T1D",), "islets"),
-}
-
 
 def answer(base: EvidenceBase) -> str:
     """The latest advertised figures beside published ones, then the nearest outcomes, as a Markdown table."""
     entries = advertised_rates(base)
     latest = max(e.advertised["as_of"] for e in entries)
-    lines = [
-        f"| {short_words(e)} | {figure_words(e)} | {published_words(e)} | {interval_words(e)} | {e.verdict} |"
+    rows = [
+        (short_words(e), figure_words(e), published_words(e), interval_words(e), e.verdict)
         for e in entries
-        if e.advertised["as_of"] == latest
+        if e.advertised["as_of"] in (latest, "")
     ]
-    for name, question in NEAREST.items():
-        nearest = pooled(base, question.named("nearest", name), Analysis("PLO"))
-        lines.append(f"| *nearest:* {name} | | {_found(nearest)} | {_interval(nearest)} | |")
-    head = "| outcome | advertised | published | 95 % interval | verdict |\n|---|---|---|---|---|"
-    return "\n".join([head, *lines])
+    rows += [(f"*nearest:* {p.title}", "", _found(p), _interval(p), "") for p in nearest_pools(base)]
+    return markdown_table([("outcome", "advertised", "published", "95 % interval", "verdict"), *rows])
 
 
 def _found(pool: Pool) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 import cellclaims
 from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
+from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC
 from cellclaims.overview import Stage
 from cellclaims.pool import label, link
 from cellclaims.protocol import Protocol
@@ -26,15 +27,53 @@ LONGEST_TITLE = 44
 
 
 def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
-    """How many reports, how many of them randomised, and the figures taken from them."""
+    """How many reports, how many of them randomised, and the figures taken from them.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+
+    Returns
+    -------
+    Sentence
+    """
     randomised = int((reports.design == "randomised").sum())
-    figures = sum(len(getattr(evidence, name)) for name in ("continuous", "binary", "survival", "contrasts"))
+    figures = sum(len(getattr(evidence, name)) for name in FIGURES)
     linked = evidence.studies.doi.ne("") | evidence.studies.pmid.ne("") | evidence.studies.registry_id.ne("")
     return say(
         f"{len(reports)} reports were found, {randomised} of them randomised.",
         f"From all reports {figures} figures were taken, each with its source and place.",
         f"{int(linked.sum())} of {len(linked)} reports lead a reader to a DOI, PubMed or a registry.",
         f"{len(evidence.anomalies)} printed figures or labels are doubted and named as anomalies.",
+    )
+
+
+def how_it_was_read(evidence: Evidence) -> Sentence:
+    """How many figures two readers read alike, and that the sources were mostly abstracts.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    Sentence
+    """
+    tables = [getattr(evidence, name) for name in FIGURES]
+    figures = sum(map(len, tables))
+    twice, differ = (sum((t.read_twice == word).sum() for t in tables) for word in ("yes", "differs"))
+    kinds = evidence.sources.kind.value_counts()
+    full, other = kinds.get("fulltext", 0), kinds.get(NOT_SCIENTIFIC, 0)
+    return say(
+        "The maintainers read the figures, largely with reading software, from abstracts, tables and registry records.",
+        f"{twice} of {figures} figures were read again by a second reader who had not seen them, and agree.",
+        f"{differ or 'None'} of the figures read again {'was' if differ < 2 else 'were'} found to differ.",
+        f"Of {len(evidence.sources)} sources, {full} were full texts or parts of one.",
+        f"{other} are not scientific (clinic and company pages, press releases, news) and feed no pool.",
     )
 
 
@@ -47,21 +86,76 @@ def fingerprint(base: EvidenceBase) -> str:
 
 
 def evidence_alt(reports: pd.DataFrame) -> str:
-    """The evidence map in words."""
+    """The evidence map in words.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+
+    Returns
+    -------
+    str
+    """
     lines = reports.groupby(["product", "population"], observed=True).size()
     counts = "; ".join(f"{product}, {population}: {count}" for (product, population), count in lines.items())
     return f"Number of reports by product, type of diabetes and design. Totals: {counts}."
 
 
+def counts_alt(counts: pd.DataFrame, what: str) -> str:
+    """Counts by product and population in words: the totals of each.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        product, population and studies, a number.
+    what : str
+        What was counted.
+    """
+    totals = counts.groupby(["product", "population"], observed=True, sort=False).studies.sum()
+    words = "; ".join(f"{product}, {people}: {number:g}" for (product, people), number in totals.items())
+    return f"{what}. Totals: {words or 'none'}."
+
+
+def years_alt(counts: pd.DataFrame, unit: str) -> str:
+    """Counts by year and product in words: the span of years and the total of each product."""
+    if counts.empty:
+        return f"Number of {unit} by year: none."
+    totals = counts.groupby("product", observed=True, sort=False).studies.sum()
+    words = "; ".join(f"{product}: {number:g}" for product, number in totals.items())
+    return f"Number of {unit} by year, {counts.year.min():g} to {counts.year.max():g}. Totals: {words}."
+
+
 def flow_alt(stages: Sequence[Stage], pools: Sequence[tuple[str, int]]) -> str:
-    """The flow figure in words."""
+    """The flow figure in words.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+        Name, number of reports, and how many stop there for which reason.
+    pools : sequence of tuple
+
+    Returns
+    -------
+    str
+    """
     steps = "; ".join(f"{name}: {count}" for name, count, _ in stages)
     ends = "; ".join(f"{title}: {k}" for title, k in pools)
     return f"From reports found to reports pooled. {steps}. Reports in each pool: {ends}."
 
 
 def anomalies(evidence: Evidence) -> Table:
-    """Every doubted figure: where it stands, what is printed, what is wrong, what is done."""
+    """Every doubted figure: where it stands, what is printed, what is wrong, what is done.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    Table
+    """
     frame = evidence.anomalies
     known = set(evidence.studies.study_id)
     words = [label(evidence, r) if r in known else r for r in frame.record_id]
@@ -74,13 +168,34 @@ def anomalies(evidence: Evidence) -> Table:
 
 
 def studies(frame: pd.DataFrame, caption: str) -> Table:
-    """Reports by name, each with its link, and their registration."""
+    """Reports by name, each with its link, and their registration.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    caption : str
+        Above the table.
+
+    Returns
+    -------
+    Table
+    """
     shown = frame.assign(report=[Link(w, a) for w, a in zip(frame.label, frame.link, strict=True)])
     return table(shown, caption, {"report": "report", "registry_id": "registration", "study_id": "study_id"})
 
 
 def protocol_outcomes(protocol: Protocol) -> Table:
-    """Outcomes, months and windows of the protocol."""
+    """Outcomes, months and windows of the protocol.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    Table
+    """
     frame = pd.DataFrame(
         [
             {"outcome": o["name"], "better": o["better"], "month": o["months"], "window": f"± {o['window']}"}
@@ -91,7 +206,17 @@ def protocol_outcomes(protocol: Protocol) -> Table:
 
 
 def protocol_verdicts(protocol: Protocol) -> Table:
-    """The verdict rules in their order."""
+    """The verdict rules in their order.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    Table
+    """
     rules = pd.DataFrame(protocol["verdict"]["order"])
     return table(rules, "Verdicts, in order: the first rule that holds")
 
@@ -104,7 +229,19 @@ class Elsewhere:
 
 
 def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
-    """What other reviews printed for an outcome; the misprints that anomalies.csv names are set right and flagged."""
+    """What other reviews printed for an outcome; the misprints that anomalies.csv names are set right and flagged.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    outcome : str
+        A name of the protocol.
+
+    Returns
+    -------
+    Elsewhere
+    """
     rows = handled(evidence, "pooled_elsewhere")
     named = rows.outcome.str.lower().str.fullmatch(rf"{outcome}( ?\(?%\)?)?")
     rows = rows[named & rows.estimate.notna()].sort_values(["year", "review_id"])
@@ -168,7 +305,17 @@ def _digits(value: float) -> int:
 
 
 def thresholds(evidence: Evidence) -> Table:
-    """Smallest changes that matter and margins, with what was seen of each source."""
+    """Smallest changes that matter and margins, with what was seen of each source.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    Table
+    """
     frame = evidence.thresholds
     shown = frame.assign(source=[Link(t, u) for t, u in zip(frame.source_title, frame.url, strict=True)])
     columns = {
@@ -182,7 +329,20 @@ def thresholds(evidence: Evidence) -> Table:
 
 
 def definitions(base: EvidenceBase, population: str, product: str) -> Table:
-    """What reports call a response: every definition of a response or composite, with the reports that use it."""
+    """What reports call a response: every definition of a response or composite, with the reports that use it.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    population : str
+        A type of diabetes; all if empty.
+    product : str
+
+    Returns
+    -------
+    Table
+    """
     studies_ = base.evidence.studies
     mine = studies_.study_id[
         (studies_.diabetes_type == population) & studies_.intervention_class.isin(base.protocol.classes(product))
@@ -203,7 +363,18 @@ def definitions(base: EvidenceBase, population: str, product: str) -> Table:
 
 
 def registered(evidence: Evidence, study_ids: Sequence[str]) -> Table:
-    """The published reports of the registrations that the advertisements cite."""
+    """The published reports of the registrations that the advertisements cite.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    study_ids : sequence of str
+
+    Returns
+    -------
+    Table
+    """
     mine = evidence.studies[evidence.studies.study_id.isin(study_ids)]
     arms = evidence.arms.groupby("study_id").n_enrolled.sum()
     shown = mine.assign(

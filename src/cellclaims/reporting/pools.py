@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
-from cellclaims.pool import Pool, label
+from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.tables import number, percent, value_words
-from cellclaims.selection import EvidenceBase, Question, benchmarks, series
+from cellclaims.reporting.tables import interval, number, percent, value_words
+from cellclaims.selection import Question
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -37,6 +37,17 @@ def _escape_markdown(text: str) -> str:
 def say(*parts: str) -> Sentence:
     """Sentences joined into one paragraph.
 
+    Parameters
+    ----------
+    *parts : str
+        Empty ones drop out.
+
+    Returns
+    -------
+    Sentence
+
+    Examples
+    --------
     >>> say("One.", "", "Two.")
     One. Two.
     """
@@ -56,9 +67,21 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
     """What a pool found, with its k, interval and prediction interval, as one or two sentences.
 
     ``what`` names the quantity as the subject of the sentence ("insulin independence at 12 months").
+
+    Parameters
+    ----------
+    pool : Pool
+    what : str
+        What is shown, as the start of the sentence.
+    unit : str, optional
+        Follows a value.
+
+    Returns
+    -------
+    str
     """
     if pool.k == 0:
-        return f"{_start(what)}: no report answers this question."
+        return f"{_start(what)}: no eligible study."
     value = _value(pool, pool.fit.beta, unit)
     limits = _interval(pool, "ci", unit)
     patients = _patients(pool)
@@ -67,7 +90,7 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
             f"{_start(what)}: one report ({pool.rows.label[0]}, {patients}) with {value} ({limits}); shown, not pooled."
         )
     few = " Few reports: read with care." if pool.label else ""
-    behind = f"95 % interval {limits}; {reports_of(pool.k)}, {patients}"
+    behind = f"{pool.level_words} interval {limits}; {reports_of(pool.k)}, {patients}"
     return f"{_start(what)}: {value} ({behind}). {prediction(pool, unit)}{few}"
 
 
@@ -78,7 +101,7 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         why = "so few reports" if pool.k < 3 else "these counts"
         return f"A new clinic's result cannot be predicted from {why}."
-    return f"A new clinic's true value would lie between {_interval(pool, 'pi', unit)} (95 % prediction interval)."
+    return f"The {pool.level_words} prediction interval for a similar centre is {_interval(pool, 'pi', unit)}."
 
 
 def heterogeneity(pool: Pool) -> str:
@@ -105,8 +128,7 @@ def _interval(pool: Pool, which: str, unit: str) -> str:
     low, high = (float(getattr(pool.fit, f"{which}_{end}")) for end in ("lb", "ub"))
     if np.isnan(low):
         return "interval not estimable"
-    joint = "and" if which == "pi" else "to"
-    return f"{value_words(pool, low)} {joint} {_value(pool, high, unit)}"
+    return f"{value_words(pool, low)} to {_value(pool, high, unit)}"
 
 
 def _start(what: str) -> str:
@@ -114,13 +136,55 @@ def _start(what: str) -> str:
 
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:
-    """A forest plot in words: every pool with its k, value and interval."""
-    lines = [f"{p.title}: {_in_words(p)}" for p in pools]
+    """A forest plot in words: every pool with its k, value and interval.
+
+    Parameters
+    ----------
+    pools : sequence of Pool
+    what : str
+        What is shown, as the start of the sentence.
+
+    Returns
+    -------
+    str
+    """
+    lines = [": ".join(part for part in (p.title, _in_words(p)) if part) for p in pools]
     return f"{what}. {'. '.join(lines)}."
 
 
+def choices_alt(table: pd.DataFrame, what: str, decimals: int) -> str:
+    """A sensitivity figure in words: every choice with its estimate and interval, on the shown scale."""
+    lines = [
+        f"{row.choice}: {number(row.estimate, decimals)} ({interval(row.ci_lb, row.ci_ub, decimals)})"
+        for row in table.itertuples()
+    ]
+    return f"{what}, by choice. {'. '.join(lines)}."
+
+
+def durability_alt(table: pd.DataFrame, what: str) -> str:
+    """The durability figure in words: how many series it has, and the pooled percentages by month."""
+    series = table[table.kind != "pooled"].drop_duplicates(["report", "kind"]).kind.value_counts()
+    counts = ", ".join(f"{number} of {kind}s" for kind, number in series.sort_index().items())
+    pooled = [
+        f"{row.months:g} months: {number(row.percent, 0)} % ({interval(row.ci_lb, row.ci_ub, 0)})"
+        for row in table[table.kind == "pooled"].sort_values("months").itertuples()
+    ]
+    return f"{what}, over time. Series: {counts or 'none'}. Pooled: {'; '.join(pooled) or 'none'}."
+
+
 def question_title(question: Question, protocol: Protocol) -> str:
-    """A question as the title of its pool: outcome, population, product, designs, month and window."""
+    """A question as the title of its pool: outcome, population, product, designs, month and window.
+
+    Parameters
+    ----------
+    question : Question
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
+    """
     question = question.at(protocol)
     people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
     designs = f", {' or '.join(DESIGNS[d] for d in question.designs)}" if question.designs else ""
@@ -136,101 +200,220 @@ def _in_words(pool: Pool) -> str:
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
-    """Whether a difference in HbA1c clears the smallest change that matters, by its interval."""
+    """Whether a difference in HbA1c clears the threshold for clinical importance, by its interval.
+
+    Parameters
+    ----------
+    pool : Pool
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
+    """
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
     if pool.fit is None:
         return ""
     low, high = float(pool.fit.ci_lb), float(pool.fit.ci_ub)
     if high < -least:
-        return f"The whole interval lies beyond {least:g} points, the smallest change that matters."
+        return f"The whole interval lies beyond {least:g} points, our threshold for clinical importance."
     if low > -least:
-        return f"The whole interval lies short of {least:g} points, the smallest change that matters."
-    return f"The interval holds both less and more than {least:g} points, the smallest change that matters."
+        return f"The whole interval lies short of {least:g} points, our threshold for clinical importance."
+    least_words = f"{least:g} points, our threshold for clinical importance"
+    return f"The interval includes changes smaller and larger than {least_words}."
 
 
-def matters_marks(protocol: Protocol) -> list[tuple[float, str, str]]:
-    """The threshold as a mark of a figure: value, words, kind."""
+class Mark(NamedTuple):
+    """A value to compare with, drawn as a dashed line with its words above the plot (shown scale).
+
+    ``kind`` is "advertised" (an advertised figure), "threshold" (for example the smallest change that
+    matters) or "reference" (a value of the figure itself, drawn faintly).
+    """
+
+    value: float
+    label: str
+    kind: str = "advertised"
+
+
+def matters_marks(protocol: Protocol) -> list[Mark]:
+    """The threshold as a mark of a figure.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    list of Mark
+    """
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
-    return [(-least, "smallest change that matters", "threshold")]
+    return [Mark(-least, "threshold for clinical importance", "threshold")]
 
 
-def claim_marks(evidence: Evidence, outcome: str) -> list[tuple[float, str, str]]:
-    """Advertised percentages of an outcome as marks of a figure, the latest state of each."""
+def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[Mark]:
+    """Advertised percentages of an outcome as marks of a figure, those of one type of diabetes if one is given.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+    outcome : str
+        A name of the protocol.
+    population : str, optional
+        A type of diabetes; all if empty.
+
+    Returns
+    -------
+    list of Mark
+    """
     claims = evidence.claims[(evidence.claims.outcome == outcome) & (evidence.claims.unit == "percent")]
+    if population:
+        claims = claims[claims.diabetes_type == population]
     values = sorted(set(claims.value.dropna()))
-    return [(float(v), f"advertised {v:g} %", "advertised") for v in values]
+    return [Mark(float(v), f"advertised {v:g} %", "advertised") for v in values]
 
 
 def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
-    """One line a choice for a sensitivity figure: choice, estimate and limits on the shown scale, k, primary."""
+    """One line a choice for a sensitivity figure: choice, estimate and limits on the shown scale, k, primary.
+
+    Parameters
+    ----------
+    pools : mapping of Pool
+    primary : str, optional
+        The choice that is the review's own.
+
+    Returns
+    -------
+    DataFrame
+    """
     lines = []
     for words, pool in pools.items():
         if pool.fit is not None:
             shown = {
-                n: _shown(pool, getattr(pool.fit, f))
+                n: pool.shown(getattr(pool.fit, f))
                 for n, f in (("estimate", "beta"), ("ci_lb", "ci_lb"), ("ci_ub", "ci_ub"))
             }
-            lines.append({"choice": words, **shown, "k": float(pool.k), "primary": words == primary})
+            lines.append(
+                {"choice": words, **shown, "k": float(pool.k), "primary": words == primary, "level": pool.level_words}
+            )
     return pd.DataFrame(lines)
 
 
-def _shown(pool: Pool, value: float) -> float:
-    return pool.shown(value)
+# Titles and sentences of a pool from its question, so that they hold for every value of a notebook's parameters.
 
 
-def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
-    """Reports by month, what registries and curves print, and the pools at their months, for the durability figure.
+def asked_words(question: Question, protocol: Protocol) -> tuple[str, str]:
+    """What is given and to whom, in the words of a sentence.
 
-    Single reports stand without their intervals, which would hide the points; their forest plot has them.
+    Parameters
+    ----------
+    question : Question
+    protocol : Protocol
+
+    Returns
+    -------
+    tuple of str
+        The product and the population, such as ("cells", "type 2 diabetes"). "Cells" is the product of all cells.
+
+    Examples
+    --------
+    >>> from cellclaims import protocol
+    >>> asked_words(Question("hba1c", "T1D", "islets"), protocol.load("data"))
+    ('allogeneic islets', 'type 1 diabetes')
     """
-    rows = series(base, question)
-    reports = pd.DataFrame(
-        {
-            "report": [label(base.evidence, s) for s in rows.study_id],
-            "kind": "report",
-            "months": rows.months,
-            "percent": 100 * rows.events / rows.n,
-            "ci_lb": np.nan,
-            "ci_ub": np.nan,
-        }
-    )
-    return pd.concat([reports, _curves(base, question), _pooled(pools)], ignore_index=True)
+    people = " or ".join(protocol["eligibility"]["populations"][name] for name in question.population)
+    given = "cells" if question.product == "any_cells" else protocol.product_name(question.product)
+    return given, people
 
 
-def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
+def arms_title(question: Question, protocol: Protocol) -> str:
+    """The title of a pool within arms: what was given (or that nothing was), to whom, and which anomalies are switched.
 
-    Subgroups by arm are left to the report's own table.
+    Parameters
+    ----------
+    question : Question
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from cellclaims import protocol
+    >>> arms_title(Question("hba1c", "T2D", "any_cells", arms="control"), protocol.load("data"))
+    'Control arms of trials of cells, type 2 diabetes'
     """
-    studies = base.evidence.studies[base.evidence.studies.diabetes_type.isin(question.population)]
-    mine = set(studies.study_id[studies.intervention_class.isin(base.protocol.classes(question.product))])
-    rows = handled(base.evidence, "survival", question.alternative)
-    rows = rows[(rows.outcome == question.outcome) & rows.study_id.isin(mine) & (rows.leave == "")]
-    actuarial = _beside(base.evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
-    printed = benchmarks(base, question)
-    printed = printed[printed.study_id.isin(mine) & printed.months.notna() & printed.percent.notna()]
-    return pd.concat([actuarial, _beside(base.evidence, printed.assign(ci_low=np.nan, ci_high=np.nan), "registry")])
+    given, people = asked_words(question, protocol)
+    whose = given if question.arms == "cells" else f"control arms of trials of {given}"
+    return "; ".join([f"{_start(whose)}, {people}", *_switched_words(question)])
 
 
-def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Printed percentages as lines of the durability figure that stand apart from the reports."""
-    return pd.DataFrame(
-        {
-            "report": [f"{label(evidence, s)} ({kind})" for s in rows.study_id],
-            "kind": "registry",
-            "months": rows.months,
-            "percent": rows.percent,
-            "ci_lb": rows.ci_low,
-            "ci_ub": rows.ci_high,
-        }
-    )
+def what_differs(question: Question, other: Question, protocol: Protocol) -> str:
+    """How a question differs from another one, as the title of its pool.
+
+    Parameters
+    ----------
+    question : Question
+    other : Question
+        What it is compared with, usually the main question of a notebook.
+    protocol : Protocol
+
+    Returns
+    -------
+    str
+        What is given, to whom, which designs, when, and which anomalies are switched, as far as they differ.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from cellclaims import protocol
+    >>> main = Question("hba1c", "T2D", "any_cells", designs="rct")
+    >>> what_differs(replace(main, designs=(), months=8, window=7), main, protocol.load("data"))
+    'Randomised or not; at 8 ± 7 months'
+    """
+    question, other = question.at(protocol), other.at(protocol)
+    (given, people), (other_given, other_people) = asked_words(question, protocol), asked_words(other, protocol)
+    parts = [words for words, known in ((given, other_given), (people, other_people)) if words != known]
+    if question.designs != other.designs:
+        designs = " or ".join(DESIGNS[name] for name in question.designs)
+        parts.append(designs or "randomised or not")
+    if (question.months, question.window) != (other.months, other.window):
+        parts.append(f"at {question.months:g} ± {question.window:g} months")
+    if question.alternative != other.alternative:
+        parts += _switched_words(question) or ["questionable values as the review handles them"]
+    return _start("; ".join(parts) or "the same question")
 
 
-def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
-    lines = [
-        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": _shown(p, p.fit.beta)}
-        | {"ci_lb": _shown(p, p.fit.ci_lb), "ci_ub": _shown(p, p.fit.ci_ub), "k": float(p.k)}
-        for p in pools
-        if p.k > 1 and np.isfinite(p.fit.beta)
-    ]
-    return pd.DataFrame(lines)
+def _switched_words(question: Question) -> list[str]:
+    return [f"{' and '.join(question.alternative)} handled in the other way"] if question.alternative else []
+
+
+def same_number(fit: Any, pool: Pool, unit: str = "") -> Sentence:
+    """Whether a fit made step by step gives the number of a pool, with both.
+
+    Parameters
+    ----------
+    fit : Fit or None
+        None where there was nothing to fit.
+    pool : Pool
+    unit : str
+        What follows a value.
+
+    Returns
+    -------
+    Sentence
+    """
+    if fit is None or pool.fit is None:
+        return say("No eligible study: there is nothing to pool.")
+    made, known = (f"{_value(pool, one.beta, unit)} ({_limits_of(pool, one)})" for one in (fit, pool.fit))
+    equal = all(np.isclose(getattr(fit, end), getattr(pool.fit, end)) for end in ("beta", "ci_lb", "ci_ub"))
+    verdict = "the same number" if equal else "another number"
+    return say(f"Step by step: {made}. The pool of the review, {pool.title}: {known}: {verdict}.")
+
+
+def _limits_of(pool: Pool, fit: Any) -> str:
+    return " to ".join(value_words(pool, float(getattr(fit, end))) for end in ("ci_lb", "ci_ub"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,25 +13,33 @@ import pandas as pd
 
 from cellclaims.errors import SourceError
 from cellclaims.evidence import Evidence
-from cellclaims.files import write_atomically
-from cellclaims.harvest.held import guard
+from cellclaims.files import csv_text, write_atomically
 from cellclaims.overview import PRODUCTS, described
 from cellclaims.pool import label, link
 from cellclaims.registries.answers import visible
 from cellclaims.registries.changes import (
+    NOT_USED,
+    NOTICE_KINDS,
+    USED,
     Change,
     Changes,
+    Contradiction,
     FirstSight,
     Known,
+    NoticeState,
+    address_of,
     compare,
     first_sight,
     known_registrations,
+    known_sources,
     news_of,
+    notice_states,
+    notices_of_sources,
     state_of,
 )
 from cellclaims.registries.client import SERVICES
 from cellclaims.registries.pull import wanted
-from cellclaims.registries.records import numbers_in
+from cellclaims.registries.records import numbers_in, papers
 from cellclaims.registries.store import Store, dated, registry_of, snapshot_of
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Links, Table, table
@@ -51,6 +57,12 @@ if TYPE_CHECKING:
 
 #: The heading of each table of changes, by kind.
 HEADINGS = {
+    "retraction": "Retracted publications",
+    "expression of concern": "Publications under an expression of concern",
+    "correction": "Corrected publications",
+    "retraction gone": "Retractions that the later snapshot does not name",
+    "expression of concern gone": "Expressions of concern that the later snapshot does not name",
+    "correction gone": "Corrections that the later snapshot does not name",
     "new trial": "New trials",
     "trial gone": "Trials that the later snapshot does not hold",
     "results posted": "Newly posted results",
@@ -64,8 +76,16 @@ HEADINGS = {
 #: Of these a trial or paper is told in one line with its state; of these with a before and an after.
 SINGLE = ("new trial", "trial gone", "new paper", "paper gone")
 PAIRS = ("results posted", "results withdrawn", "status changed")
+#: Notices about publications: the publication, its title, what the review uses of it, and the notice.
+NOTICES = tuple(kind for kind in HEADINGS if kind.removesuffix(" gone") in NOTICE_KINDS)
 #: Each kind in the sentence, before how many.
 COUNTED = {
+    "retraction": "publications retracted",
+    "expression of concern": "publications under an expression of concern",
+    "correction": "publications corrected",
+    "retraction gone": "retractions no longer named",
+    "expression of concern gone": "expressions of concern no longer named",
+    "correction gone": "corrections no longer named",
     "new trial": "new trials",
     "trial gone": "trials no longer there",
     "results posted": "trials with newly posted results",
@@ -87,10 +107,21 @@ MOST_REFUSED = 20
 def changes_sentence(changes: Changes) -> Sentence:
     """What changed, in one paragraph."""
     between = f"From snapshot {changes.since} to {changes.until}"
+    rest = (contradictions_words(changes.contradictions), refused_words(changes.refused))
     if not changes.lines:
-        return say(f"{between} nothing changed.", refused_words(changes.refused))
+        return say(f"{between} nothing changed.", *rest)
     told = [f"{COUNTED[kind]}: {count}" for kind, count in changes.counts.items()]
-    return say(f"{between}: {'; '.join(told)}.", refused_words(changes.refused))
+    used = [line for line in changes.lines if line.kind in NOTICE_KINDS and line.what != NOT_USED]
+    names = "; ".join(f"{line.what.removeprefix(USED)} ({line.kind})" for line in used)
+    first = f"Sources of this review: {names}." if used else ""
+    return say(f"{between}: {'; '.join(told)}.", first, *rest)
+
+
+def contradictions_words(found: Sequence[Contradiction]) -> str:
+    """How many trials come in records that contradict each other; empty if none does."""
+    count = len({one.number for one in found})
+    records = "1 trial comes in records" if count == 1 else f"{count} trials come in records"
+    return f"{records} that contradict each other." if count else ""
 
 
 def refused_words(refused: Sequence[str]) -> str:
@@ -102,10 +133,23 @@ def refused_words(refused: Sequence[str]) -> str:
 def changes_tables(changes: Changes) -> list[Table]:
     """One table a kind of change that occurs, and one of what could not be read."""
     made = [_kind_table(kind, changes.of(kind)) for kind in HEADINGS if changes.of(kind)]
-    return made + refused_tables(changes.refused)
+    return made + contradictions_tables(changes.contradictions) + refused_tables(changes.refused)
+
+
+def contradictions_tables(found: Sequence[Contradiction]) -> list[Table]:
+    """A table of where two records of one trial differ; none if they agree."""
+    header = ("trial", "title", "what", "taken", "other record", "answer of the other record")
+    rows = [
+        (shown_link(one.number, one.address), *map(visible, (one.title, one.what, one.taken, one.other, one.where)))
+        for one in found
+    ]
+    return [Table(header, tuple(rows), "Records of one trial that contradict each other")] if rows else []
 
 
 def _kind_table(kind: str, lines: Sequence[Change]) -> Table:
+    if kind in NOTICES:
+        header = ("publication", "title", "used by the review", "notice")
+        return Table(header, tuple(map(_notice_cells, lines)), HEADINGS[kind])
     first = "cites" if "paper" in kind else "trial"
     columns = ("published" if "paper" in kind else "state",) if kind in SINGLE else ("before", "after")
     header = (first, "title", *(() if kind in (*SINGLE, *PAIRS) else ("what",)), *columns)
@@ -125,6 +169,11 @@ def _cells(line: Change) -> Iterator[object]:
     yield visible(line.after)
 
 
+def _notice_cells(line: Change) -> tuple[object, ...]:
+    number = line.number.partition(":")[2] or line.number
+    return shown_link(number, line.address), *map(visible, (line.title or "–", line.what, line.after or line.before))
+
+
 def shown_link(words: str, address: str) -> Link:
     """Words that lead to an address; both on one line, and only a web address is a link."""
     return Link(visible(words) or "–", "".join(address.split()))
@@ -140,8 +189,17 @@ def refused_tables(refused: Sequence[str]) -> list[Table]:
 
 
 def changes_lines(changes: Changes) -> list[dict[str, str]]:
-    """The changes for machines: one line each, text as it stands."""
-    return [{name: getattr(line, name) for name in COLUMNS} for line in changes.lines]
+    """The changes for machines: one line each, text as it stands; then where records contradict each other."""
+    lines = [{name: getattr(line, name) for name in COLUMNS} for line in changes.lines]
+    return lines + contradictions_lines(changes.contradictions)
+
+
+def contradictions_lines(found: Sequence[Contradiction]) -> list[dict[str, str]]:
+    """Where two records of one trial differ, with the columns of changes: before stands the record that counts."""
+    return [
+        dict(zip(COLUMNS, ("records contradict", x.number, x.what, x.taken, x.other, x.title, x.address), strict=True))
+        for x in found
+    ]
 
 
 # --- one snapshot beside what the review knows ------------------------------------------------------------------
@@ -155,13 +213,23 @@ def sight_sentence(sight: FirstSight) -> Sentence:
         f"Snapshot {sight.name} is set beside what the review knows: it describes {len(sight.found)} of {known} known "
         f"registrations, {news} of them with news about posted results, and {len(sight.unknown)} trials that the "
         f"review does not know; {len(sight.papers)} papers cite a known registration.",
+        notices_words(sight.notices),
+        contradictions_words(sight.contradictions),
         refused_words(sight.refused),
     )
+
+
+def notices_words(notices: Sequence[tuple[NoticeState, tuple[str, ...]]]) -> str:
+    """Which sources of the review are retracted, corrected or under an expression of concern; empty if none is."""
+    told = "; ".join(f"{', '.join(names)} ({one.words})" for one, names in notices)
+    return f"Sources of this review with a notice: {told}." if told else ""
 
 
 def sight_tables(sight: FirstSight) -> list[Table]:
     """Known registrations found and not found, unknown trials, papers; empty tables are left out."""
     made = [
+        Table(("publication", "title", "used by the review", "notice"), tuple(map(_noticed, sight.notices)),
+              "Sources of the review that were retracted, corrected or questioned"),
         Table(("trial", "status", "results", "news", "reports"), tuple(map(_found, sight.found)),
               "Known registrations in the snapshot"),
         Table(("trial", "reports", "results when last looked up"), tuple(map(_missing, sight.missing)),
@@ -171,7 +239,14 @@ def sight_tables(sight: FirstSight) -> list[Table]:
         Table(("cites", "title", "published"), tuple(map(_paper, sight.papers)),
               "Papers that cite a known registration"),
     ]  # fmt: skip
-    return [table for table in made if table.cells] + refused_tables(sight.refused)
+    told = [table for table in made if table.cells]
+    return told + contradictions_tables(sight.contradictions) + refused_tables(sight.refused)
+
+
+def _noticed(pair: tuple[NoticeState, tuple[str, ...]]) -> tuple[object, ...]:
+    one, names = pair
+    link = shown_link(one.ids[0].partition(":")[2], address_of(one.ids[0]))
+    return link, visible(one.title) or "–", ", ".join(names), visible(one.words)
 
 
 def _found(pair: tuple[Known, TrialState]) -> tuple[object, ...]:
@@ -213,28 +288,26 @@ def sight_lines(sight: FirstSight) -> list[dict[str, str]]:
     unknown = [("unknown trial", t.number, "trial", "", t.facts.get("status", ""), t.title, t.address)
                for t in sight.unknown]  # fmt: skip
     papers = [("paper", "; ".join(p.registrations), "paper", "", p.date, p.title, p.address) for p in sight.papers]
-    return [dict(zip(COLUMNS, line, strict=True)) for line in (*known, *missing, *unknown, *papers)]
+    notices = [(one.kind, one.ids[0], f"{USED}{', '.join(names)}", "", one.words, one.title,
+                address_of(one.ids[0])) for one, names in sight.notices]  # fmt: skip
+    lines = (*notices, *known, *missing, *unknown, *papers)
+    return [dict(zip(COLUMNS, line, strict=True)) for line in lines] + contradictions_lines(sight.contradictions)
 
 
 def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
-    """Lines as CSV that no spreadsheet takes for formulas (``harvest.held.unguard`` gives a text back).
+    """Lines as CSV that no spreadsheet takes for formulas (``files.unguard`` gives a text back).
 
     Half a character (an unpaired surrogate), which no file can hold, is written as its code point.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else a bare carriage return ends a row
-    writer.writerow(COLUMNS)
-    writer.writerows(
-        [HALF.sub(lambda found: visible(found[0]), guard(line[name])) for name in COLUMNS] for line in lines
-    )
-    return buffer.getvalue()
+    cells = ([HALF.sub(lambda found: visible(found[0]), line[name]) for name in COLUMNS] for line in lines)
+    return csv_text([COLUMNS, *cells], quoted=True)  # else a bare carriage return ends a row
 
 
 #: What is looked for by number, beside the queries.
 BY_NUMBER = {
     "ctgov": "the record of each of {registrations} registrations",
     "europepmc": "papers that name one of {registrations} registrations",
-    "pubmed": "papers that name one of {registrations} registrations",
+    "pubmed": "papers that name one of {registrations} registrations, and the records of {pmids} papers",
     "crossref": "the work behind each of {dois} DOIs",
 }
 EXPORT = "not asked: an export that a person downloaded is taken over by cellclaims pull --from"
@@ -249,7 +322,7 @@ def asked_table(base: EvidenceBase) -> Table:
         name = SERVICES[source].name
         for query, parameters in one.queries.items():
             rows.append((name, query.replace("_", " "), "; ".join(f"{k}: {v}" for k, v in parameters.items())))
-        counts = {"registrations": len(one.registrations), "dois": len(one.dois)}
+        counts = {name: len(getattr(one, name)) for name in ("registrations", "dois", "pmids")}
         rows.append((name, "by number", BY_NUMBER[source].format(**counts)))
     rows.append(("WHO ICTRP", "export", EXPORT))
     return Table(("source", "query", "asked for"), tuple(rows), "What a pull asks, and of whom")
@@ -268,7 +341,7 @@ def _known_row(evidence: Evidence, product: dict[str, str], one: Known) -> tuple
     registration = Link(number, f"https://clinicaltrials.gov/study/{number}") if number.startswith("NCT") else number
     named = set(evidence.studies.study_id)
     reports = Links(tuple(Link(label(evidence, s), link(evidence, s)) for s in one.reports if s in named))
-    products = ", ".join(dict.fromkeys(product[c] for c in one.classes))
+    products = ", ".join(dict.fromkeys(product.get(c, c.replace("_", " ")) for c in one.classes))
     return registration, ", ".join(one.diabetes_types) or "–", products or "–", reports, looked_up(one)
 
 
@@ -290,11 +363,21 @@ def registered_alt(counts: pd.DataFrame) -> str:
     return f"Number of reports by year of publication, {span}, and by whether a registration number is known. {told}."
 
 
+#: Reports whose class belongs to no product of the protocol.
+NO_PRODUCT = "none of these"
+
+
 def registered_table(base: EvidenceBase) -> Table:
     """For each product how many reports name a registration: those that do not are found by title and author only."""
     reports = described(base).merge(base.evidence.studies[["study_id", "registry_id"]], on="study_id")
     named = reports.registry_id.map(lambda cell: bool(numbers_in(cell)))
-    counts = reports.assign(named=named).groupby("product", observed=True).named.agg(["size", "sum"]).reset_index()
+    products = reports["product"].cat.add_categories([NO_PRODUCT]).fillna(NO_PRODUCT)
+    counts = (
+        reports.assign(named=named, product=products)
+        .groupby("product", observed=True)
+        .named.agg(["size", "sum"])
+        .reset_index()
+    )
     columns = {"product": "product", "size": "reports", "sum": "with a registration number"}
     return table(counts, "Reports with a registration number, by product", columns)
 
@@ -331,8 +414,8 @@ class News:
         return lines_csv(self.lines)
 
     def write(self, folder: str | Path, name: str = "07_whats_new_changes") -> str:
-        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none."""
-        if not self.lines:
+        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none or no folder."""
+        if not self.lines or not str(folder):
             return ""
         write_atomically(Path(folder) / f"{name}.csv", self.csv())
         return f"What stands in the tables of changes, line by line: {name}.csv ({len(self.lines)})."
@@ -380,18 +463,51 @@ def registry_news(evidence: Evidence, since: str = "", until: str = "", registry
         If there is no snapshot, none of that name, or ``since`` is later than ``until``.
     """
     store, known = Store(registry or registry_of(evidence.folder)), known_registrations(evidence)
+    sources = known_sources(evidence)
     new = store.snapshot(until)
     earlier = [name for name in store.names() if name < new.name]
     if since > new.name:
         raise SourceError(f"expected a snapshot since which to tell, not later than {new.name}; found {since}")
     if not since and not earlier:
-        sight = first_sight(state_of(store, new), known)
+        sight = first_sight(state_of(store, new), known, sources)
         lines = sight_lines(sight)
         return News(sight_sentence(sight), tuple(sight_tables(sight)), tuple(lines))
     old = store.snapshot(since or earlier[-1])
-    changes = compare(state_of(store, old), state_of(store, new), known)
+    changes = compare(state_of(store, old), state_of(store, new), known, sources)
     lines = changes_lines(changes)
     return News(changes_sentence(changes), tuple(changes_tables(changes)), tuple(lines))
+
+
+# Sources that are known to be retracted, for ``cellclaims check``.
+
+
+def retracted_sources(evidence: Evidence, registry: str | Path | None = None) -> str:
+    """Sources of the review that the last snapshot names as retracted, a line each; empty without one.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What the review uses.
+    registry : path, optional
+        The store; ``registry`` in the folder of the evidence by default.
+
+    Raises
+    ------
+    SourceError
+        If a kept answer is missing or was changed.
+    """
+    store = Store(registry or registry_of(evidence.folder))
+    if not store.names():
+        return ""
+    snapshot = store.snapshot()
+    named = notices_of_sources(notice_states(papers(store, snapshot, [])), known_sources(evidence))
+    lines = [
+        f"  {', '.join(names)}: {visible(one.title) or one.ids[0]} ({visible(one.words)}; {address_of(one.ids[0])})"
+        for one, names in named
+        if names and one.kind == "retraction"
+    ]
+    head = f"Sources that are known to be retracted ({dated(snapshot)}):"
+    return "\n".join([head, *lines]) if lines else ""
 
 
 # Which snapshot of the registries a report stands beside.

@@ -45,8 +45,10 @@ class Results:
             self.pools.append(pool)
 
     def write(self, folder: str | Path) -> str:
-        """Write the file where a folder is given, and say in words what it holds."""
+        """Write the file where a folder is given, and say in words what it holds; neither without a pool."""
         records = [record(self.notebook, pool) for pool in self.pools]
+        if not records:
+            return ""
         if not str(folder):
             return f"{len(records)} pools, not recorded: no folder for reports was given."
         path = Path(folder) / f"{self.notebook}.json"

@@ -9,7 +9,16 @@ from cellclaims.specifications import Curve
 
 
 def specification_sentence(curve: Curve) -> str:
-    """How many specifications there are, and how often the verdict of the review's own stays."""
+    """How many specifications there are, and how often the verdict of the review's own stays.
+
+    Parameters
+    ----------
+    curve : Curve
+
+    Returns
+    -------
+    str
+    """
     share, counted = curve.stability
     others = [f"{verdict} {share_words(s)}" for verdict, s in curve.verdicts.items() if verdict != curve.verdict]
     rest = f" The others: {', '.join(others)}." if others else ""
@@ -51,6 +60,18 @@ def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
     """The figure of a specification curve in sentences, for somebody who does not see it.
 
     ``what`` names the estimates, ``claim`` the line across ("advertised 30 %").
+
+    Parameters
+    ----------
+    curve : Curve
+    what : str
+        What is shown, as the start of the sentence.
+    claim : str, optional
+        A row of claims.csv.
+
+    Returns
+    -------
+    str
     """
     beta = curve.lines.beta[curve.lines.counted].dropna()
     own = curve.lines.loc[curve.primary]
@@ -65,7 +86,16 @@ def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
 
 
 def influence_table(curve: Curve) -> Table:
-    """One line a choice, the one that moves the estimate most first."""
+    """One line a choice, the one that moves the estimate most first.
+
+    Parameters
+    ----------
+    curve : Curve
+
+    Returns
+    -------
+    Table
+    """
     titles = _titles(curve)
     rows = curve.influence.sort_values("share", ascending=False, kind="stable")
     lines = pd.DataFrame(
@@ -78,22 +108,6 @@ def influence_table(curve: Curve) -> Table:
         }
     )
     return table(lines, "Which choices move the answer, over all combinations of the other choices")
-
-
-def choices_table(curve: Curve) -> Table:
-    """Every option that was tried with the reason why a reviewer may take it, and its median."""
-    medians = curve.options.set_index(["choice", "option"])["median"]
-    lines = [
-        {
-            "choice": choice.title,
-            "option": option.name,
-            "why": option.why or "–",
-            "median": _value(curve, medians.get((choice.choice_id, option.name), float("nan"))),
-        }
-        for choice in curve.choices
-        for option in choice.options
-    ]
-    return table(pd.DataFrame(lines), "The choices, the review's own first")
 
 
 def _titles(curve: Curve) -> dict[str, str]:

@@ -95,6 +95,8 @@ def p_value(p: float) -> str:
 #: Plain text keeps cells to this width, so that a table fits a page; HTML shows them whole.
 TEXT_WIDTH = 60
 SAFE_SCHEMES = ("https://", "http://")
+#: A table with more rows is folded in HTML: its caption and number of rows show, the rows when asked for.
+FOLDED_FROM = 26
 
 
 @dataclass(frozen=True)
@@ -130,14 +132,34 @@ class Links:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption; Jupyter shows the HTML, a terminal and a diff the text."""
+    """A table with its caption; Jupyter shows the HTML, a terminal and a diff the text.
+
+    Attributes
+    ----------
+    header : tuple of str
+    cells : tuple of tuple
+        Rows of text, :class:`Link` or :class:`Links`.
+    caption : str
+    right : frozenset of int
+        Columns of numbers, which are aligned on the right; words are aligned on the left wherever they are shown.
+    folded : bool, optional
+        Whether a reader of the HTML has to unfold the rows; by default from FOLDED_FROM rows on.
+    """
 
     header: tuple[str, ...]
     cells: tuple[tuple[object, ...], ...]
     caption: str
     right: frozenset[int] = frozenset()
+    folded: bool | None = None
 
     def _repr_html_(self) -> str:
+        is_folded = len(self.cells) >= FOLDED_FROM if self.folded is None else self.folded
+        if not is_folded:
+            return self._whole_html()
+        summary = f"<summary>{escape(self.caption)} ({len(self.cells)} rows)</summary>"
+        return f'<details class="folded">{summary}{self._whole_html()}</details>'
+
+    def _whole_html(self) -> str:
         head = "".join(f'<th scope="col"{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header))
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.cells)
         caption = f"<caption>{escape(self.caption)}</caption>"
@@ -161,7 +183,7 @@ class Table:
         return "".join(f"<td{self._align(i)}>{cell}</td>" for i, cell in enumerate(shown))
 
     def _align(self, column: int) -> str:
-        return ' style="text-align:right"' if column in self.right else ""
+        return f' style="text-align:{"right" if column in self.right else "left"}"'
 
 
 def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None = None) -> Table:
@@ -170,6 +192,20 @@ def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None =
     Whole numbers are shown without a point, missing values as a dash; any other number must be rounded to text
     before it comes here.
 
+    Parameters
+    ----------
+    frame : DataFrame
+    caption : str
+        Above the table.
+    columns : mapping of str, optional
+        Column -> heading, in the order of the table; all columns by their names if not given.
+
+    Returns
+    -------
+    Table
+
+    Examples
+    --------
     >>> print(table(pd.DataFrame({"k": [3.0, np.nan]}), "Reports"))
     Reports
     <BLANKLINE>
@@ -195,7 +231,16 @@ def _cell(value: object) -> object:
 
 
 def reports(pool: Pool) -> Table:
-    """The reports of a pool: patients, effect, weight, how the effect was made, and every flag."""
+    """The reports of a pool: patients, effect, weight, how the effect was made, and every flag.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    Table
+    """
     rows = pool.rows
     frame = pd.DataFrame({"report": [Link(w, a) for w, a in zip(rows.label, rows.link, strict=True)]})
     frame["design"] = rows.design.str.replace("_", " ").to_numpy()
@@ -209,23 +254,56 @@ def reports(pool: Pool) -> Table:
 
 
 def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
-    """Every row that was considered and not used."""
+    """Every row that was considered and not used.
+
+    Parameters
+    ----------
+    pool : Pool
+    caption : str, optional
+        Above the table.
+
+    Returns
+    -------
+    Table
+    """
     return table(pool.left_out[["study_id", "arm_id", "months", "reason"]], caption)
 
 
 def reasons(pool: Pool) -> Table:
-    """How many rows were left out for each kind of reason."""
+    """How many rows were left out for each kind of reason.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    Table
+    """
     counts = pool.left_out.reason.map(kind_of_reason).value_counts().rename_axis("reason").reset_index(name="rows")
     return table(counts.sort_values(["rows", "reason"], ascending=[False, True]), "Rows left out, by reason")
 
 
 def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
-    """One line a pool: k, patients, pooled value, intervals and heterogeneity."""
+    """One line a pool: k, patients, pooled value, intervals and heterogeneity.
+
+    Parameters
+    ----------
+    pools : sequence of Pool
+    caption : str
+        Above the table.
+    decimals : int, optional
+        Digits after the point of means and their differences; a proportion has one.
+
+    Returns
+    -------
+    Table
+    """
     lines = [
         {
             "pool": p.title,
             "k": p.k,
-            "patients": patients(p),
+            "patients": p.patients,
             **shown_numbers(p, decimals),
             "I²": "–" if p.k < 2 or np.isnan(p.fit.I2) else percent(p.fit.I2 / 100, 0),
             "note": p.label,
@@ -235,26 +313,61 @@ def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
     return table(pd.DataFrame(lines), caption)
 
 
-def patients(pool: Pool) -> float:
-    """How many patients the reports of a pool have together, those without cells too."""
-    return float(pool.rows.n.sum() + pool.rows.n_control.fillna(0).sum()) if pool.k else 0.0
-
-
 def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
     """The pooled value and its two intervals as a reader sees them, on the reader's scale."""
     return {
         "value": "–" if pool.fit is None else value_words(pool, pool.fit.beta, decimals),
-        "95 % interval": _limits(pool, "ci", decimals),
-        "95 % prediction": _limits(pool, "pi", decimals),
+        f"{pool.level_words} interval": _limits(pool, "ci", decimals),
+        f"{pool.level_words} prediction": _limits(pool, "pi", decimals),
     }
 
 
+@dataclass(frozen=True)
+class ScaleWords:
+    """How the values of a pool are written.
+
+    Attributes
+    ----------
+    heading : str
+        Head of a column of values.
+    sign : str
+        What follows a value in a sentence or a table.
+    decimals : int
+        Digits after the point.
+    """
+
+    heading: str
+    sign: str
+    decimals: int
+
+
+def scale_words(pool: Pool) -> ScaleWords:
+    """How the values of a pool are written, in every table and figure: percent, points, ratios."""
+    if pool.measure == "RD":
+        return ScaleWords("Points", " %", 1)
+    ways = {"logit": ScaleWords("Percent", " %", 1), "log": ScaleWords("Ratio", "", 2)}
+    return ways.get(pool.scale, ScaleWords("Effect", "", 2))
+
+
 def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
-    """A value of the analysis scale in the words of the reader's scale."""
-    value = float(value)
-    if pool.scale == "logit":
-        return percent(pool.back(value), 1)
-    return percent(value, 1) if pool.measure == "RD" else number(value, decimals)
+    """A value of the analysis scale in the words of the reader's scale.
+
+    Parameters
+    ----------
+    pool : Pool
+    value : float
+        On the analysis scale.
+    decimals : int
+        Digits after the point of a mean or a difference of means; a proportion has one.
+
+    Returns
+    -------
+    str
+    """
+    words, shown = scale_words(pool), pool.shown(value)
+    if math.isnan(shown):
+        return MISSING
+    return f"{number(shown, words.decimals if words.sign else decimals)}{words.sign}"
 
 
 def _limits(pool: Pool, which: str, decimals: int) -> str:
@@ -268,11 +381,10 @@ def _limits(pool: Pool, which: str, decimals: int) -> str:
 
 def _effect_words(pool: Pool, row: object) -> str:
     """A report's own value with its interval; a share by its count, whatever the model."""
-    low, high = (percent(pool.back(x), 0) for x in (row.ci_lb, row.ci_ub))
-    if pool.scale == "logit":
-        return f"{percent(row.events / row.n, 0)} ({low} to {high})"
-    limits = f"{low} to {high}" if pool.measure == "RD" else interval(row.ci_lb, row.ci_ub)
-    return f"{value_words(pool, row.yi)} ({limits})"
+    sign = scale_words(pool).sign
+    low, high = (f"{number(pool.shown(x), 0 if sign else 2)}{sign}" for x in (row.ci_lb, row.ci_ub))
+    value = percent(row.events / row.n, 0) if pool.scale == "logit" else value_words(pool, row.yi)
+    return f"{value} ({low} to {high})"
 
 
 def _patients(row: object) -> str:

@@ -54,7 +54,7 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Summary:
+class BatchSummary:
     """What a batch did: reports made, up to date before, failed (also those that failed in an earlier try)."""
 
     made: list[str]
@@ -75,7 +75,7 @@ def run_batch(
     limits: Limits | None = None,
     scheduler: str | None = None,
     tell: Tell = lambda *_: None,
-) -> Summary:
+) -> BatchSummary:
     """Bring the reports of a file of parameter sets up to date.
 
     Parameters
@@ -120,7 +120,7 @@ def run_batch(
         good = {done.job.name for done in made if done.failure is None}
         names = [job.name for job in wanted]
         current = [name for name in names if name not in {*good, *failed}]
-        return Summary([name for name in names if name in good], current, failed)
+        return BatchSummary([name for name in names if name in good], current, failed)
 
 
 def planned(path: Path, into: Path, only: str | None = None, resume: bool = False) -> list[tuple[Job, bool]]:
@@ -337,7 +337,7 @@ def cores(workers: int) -> int:
     return max(1, there + 1 + workers)
 
 
-def _say(done: Summary, into: Path, as_json: bool) -> None:
+def _say(done: BatchSummary, into: Path, as_json: bool) -> None:
     counts = {"made": len(done.made), "up to date": len(done.current), "failed": len(done.failed)}
     if as_json:
         print(json.dumps({"index": (into / "index.html").as_posix(), **counts}))
@@ -364,7 +364,7 @@ class Facet:
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """One report in the index: whole, failed, or not made yet (neither card nor failure).
 
     ``numbers`` says which value of each filter is its own; ``pools`` are those that it recorded.
@@ -433,7 +433,7 @@ def facets_of(shown: Mapping[str, Mapping[str, str]]) -> list[Facet]:
     return [facet for facet in facets if 2 <= len(facet.values) <= MOST_VALUES and len(facet.values) < len(shown)]
 
 
-def _entry(job: Job, values: Mapping[str, str], facets: Sequence[Facet]) -> Entry:
+def _entry(job: Job, values: Mapping[str, str], facets: Sequence[Facet]) -> IndexEntry:
     numbers = {
         facet.name: [value for value, _ in facet.values].index(values[facet.name])
         for facet in facets
@@ -441,10 +441,10 @@ def _entry(job: Job, values: Mapping[str, str], facets: Sequence[Facet]) -> Entr
     }
     failure = failure_of(job)
     shown = _card(job) if failure is None and is_current(job.into, job.name, job.key) else None
-    return Entry(job, values, numbers, shown, failure, pools_of(job.folder / job.notebook.name) if shown else [])
+    return IndexEntry(job, values, numbers, shown, failure, pools_of(job.folder / job.notebook.name) if shown else [])
 
 
-def telling(entries: Sequence[Entry]) -> list[tuple[Entry, Mapping[str, Any]]]:
+def telling(entries: Sequence[IndexEntry]) -> list[tuple[IndexEntry, Mapping[str, Any]]]:
     """Each report with the pool that says most of it: of those that reports of its notebook have, the first whose
     result is not the same in all; the first of all where none differs. Reports without a pool are left out.
     """
@@ -477,7 +477,7 @@ def _lines(job: Job, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         yield {"report": job.name, **values, **line}
 
 
-def _machine(sets: ParameterSets, entries: Sequence[Entry]) -> dict[str, Any]:
+def _machine(sets: ParameterSets, entries: Sequence[IndexEntry]) -> dict[str, Any]:
     """The batch for machines: what ``index.html`` shows."""
     reports = [
         {

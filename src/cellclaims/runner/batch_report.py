@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -13,9 +14,12 @@ from pathlib import Path
 from cellclaims.errors import ReviewError
 from cellclaims.files import fingerprint_with_snapshots, write_atomically
 from cellclaims.runner.kernels import Limits
-from cellclaims.runner.parameter_sets import ParameterSets, Wanted
+from cellclaims.runner.parameter_sets import ParameterSets, WantedReport
 from cellclaims.runner.review import RECORDS, cells_of, is_current, parameters_of, surroundings, write_record
 from cellclaims.runner.run import changed, places, target_of
+
+#: How a line starts that says what went wrong, in a traceback or in the words of the kernel's client.
+NAMES_AN_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|TooMuchOutput|Warning)\b")
 
 # What a batch consists of, and what of it is done: each report with the key of what it is made from.
 #
@@ -57,7 +61,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a report could not be made: in one line, and with its traceback."""
+    """Why a report could not be made: the error in one line, and where it happened with its traceback."""
 
     reason: str
     trace: str
@@ -76,7 +80,7 @@ def jobs_of(sets: ParameterSets, into: Path) -> list[Job]:
     return [_job(wanted, Path(into), around, data) for wanted in sets.reports]
 
 
-def _job(wanted: Wanted, into: Path, around: list[str], data: dict[Path, str]) -> Job:
+def _job(wanted: WantedReport, into: Path, around: list[str], data: dict[Path, str]) -> Job:
     cells = cells_of(wanted.notebook)
     own = parameters_of(cells)
     target_of(wanted.notebook, into)
@@ -188,12 +192,18 @@ def attempt(job: Job, limits: Limits) -> Failure | None:
 
 
 def as_failure(job: Job, message: str) -> Failure:
-    """A message as a failure: its first line is the reason; paths of this run are those of the report."""
+    """A message as a failure: the last line that names an error is the reason, else the last line.
+
+    Paths of this run are those of the report. A message of one line has no trace.
+    """
     from cellclaims.runner.run import KEPT
 
-    text = message.partition(f"  {KEPT}")[0].replace(str(job.work.resolve()), job.name).rstrip()
-    reason, _, trace = text.partition("\n")
-    return Failure(reason, trace)
+    text = message.partition(f"  {KEPT}")[0].rstrip()
+    for work in (str(job.work.resolve()), str(job.work)):
+        text = text.replace(work, job.name)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines[1:] if NAMES_AN_ERROR.match(line)]
+    return Failure((named or lines)[-1], text if len(lines) > 1 else "")
 
 
 def publish(job: Job) -> None:

@@ -45,14 +45,14 @@ from cellclaims import files
 STACK = """
 ipykernel.kernelapp ipykernel.ipkernel IPython.display IPython.core.completer IPython.core.completerlib
 IPython.core.debugger IPython.extensions.storemagic IPython.core.logger tornado.platform.asyncio tornado.queues sqlite3
-comm numpy pandas scipy.special yaml
+comm numpy pandas scipy.special ruamel.yaml
 matplotlib.figure matplotlib.backends.backend_svg matplotlib.backends.backend_agg matplotlib.font_manager
 PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin PIL.PngImagePlugin
 cellclaims.runner.kernels
 """.split()
 
 #: Modules of this package that no notebook reaches. A notebook that does imports them itself, a little later.
-NOT_OURS = tuple(f"cellclaims.{name}" for name in "cli notebooks meta.cluster sources harvest".split())
+NOT_OURS = tuple(f"cellclaims.{name}" for name in "cli runner meta.cluster registries harvest".split())
 
 
 def warm(folders: Iterable[str] = ()) -> None:

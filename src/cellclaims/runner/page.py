@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import ast
 import base64
-import csv
 import functools
 import hashlib
 import html
 import importlib.metadata
-import io
 import json
 import platform
 import re
@@ -34,7 +32,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 import cellclaims
 from cellclaims import protocol
 from cellclaims.errors import NotebookError
-from cellclaims.files import fingerprint, write_atomically
+from cellclaims.files import csv_text, fingerprint, write_atomically
 from cellclaims.registries.store import NONE, dated, snapshot_of
 from cellclaims.runner.run import INJECTED, PLACES, declared, read
 
@@ -242,6 +240,9 @@ def safe_html(text: str) -> Markup:
     caption = re.search(r"<caption[^>]*>(.*?)</caption>", clean, re.DOTALL)
     label = Markup(caption[1]).striptags() if caption else "Table"
     box = Markup('<div class="scroll" role="region" tabindex="0" aria-label="{}">{}</div>')
+    if "<details" in clean:  # the box is inside what is folded
+        start, end = clean.index("<table"), clean.rindex("</table>") + len("</table>")
+        return Markup(clean[:start]) + box.format(label, Markup(clean[start:end])) + Markup(clean[end:])
     return box.format(label, Markup(clean))
 
 
@@ -313,11 +314,7 @@ def as_csv(lines: Iterator[Mapping[str, Any]]) -> str:
     """
     lines = list(lines)
     names = list(dict.fromkeys(name for line in lines for name in line))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue()
+    return csv_text([names, *([line.get(name) for name in names] for line in lines)])
 
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -7,95 +7,23 @@ line of the file: the shape by a JSON Schema, each value by what the notebook it
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cellclaims.errors import ParameterError, ReviewError
+from cellclaims import yaml_files
+from cellclaims.errors import Fault, ParameterError, listed
+from cellclaims.parameters import has_rule, refuse_impossible
 from cellclaims.runner.review import cells_of, parameters_of
-from cellclaims.runner.run import PLACES, Parameter, checked, core_loader
+from cellclaims.runner.run import PLACES, Parameter, base_of, checked, fits, places
+from cellclaims.yaml_files import Document, Place
 
 if TYPE_CHECKING:
-    import yaml
-
-
-# A YAML file with the line of everything in it, so that a refusal can say where.
-
-
-#: Levels of a file; an alias inside what it stands for has no end.
-DEEPEST = 20
-
-
-@dataclass(frozen=True)
-class Lines:
-    """The lines of a file: a *place* is the way from its top, such as ``("sets", 0, "grid", "MONTHS", 1)``."""
-
-    path: Path
-    numbers: Mapping[tuple, int]
-
-    def line(self, place: tuple) -> int:
-        """The line of a place, or of the nearest place around it that the file has."""
-        around = (place[:length] for length in range(len(place), 0, -1))
-        return next((self.numbers[part] for part in around if part in self.numbers), 1)
-
-    def at(self, place: tuple) -> str:
-        """File and line of a place, for a message."""
-        return f"{self.path}, line {self.line(place)}"
-
-
-def read_yaml(path: Path) -> tuple[object, Lines]:
-    """The content of a YAML file (1.2 core schema) and its lines.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such file, it is no YAML, or a key stands twice in one mapping.
-    """
-    import yaml
-
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"expected a file of parameter sets at {path}: {error}") from None
-    loader = core_loader()(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            raise ParameterError(f"{path}, line 1: expected parameter sets, found an empty file")
-        lines = Lines(path, dict(_lines(node, (), path)))
-        return loader.construct_document(node), lines
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise ParameterError(f"{path}, line {mark.line + 1 if mark else 1}: {error.problem}") from None
-    finally:
-        loader.dispose()
-
-
-def _lines(node: yaml.Node, place: tuple, path: Path) -> Iterator[tuple[tuple, int]]:
-    """Every place in a node with its line, counted from 1; a value's line is that of its key."""
-    if len(place) > DEEPEST:
-        raise ParameterError(f"{path}, line {node.start_mark.line + 1}: expected at most {DEEPEST} levels")
-    if node.id == "mapping":
-        seen: set[str] = set()
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.id != "scalar":
-                raise ParameterError(f"{path}, line {line}: expected a name as key, found a {key.id}")
-            if key.value in seen:
-                raise ParameterError(f"{path}, line {line}: {key.value!r} stands twice")
-            seen.add(key.value)
-            yield (*place, key.value), line
-            yield from _lines(value, (*place, key.value), path)
-    elif node.id == "sequence":
-        for number, item in enumerate(node.value):
-            yield (*place, number), item.start_mark.line + 1
-            yield from _lines(item, (*place, number), path)
-
+    from cellclaims.selection import EvidenceBase
 
 SCHEMA = Path(__file__).with_name("runs.schema.json")
 
@@ -109,13 +37,14 @@ NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One report that a file asks for: its name, its notebook, its values (checked), and the line that asks."""
+class WantedReport:
+    """One report that a file asks for: its name, its notebook, its values (checked), and where the file asks for it."""
 
     name: str
     notebook: Path
     values: Mapping[str, object]
     line: int
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,7 +53,7 @@ class ParameterSets:
 
     title: str
     about: str
-    reports: tuple[Wanted, ...]
+    reports: tuple[WantedReport, ...]
 
 
 def read_sets(path: Path) -> ParameterSets:
@@ -133,105 +62,161 @@ def read_sets(path: Path) -> ParameterSets:
     Parameters
     ----------
     path : Path
-        A YAML file in the shape of ``runs/schema.json``; its notebooks lie in the folder that its key
-        ``notebooks`` names (``../notebooks``, seen from the file).
+        A YAML file in the shape of ``runs/schema.json``. Its notebooks lie in the folder that its key ``notebooks``
+        names, seen from the file; without the key in the nearest ``notebooks`` of a folder around the file, else of
+        one around the working directory.
+
+    Returns
+    -------
+    ParameterSets
 
     Raises
     ------
     ParameterError
-        With file and line: another shape, an unknown parameter, a value of another type, two reports of one
-        name, a place outside the report's folder.
+        For all faults, one per line, each with file, line and key: another shape, an unknown parameter, a value of
+        another type or one that no question can have, two reports of one name, a place outside the report's folder.
     """
-    path = Path(path)
-    content, lines = read_yaml(path)
-    for place, words in shape_faults(content):
-        raise ParameterError(f"{lines.at(place)}: {words}")
-    home = path.resolve().parent / content.get("notebooks", "../notebooks")
+    document = yaml_files.read(Path(path))
+    faults = list(document.faults)
+    if document.content is not None:
+        faults += yaml_files.schema_faults(document, SCHEMA)
+    if faults:
+        raise ParameterError(listed(sorted(faults, key=lambda fault: fault.row or 0)))
+    planner = _Planner(document, notebooks_of(Path(path), document.content.get("notebooks")))
     reports = tuple(
-        report for number, one in enumerate(content["sets"]) for report in _reports_of(one, number, home, lines)
+        report for number, one in enumerate(document.content["sets"]) for report in planner.reports_of(one, number)
     )
-    _check_names(reports, lines)
-    return ParameterSets(content["title"], content.get("about", ""), reports)
+    planner.check_by_evidence(reports)
+    planner.check_names(reports)
+    if planner.faults:
+        raise ParameterError(listed(planner.faults))
+    return ParameterSets(document.content["title"], document.content.get("about", ""), reports)
 
 
-def shape_faults(content: object) -> Iterator[tuple[tuple, str]]:
-    """Places where the content is not in the shape of the schema, each with what was expected.
+def notebooks_of(path: Path, named: str | None = None) -> Path:
+    """The folder of the notebooks of a file of parameter sets.
 
-    Examples
-    --------
-    >>> list(shape_faults({"title": "One", "sets": [{"notebook": "02_hba1c", "grit": {}}]}))
-    [(('sets', 0, 'grit'), "expected one of notebook, name, fixed, grid, found 'grit'")]
+    Parameters
+    ----------
+    path : Path
+        The file, which may lie anywhere.
+    named : str, optional
+        What its key ``notebooks`` says, seen from the file.
+
+    Returns
+    -------
+    Path
+        The named folder; else the nearest ``notebooks`` around the file, then around the working directory.
     """
-    for error in sorted(_validator().iter_errors(content), key=lambda error: list(map(str, error.absolute_path))):
-        place = tuple(error.absolute_path)
-        known = error.schema.get("properties", {}) if error.validator == "additionalProperties" else {}
-        unknown = [name for name in error.instance if name not in known] if known else []
-        if unknown:
-            yield (*place, unknown[0]), f"expected one of {', '.join(known)}, found {unknown[0]!r}"
-        else:
-            yield place, f"expected {error.schema.get('description', 'another value')}: {error.message}"
+    home = path.resolve().parent
+    if named is not None:
+        return home / named
+    around = (*[home, *home.parents], *[Path.cwd(), *Path.cwd().parents])
+    found = (folder / "notebooks" for folder in around)
+    return next((folder for folder in found if any(folder.glob("*.ipynb"))), home.parent / "notebooks")
 
 
-@functools.cache
-def _validator() -> Any:
-    import jsonschema  # 0.2 s, needed only when a file is read
+@dataclass
+class _Planner:
+    """Turns sets into reports, and keeps what is wrong with their values."""
 
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    document: Document
+    home: Path
+    faults: list[Fault] = field(default_factory=list)
 
+    def reports_of(self, one: Mapping[str, Any], number: int) -> Iterator[WantedReport]:
+        """The reports of one set: each notebook with each combination of its grid."""
+        place = ("sets", number)
+        fixed, grid = one.get("fixed", {}), one.get("grid", {})
+        for name in [name for name in grid if name in fixed]:
+            found = f"it in fixed, too, in line {self.document.line((*place, 'fixed', name))}"
+            self._wrong((*place, "grid", name), "each parameter once", found)
+        for notebook in self._notebooks(one["notebook"], place):
+            own = parameters_of(cells_of(notebook))
+            before = len(self.faults)
+            start = {n: self._value(own, n, value, (*place, "fixed", n)) for n, value in fixed.items()}
+            choices = {
+                n: [self._value(own, n, value, (*place, "grid", n, at)) for at, value in enumerate(values)]
+                for n, values in grid.items()
+            }
+            if len(self.faults) > before:
+                continue
+            for combination in itertools.product(*choices.values()):
+                values = start | dict(zip(choices, combination, strict=True))
+                named = self._name(one.get("name"), notebook.stem, values, (*place, "name"))
+                yield WantedReport(named, notebook, values, self.document.line(place), number)
 
-def _reports_of(one: Mapping[str, Any], number: int, home: Path, lines: Lines) -> Iterator[Wanted]:
-    """The reports of one set: each notebook with each combination of its grid."""
-    place = ("sets", number)
-    fixed, grid = one.get("fixed", {}), one.get("grid", {})
-    for name in [name for name in grid if name in fixed]:
-        raise ParameterError(f"{lines.at((*place, 'grid', name))}: {name} stands in fixed, too")
-    for notebook in _notebooks(one["notebook"], home, lines, place):
-        own = parameters_of(cells_of(notebook))
-        start = {n: _value(own, n, value, lines, (*place, "fixed", n)) for n, value in fixed.items()}
-        choices = {
-            n: [_value(own, n, value, lines, (*place, "grid", n, at)) for at, value in enumerate(values)]
-            for n, values in grid.items()
-        }
-        for combination in itertools.product(*choices.values()):
-            values = start | dict(zip(choices, combination, strict=True))
-            named = _name(one.get("name"), notebook.stem, values, lines, (*place, "name"))
-            yield Wanted(named, notebook, values, lines.line(place))
+    def _notebooks(self, name: str, place: Place) -> list[Path]:
+        """The notebooks that a set names: all numbered ones, or one."""
+        known = sorted(path.stem for path in self.home.glob("*.ipynb") if "." not in path.stem)
+        found = [stem for stem in known if stem == name or (name == ALL and re.match(r"\d\d_", stem))]
+        if not found:
+            expected = yaml_files.one_of([ALL, *known], name) if known else f"notebooks in {self.home}"
+            self._wrong((*place, "notebook"), expected, repr(name))
+        return [self.home / f"{stem}.ipynb" for stem in found]
 
+    def _value(self, own: tuple[Parameter, ...], name: str, value: object, place: Place) -> object:
+        """A value that the notebook declares and that leads to no other folder."""
+        declared = {parameter.name: parameter for parameter in own}
+        if name not in declared:
+            self._wrong(place, f"a parameter: {yaml_files.one_of(list(declared), name.upper())}", repr(name))
+            return None
+        if not fits(value, declared[name].type):
+            expected = f"{declared[name].type} for {name} (default {declared[name].default!r})"
+            self._wrong(place, expected, f"{value!r} ({type(value).__name__})")
+            return None
+        if name in PLACES and name != "DATA":
+            expected = "no value: a report keeps its files in its own folder, and `cellclaims batch --into` names it"
+            self._wrong(place, expected, repr(value))
+        return checked(own, {name: value})[name]
 
-def _notebooks(name: str, home: Path, lines: Lines, place: tuple) -> list[Path]:
-    """The notebooks that a set names: all numbered ones, or one."""
-    known = sorted(path.stem for path in home.glob("*.ipynb") if "." not in path.stem)
-    found = [stem for stem in known if stem == name or (name == ALL and re.match(r"\d\d_", stem))]
-    if not found:
-        expected = ", ".join([ALL, *known]) if known else f"notebooks in {home}"
-        raise ParameterError(f"{lines.at((*place, 'notebook'))}: expected one of {expected}, found {name!r}")
-    return [home / f"{stem}.ipynb" for stem in found]
+    def _name(self, template: str | None, stem: str, values: Mapping[str, object], place: Place) -> str:
+        """The name of a report: by the set's own template, else made from notebook and values."""
+        if template is None:
+            return report_name(stem, values)
+        words = {"notebook": stem} | {name: in_name(value) for name, value in values.items()}
+        if unknown := [name for name in re.findall(r"\{(\w*)\}", template) if name not in words]:
+            self._wrong(place, f"names among {', '.join(words)} in braces", repr(unknown[0]))
+        return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[1]), template)
 
+    def check_names(self, reports: tuple[WantedReport, ...]) -> None:
+        """Names are folders: each once (on systems that take A for a, too), and no other folder's."""
+        seen: dict[str, WantedReport] = {}
+        for report in reports if not self.faults else ():  # a name made from wrong values says nothing
+            place = ("sets", report.number)
+            if not _is_a_name(report.name):
+                self._wrong(place, f"a name of at most {LONGEST_NAME} letters, digits, '.', '_' and '-' "
+                            "inside the folder of the batch", repr(report.name))  # fmt: skip
+            first = seen.setdefault(report.name.lower(), report)
+            if first is not report:
+                self._wrong(place, "each report once", f"report {report.name!r} in line {first.line}, too")
 
-def _value(own: tuple[Parameter, ...], name: str, value: object, lines: Lines, place: tuple) -> object:
-    """A value that the notebook declares and that leads nowhere else; refused with its line."""
-    try:
-        checked_value = checked(own, {name: value})[name]
-    except ParameterError as error:
-        raise ParameterError(f"{lines.at(place)}: {error}") from None
-    if name in PLACES and name != "DATA":
-        raise ParameterError(
-            f"{lines.at(place)}: {name}: a report keeps its files in its own folder; found {value!r}, "
-            "expected no value (`cellclaims batch --into FOLDER` says where the folder lies)"
-        )
-    return checked_value
+    def check_by_evidence(self, reports: tuple[WantedReport, ...]) -> None:
+        """Name values that no question about a report's evidence can have; each value is looked at once."""
+        bases: dict[Path, EvidenceBase] = {}
+        seen: set[tuple[Path, str, str]] = set()
+        for report in reports:
+            own = parameters_of(cells_of(report.notebook))
+            data = places(own, report.values, report.notebook, report.notebook.parent).get("DATA")
+            new = {n: v for n, v in report.values.items() if has_rule([n]) and (data, n, repr(v)) not in seen}
+            if not new or data is None or not data.is_dir():
+                continue
+            seen |= {(data, name, repr(value)) for name, value in new.items()}
+            if data not in bases:
+                bases[data] = base_of(data)
+            for name, value in new.items():
+                with_it = {"CLAIMS": report.values.get("CLAIMS")} if name == "CLAIM" else {}
+                try:
+                    refuse_impossible(bases[data], {name: value, **with_it})
+                except ParameterError as error:
+                    part = "fixed" if name in self.document.content["sets"][report.number].get("fixed", {}) else "grid"
+                    expected, _, found = str(error).removeprefix(f"{name}: expected ").rpartition(", found ")
+                    self._wrong(("sets", report.number, part, name), expected, found)
 
-
-def _name(template: str | None, stem: str, values: Mapping[str, object], lines: Lines, place: tuple) -> str:
-    """The name of a report: by the set's own template, else made from notebook and values."""
-    if template is None:
-        return report_name(stem, values)
-    words = {"notebook": stem} | {name: in_name(value) for name, value in values.items()}
-    if unknown := [name for name in re.findall(r"\{(\w*)\}", template) if name not in words]:
-        raise ParameterError(
-            f"{lines.at(place)}: expected names among {', '.join(words)} in braces, found {unknown[0]!r}"
-        )
-    return re.sub(r"\{(\w+)\}", lambda found: words[found[1]], template)
+    def _wrong(self, place: Place, expected: str, found: str) -> None:
+        fault = self.document.fault(place, "set", expected, found)
+        if fault not in self.faults:  # the same set may be asked of several notebooks
+            self.faults.append(fault)
 
 
 def report_name(stem: str, values: Mapping[str, object]) -> str:
@@ -264,20 +249,3 @@ def in_name(value: object) -> str:
 def _is_a_name(name: str) -> bool:
     is_plain = not NO_NAME.search(name) and not name.startswith((".", "-"))
     return is_plain and len(name) <= LONGEST_NAME and name.lower() not in RESERVED
-
-
-def _check_names(reports: tuple[Wanted, ...], lines: Lines) -> None:
-    """Names are folders: each once (on systems that take A for a, too), and no other folder's."""
-    seen: dict[str, Wanted] = {}
-    for report in reports:
-        place = f"{lines.path}, line {report.line}"
-        if not _is_a_name(report.name):
-            raise ParameterError(
-                f"{place}: expected a name of at most {LONGEST_NAME} letters, digits, '.', '_' and '-' "
-                f"inside the folder of the batch, found {report.name!r}"
-            )
-        first = seen.setdefault(report.name.lower(), report)
-        if first is not report:
-            raise ParameterError(f"{place}: report {report.name!r} stands in line {first.line} already")
-    if not reports:
-        raise ReviewError(f"{lines.path}: expected at least one report, found none")

@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -38,6 +39,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 #: What a report says about itself is kept here, one file a report.
 RECORDS = ".made"
+
+#: A drawing on a card is at most so high, by its width.
+MOST_HEIGHT = 0.75
 
 #: Notebooks from which on their kernels are forked from one warmed parent.
 WORTH_WARMING = 3
@@ -238,6 +242,90 @@ def _pools(path: Path) -> list:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
+# What is committed: the executed notebooks and their figures, taken over from reports that are those of the defaults.
+
+#: Notebooks that no review runs, and where their executed files and pages lie inside the reports.
+APART = {"claim": "claim", "journal_club": "club"}
+
+
+def take_over(notebooks: Path, into: Path, figures: Path) -> list[Path]:
+    """Replace the committed notebooks and figures by those of the reports.
+
+    Reports that are not those of the defaults, or were changed since they were made, are refused before anything is
+    copied. A notebook whose drawings changed is run once more for its PNG files, which reports have no use for.
+
+    Parameters
+    ----------
+    notebooks : Path
+        Folder of the notebooks.
+    into : Path
+        Folder of the reports of :func:`review`.
+    figures : Path
+        Folder of the committed figures.
+
+    Returns
+    -------
+    list of Path
+        The files that changed.
+
+    Raises
+    ------
+    ReviewError
+        If a report is not that of the notebook, the data, the package and the defaults: names it.
+    """
+    from cellclaims.runner.run import run_notebook
+
+    reports = list(found(Path(notebooks), Path(into)))
+    if other := [report.name for report in reports if not is_current(report.into, report.name, report.key)]:
+        raise ReviewError(
+            f"expected in {into} the reports that the notebooks make at their defaults, found another state of "
+            f"{', '.join(other)}: made with other parameters, data or code, or changed since; `make review` makes "
+            "them anew"
+        )
+    taken = []
+    for report in reports:
+        taken += _replaced(report.into / report.source.name, Path(notebooks))
+        drawn = sorted(report.figures.glob(f"{report.name[:3]}*.svg"))
+        if _differ(drawn, Path(figures)):
+            with tempfile.TemporaryDirectory(prefix="cellclaims-") as own:
+                run_notebook(report.source, Path(own), png=True)
+                taken += _replaced_figures(Path(own, "figures"), Path(figures), report.name[:3])
+    for name, folder in APART.items():
+        source = Path(notebooks) / f"{name}.ipynb"
+        if source.exists():
+            executed = run_notebook(source, Path(into) / folder, png=True)
+            taken += _replaced(executed, Path(notebooks))
+            taken += _replaced_figures(executed.parent / "figures", Path(figures), f"{folder}_")
+    return taken
+
+
+def _differ(drawn: list[Path], figures: Path) -> bool:
+    """Whether the drawings of a report are not those of a folder, or one has no PNG there."""
+    kept = [figures / path.name for path in drawn]
+    return not all(
+        there.is_file() and there.with_suffix(".png").is_file() and there.read_bytes() == path.read_bytes()
+        for path, there in zip(drawn, kept, strict=True)
+    )
+
+
+def _replaced(path: Path, folder: Path) -> list[Path]:
+    """Put a file into a folder; its place if that changed anything."""
+    target, content = folder / path.name, path.read_bytes()
+    if target.is_file() and target.read_bytes() == content:
+        return []
+    write_atomically(target, content)
+    return [target]
+
+
+def _replaced_figures(made: Path, figures: Path, start: str) -> list[Path]:
+    """Put the figures of a notebook in the place of those whose names start alike."""
+    new = sorted(path for path in made.glob("*") if path.is_file())
+    gone = [path for path in sorted(figures.glob(f"{start}*")) if path.name not in {one.name for one in new}]
+    for path in gone:
+        path.unlink()
+    return [*gone, *(target for path in new for target in _replaced(path, figures))]
+
+
 # The page that leads to all pages: a card for each notebook with its question, its answer and its main figure.
 
 
@@ -248,9 +336,20 @@ def headline(notebook: NotebookNode) -> Markup:
 
 
 def main_drawing(notebook: NotebookNode) -> Mapping[str, str]:
-    """The drawing that stands for the notebook: of a cell tagged ``main-figure``, else the first."""
-    cells = [*tagged(notebook, "main-figure"), *notebook.cells]
-    return next(iter(_drawings(cells)), {})
+    """The drawing that stands for the notebook: of a cell tagged ``main-figure``, else the first that a card can show.
+
+    A card is wider than high: in a drawing that is higher than three quarters of its width nothing could be read.
+    """
+    drawings = _drawings([*tagged(notebook, "main-figure"), *notebook.cells])
+    if tagged(notebook, "main-figure") and drawings:
+        return drawings[0]
+    return next((one for one in drawings if _height_to_width(one) <= MOST_HEIGHT), next(iter(drawings), {}))
+
+
+def _height_to_width(drawing: Mapping[str, str]) -> float:
+    """Height of a drawing by its width, from its view box; 0 if it has none."""
+    box = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"', drawing["image/svg+xml"])
+    return float(box[2]) / float(box[1]) if box else 0.0
 
 
 def _drawings(cells: list[NotebookNode]) -> list[Mapping[str, str]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
-import functools
 import io
 import json
 import logging
@@ -22,16 +21,18 @@ import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
+from cellclaims import yaml_files
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
-from cellclaims.files import write_atomically
+from cellclaims.files import WITH_PNG, write_atomically
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
     from traitlets.config import Config
 
     from cellclaims.runner.kernels import Limits
+    from cellclaims.selection import EvidenceBase
 
 
 # The parameters that a notebook declares, and the check of what it is given.
@@ -245,34 +246,13 @@ def parsed(text: str) -> object:
     [12, 0.001, True, 'no', ['rct', 'cohort'], '2026-11-20']
     """
     with contextlib.suppress(ValueError):
-        return json.loads(text)  # PyYAML reads a JSON pair of surrogates as two characters
-    import yaml  # 40 ms, needed only for values typed by hand
-
-    try:
-        return yaml.load(text, core_loader())
-    except yaml.YAMLError as error:
-        reason = getattr(error, "problem", None) or error
-        raise ParameterError(f"expected a value such as 12, true, text or [a, b], found {text!r}: {reason}") from None
-
-
-@functools.cache
-def core_loader() -> type:
-    """A safe YAML loader with the plain scalars of the YAML 1.2 core schema only (section 10.3.2)."""
-    import yaml
-
-    class CoreLoader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar[dict] = {}
-
-    number = r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-    for kind, pattern, starts in (
-        ("null", r"null|Null|NULL|~|", "nN~"),
-        ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-        ("int", r"[-+]?\d+", "-+0123456789"),
-        ("float", number, "-+.0123456789"),
-    ):
-        first = [*starts, ""] if kind == "null" else list(starts)
-        CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"(?:{pattern})$"), first)
-    return CoreLoader
+        return json.loads(text)  # YAML knows no JSON pair of surrogates
+    document = yaml_files.parse(text)
+    if document.faults and text.strip():
+        raise ParameterError(
+            f"expected a value such as 12, true, text or [a, b], found {text!r}: {document.faults[0].found}"
+        )
+    return document.content
 
 
 #: Metadata that the kernel, papermill or an editor writes: different on every run, of no use to a reader.
@@ -297,6 +277,7 @@ def run_notebook(
     *,
     progress: bool = False,
     limits: Limits | None = None,
+    png: bool = False,
 ) -> Path:
     """Execute ``source`` with the given parameters and write ``into/<its name>``.
 
@@ -305,15 +286,16 @@ def run_notebook(
     source : Path
         The notebook; it is read and stays as it is.
     into : Path
-        Folder of the executed notebook and of what it writes to ``REPORTS``. Figures go to the notebook's own
-        ``FIGURES`` when this is the default run into the notebook's own ``REPORTS``, else to
-        ``into/figures``: a trial run never replaces a committed figure.
+        Folder of the executed notebook and of what it writes to ``REPORTS``; what it writes to ``FIGURES`` goes to
+        ``into/figures``. The kernel writes into a temporary folder, and its files are moved when it has ended well.
     given : mapping of str to object, optional
         Values for declared parameters; those equal to the default change nothing, not even the file.
     progress : bool
         Show a bar of the cells done on standard error.
     limits : Limits, optional
-        How long a cell may take, how much all may print; with them a run writes into ``into`` only.
+        How long a cell may take, how much all may print; with them the kernel writes into its own folder only.
+    png : bool
+        Draw a PNG of each figure, too.
 
     Returns
     -------
@@ -323,7 +305,7 @@ def run_notebook(
     Raises
     ------
     ParameterError
-        For an unknown name or a value of another type, before anything starts.
+        For an unknown name, a value of another type or an impossible one, before anything starts.
     NotebookError
         If a cell fails or passes a limit: names it and keeps the half-run notebook as ``<name>.running.ipynb``.
     ReviewError
@@ -334,14 +316,92 @@ def run_notebook(
     parameters = declared(notebook)
     values = changed(parameters, checked(parameters, given or {}))
     target = target_of(source, into)
-    placed = injected_places(parameters, values, source, into)
+    refuse_before_the_run(values, places(parameters, values, source, into).get("DATA"))
     scratch = target.with_suffix(".running.ipynb")
     kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
-    _execute(source, scratch, values | placed, kernel, progress, limits)
-    executed = without_run_traces(read(scratch), notebook, placed)
+    with tempfile.TemporaryDirectory(prefix="cellclaims-") as own:
+        stage = Path(own).resolve()
+        placed = staged_places(parameters, values, stage)
+        try:
+            _execute(source, scratch, values | placed, kernel, progress, limits, stage, png=png)
+        except NotebookError as error:
+            raise NotebookError(str(error).replace(str(stage), str(into))) from error
+        executed = without_run_traces(read(scratch), notebook, placed)
+        for made in sorted(path for path in stage.rglob("*") if path.is_file()):
+            write_atomically(into / made.relative_to(stage), made.read_bytes())
     write_atomically(target, as_text(executed))
     scratch.unlink()
     return target
+
+
+def copy_to_work_on(source: Path, target: Path, given: Mapping[str, object] | None = None) -> Path:
+    """Copy a notebook, without outputs, to where it may be changed and saved; its data stay where they are.
+
+    Parameters
+    ----------
+    source : Path
+        The notebook.
+    target : Path
+        The copy. An earlier copy is kept as ``<name>.earlier.ipynb``.
+    given : mapping of str to object, optional
+        Values for declared parameters; they and the place of the data stand in a cell after the declared ones.
+
+    Returns
+    -------
+    Path
+        The copy.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name or a value of another type.
+    ReviewError
+        If there is no such notebook, or the copy would lie in its folder.
+    """
+    import nbformat
+
+    source, target = Path(source), Path(target)
+    notebook = read(source)
+    parameters = declared(notebook)
+    values = changed(parameters, checked(parameters, given or {}))
+    target_of(source, target.parent)
+    data = places(parameters, values, source, target.parent).get("DATA")
+    if data is not None:
+        values["DATA"] = Path(os.path.relpath(data, target.resolve().parent)).as_posix()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    at = next((n for n, cell in enumerate(notebook.cells, 1) if TAG in cell.metadata.get("tags", [])), 0)
+    text = "\n".join(["# Parameters", *(f"{name} = {value!r}" for name, value in values.items())])
+    injected = nbformat.v4.new_code_cell(text, metadata={"tags": [INJECTED]}, id=INJECTED)
+    notebook.cells = [cell for cell in notebook.cells if not _is_injected(cell)]
+    notebook.cells[at:at] = [injected] if at and values else []
+    if target.exists():
+        target.replace(target.with_suffix(".earlier.ipynb"))
+    write_atomically(target, as_text(notebook))
+    return target
+
+
+def refuse_before_the_run(values: Mapping[str, object], data: Path | None) -> None:
+    """Refuse values that no question about the evidence in ``data`` can have.
+
+    Raises
+    ------
+    ParameterError
+        Names the parameter, what was expected and what was found.
+    """
+    from cellclaims.parameters import has_rule, refuse_impossible
+
+    if data is not None and has_rule(values):
+        refuse_impossible(base_of(data), values)
+
+
+def base_of(data: Path) -> EvidenceBase:
+    """The evidence and the protocol of a folder, for checks before a run."""
+    from cellclaims import evidence, protocol
+    from cellclaims.selection import EvidenceBase
+
+    return EvidenceBase(evidence.load(data), protocol.load(data))
 
 
 def read(path: Path) -> NotebookNode:
@@ -396,33 +456,53 @@ def places(
 
     Examples
     --------
-    >>> own = [Parameter("REPORTS", "str", "../reports", ""), Parameter("FIGURES", "str", "../figures", "")]
+    >>> own = [Parameter("DATA", "str", "../data", ""), Parameter("FIGURES", "str", "", "")]
     >>> book = Path("/review/notebooks/02_hba1c.ipynb")
     >>> [str(place) for place in places(own, {}, book, Path("/review/reports")).values()]
-    ['/review/reports', '/review/figures']
-    >>> [str(place) for place in places(own, {"MONTHS": 24.0}, book, Path("/review/reports")).values()]
-    ['/review/reports', '/review/reports/figures']
+    ['/review/data', '/review/reports/figures']
     """
     home, folder = Path(source).resolve().parent, Path(into).resolve()
-    own = {parameter.name: parameter.default for parameter in parameters if parameter.name in PLACES}
-    found = {name: (home / str(values.get(name, default))).resolve() for name, default in own.items()}
-    is_default = not values and found.get("REPORTS", folder) == folder
-    moved = {"REPORTS": folder} if is_default else {"REPORTS": folder, "FIGURES": folder / "figures"}
-    return found | {name: place for name, place in moved.items() if name in own and name not in values}
-
-
-def injected_places(
-    parameters: Collection[Parameter], values: Mapping[str, object], source: Path, into: Path
-) -> dict[str, str]:
-    """Values of ``REPORTS`` and ``FIGURES`` that a run needs because the defaults lead elsewhere."""
-    home = Path(source).resolve().parent
-    own = {parameter.name: str(parameter.default) for parameter in parameters if parameter.name not in values}
-    wanted = places(parameters, values, source, into)
+    declared_names = {parameter.name: parameter.default for parameter in parameters}
+    found = {"DATA": declared_names.get("DATA"), "REPORTS": folder, "FIGURES": folder / "figures"}
+    found |= {name: value for name, value in values.items() if name in PLACES}
     return {
-        name: place.as_posix()
-        for name, place in wanted.items()
-        if name in own and place != (home / own[name]).resolve()
+        name: (home / str(place)).resolve()
+        for name, place in found.items()
+        if name in declared_names and place not in (None, "")
     }
+
+
+def staged_places(parameters: Collection[Parameter], values: Mapping[str, object], stage: Path) -> dict[str, str]:
+    """Values of ``REPORTS`` and ``FIGURES`` that lead a run into a folder of its own, where none were given."""
+    own = {"REPORTS": stage, "FIGURES": stage / "figures"}
+    names = {parameter.name for parameter in parameters} - set(values)
+    return {name: place.as_posix() for name, place in own.items() if name in names}
+
+
+def folder_of_run(source: Path, into: Path | None) -> Path:
+    """Where ``cellclaims run`` puts a run: ``into``, or a folder of the notebook's own under ``reports/run``.
+
+    Raises
+    ------
+    ReviewError
+        If ``into`` is the folder of the review's reports, or lies in its figures, notebooks or data.
+
+    Examples
+    --------
+    >>> folder_of_run(Path("notebooks/02_hba1c.ipynb"), None).as_posix()
+    'reports/run/02_hba1c'
+    """
+    if into is None:
+        return Path("reports", "run", Path(source).stem)
+    place = Path(into).resolve()
+    for inner in (place, *place.parents):
+        is_own = (inner.name == "reports" and inner == place) or inner.name in ("figures", "notebooks", "data")
+        if is_own and (inner.parent / "data" / "protocol.yml").is_file():
+            raise ReviewError(
+                f"--into: expected a folder of its own such as reports/run/{Path(source).stem}, found {into}, where "
+                f"the review keeps its {inner.name}"
+            )
+    return Path(into)
 
 
 def _execute(
@@ -431,7 +511,10 @@ def _execute(
     values: Mapping[str, object],
     kernel: str,
     progress: bool,
-    limits: Limits | None = None,
+    limits: Limits | None,
+    stage: Path,
+    *,
+    png: bool = False,
 ) -> None:
     """Run papermill; its file of a failed run stays behind as ``scratch``."""
     import nbclient.exceptions
@@ -447,7 +530,7 @@ def _execute(
     # papermill fills {names} in paths: a brace of a real path is doubled to stay one
     paths = [str(path.resolve()).replace("{", "{{").replace("}", "}}") for path in (source, scratch)]
     try:
-        with _kernel_environment() as config:
+        with _kernel_environment(png=png) as config:
             papermill.execute_notebook(
                 *paths,
                 dict(values),
@@ -456,7 +539,7 @@ def _execute(
                 cwd=source.resolve().parent,
                 progress_bar=bar,
                 config=config,
-                **(options_of(limits, scratch.parent.resolve()) if limits else {}),
+                **(options_of(limits, stage) if limits else {}),
             )
     except papermill.PapermillExecutionError as error:
         raise NotebookError(_failure(source, scratch, "\n".join(error.traceback) or str(error))) from None
@@ -470,7 +553,7 @@ def _execute(
 
 
 @contextlib.contextmanager
-def _kernel_environment() -> Iterator[Config]:
+def _kernel_environment(*, png: bool = False) -> Iterator[Config]:
     """One thread a kernel, own temporary files, none of the user's IPython start-up files, private sockets.
 
     Yields the configuration of a run. Sockets are in a folder of this run (their paths must be short), TCP where the
@@ -482,6 +565,7 @@ def _kernel_environment() -> Iterator[Config]:
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="run") as own:
         os.environ.update({**ONE_THREAD, **before, "IPYTHONDIR": own, "TMPDIR": own})
+        os.environ |= {WITH_PNG: "1"} if png else {}
         sockets = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{own}/k"}
         try:
             manager = {**sockets, "client_factory": "cellclaims.runner.kernels.PromptClient"}
@@ -499,10 +583,11 @@ def _failure(source: Path, scratch: Path, trace: str) -> str:
 
 
 def _failing_cell(scratch: Path) -> str:
-    """Where it failed: the last cell that papermill's record calls started; cells count from 1."""
+    """Where it failed: the last cell that papermill's record calls started, counted from 1 in the notebook itself."""
     if not scratch.exists():
         return " before its first cell"
-    cells = [cell for cell in read(scratch).cells if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    added = {"papermill-error-cell-tag", INJECTED}
+    cells = [cell for cell in read(scratch).cells if added.isdisjoint(cell.metadata.get("tags", []))]
     started = [number for number, cell in enumerate(cells) if cell.metadata.papermill.get("start_time")]
     if not started:
         return " before its first cell"

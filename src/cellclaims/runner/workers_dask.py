@@ -61,7 +61,7 @@ FAILURE = ".failure"
 
 
 @dataclass(frozen=True)
-class Request:
+class WorkerRequest:
     """A report to be made somewhere else: everything that it is made from.
 
     Attributes
@@ -95,7 +95,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class WorkerAnswer:
     """What became of a request: packed files, or a failure of the report, or words why it cannot be made here."""
 
     files: bytes = b""
@@ -134,7 +134,7 @@ class Station:
         self.around = surroundings()
         self.reports = 0
 
-    def ready(self, request: Request) -> Path:
+    def ready(self, request: WorkerRequest) -> Path:
         """The folder of evidence that a request needs, made if it is not there yet.
 
         Raises
@@ -156,12 +156,12 @@ class Station:
             raise ClusterError(f"expected evidence with the fingerprint {request.fingerprint}, found {found}")
         return folder
 
-    def home(self, request: Request) -> Path:
+    def home(self, request: WorkerRequest) -> Path:
         """The folder of the notebooks that use this evidence at this place."""
         name = hashlib.sha256(f"{request.fingerprint} {request.place}".encode()).hexdigest()[:16]
         return self.root / name / DEPTH / "notebooks"
 
-    def answer(self, request: Request, context: Any) -> Answer:
+    def answer(self, request: WorkerRequest, context: Any) -> WorkerAnswer:
         """Make a report by a process of its own."""
         evidence = self.ready(request)
         source = self.home(request) / request.file
@@ -174,13 +174,13 @@ class Station:
         shutil.rmtree(job.into)
         return answer
 
-    def outcome(self, job: Job, reason: str) -> Answer:
+    def outcome(self, job: Job, reason: str) -> WorkerAnswer:
         """What a report's process left: files, or a failure."""
         if reason:
-            return Answer(failure=Failure(f"{job.notebook.name} failed: {reason}", ""))
+            return WorkerAnswer(failure=Failure(f"{job.notebook.name} failed: {reason}", ""))
         if (job.into / FAILURE).exists():
-            return Answer(failure=pickle.loads((job.into / FAILURE).read_bytes()))
-        return Answer(packed(job.work, (path for path in job.work.rglob("*") if path.is_file())))
+            return WorkerAnswer(failure=pickle.loads((job.into / FAILURE).read_bytes()))
+        return WorkerAnswer(packed(job.work, (path for path in job.work.rglob("*") if path.is_file())))
 
 
 @dataclass(frozen=True)
@@ -209,15 +209,15 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
                     _send(station.answer(request, context), answers)
                     request = _next(requests)
         except ClusterError as refusal:
-            _send(Answer(refusal=str(refusal)), answers)
+            _send(WorkerAnswer(refusal=str(refusal)), answers)
 
 
-def _send(answer: Answer, answers: BinaryIO) -> None:
+def _send(answer: WorkerAnswer, answers: BinaryIO) -> None:
     pickle.dump(answer, answers)
     answers.flush()
 
 
-def _next(requests: BinaryIO) -> Request | None:
+def _next(requests: BinaryIO) -> WorkerRequest | None:
     try:
         return pickle.load(requests)
     except EOFError:
@@ -276,7 +276,7 @@ def evidence_of(folder: Path) -> tuple[bytes, str]:
 
 def request_of(
     job: Job, limits: Limits, evidence: Callable[[Path], tuple[bytes, str]], around: tuple[str, ...]
-) -> Request:
+) -> WorkerRequest:
     """What a worker needs to make a job.
 
     Raises
@@ -289,10 +289,10 @@ def request_of(
     if PurePosixPath(place).is_absolute() or place.count("..") > len(DEPTH.split("/")):
         raise ClusterError(f"{job.name}: expected evidence beside the notebooks, such as ../data, found {place}")
     content, (data, digest) = job.notebook.read_bytes(), evidence(job.data)
-    return Request(job.name, job.notebook.name, content, dict(job.values), limits, data, place, digest, around)
+    return WorkerRequest(job.name, job.notebook.name, content, dict(job.values), limits, data, place, digest, around)
 
 
-def _answered(jobs: Sequence[Job], requests: dict[str, Request], client: Client) -> Iterator[Ended[Job]]:
+def _answered(jobs: Sequence[Job], requests: dict[str, WorkerRequest], client: Client) -> Iterator[Ended[Job]]:
     """Send requests as workers get on, and take their answers; cancels what is under way if this is closed."""
     from distributed import as_completed
 
@@ -330,7 +330,7 @@ def _taken(job: Job, future: Future) -> Ended[Job]:
     from distributed import KilledWorker
 
     try:
-        answer: Answer = future.result()
+        answer: WorkerAnswer = future.result()
     except KilledWorker as lost:
         return Ended(job, f"its workers were lost: {str(lost).splitlines()[0]}", 0.0)
     except (ImportError, AttributeError) as error:
@@ -349,7 +349,7 @@ def _taken(job: Job, future: Future) -> Ended[Job]:
 # --- at a worker -------------------------------------------------------------------------------------------------
 
 
-def on_worker(request: Request) -> Answer:
+def on_worker(request: WorkerRequest) -> WorkerAnswer:
     """Have a report made by the process beside this thread of a worker."""
     from distributed import get_worker
 
@@ -363,7 +363,7 @@ def on_worker(request: Request) -> Answer:
     return asked(request, is_wanted)
 
 
-def asked(request: Request, is_wanted: Callable[[], bool]) -> Answer:
+def asked(request: WorkerRequest, is_wanted: Callable[[], bool]) -> WorkerAnswer:
     """The answer of this thread's station; ends the station, and what it makes, when nobody wants it any more."""
     station, start = _station(), time.monotonic()
     try:
@@ -374,11 +374,11 @@ def asked(request: Request, is_wanted: Callable[[], bool]) -> Answer:
             while not selector.select(LOOK):
                 if not is_wanted():
                     _end(station)
-                    return Answer(refusal="cancelled")
+                    return WorkerAnswer(refusal="cancelled")
         return replace(pickle.load(station.stdout), seconds=time.monotonic() - start)
     except (EOFError, OSError):
         reason = f"{request.file} failed: the process that makes reports ended with {_end(station)}"
-        return Answer(failure=Failure(reason, ""), seconds=time.monotonic() - start)
+        return WorkerAnswer(failure=Failure(reason, ""), seconds=time.monotonic() - start)
 
 
 def _station() -> subprocess.Popen:

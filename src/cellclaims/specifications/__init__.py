@@ -6,7 +6,7 @@ reports (which of them count), so that a few hundred row sets stand for tens of 
 """
 
 from cellclaims.specifications.choices import Choice, Option, analyses_of, choices_of
-from cellclaims.specifications.curve import Curve, Fitted, fitted, of_question
+from cellclaims.specifications.curve import Curve, Fitted, fitted
 from cellclaims.specifications.fits import specification_curve
 
 __all__ = [
@@ -17,6 +17,5 @@ __all__ = [
     "analyses_of",
     "choices_of",
     "fitted",
-    "of_question",
     "specification_curve",
 ]

@@ -9,8 +9,8 @@ from typing import Any
 from cellclaims.errors import ProtocolError
 from cellclaims.pool import label
 from cellclaims.protocol import Protocol
+from cellclaims.question import Analysis
 from cellclaims.selection import EvidenceBase, Question
-from cellclaims.specifications.fits import Analysis
 
 #: Kinds of questions: proportions and differences between arms.
 KINDS = ("rate", "difference")
@@ -62,7 +62,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class NamedAnalysis:
-    """An analysis with its words: model, estimator of tau2, test."""
+    """An analysis with its model, its estimator of tau2 and its test in words."""
 
     analysis: Analysis
     model: str
@@ -96,10 +96,10 @@ def analyses_of(protocol: Protocol, kind: str) -> list[NamedAnalysis]:
     named, nodes = [], int(protocol["models"]["proportion"]["nodes"])
     for way in _section(protocol)["analyses"][kind]:
         words = MODEL_WORDS[way["model"], way.get("measure", "")]
-        more = {key: way[key] for key in ("measure", "tau_scale", "counted") if key in way}
+        own = {"measure": way.get("measure", ""), "prior": way.get("tau_scale"), "counted": way.get("counted", True)}
         for method in way["methods"]:
             for test in way["tests"]:
-                analysis = Analysis(way["model"], method=method, test=test, nodes=nodes, **more)
+                analysis = Analysis(model=way["model"], method=method, test=test, nodes=nodes, **own)
                 named.append(NamedAnalysis(analysis, words, method, TEST_WORDS[test]))
     return named
 
@@ -163,7 +163,7 @@ def _relevant(base: EvidenceBase, question: Question, kind: str, outcomes: list[
 
 
 def _differs(protocol: Protocol, question: Question, choice_id: str, option: Option) -> bool:
-    """Whether an option asks for something else than the question does, and for something that it can have."""
+    """True if the option differs from the question and applies to it."""
     asked = option.settings
     if choice_id == "population":
         return set(asked["types"]) != set(protocol.populations(list(question.population)))

@@ -121,7 +121,7 @@ GRADES = ("good", "partial", "poor")
 DATA = {"rate": ("events", "n"), "difference": ("yi", "vi")}
 UNITS = {"rate": "percent", "difference": "percentage points"}
 
-#: Takes the lines and the reports of a row set by its number; gives a verdict for each line.
+#: decide(lines, rows_of): the verdict of each line; rows_of(i) returns the reports of row set i.
 Decide = Callable[[pd.DataFrame, Callable[[int], pd.DataFrame]], Sequence[str]]
 
 
@@ -227,8 +227,7 @@ def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
 
     Parameters
     ----------
-    evidence : Evidence
-    protocol : Protocol
+    base : EvidenceBase
     question : Question
         The review's own; reports that it leaves out by ``exclude`` stay out of every specification.
     kind : {"rate", "difference"}
@@ -251,11 +250,6 @@ def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
     ways = [named.analysis for named in analyses]
     fits = specification_curve(data, sets.keep, ways, facts=_facts(question, choices, sets))
     return Fitted(choices, analyses, sets, fits, UNITS[kind])
-
-
-def of_question(base: EvidenceBase, question: Question, kind: str, decide: Decide) -> Curve:
-    """The specification curve of one question: :func:`fitted` and judged."""
-    return fitted(base, question, kind).judged(decide)
 
 
 def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:

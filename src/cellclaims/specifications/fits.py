@@ -1,13 +1,13 @@
 """Every reasonable way to pool, fitted in one batch: which estimates there are, and which of them are different.
 
-A *row set* is one choice of reports, an *analysis* one way to pool them (model, measure, estimator of tau2, test).
+A *row set* is one choice of reports; an :class:`~cellclaims.question.Analysis` is one way to pool them.
 Each row set under each analysis is a *specification*; specifications whose fits do not differ are one *line*.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.special import expit
 from cellclaims import meta
 from cellclaims.errors import PoolingError
 from cellclaims.meta.quantiles import normal_quantile
+from cellclaims.question import Analysis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,51 +26,15 @@ if TYPE_CHECKING:
 NUMBERS = ("beta", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "I2")
 #: Fits that agree to this many decimals of the readers' scale are one: finer than anything that is printed.
 DECIMALS = 6
+#: Quadrature points of the binomial-normal model where none are given.
+NODES = 21
 #: What a model pools: counts, or effects with their variances.
-MODELS = {
+POOLS = {
     "binomial_normal": ("events", "n"),
     "beta_binomial": ("events", "n"),
     "normal": ("yi", "vi"),
     "bayes": ("yi", "vi"),
 }
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """One way to pool.
-
-    Attributes
-    ----------
-    model : {"binomial_normal", "beta_binomial", "normal", "bayes"}
-    measure : str
-        For the normal model of counts: PLO, PAS or PFT (:func:`cellclaims.meta.escalc`); empty: the effects as given.
-    method, test : str
-        Of :func:`cellclaims.meta.fit`; the binomial-normal model takes the tests t and z.
-    tau_scale : float
-        Scale of the half-normal prior, for bayes.
-    nodes : int
-        Quadrature points of the binomial-normal model.
-    counted : bool
-        False: a reproduction of what others print, shown and not counted.
-    """
-
-    model: str
-    measure: str = ""
-    method: str = "REML"
-    test: str = "adhoc"
-    tau_scale: float = 0.5
-    nodes: int = 21
-    counted: bool = True
-
-    def __post_init__(self) -> None:
-        """Refuse a model that is not known."""
-        if self.model not in MODELS:
-            raise PoolingError(f"model: expected one of {', '.join(MODELS)}, found {self.model!r}")
-
-    @property
-    def of_counts(self) -> bool:
-        """Whether the analysis pools counts."""
-        return self.model in ("binomial_normal", "beta_binomial") or bool(self.measure)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +75,13 @@ def specification_curve(
     keep : array-like of bool, shape (s, m)
         The row sets.
     analyses : sequence of Analysis
+        Each with its model; the normal model with method and test, the binomial-normal model with its number of nodes,
+        the Bayesian one with the scale of its prior. A measure of counts (PLO, PAS, PFT) says on which scale the normal
+        model pools them; without one the effects are pooled as given.
     facts : DataFrame, s rows, optional
         What else is known of each row set; its columns are handed on to the lines.
     decide : callable, optional
-        Takes the lines and gives a verdict for each of them.
+        decide(lines): the verdict of each line.
     level : float
 
     Returns
@@ -123,14 +91,14 @@ def specification_curve(
     Raises
     ------
     PoolingError
-        If no analysis is given, the columns are missing, or the shapes do not fit.
+        If no analysis is given, one has no model or prior, the columns are missing, or the shapes do not fit.
 
     Examples
     --------
     Two choices of reports under two tests; without spread between reports the tests differ and the estimators do not.
 
     >>> data = {"yi": [-0.5, -0.7, -0.6], "vi": [0.1, 0.1, 0.1]}
-    >>> ways = [Analysis("normal", method=m, test=t) for m in ("REML", "DL") for t in ("z", "adhoc")]
+    >>> ways = [Analysis(model="normal", method=m, test=t) for m in ("REML", "DL") for t in ("z", "adhoc")]
     >>> curve = specification_curve(data, [[True, True, True], [True, False, True]], ways)
     >>> curve.line_of.shape, len(curve.lines), curve.lines.beta.round(2).tolist()
     ((2, 4), 4, [-0.6, -0.6, -0.55, -0.55])
@@ -153,7 +121,12 @@ def _checked(
     values = {name: np.asarray(column, dtype=float) for name, column in data.items()}
     if not analyses:
         raise PoolingError("analyses: expected at least one, found none")
-    needed = {name for a in analyses for name in (("events", "n") if a.of_counts else MODELS[a.model])}
+    for analysis in analyses:
+        if analysis.model not in POOLS:
+            raise PoolingError(f"model: expected one of {', '.join(POOLS)}, found {analysis.model!r}")
+        if analysis.model == "bayes" and analysis.prior is None:
+            raise PoolingError("prior: expected the scale of a half-normal prior for the model bayes, found none")
+    needed = {name for a in analyses for name in (("events", "n") if a.is_of_counts else POOLS[a.model])}
     if missing := sorted(needed - set(values)):
         raise PoolingError(f"data: expected {', '.join(sorted(needed))}; missing {', '.join(missing)}")
     shapes = {name: values[name].shape for name in sorted(needed)}
@@ -188,7 +161,7 @@ def _numbers(packed: _Packed, analysis: Analysis, level: float) -> NDArray:
 def _binomial(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
     """Median setting in percent; the normal quantile in place of t where asked for."""
     events, n = packed.values["events"], packed.values["n"]
-    fit = meta.glmm(events, n, keep=packed.keep, level=level, nodes=analysis.nodes)
+    fit = meta.glmm(events, n, keep=packed.keep, level=level, nodes=analysis.nodes or NODES)
     low, high = np.asarray(fit.ci_lb), np.asarray(fit.ci_ub)
     if analysis.test == "z":
         pooled, half = np.isfinite(fit.beta) & (np.asarray(fit.k) > 1), normal_quantile(level) * np.asarray(fit.se)
@@ -213,11 +186,11 @@ def _normal(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
 
 def _bayes(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
     """Posterior mean and central intervals; fewer than two reports are shown and not pooled, as everywhere."""
-    shown = _normal(packed, Analysis("normal", analysis.measure, "EE", "z"), level)
+    shown = _normal(packed, replace(analysis, model="normal", method="EE", test="z"), level)
     yi, vi, back = _effects(packed, analysis)
     some = packed.keep.sum(axis=1) > 1
     if some.any():
-        prior = meta.Prior(analysis.tau_scale)
+        prior = meta.Prior(analysis.prior)
         fit = meta.bayes(yi[some], vi[some], prior, keep=packed.keep[some], level=level)
         for part, name in zip(shown, NUMBERS[:5], strict=False):
             part[some] = back(getattr(fit, name))
@@ -229,10 +202,8 @@ Back = Callable[[NDArray], NDArray]
 
 def _effects(packed: _Packed, analysis: Analysis) -> tuple[NDArray, NDArray, Back]:
     """Effects, their variances, and the way back to the readers' scale."""
-    if not analysis.measure:
-        return packed.values["yi"], packed.values["vi"], np.array
     if analysis.measure not in BACK:
-        raise PoolingError(f"measure: expected one of {', '.join(BACK)}, found {analysis.measure!r}")
+        return packed.values["yi"], packed.values["vi"], np.array
     events, n = packed.values["events"], packed.values["n"]
     yi, vi = meta.escalc(analysis.measure, xi=events, ni=n)
     kept = np.maximum(packed.keep.sum(axis=1), 1)

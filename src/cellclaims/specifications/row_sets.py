@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -12,14 +12,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cellclaims.effects import FORMS, change_of_report, contrasts_of, controlled_reports, difference_of_report
+from cellclaims.effects import (
+    FORMS,
+    Effect,
+    change_of_report,
+    contrasts_of,
+    controlled_reports,
+    difference_of_report,
+)
 from cellclaims.errors import DataError, ProtocolError
-from cellclaims.evidence import Evidence
-from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.protocol import Protocol
 from cellclaims.selection import (
     EvidenceBase,
     Question,
+    Record,
     answer,
     by_report,
     count_rules,
@@ -29,6 +35,7 @@ from cellclaims.selection import (
     one_a_cohort,
     passing,
     sharing,
+    summed,
 )
 from cellclaims.specifications.choices import BETWEEN, WITHIN, Choice, Option, classes_of
 
@@ -77,11 +84,11 @@ class Collected:
     known: dict[Any, int] = field(default_factory=dict)
     figures: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, key: Any, figure: Mapping[str, Any]) -> int:
+    def add(self, key: Any, figure: Record, outcome: str) -> int:
         """The number of a report figure; ``key`` says which ones are the same."""
         if key not in self.known:
             self.known[key] = len(self.figures)
-            self.figures.append({name: figure.get(name, np.nan) for name in FIGURE})
+            self.figures.append({name: getattr(figure, name, np.nan) for name in FIGURE} | {"outcome": outcome})
         return self.known[key]
 
 
@@ -117,9 +124,9 @@ def handled_otherwise(asked: Question, handling: Option) -> tuple[Question, Sequ
     ]
 
 
-def of_studies(rows: pd.DataFrame, studies: Sequence[str]) -> pd.DataFrame:
+def of_studies(rows: Sequence[Record], studies: Collection[str]) -> Sequence[Record]:
     """The rows of some studies; all rows where none are named."""
-    return rows[rows.study_id.isin(studies)] if len(studies) else rows
+    return [row for row in rows if row.study_id in studies] if studies else rows
 
 
 def read_otherwise(primary: Table, handling: Option, own: Table) -> Table:
@@ -135,9 +142,9 @@ def timed(protocol: Protocol, asked: Question, timing: Option, figures: Option) 
     return replace(asked, **when, assumed=figures.settings.get("assumed", asked.assumed)).at(protocol)
 
 
-def as_printed(rows: pd.DataFrame, figures: Option) -> pd.DataFrame:
+def as_printed(rows: Sequence[Record], figures: Option) -> Sequence[Record]:
     """Without rows that the reader worked out from the print, where the option asks for that."""
-    return rows if figures.settings.get("derived", True) else rows[rows.status != "derived"]
+    return rows if figures.settings.get("derived", True) else [row for row in rows if row.status != "derived"]
 
 
 #: Columns that make two report figures the same numbers of the same report.
@@ -177,7 +184,7 @@ def row_sets(
     rows = figures.iloc[pd.Series(content).drop_duplicates().index].reset_index(drop=True)
     asked = _asked(base.protocol, question, choices, figures)
     shape, asked = asked.shape[:-1], asked.reshape(-1, len(figures))
-    shares = sharing(_cohorts(base.evidence, figures))
+    shares = sharing(_cohorts(base, figures))
     known: dict[bytes, int] = {}
     of_table = np.empty((len(tables.members), len(asked)), dtype=np.intp)
     for number, (members, favourable) in enumerate(zip(tables.members, tables.favourable, strict=True)):
@@ -217,13 +224,8 @@ def _mask(
     return column.isin(wanted).to_numpy() if wanted else np.ones(len(figures), dtype=bool)
 
 
-def _cohorts(evidence: Evidence, figures: pd.DataFrame) -> list[frozenset[str]]:
-    known: dict[tuple[str, str], frozenset[str]] = {}
-    reports = list(zip(figures.study_id, figures.arm_id.astype(str).str.replace(" v ", "+"), strict=True))
-    for report in reports:
-        if report not in known:
-            known[report] = cohorts_of(evidence, report)
-    return [known[report] for report in reports]
+def _cohorts(base: EvidenceBase, figures: pd.DataFrame) -> list[frozenset[str]]:
+    return [base.cohorts(study, arms) for study, arms in zip(figures.study_id, figures.arm_id, strict=True)]
 
 
 def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool) -> NDArray[np.intp]:
@@ -237,13 +239,6 @@ def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool
 # Counts of one report under every choice within it.
 
 
-#: What choosing among the rows of a report and describing the answer need.
-COUNT_COLUMNS = (
-    "study_id arm_id part_of definition_id diabetes_type intervention_class design randomised blinding year timing "
-    "months events n n_stands_in status source_id source_rank line flag"
-).split()
-
-
 def count_tables(
     base: EvidenceBase, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
 ) -> dict[tuple[int, ...], Table]:
@@ -252,7 +247,7 @@ def count_tables(
     for (o, outcome), (h, handling) in product(enumerate(options["outcome"]), enumerate(options["handling"])):
         about = replace(wide, outcome=outcome.settings.get("definition", wide.outcome))
         asked, touched = handled_otherwise(about, handling)
-        rows = of_studies(eligible(base, asked, "binary")[COUNT_COLUMNS], touched)
+        rows = of_studies(eligible(base, asked, "binary"), touched)
         read = _CountsRead((o, h), found)
         for (t, timing), (f, figures) in product(enumerate(options["timing"]), enumerate(options["figures"])):
             at = timed(base.protocol, asked, timing, figures)
@@ -268,36 +263,21 @@ class _CountsRead:
         self.handling, self.found = handling, found
         self.known: dict[Any, int] = {}
 
-    def table(self, rows: pd.DataFrame, asked: Question) -> Table:
+    def table(self, rows: Sequence[Record], asked: Question) -> Table:
         """The report figure of every report that has an answer."""
         table = {}
-        for study_id, report in by_report(rows).items() if len(rows) else ():
-            key = (tuple(row.place for row in report), asked.estimand, asked.months)
+        for study_id, report in by_report(rows).items():
+            key = (tuple(row.line for row in report), asked.estimand, asked.months)
             if key not in self.known:
                 alike, _ = answer(report, asked.estimand, asked.months)
-                places = [row.place for row in alike]
-                figure = _summed(rows.loc[places].to_dict("records"))
-                self.known[key] = self.found.add((self.handling, tuple(places)), figure)
+                figure = summed(alike)
+                lines = tuple(row.line for row in alike)
+                self.known[key] = self.found.add((self.handling, lines), figure, outcome=figure.definition_id)
             table[study_id] = self.known[key]
         return table
 
 
-def _summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Arms that are counted together as one group."""
-    totals = {name: sum(row[name] for row in rows) for name in ("events", "n")}
-    words = {"arm_id": "+".join(row["arm_id"] for row in rows), "line": ";".join(str(row["line"]) for row in rows)}
-    return {**rows[0], **words, **totals, "outcome": rows[0]["definition_id"]}
-
-
 # Differences between the arms of one report under every choice within it.
-
-
-#: What an effect and its description need of a level or change.
-DIFFERENCE_COLUMNS = (
-    "study_id arm_id part_of outcome unit kind months n center_type center dispersion_type dispersion_low "
-    "dispersion_high source_id status n_stands_in source_rank line flag year diabetes_type intervention_class design "
-    "randomised blinding"
-).split()
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,12 +286,12 @@ class _Report:
 
     study_id: str
     at: Question
-    sides: tuple[pd.DataFrame, ...]
+    sides: tuple[Sequence[Record], ...]
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
         """What its effects depend on."""
-        return (self.study_id, *(tuple(rows.index) for rows in self.sides), self.at.months)
+        return (self.study_id, *(tuple(row.line for row in rows) for rows in self.sides), self.at.months)
 
 
 def difference_tables(
@@ -361,18 +341,19 @@ class _DifferencesRead:
 
     def __post_init__(self) -> None:
         self.levels = [
-            of_studies(
-                eligible(self.base, replace(self.asked, arms=arms), "continuous")[DIFFERENCE_COLUMNS],
-                sorted(self.controlled) or ("",),
-            )
+            [
+                row
+                for row in eligible(self.base, replace(self.asked, arms=arms), "continuous")
+                if row.study_id in self.controlled
+            ]
             for arms in ("cells", "control")
         ]
 
-    def reports(self, at: Question, levels: Sequence[pd.DataFrame], contrasts: pd.DataFrame) -> list[_Report]:
+    def reports(self, at: Question, levels: Sequence[Sequence[Record]], contrasts: Sequence[Record]) -> list[_Report]:
         """The rows of each controlled report at one time."""
-        parts = [*(passing(rows, level_rules(at)) for rows in levels), contrasts]
-        named = {study_id for rows in parts for study_id in rows.study_id} & self.controlled
-        return [_Report(s, at, tuple(rows[rows.study_id == s] for rows in parts)) for s in sorted(named)]
+        parts = [by_report(rows) for rows in (*(passing(rows, level_rules(at)) for rows in levels), contrasts)]
+        named = set().union(*parts) & self.controlled
+        return [_Report(s, at, tuple(rows.get(s, ()) for rows in parts)) for s in sorted(named)]
 
     def table(self, reports: Sequence[_Report], effect: Option) -> Table:
         """The report figure of every report whose rows allow this effect."""
@@ -390,28 +371,28 @@ class _DifferencesRead:
             made = self._effect(report, effect)
         except DataError:
             return None
-        key = (self.handling, *(made[name] for name in ("study_id", "arm_id", "line", "yi", "vi")))
-        return self.found.add(key, made | {"outcome": report.at.outcome})
+        key = (self.handling, made.study_id, made.arm_id, made.line, made.yi, made.vi)
+        return self.found.add(key, made, outcome=report.at.outcome)
 
-    def _effect(self, report: _Report, effect: Option) -> dict[str, Any]:
+    def _effect(self, report: _Report, effect: Option) -> Effect:
         if "correlation" in effect.settings:
             return _of_changes(*report.sides[:2], report.at, float(effect.settings["correlation"]))
         r = float(self.base.protocol["models"]["correlation"]["value"])
         forms = tuple(effect.settings.get("forms", FORMS))
-        return difference_of_report(self.evidence, report.study_id, *report.sides, report.at, r, forms)
+        return difference_of_report(self.base, report.study_id, *report.sides, report.at, r, forms)
 
 
-def _of_changes(cells: pd.DataFrame, controls: pd.DataFrame, at: Question, correlation: float) -> dict[str, Any]:
+def _of_changes(cells: Sequence[Record], controls: Sequence[Record], at: Question, correlation: float) -> Effect:
     """Change with cells minus change without, each from levels with the same correlation."""
-    if cells.empty or controls.empty:
+    if not (cells and controls):
         raise DataError("no levels on one of the two sides")
     with_cells, without = (change_of_report(rows, at, correlation) for rows in (cells, controls))
-    if with_cells["months"] != without["months"]:
-        raise DataError(f"month {with_cells['months']:g} with cells, {without['months']:g} without")
-    return with_cells | {
-        "arm_id": f"{with_cells['arm_id']} v {without['arm_id']}",
-        "line": f"{with_cells['line']};{without['line']}",
-        "n_control": without["n"],
-        "yi": with_cells["yi"] - without["yi"],
-        "vi": with_cells["vi"] + without["vi"],
-    }
+    if with_cells.months != without.months:
+        raise DataError(f"month {with_cells.months:g} with cells, {without.months:g} without")
+    return with_cells._replace(
+        arm_id=f"{with_cells.arm_id} v {without.arm_id}",
+        line=f"{with_cells.line};{without.line}",
+        n_control=without.n,
+        yi=with_cells.yi - without.yi,
+        vi=with_cells.vi + without.vi,
+    )

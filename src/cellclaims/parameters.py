@@ -1,0 +1,142 @@
+"""Which values a parameter of a notebook may have: an impossible one is refused by name before anything is computed.
+
+The runner asks before a kernel starts, and :func:`cellclaims.review.open_review` asks again for whoever runs a
+notebook in JupyterLab or with papermill. A type is the notebook's own affair (:mod:`cellclaims.runner.run`); here
+stands what the evidence and the protocol know.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any
+
+from cellclaims.errors import ParameterError
+from cellclaims.overview import DESIGNS
+from cellclaims.question import ESTIMANDS
+from cellclaims.selection import EvidenceBase
+
+#: Longest follow-up, widest window (months), and so many names are listed in a message.
+LONGEST, WIDEST, LISTED = 240.0, 120.0, 12
+
+
+def refuse_impossible(base: EvidenceBase, given: Mapping[str, object]) -> None:
+    """Refuse a value that no question about this evidence can have.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol that know which names there are.
+    given : mapping of str to object
+        Values by the name of the parameter (POPULATION, MONTHS, ...). Names without a rule pass.
+
+    Raises
+    ------
+    ParameterError
+        For the first value that is not possible: names the parameter, what was expected and what was found.
+
+    Examples
+    --------
+    >>> from cellclaims import evidence, protocol
+    >>> base = EvidenceBase(evidence.load("data"), protocol.load("data"))
+    >>> refuse_impossible(base, {"MONTHS": -5})
+    Traceback (most recent call last):
+    cellclaims.errors.ParameterError: MONTHS: expected a number of months from 0 to 240, found -5
+    """
+    for name, value in given.items():
+        if name in RULES and not (name == "CLAIM" and given.get("CLAIMS")):
+            RULES[name](base, name, value)
+
+
+def has_rule(names: Collection[str]) -> bool:
+    """Whether any of the names has a rule, so that the evidence is worth loading."""
+    return any(name in RULES for name in names)
+
+
+def _number(low: float, high: float, what: str, base: EvidenceBase, name: str, value: object) -> None:
+    """A finite number between two limits, both allowed."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not low <= value <= high:
+        raise ParameterError(f"{name}: expected {what} from {low:g} to {high:g}, found {value!r}")
+
+
+def _inside(low: float, high: float, base: EvidenceBase, name: str, value: object) -> None:
+    """A number between two limits that are themselves not allowed."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not low < value < high:
+        raise ParameterError(f"{name}: expected a number between {low:g} and {high:g}, found {value!r}")
+
+
+def _one(known: Callable[[EvidenceBase], Collection[str]], base: EvidenceBase, name: str, value: object) -> None:
+    """One of the names that the evidence or the protocol has."""
+    names = list(known(base))
+    if value in names:
+        return
+    close = difflib.get_close_matches(str(value), names, n=1)
+    meant = f" (did you mean {close[0]!r}?)" if close else ""
+    shown = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    raise ParameterError(f"{name}: expected one of {shown}, found {value!r}{meant}")
+
+
+def _each(rule: Callable[[EvidenceBase, str, Any], None], base: EvidenceBase, name: str, value: object) -> None:
+    """A list of which each part keeps a rule."""
+    if not isinstance(value, list | tuple):
+        raise ParameterError(f"{name}: expected a list such as [...], found {value!r}")
+    for part in value:
+        rule(base, name, part)
+
+
+def _at_least_one(rule: Callable[[EvidenceBase, str, Any], None], base: EvidenceBase, name: str, value: object) -> None:
+    """A list that is not empty, of which each part keeps a rule."""
+    _each(rule, base, name, value)
+    if not value:
+        raise ParameterError(f"{name}: expected at least one name, found none")
+
+
+def _populations(base: EvidenceBase) -> Collection[str]:
+    return base.protocol["eligibility"]["populations"]
+
+
+def _products(base: EvidenceBase) -> Collection[str]:
+    return base.protocol["eligibility"]["products"]
+
+
+def _studies(base: EvidenceBase) -> Collection[str]:
+    return list(base.evidence.studies.study_id)
+
+
+def _claims(base: EvidenceBase) -> Collection[str]:
+    return list(base.evidence.claims.claim_id)
+
+
+def _switches(base: EvidenceBase) -> Collection[str]:
+    """Anomalies that have an alternative handling: any other name would change nothing."""
+    steps = base.evidence.handling
+    return list(dict.fromkeys(steps.anomaly_id[steps.variant == "alternative"]))
+
+
+_month = partial(_number, 0.0, LONGEST, "a number of months")
+_study = partial(_one, _studies)
+
+#: Parameter -> its rule. What stands here holds for every notebook that declares the name.
+RULES: Mapping[str, Callable[[EvidenceBase, str, Any], None]] = {
+    "POPULATION": partial(_one, _populations),
+    "POPULATIONS": partial(_at_least_one, partial(_one, _populations)),
+    "PRODUCT": partial(_one, _products),
+    "DESIGNS": partial(_each, partial(_one, lambda base: DESIGNS)),
+    "ESTIMAND": partial(_one, lambda base: ESTIMANDS),
+    "EXCLUDE": partial(_each, _study),
+    "WITHOUT": partial(_each, _study),
+    "ALTERNATIVE": partial(_each, partial(_one, _switches)),
+    "CLAIM": partial(_one, _claims),
+    "MONTHS": _month,
+    "SHORTEST": _month,
+    "LONGEST": _month,
+    "YEARS": partial(_each, _month),
+    "WINDOW": partial(_number, 0.0, WIDEST, "a number of months"),
+    "CELL_WINDOW": partial(_number, 0.0, WIDEST, "a number of months"),
+    "CORRELATION": partial(_inside, -1.0, 1.0),
+    "TAU_SCALE": partial(_number, 0.01, 10.0, "a number"),
+}
