@@ -234,7 +234,7 @@ def test_what_is_not_clear_is_refused_by_name(change, reason):
         ("7.1 %", "value: expected a number, found '7.1 %'"),
         ("1e5", "value: expected a number, found '1e5'"),
         ("٧", "value: expected a number, found '٧'"),
-        ("7.\u202e1", "value: expected a number, found '7.\\u202e1'"),
+        ("7.\u202e1", "value: expected a number, found '7.<U+202E>1'"),
         (7.1, "value: expected a number as text, found the number 7.1"),
         (True, "value: expected a number as text, found true"),
         (None, "value: expected a number as text, found nothing"),

@@ -361,7 +361,7 @@ def test_text_from_outside_is_harmless_in_a_table(tmp_path, kind):
     path.write_text(json.dumps(one))
     into = tmp_path / f"posted.{kind}"
     list(write(stream([path]), into))
-    shown = r"=cmd|' /C calc'!A0 \u202eevil\u0000 <script>\ud800"
+    shown = "=cmd|' /C calc'!A0 <U+202E>evil<U+0000> <script><U+D800>"
     quote = "'" if kind == "csv" else ""
     assert read(into)[0]["arm_title"] == quote + shown
     assert read(refused_beside(into))[0]["title"] == f"{quote}{shown}HbA1c"

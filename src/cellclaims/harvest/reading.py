@@ -8,12 +8,10 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from cellclaims.registries.answers import visible
+
 #: A text that is quoted in a reason is cut to this length.
 QUOTED = 80
-
-#: Characters that a reader does not see or that turn the direction of the text: shown as their number.
-HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-
 
 #: What is said where a Parquet file is asked for and the extra that reads and writes it is not installed.
 NO_PYARROW = (
@@ -74,18 +72,18 @@ def quoted(printed: str) -> str:
     """A text from outside for a reason: in quotes, cut, hidden characters shown by number.
 
     >>> quoted("NA"), quoted("a\\u202eb")
-    ("'NA'", "'a\\\\u202eb'")
+    ("'NA'", "'a<U+202E>b'")
     """
-    return repr(plain(printed if len(printed) <= QUOTED else printed[:QUOTED] + "...")).replace("\\\\u", "\\u")
+    return repr(plain(printed if len(printed) <= QUOTED else printed[:QUOTED] + "..."))
 
 
 def plain(printed: str) -> str:
     """A text from outside for a cell: one line, hidden characters shown by number.
 
     >>> plain(" Week\\n 12 "), plain("a\\u202eb")
-    ('Week 12', 'a\\\\u202eb')
+    ('Week 12', 'a<U+202E>b')
     """
-    return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", " ".join(printed.split()))
+    return " ".join(visible(printed).split())
 
 
 # Numbers as registries post them: what is one without doubt, and the name of what is not.

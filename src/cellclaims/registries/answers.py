@@ -418,7 +418,8 @@ def visible(text: str) -> str:
     >>> visible("cured \\u202e%39\\nby \\x1b[31mcells")
     'cured <U+202E>%39 by <U+001B>[31mcells'
     """
-    return "".join(_shown(character) for character in re.sub(r"[\t\r\n ]+", " ", text))
+    line = re.sub(r"[\t\r\n ]+", " ", text)
+    return line if line.isprintable() else "".join(map(_shown, line))
 
 
 def _shown(character: str) -> str:
