@@ -55,7 +55,7 @@ def kill_one(into: Path) -> None:
     while not made(into):
         sleep(0.05)
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    makers = [pid for pid in children if b"kernels_nursery" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    makers = [pid for pid in children if b"kernel_parent" not in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(int(makers[-1]), signal.SIGKILL)
 
 

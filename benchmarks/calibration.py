@@ -4,7 +4,7 @@
     python benchmarks/calibration.py --reviews 200       a short one
     python benchmarks/calibration.py --written           figures of coverage and tables again, from the numbers there
 
-What is simulated stands in ``cellclaims.meta.calibration``; what follows in docs/calibration.md, whose tables this
+What is simulated stands in ``calibration_study.simulate``; what follows in docs/calibration.md, whose tables this
 script writes between its marks.
 """
 
@@ -17,10 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+from calibration_study import draw
+from calibration_study.simulate import MODELS, Judged, Setting, reliability, study
 
 from cellclaims import figures, files
-from cellclaims.figures import calibration as draw
-from cellclaims.meta.calibration import MODELS, Judged, Setting, reliability, study
 from cellclaims.reporting.tables import number
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

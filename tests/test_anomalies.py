@@ -12,9 +12,9 @@ from cellclaims import anomalies
 from cellclaims.anomalies import handled, joined
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence.rules_reports import ABOUT_THE_STEP, rows_meant
+from cellclaims.overview import durability
 from cellclaims.pool import pooled
 from cellclaims.question import Analysis
-from cellclaims.reporting.pools import durability
 from cellclaims.selection import NEVER_POOLED, Question, benchmarks
 
 from .made_up_trials import MadeUp, real, rules

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cellclaims import appraisal, figures, reporting
-from cellclaims.appraisal import Certainty, Step
+from cellclaims.appraisal import Certainty, CertaintyStep
 from cellclaims.errors import DataError
 from cellclaims.figures.appraisal import KEY
 from cellclaims.reporting.appraisal import with_minus
@@ -24,14 +24,14 @@ def controlled():
     """HbA1c of the randomised trial of the evidence."""
     match = rules()["counterparts"]["hba1c"]["match"]
     question = Question("hba1c", designs=("rct",), **T2D)
-    return reporting.finding(base(), question, "hba1c", "HbA1c", match)
+    return appraisal.answered(base(), question, "hba1c", "HbA1c", match)
 
 
 @pytest.fixture(scope="module")
 def uncontrolled():
     """Status free of insulin after cells, which no control group counts."""
     question = Question("insulin_independence", estimand="most_favourable", **T2D)
-    return reporting.finding(base(), question, "free", "Free of insulin")
+    return appraisal.answered(base(), question, "free", "Free of insulin")
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +109,16 @@ def test_randomised_and_other_reports_are_never_one_comparison():
     for study in ("drawn", "chosen"):
         made.count(study, 8, 20, arm_id="cells").count(study, 2, 20, arm_id="sham")
     question = Question("insulin_independence", ("T2D",), "msc")
-    found = reporting.finding(made.base(), question, "free", "Free of insulin")
+    found = appraisal.answered(made.base(), question, "free", "Free of insulin")
     assert list(found.effect.rows.study_id) == ["drawn"]
     assert found.certainty.start == "high"
     asked = replace(question, designs=("nonrandomised_controlled",))
-    other = reporting.finding(made.base(), asked, "free", "Free of insulin")
+    other = appraisal.answered(made.base(), asked, "free", "Free of insulin")
     assert (list(other.effect.rows.study_id), other.certainty.start) == (["chosen"], "low")
 
 
 def test_a_question_that_no_report_answers_is_said_to_be_so():
-    found = reporting.finding(base(), Question("hba1c", ("T3c",), "any_cells"), "none", "HbA1c")
+    found = appraisal.answered(base(), Question("hba1c", ("T3c",), "any_cells"), "none", "HbA1c")
     assert found.effect.k == 0
     table = reporting.summary_of_findings([found])
     row = dict(zip(table.header, cells(table)[0], strict=True))
@@ -155,7 +155,7 @@ def unjudged():
 
 def test_a_recorded_judgement_takes_the_place_of_the_default_and_of_the_facts(controlled, uncontrolled):
     evidence = judged_evidence("low")
-    found = reporting.finding(EvidenceBase(evidence, rules()), controlled.effect.question, "hba1c", "HbA1c")
+    found = appraisal.answered(EvidenceBase(evidence, rules()), controlled.effect.question, "hba1c", "HbA1c")
     bias = found.certainty.steps[0]
     assert (bias.step, bias.judged_by) == (0, "recorded judgements of Invented Reviewer")
     alone = EvidenceBase(unjudged(), rules())
@@ -236,7 +236,7 @@ def test_the_headline_counts_what_the_tables_hold(controlled, checked):
 
 
 def rated(level: str, *steps: tuple[str, int, str, str]) -> Certainty:
-    return Certainty(level, "high", tuple(Step(*step) for step in steps))
+    return Certainty(level, "high", tuple(CertaintyStep(*step) for step in steps))
 
 
 ANSWER = rated(
@@ -249,7 +249,7 @@ ANSWER = rated(
 
 
 def test_the_profile_draws_every_step_with_who_judged_it_and_fills_as_many_discs_as_the_level_is_high():
-    figure = figures.certainty_profile([("A question", ANSWER)])
+    figure = figures.certainty_profile([("A question", ANSWER)]).figure
     said = texts(figure)
     for words in ("A question", "high", "−1", "d", "−2", "–", "0", "r", "low"):
         assert words in said
@@ -270,7 +270,7 @@ TRIALS = pd.DataFrame(
 
 
 def test_missing_results_draw_a_square_a_trial_and_name_those_that_gave_nothing():
-    figure = figures.missing_results(TRIALS, ["pooled", "silent"], named=["silent"])
+    figure = figures.missing_results(TRIALS, ["pooled", "silent"], named=["silent"]).figure
     said = texts(figure)
     assert "Islets (2)" in said
     assert "Cells (1)" in said
@@ -289,7 +289,7 @@ def test_missing_results_refuse_a_state_without_a_look():
 
 def test_a_traffic_light_in_groups_keeps_its_lines_and_adds_their_headings():
     table = pd.DataFrame({"randomised": ["+", "-", "?"]}, index=["One", "Two", "Three"])
-    plain, grouped = (texts(figures.traffic_light(table, groups=g)) for g in ((), ("First", "First", "Second")))
+    plain, grouped = (texts(figures.traffic_light(table, groups=g).figure) for g in ((), ("First", "First", "Second")))
     assert sorted(grouped) == sorted([*plain, "First", "Second"])
 
 

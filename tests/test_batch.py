@@ -418,7 +418,7 @@ def test_the_words_of_a_failure_do_not_name_the_place_where_it_was_made(tmp_path
     from cellclaims.runner.batch_report import as_failure
 
     said = as_failure(job, f"failed\n    in {job.work.resolve()}/a\n  {run.KEPT}{job.work}/x")
-    assert said == Failure("failed", "    in one/a")
+    assert said == Failure("in one/a", "failed\n    in one/a")
 
 
 def test_a_failure_is_forgotten_when_its_report_changes(tmp_path):

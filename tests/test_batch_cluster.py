@@ -88,7 +88,7 @@ def kernels_at_stations():
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if b"kernels_nursery" in (path / "cmdline").read_bytes() and "/station" in str((path / "cwd").resolve()):
+            if b"kernel_parent" in (path / "cmdline").read_bytes() and "/station" in str((path / "cwd").resolve()):
                 found.append(int(path.name))
     return found
 

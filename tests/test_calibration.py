@@ -11,18 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
-
-from cellclaims import meta
-from cellclaims.errors import PoolingError
-from cellclaims.figures import calibration as draw
-from cellclaims.meta.bayes import Prior
-from cellclaims.meta.binomial_fit import mean_over_settings
-from cellclaims.meta.calibration import (
+from calibration_study import draw
+from calibration_study.simulate import (
     MODELS,
     Belief,
+    GridPosterior,
     Setting,
     beliefs,
     calibrate,
@@ -32,7 +25,14 @@ from cellclaims.meta.calibration import (
     simulate,
     student,
 )
-from cellclaims.meta.calibration_grid import GridPosterior
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from cellclaims import meta
+from cellclaims.errors import PoolingError
+from cellclaims.meta.bayes import Prior
+from cellclaims.meta.binomial_fit import mean_over_settings
 
 from .test_figures_layout import boxes, covered, cut_off
 

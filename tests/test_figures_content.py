@@ -41,7 +41,7 @@ def test_the_flow_has_a_box_for_every_step_every_reason_and_the_pools():
         figures.Step("Eligible", 132, {"other outcome": 110}),
         figures.Step("Pooled", 22),
     ]
-    fig = figures.flow(steps, pools=[("Islets", 16), ("Cells", 5)])
+    fig = figures.flow(steps, pools=[("Islets", 16), ("Cells", 5)]).figure
     assert sum(isinstance(patch, FancyBboxPatch) for patch in fig.axes[0].patches) == 3 + 2 + 1
     said = words(fig)
     assert {"Found", "n = 169", "Left out: 37", "Eligible", "n = 132", "Left out: 110", "n = 22"} <= set(said)
@@ -61,7 +61,7 @@ def test_the_evidence_map_counts_each_combination_and_shows_the_gaps():
         [("Type 1", "Islets", "Randomised", 7), ("Type 1", "Islets", "One arm", 34), ("Type 2", "Cells", "One arm", 2)],
         columns=["population", "product", "design", "studies"],
     )
-    fig = figures.evidence_map(table, unit="reports")
+    fig = figures.evidence_map(table, unit="reports").figure
     said = words(fig)
     assert sum(isinstance(patch, Rectangle) for patch in fig.axes[0].patches) == 4
     assert said.count("·") == 1
@@ -73,12 +73,12 @@ def test_a_combination_with_no_study_can_be_shown_as_a_gap():
     table = pd.DataFrame(
         {"population": "Type 2", "product": ["Cells", "Islets"], "design": "One arm", "studies": [2, 0]}
     )
-    assert "Islets" in words(figures.evidence_map(table))
+    assert "Islets" in words(figures.evidence_map(table).figure)
 
 
 def test_the_more_studies_the_darker_the_tile():
     table = pd.DataFrame({"population": "T", "product": list("abc"), "design": "d", "studies": [1, 10, 30]})
-    tiles = [p for p in figures.evidence_map(table).axes[0].patches if isinstance(p, Rectangle)]
+    tiles = [p for p in figures.evidence_map(table).figure.axes[0].patches if isinstance(p, Rectangle)]
     assert [sum(to_rgb(tile.get_facecolor())) for tile in tiles] == sorted(
         (sum(to_rgb(tile.get_facecolor())) for tile in tiles), reverse=True
     )
@@ -86,7 +86,7 @@ def test_the_more_studies_the_darker_the_tile():
 
 def test_every_product_has_its_row_of_years_on_one_scale():
     table = pd.DataFrame({"year": [2001, 2005, 2005], "product": ["Islets", "Islets", "Cells"], "studies": [1, 4, 2]})
-    fig = figures.evidence_years(table)
+    fig = figures.evidence_years(table).figure
     bars = [{round(p.get_x() + p.get_width() / 2): p.get_height() for p in axes.patches} for axes in fig.axes[1:]]
     assert bars == [{2001: 1, 2005: 4}, {2005: 2}]
     assert len({axes.get_ylim() for axes in fig.axes[1:]}) == len({axes.get_xlim() for axes in fig.axes[1:]}) == 1
@@ -94,13 +94,13 @@ def test_every_product_has_its_row_of_years_on_one_scale():
 
 
 def test_durability_joins_the_months_of_one_report_only():
-    axes = figures.durability(follow_up()).axes[1]
+    axes = figures.durability(follow_up()).figure.axes[1]
     squares = [list(line.get_ydata()) for line in axes.lines if line.get_marker() == "s"]
     assert squares == [[60.0, 30.0], [20.0]]
 
 
 def test_durability_tells_reports_registries_and_pools_apart_by_shape():
-    fig = figures.durability(follow_up())
+    fig = figures.durability(follow_up()).figure
     shapes = {line.get_marker() for line in fig.axes[1].lines if line.get_marker() != "None"}
     assert shapes == {"s", "o", "D"}
     assert {"Pooled", "42 %", "k = 16", "Registry", "Long 2001"} <= set(words(fig))
@@ -108,7 +108,7 @@ def test_durability_tells_reports_registries_and_pools_apart_by_shape():
 
 
 def test_reports_of_one_month_stand_apart_around_it():
-    axes = figures.durability(follow_up()).axes[1]
+    axes = figures.durability(follow_up()).figure.axes[1]
     first = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "s"]
     assert first[0] > 12.0 > first[1]
     assert sum(first) / 2 == pytest.approx(12.0)
@@ -136,7 +136,7 @@ def claims() -> list[figures.ClaimRow]:
 
 
 def test_each_advertised_figure_stands_beside_the_published_one():
-    said = words(figures.advertised(claims()))
+    said = words(figures.advertised(claims()).figure)
     assert {"60 %", "28 %", "30 %", "6 %", "44 %", "> 93 %", "none found"} <= set(said)
     assert "95 % CI 12 to 52 %, k = 6, n = 56" in said
     assert "one report: shown, not pooled" in said
@@ -145,7 +145,7 @@ def test_each_advertised_figure_stands_beside_the_published_one():
 
 
 def test_flags_stand_at_the_advertised_figures_dots_at_the_published_ones():
-    axes = figures.advertised(claims()).axes[1]
+    axes = figures.advertised(claims()).figure.axes[1]
     flags = [
         p.get_xy()[0, 0] for p in axes.patches if isinstance(p, Polygon) and p.get_facecolor()[:3] == to_rgb(VERMILLION)
     ]
@@ -156,7 +156,7 @@ def test_flags_stand_at_the_advertised_figures_dots_at_the_published_ones():
 
 
 def test_the_confidence_interval_is_thick_and_the_prediction_thin():
-    axes = figures.advertised(claims()[:1]).axes[1]
+    axes = figures.advertised(claims()[:1]).figure.axes[1]
     width = {tuple(line.get_xdata()): line.get_linewidth() for line in axes.lines if line.get_color() == BLUE}
     assert width[(12.0, 52.0)] > 3 * width[(3.0, 84.0)]
 
@@ -173,7 +173,7 @@ def test_sensitivity_marks_the_primary_choice_and_groups_the_others():
         {"choice": ["r = 0.3", "r = 0.5", "DL"], "group": ["Correlation", "Correlation", "Estimator"],
          "estimate": [-1.0, -0.9, -0.8], "ci_lb": -1.5, "ci_ub": -0.4, "k": 12.0, "primary": [False, True, False]}
     )  # fmt: skip
-    fig = figures.sensitivity(table, axis_label="HbA1c")
+    fig = figures.sensitivity(table, axis_label="HbA1c").figure
     shapes = {line.get_xdata()[0]: line.get_marker() for line in fig.axes[1].lines if line.get_marker() in "sD"}
     assert shapes == {-1.0: "s", -0.9: "D", -0.8: "s"}
     assert [w for w in words(fig) if w in ("Correlation", "Estimator", "r = 0.5 (primary)")] == [
@@ -191,7 +191,7 @@ def test_sensitivity_without_choices_or_with_two_primary_ones_is_refused():
 
 def test_a_light_says_the_same_by_sign_and_by_colour():
     table = pd.DataFrame([["+", "-"], ["?", ""]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
-    fig = figures.traffic_light(table)
+    fig = figures.traffic_light(table).figure
     lights = [patch for patch in fig.axes[0].patches if isinstance(patch, Circle)]
     assert len(lights) == 4 + 4
     assert len({light.get_facecolor() for light in lights}) == 4
@@ -201,7 +201,7 @@ def test_a_light_says_the_same_by_sign_and_by_colour():
 
 def test_the_key_explains_only_signs_that_occur():
     table = pd.DataFrame([["+"]], index=["A 2001"], columns=["Randomised"])
-    assert "not stated" not in words(figures.traffic_light(table))
+    assert "not stated" not in words(figures.traffic_light(table).figure)
 
 
 def test_an_unknown_sign_is_refused_by_study_and_fact():

@@ -47,7 +47,7 @@ def pool(
 
 def forest(*pools: Pool, **options: object) -> Figure:
     """The figure of one pool or of several."""
-    return figures.forest(pools[0] if len(pools) == 1 else list(pools), axis_label="made up", **options)
+    return figures.forest(pools[0] if len(pools) == 1 else list(pools), axis_label="made up", **options).figure
 
 
 def words(fig: Figure) -> list[str]:
@@ -187,7 +187,7 @@ def test_registries_stand_below_as_open_circles_and_are_in_no_pool():
 
 
 def test_control_arms_are_open_where_arms_with_cells_are_filled():
-    fig = figures.change(pool([-1.0, -1.2]), pool([-0.5, -0.6], title="Control arms"), axis_label="change")
+    fig = figures.change(pool([-1.0, -1.2]), pool([-0.5, -0.6], title="Control arms"), axis_label="change").figure
     assert [line.get_markerfacecolor() == "white" for line in markers(fig, "s")] == [False, False, True, True]
     open_diamonds = [p.get_facecolor() == (1, 1, 1, 1) for p in plot(fig).patches if isinstance(p, Polygon)]
     assert open_diamonds == [False, True]

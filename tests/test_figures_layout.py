@@ -202,7 +202,7 @@ def contrast(color: object) -> float:
 @pytest.fixture(scope="module", params=FIGURES)
 def drawn(request) -> Figure:
     """Each figure, drawn once."""
-    return FIGURES[request.param]()
+    return FIGURES[request.param]().figure
 
 
 def test_no_words_run_into_one_another_or_leave_the_sheet(drawn):
@@ -228,7 +228,7 @@ def test_the_checks_themselves_see_a_covered_word_and_a_cut_one():
 
 
 def test_the_height_of_a_forest_grows_by_one_line_for_each_report():
-    heights = [figures.forest(pool(k), axis_label="x").get_figheight() for k in (5, 6, 7)]
+    heights = [figures.forest(pool(k), axis_label="x").figure.get_figheight() for k in (5, 6, 7)]
     assert np.diff(heights) == pytest.approx([style.LINE] * 2)
 
 
@@ -242,7 +242,7 @@ def test_whatever_the_labels_and_the_claim_nothing_is_covered_or_cut(labels, cla
     made.rows["label"] = labels
     fig = figures.forest(
         made, axis_label="HbA1c", claim=figures.Mark(claim, "advertised"), favours=("cells", "control")
-    )
+    ).figure
     words = boxes(fig)
     assert covered(words) == []
     assert cut_off(words, fig.bbox) == []
@@ -259,3 +259,10 @@ def test_names_set_apart_keep_their_order_their_distance_and_the_limits(wanted):
 
 def test_names_that_are_far_apart_stay_where_they_are():
     assert set_apart([10.0, 90.0, 50.0], 4.0, 0.0, 100.0) == pytest.approx([10.0, 90.0, 50.0])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_brings_words_of_its_own(name):
+    drawn = FIGURES[name]()
+    assert isinstance(drawn, figures.Drawing)
+    assert drawn.alt.endswith(".") and len(drawn.alt) > 20 and "nan" not in drawn.alt

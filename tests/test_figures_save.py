@@ -28,7 +28,7 @@ DRAW = """
 import pandas as pd
 from cellclaims import figures
 table = pd.DataFrame({"choice": ["a", "b"], "estimate": [1.0, 2.0], "ci_lb": [0.5, -90.0], "ci_ub": [1.5, 3.0]})
-fig = figures.sensitivity(table, axis_label="made up", claim=2.5)
+fig = figures.sensitivity(table, axis_label="made up", claim=2.5).figure
 figures.save(fig, alt="Made up.", name="made_up", folder=FOLDER)
 """
 
@@ -36,7 +36,7 @@ figures.save(fig, alt="Made up.", name="made_up", folder=FOLDER)
 def made_up() -> object:
     """A small figure with every kind of ink: words, markers, clipped lines."""
     table = pd.DataFrame({"choice": ["a", "b"], "estimate": [1.0, 2.0], "ci_lb": [0.5, -90.0], "ci_ub": [1.5, 3.0]})
-    return figures.sensitivity(table, axis_label="made up", claim=2.5)
+    return figures.sensitivity(table, axis_label="made up", claim=2.5).figure
 
 
 def saved(folder: Path, name: str = "made_up", alt: str = ALT) -> tuple[bytes, bytes]:

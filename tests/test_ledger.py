@@ -199,7 +199,11 @@ def test_a_mechanism_is_answered_by_results_that_test_it():
     assert direction_of(evidence, "vision", mechanism=False).k == 2
 
 
-def test_a_trial_counts_once_and_not_beside_a_pooled_result_that_names_it():
+def test_two_results_of_one_trial_count_once():
+    assert direction_of(topic({"reference": "one"}, {"reference": "one"}), "vision", mechanism=False).k == 1
+
+
+def test_a_trial_is_not_counted_beside_a_pooled_result_that_names_it():
     pooled = {"design": "meta_analysis", "pooled_from": "Barc 2006; trial0; others"}
     found = direction_of(topic({}, {"reference": "trial0"}, {"reference": "trial2"}, pooled), "vision", mechanism=False)
     assert list(found.counted.reference) == ["trial2", "trial3"]

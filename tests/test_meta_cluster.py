@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calibration_study.simulate import MODELS, Setting, study
 
 from cellclaims import meta, robustness
 from cellclaims.errors import ClusterError
 from cellclaims.meta import batch, cluster
-from cellclaims.meta.calibration import MODELS, Setting, study
 
 #: Seconds until a scheduler and its workers must be there, and until they must have ended.
 START, END = 60.0, 20.0

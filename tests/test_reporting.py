@@ -38,7 +38,7 @@ HALVED = Question("insulin_halved_and_hba1c_lt_7", ("T2D",), "any_cells", estima
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>&amp; *b* [x](javascript:alert(1)) `c` $d$ |e|"
 
 #: What the table of a reader may consist of.
-TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "a"}
+TAGS = {"table", "caption", "thead", "tbody", "tr", "th", "td", "a", "details", "summary"}
 
 
 # --- pools of every size -----------------------------------------------------------------------------------------
@@ -69,8 +69,8 @@ def risk_difference(k):
     made = MadeUp()
     for place in range(k):
         made.trial(f"r{place}")
-        for arm, events in (("cells", 5 + place), ("sham", number)):
-            made.count(f"r{number}", events, 20, arm, definition_id=HALVED.outcome, outcome="composite_primary")
+        for arm, events in (("cells", 5 + place), ("sham", place)):
+            made.count(f"r{place}", events, 20, arm, definition_id=HALVED.outcome, outcome="composite_primary")
     return pooled(made.base(), HALVED.named("risks", "Made-up risks"), Analysis("RD"))
 
 

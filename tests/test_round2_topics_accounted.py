@@ -157,7 +157,7 @@ def _taken_over(column: str, value: str, row: dict[str, str], corrected: set[str
     if column == "independent_of_clinic":
         return row[column] == value.split(" ")[0]
     if column == "second_reading":
-        return row["read_twice"] == ("yes" if value == "yes" else "no")
+        return row["read_twice"] == ("yes" if value in ("yes", "weak_source") else "no")
     if column == "why":  # words on the files that the readers worked with are left out
         return value[-12:] in row["why"]
     if column == "note":

@@ -500,7 +500,9 @@ def test_shares_are_shares(claim_id):
 
 
 def drawn(curve, **more):
-    return figure(curve, **{"axis_label": "Patients, %", "claim": (60.0, "advertised 60 %"), "title": "Made up"} | more)
+    return figure(
+        curve, **{"axis_label": "Patients, %", "claim": (60.0, "advertised 60 %"), "title": "Made up"} | more
+    ).figure
 
 
 @pytest.mark.parametrize("name", ["made up", *CLAIMS])

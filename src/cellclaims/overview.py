@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
+from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.pool import Pool, label, link
-from cellclaims.selection import EvidenceBase
+from cellclaims.selection import EvidenceBase, Question, benchmarks, series
 
 #: Words for the designs of studies.csv, the strongest first.
 DESIGNS = {
@@ -174,3 +176,78 @@ def unpublished(evidence: Evidence) -> pd.DataFrame:
 def _first_source(evidence: Evidence, study_id: str) -> str:
     mine = evidence.sources.source_id[evidence.sources.study_id == study_id]
     return mine.iloc[0] if len(mine) else ""
+
+
+# An outcome over time.
+
+
+def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
+    """Studies by month, what registries and survival curves report, and the pools at their months.
+
+    Single studies come without their intervals, which would hide the points; their forest plot has them.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+        Its outcome, population, product and arms; every month is taken.
+    pools : sequence of Pool
+        Pools at single months.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One line per study and month: report, kind ("report", "registry" or "pooled"), months, percent, ci_lb, ci_ub
+        (percent), and k of pooled lines.
+    """
+    rows = series(base, question)
+    reports = pd.DataFrame(
+        {
+            "report": [label(base.evidence, s) for s in rows.study_id],
+            "kind": "report",
+            "months": rows.months,
+            "percent": 100 * rows.events / rows.n,
+            "ci_lb": np.nan,
+            "ci_ub": np.nan,
+        }
+    )
+    return pd.concat([reports, _curves(base, question), _pooled(pools)], ignore_index=True)
+
+
+def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
+    """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
+
+    Subgroups by arm are left to the report's own table.
+    """
+    studies = base.evidence.studies[base.evidence.studies.diabetes_type.isin(question.population)]
+    mine = set(studies.study_id[studies.intervention_class.isin(base.protocol.classes(question.product))])
+    rows = handled(base.evidence, "survival", question.alternative)
+    rows = rows[(rows.outcome == question.outcome) & rows.study_id.isin(mine) & (rows.leave == "")]
+    actuarial = _beside(base.evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
+    printed = benchmarks(base, question)
+    printed = printed[printed.study_id.isin(mine) & printed.months.notna() & printed.percent.notna()]
+    return pd.concat([actuarial, _beside(base.evidence, printed.assign(ci_low=np.nan, ci_high=np.nan), "registry")])
+
+
+def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Printed percentages as lines of the durability figure that stand apart from the reports."""
+    return pd.DataFrame(
+        {
+            "report": [f"{label(evidence, s)} ({kind})" for s in rows.study_id],
+            "kind": "registry",
+            "months": rows.months,
+            "percent": rows.percent,
+            "ci_lb": rows.ci_low,
+            "ci_ub": rows.ci_high,
+        }
+    )
+
+
+def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
+    lines = [
+        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": p.shown(p.fit.beta)}
+        | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
+        for p in pools
+        if p.k > 1 and np.isfinite(p.fit.beta)
+    ]
+    return pd.DataFrame(lines)

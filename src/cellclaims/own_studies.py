@@ -157,6 +157,8 @@ def _faults(
         own = cells[label].strip()
         if not own:
             yield f"row {line}, column {label}: expected a label, found {cells[label]!r}"
+        elif not own.isprintable():
+            yield f"row {line}, column {label}: expected a label of printable characters, found {own!r}"
         elif own in labels:
             yield f"row {line}, column {label}: expected each label once, found {own!r} as in row {labels[own]}"
         labels.setdefault(own, line)
@@ -236,7 +238,7 @@ def report(fit: Fit, studies: OwnStudies) -> str:
             numbers = f"{row.yi:>10.4f}  {row.sei:>8.4f}  {row.weight:>6.1f}%"
         else:
             numbers = f"{'not defined':>10}"
-        lines.append(f"{_shown(row.slab).ljust(width)}  {numbers}")
+        lines.append(f"{row.slab.ljust(width)}  {numbers}")
     text = "\n".join([*lines, "", fit.summary()])
     return text + (f"\nColumns not used: {', '.join(map(_shown, studies.unused))}" if studies.unused else "")
 

@@ -29,6 +29,10 @@ ROW_COLUMNS = (  # in the order of results.json
     "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
     "events_control n_control yi vi ci_lb ci_ub weight link detail note table line controlled secondary"
 ).split()
+#: Types of the columns of a pool without rows; with rows they follow from the values.
+TYPES = dict.fromkeys(ROW_COLUMNS, "str") | dict.fromkeys(
+    "year months events n events_control n_control yi vi ci_lb ci_ub weight".split(), float
+) | {"controlled": bool, "secondary": bool}  # fmt: skip
 #: Text columns that may have nothing to say.
 EMPTY = {"detail": "", "note": ""}
 #: Why a report with only one of two sides is in no difference.
@@ -37,8 +41,63 @@ NO_PAIR = "no count for both an arm with cells and an untreated one"
 SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine", "OR": "log", "RR": "log"}
 
 
+class PooledRows:
+    """What follows from the rows of a pool, its measure and its scale: asked by every table and figure.
+
+    Attributes
+    ----------
+    rows : DataFrame
+        One row per study.
+    measure, scale : str
+    few : int
+        The largest number of studies that counts as few.
+    """
+
+    rows: pd.DataFrame
+    measure: str
+    scale: str
+    few: int
+
+    @property
+    def k(self) -> int:
+        """Number of studies."""
+        return len(self.rows)
+
+    @property
+    def is_few(self) -> bool:
+        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
+        return 0 < self.k <= self.few
+
+    @property
+    def patients(self) -> float:
+        """Number of participants, those of the control arms included."""
+        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
+
+    @property
+    def label(self) -> str:
+        """How far the number of studies allows a conclusion, in words (empty for enough)."""
+        if self.k == 0:
+            return "no eligible study"
+        if self.k == 1:
+            return "one report: shown, not pooled"
+        return "few reports" if self.is_few else ""
+
+    def back(self, value: float) -> float:
+        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
+        ways = {"logit": expit, "log": np.exp}
+        return float(ways.get(self.scale, float)(value))
+
+    def shown(self, value: float) -> float:
+        """A value of the analysis scale on the reader's scale.
+
+        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
+        percentage points), or a ratio.
+        """
+        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
+
+
 @dataclass(frozen=True)
-class Pool:
+class Pool(PooledRows):
     """The answer to one question, with every row that it was made from and every row that it left out.
 
     Attributes
@@ -96,28 +155,9 @@ class Pool:
         return words.get(self.measure, self.question.estimand)
 
     @property
-    def k(self) -> int:
-        """Number of studies."""
-        return len(self.rows)
-
-    @property
-    def is_few(self) -> bool:
-        """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
-        return 0 < self.k <= self.few
-
-    @property
-    def patients(self) -> float:
-        """Number of participants, those of the control arms included."""
-        return float(self.rows.n.sum() + self.rows.n_control.fillna(0).sum())
-
-    @property
-    def label(self) -> str:
-        """How far the number of studies allows a conclusion, in words (empty for enough)."""
-        if self.k == 0:
-            return "no report"
-        if self.k == 1:
-            return "one report: shown, not pooled"
-        return "few reports" if self.is_few else ""
+    def level_words(self) -> str:
+        """The level of the pool's intervals, for their name: "95 %"."""
+        return f"{100 * float(self.settings['level']):g} %"
 
     @property
     def controlled_reports(self) -> int:
@@ -128,19 +168,6 @@ class Pool:
     def weight_from_secondary(self) -> float:
         """Percentage of the weight that comes from a table of a published review and not from the study itself."""
         return float(self.rows.weight[self.rows.secondary].sum()) if self.k else 0.0
-
-    def back(self, value: float) -> float:
-        """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
-        ways = {"logit": expit, "log": np.exp}
-        return float(ways.get(self.scale, float)(value))
-
-    def shown(self, value: float) -> float:
-        """A value of the analysis scale on the reader's scale.
-
-        Percent for a proportion, percentage points for a difference of two, else the unit of the outcome (for HbA1c
-        percentage points), or a ratio.
-        """
-        return 100 * self.back(value) if self.scale == "logit" or self.measure == "RD" else self.back(value)
 
 
 def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
@@ -378,7 +405,7 @@ def _pool(
         question=question,
         analysis=analysis,
         settings=settings,
-        rows=pd.DataFrame(columns).astype({"controlled": bool, "secondary": bool}),
+        rows=pd.DataFrame(columns).astype(TYPES if not records else {}),
         left_out=pd.DataFrame.from_records(left, columns=list(LeftOut._fields)),
         fit=fit,
         few=base.protocol["models"]["few_reports"],

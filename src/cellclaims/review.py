@@ -18,7 +18,7 @@ from cellclaims import meta, protocol
 from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import ReviewError
 from cellclaims.evidence import load
-from cellclaims.figures.show import display, save
+from cellclaims.figures.show import Drawing, display, save
 from cellclaims.files import WITH_PNG
 from cellclaims.parameters import refuse_impossible
 from cellclaims.pool import Pool, label, pooled, switched
@@ -142,14 +142,15 @@ class Review(EvidenceBase):
         for one in pools:
             self.results.add(*([one] if isinstance(one, Pool) else one))
 
-    def show(self, fig: Figure, *, alt: str, name: str) -> None:
+    def show(self, fig: Drawing | Figure, *, name: str, alt: str = "") -> None:
         """Display a figure with its alternative text, and save it where the review has a folder for figures.
 
         Parameters
         ----------
-        fig : matplotlib.figure.Figure
+        fig : Drawing or matplotlib.figure.Figure
+            What a function of :mod:`cellclaims.figures` returns, which brings its words; or a plain figure.
         alt : str
-            What the figure shows, in sentences, for somebody who does not see it.
+            What the figure shows, in sentences, for somebody who does not see it; for a drawing by default its own.
         name : str
             File name without ending.
 

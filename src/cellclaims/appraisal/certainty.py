@@ -11,7 +11,7 @@ GRADE: Guyatt and others 2008, https://doi.org/10.1136/bmj.39489.470347.AD.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from scipy.special import ndtri
 
 from cellclaims import robustness
 from cellclaims.errors import DataError
-from cellclaims.pool import Pool
+from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
+from cellclaims.question import Analysis
+from cellclaims.selection import EvidenceBase, Question
 
 # GRADE domains that are computed from a pool: imprecision, inconsistency and small-study effects.
 #
@@ -76,7 +78,7 @@ def shown_limits(pool: Pool) -> tuple[float, float]:
 
 def _against_what_matters(pool: Pool, low: float, high: float, protocol: Protocol) -> Rated:
     rules, least = protocol["certainty"]["imprecision"], float(protocol["thresholds"]["hba1c_matters"]["value"])
-    interval = f"the 95 % interval, {low:.2f} to {high:.2f},"
+    interval = f"the {pool.level_words} interval, {low:.2f} to {high:.2f},"
     held = [edge for edge in (-least, least) if low < edge < high]
     important = "the threshold for clinical importance"
     if len(held) == 2:
@@ -107,7 +109,7 @@ def _by_width(pool: Pool, width: float, rules: Mapping[str, Any]) -> Rated:
     """Wider than the limit, or than twice the limit; patients in 100 for shares."""
     unit, said = ("percentage points",) * 2 if in_points(pool) else ("percent", "patients in 100")
     limit = rules["wide"][unit]
-    words = f"the 95 % interval spans {width:.3g} {said}, limit {limit:g}"
+    words = f"the {pool.level_words} interval spans {width:.3g} {said}, limit {limit:g}"
     step = "very_wide" if width > 2 * limit else "wide" if width > limit else ""
     return rules["imprecision"][step] if step else 0, words
 
@@ -430,7 +432,7 @@ OWN_QUESTION = "asked for its own population, product, outcome and time"
 
 
 @dataclass(frozen=True)
-class Step:
+class CertaintyStep:
     """One domain: how many levels it takes away (0 or less), why, and who judged it."""
 
     domain: str
@@ -445,7 +447,7 @@ class Certainty:
 
     level: str
     start: str
-    steps: tuple[Step, ...]
+    steps: tuple[CertaintyStep, ...]
 
 
 def certainty_of_pool(
@@ -508,14 +510,14 @@ def certainty_of_reports(
     return _from(randomised, steps, rules)
 
 
-def _from(randomised: bool, steps: list[Step], rules: Mapping[str, Any]) -> Certainty:
+def _from(randomised: bool, steps: list[CertaintyStep], rules: Mapping[str, Any]) -> Certainty:
     start = rules["start"]["randomised" if randomised else "otherwise"]
     left = LEVELS.index(start) + sum(s.step for s in steps)
     return Certainty(LEVELS[max(left, 0)], start, tuple(steps))
 
 
-def _computed(domain: str, rated: Rated) -> Step:
-    return Step(domain, int(rated[0]), rated[1], COMPUTED)
+def _computed(domain: str, rated: Rated) -> CertaintyStep:
+    return CertaintyStep(domain, int(rated[0]), rated[1], COMPUTED)
 
 
 def _shares(weights: np.ndarray) -> np.ndarray:
@@ -531,7 +533,7 @@ def _risk_of_bias(
     compares: bool,
     rules: Mapping[str, Any],
     judgements: pd.DataFrame | None,
-) -> Step:
+) -> CertaintyStep:
     """The default by design, or the recorded judgements once there is one for every report."""
     judged = [] if judgements is None else [overall(judgements, study, outcome) for study in studies]
     found = [one for one in judged if one]
@@ -545,17 +547,19 @@ def _risk_of_bias(
         reason = "no comparison: a result within the arms that got cells"
     if found:
         reason += f"; {len(found)} of {len(studies)} reports are judged"
-    return Step("risk of bias", rules["risk_of_bias"]["randomised" if randomised else "otherwise"], reason, DEFAULT)
+    return CertaintyStep(
+        "risk of bias", rules["risk_of_bias"]["randomised" if randomised else "otherwise"], reason, DEFAULT
+    )
 
 
-def _as_judged(judged: list[Judged], weights: np.ndarray, rules: Mapping[str, Any]) -> Step:
+def _as_judged(judged: list[Judged], weights: np.ndarray, rules: Mapping[str, Any]) -> CertaintyStep:
     """A step where reports at high (or critical) risk carry more than the stated share of the weight."""
     grave = np.array([one.grave for one in judged])
     high, critical = (float(weights[grave >= level].sum()) for level in (HIGH, CRITICAL))
     step = rules["critical"] if critical > rules["share"] else rules["high"] if high > rules["share"] else 0
     names = dict.fromkeys(name for one in judged for name in one.reviewers)
     words = f"{100 * high:.0f} % of the weight in reports judged at high risk, limit {100 * rules['share']:g} %"
-    return Step("risk of bias", step, words, f"recorded judgements of {reviewers_words(names)}")
+    return CertaintyStep("risk of bias", step, words, f"recorded judgements of {reviewers_words(names)}")
 
 
 def reviewers_words(names: Iterable[str]) -> str:
@@ -564,11 +568,82 @@ def reviewers_words(names: Iterable[str]) -> str:
     return ", ".join([*people, *([READ_BY] if len(people) < len(set(names)) else [])])
 
 
-def _indirectness(match: Mapping[str, Any], rules: Mapping[str, Any]) -> Step:
+def _indirectness(match: Mapping[str, Any], rules: Mapping[str, Any]) -> CertaintyStep:
     if not match:
-        return Step("indirectness", 0, OWN_QUESTION, COMPUTED)
+        return CertaintyStep("indirectness", 0, OWN_QUESTION, COMPUTED)
     known = rules["indirectness"]
     steps = {what: known.get(grade, 0) for what, (grade, _) in match.items()}
     down = [what for what, step in steps.items() if step]
     reason = f"poor match in {' and '.join(down)}" if down else "no poor match"
-    return Step("indirectness", max(sum(steps.values()), known["most"]), reason, RECORDED)
+    return CertaintyStep("indirectness", max(sum(steps.values()), known["most"]), reason, RECORDED)
+
+
+# One question with its answer and its certainty.
+
+
+@dataclass(frozen=True)
+class AnsweredQuestion:
+    """What was asked, the result with and without cells, and how sure it is: one line of a summary of findings.
+
+    ``effect`` is the comparison where a randomised control counts the outcome, else the result within the arms that got
+    cells; ``certainty`` is that of ``effect``. ``without`` is None where no randomised control counts the outcome.
+    """
+
+    title: str
+    population: str
+    effect: Pool
+    with_cells: Pool
+    without: Pool | None
+    certainty: Certainty
+
+    @property
+    def pools(self) -> list[Pool]:
+        """Every pool of the line once, the effect first."""
+        known = {id(p): p for p in (self.effect, self.with_cells, self.without) if p is not None}
+        return list(known.values())
+
+
+def answered(
+    base: EvidenceBase,
+    question: Question,
+    name: str,
+    title: str,
+    match: Mapping[str, Any] | None = None,
+) -> AnsweredQuestion:
+    """The answer to one question with its certainty: against untreated arms where randomised studies count the outcome.
+
+    Randomised and other studies are never one comparison unless the question names its designs.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+    name, title : str
+        What the pools are called in files (with an ending for each), and in figures and tables.
+    match : mapping, optional
+        Recorded grades of what the answer is compared with; without them the question is its own and nothing is
+        indirect.
+
+    Returns
+    -------
+    AnsweredQuestion
+    """
+    if question.estimand == "most_favourable":
+        title = f"{title} (most favourable report)"
+    measured = question.outcome == "hba1c"
+    compare, within = map(Analysis, ("MD", "MC") if measured else ("RD", "PLO"))
+    people = " or ".join(base.protocol["eligibility"]["populations"][p] for p in question.population)
+    randomised = question if question.designs else replace(question, designs=("rct",))
+    effect = pooled(base, randomised.named(f"{name}_difference", f"{title}: cells minus control"), compare)
+    if effect.k:
+        others = set(base.evidence.studies.study_id) - set(effect.rows.study_id)
+        same = replace(randomised, exclude=tuple(sorted(others | set(question.exclude))))
+        with_cells, without = (
+            pooled(base, replace(same, arms=arms, name=f"{name}_{arms}", title=f"{title}: {words}"), within)
+            for arms, words in (("cells", "with cells"), ("control", "without cells"))
+        )
+    else:
+        effect = with_cells = pooled(base, question.named(f"{name}_cells", title), within)
+        without = None
+    rated = certainty_of_pool(effect, match or {}, base.protocol, base.evidence.judgements)
+    return AnsweredQuestion(title, people, effect, with_cells, without, rated)

@@ -7,8 +7,9 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from scipy.special import expit, ndtr, stdtr
+from scipy.special import expit, logit
 
+from cellclaims import meta
 from cellclaims.appraisal import Certainty, certainty_of_pool
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
@@ -234,10 +235,10 @@ def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) 
 def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
     """Pooled value, intervals and probabilities in the unit of the claim."""
     found: dict[str, Any] = {"k": pool.k, "patients": pool.patients}
-    if pool.fit is None:
-        return found
     percent = pool.scale == "logit"
     found["unit"] = "percent" if percent else "percentage points"
+    if pool.fit is None:
+        return found
     for name in ("ci_lb", "ci_ub", "pi_lb", "pi_ub"):
         found[name] = in_unit(pool, getattr(pool.fit, name))
     found["pooled"] = in_unit(pool, pool.fit.beta)
@@ -253,29 +254,27 @@ def in_unit(pool: Pool, value: float) -> float | None:
 
 
 def _share(pool: Pool, claimed: float, n_treated: int | None) -> dict[str, Any]:
+    """Probabilities that a proportion reaches the claim, by the fit's own distribution."""
     fit = pool.fit
     p = float(expit(fit.beta))
+    found = {"effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None}
+    if isinstance(fit, meta.Fit):  # normal effects on the logit
+        if not 0 < claimed < 1:
+            return found
+        claimed, n_treated = float(logit(claimed)), None
     return {
         "p_mean_ge": _known(fit.p_mean_reaches(claimed)),
         "p_new_setting_ge": _known(fit.p_new_setting_reaches(claimed)),
         "p_series_ge": _known(fit.p_series_reaches(claimed, n_treated)) if n_treated else None,
-        "effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None,
-    }
+    } | found
 
 
 def _effect(pool: Pool, threshold: float) -> dict[str, Any]:
-    """Probability that the mean fall, and a new setting's fall, reaches the threshold (both below zero).
-
-    One report: by its own normal interval. More: t with k - 1 degrees of freedom for the mean; for a new setting t
-    with k - 2 and the spread between settings added.
-    """
-    fit, k, away = pool.fit, pool.k, threshold - float(pool.fit.beta)
-    if k == 1:
-        return {"p_mean_ge": _known(ndtr(away / float(fit.se)))}
-    found = {"p_mean_ge": _known(stdtr(k - 1, away / float(fit.se)))}
-    if k > 2:
-        found["p_new_setting_ge"] = _known(stdtr(k - 2, away / math.sqrt(float(fit.se) ** 2 + float(fit.tau2))))
-    return found
+    """Probability that the mean fall, and a new setting's fall, reaches the threshold (both below zero)."""
+    return {
+        "p_mean_ge": _known(1 - pool.fit.p_mean_reaches(threshold)),
+        "p_new_setting_ge": _known(1 - pool.fit.p_new_setting_reaches(threshold)),
+    }
 
 
 def _known(value: float) -> float | None:
@@ -319,3 +318,30 @@ def verdict_of_pool(
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+#: Outcomes nearest to the advertised ones that more studies report: title and question.
+NEAREST = {
+    "insulin dose halved after cells (three reports; one with 62 controls on intensified insulin)": Question(
+        "insulin_dose_halved", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin at some time after cells, other drugs allowed (five reports; comparison not usable)": Question(
+        "insulin_independence", ("T2D",), "any_cells", estimand="most_favourable"
+    ),
+    "off insulin 12 months after islets, type 1 diabetes": Question("insulin_independence", ("T1D",), "islets"),
+}
+
+
+def nearest_pools(base: EvidenceBase) -> list[Pool]:
+    """The pools of the outcomes nearest to the advertised ones that more studies report.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+
+    Returns
+    -------
+    list of Pool
+        Proportions, each under its title.
+    """
+    return [pooled(base, question.named("nearest", title), Analysis("PLO")) for title, question in NEAREST.items()]

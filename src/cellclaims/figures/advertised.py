@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from cellclaims.errors import DataError
+from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -26,6 +26,7 @@ from cellclaims.figures.style import (
     block_height,
     wrapped,
 )
+from cellclaims.reporting.claims import ClaimRow, claim_rows_alt
 from cellclaims.reporting.tables import interval, number
 
 #: Inches: margin, width of the words, of the two columns of figures and of the plot, least height of a row.
@@ -37,40 +38,6 @@ WIDTH = LEFT + PLOT + EDGE + 0.2
 
 #: Point size of the two figures that are compared, and of a further counterpart's.
 HUGE, LARGE = 17.0, 12.0
-
-
-@dataclass(frozen=True)
-class ClaimRow:
-    """One advertised figure beside its published counterpart; all values in percent, NaN where there is none.
-
-    ``pooled`` with its limits ``ci_lb``, ``ci_ub`` and the prediction limits ``pi_lb``, ``pi_ub``; ``control``, the
-    value in the control arms, with their ``control_n`` patients; ``k`` reports with ``n`` patients; ``note``, what a
-    reader must know (for example "no control group"); ``printed``, the advertised figure as it is to be written
-    ("> 93 %") where the bare number would not do; ``beside``, true for a row that adds another published counterpart
-    to the claim of the row above.
-    """
-
-    label: str
-    advertised: float
-    pooled: float = math.nan
-    ci_lb: float = math.nan
-    ci_ub: float = math.nan
-    pi_lb: float = math.nan
-    pi_ub: float = math.nan
-    control: float = math.nan
-    control_n: float = math.nan
-    k: int = 0
-    n: float = math.nan
-    note: str = ""
-    printed: str = ""
-    beside: bool = False
-
-    def __post_init__(self) -> None:
-        named = ("advertised", "pooled", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "control")
-        for name in named:
-            value = getattr(self, name)
-            if not (math.isnan(value) or 0 <= value <= 100):
-                raise DataError(f"claim row {self.label!r}: {name} expected 0 to 100, found {value!r}")
 
 
 def published_words(entry: ClaimRow) -> str:
@@ -237,7 +204,7 @@ def write_row(sheet: Sheet, row: Placed) -> None:
 @applied()
 def advertised(
     entries: Sequence[ClaimRow], *, title: str = "What is advertised, and what is published", note: str = ""
-) -> Figure:
+) -> Drawing:
     """One row for each advertised figure: the figure, the published value, and both on one axis.
 
     Parameters
@@ -249,7 +216,7 @@ def advertised(
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -271,4 +238,4 @@ def advertised(
         draw_row(axes, row)
     write_key(sheet, bottom + 0.48)
     sheet.text(EDGE, bottom + 0.74, below, size=SMALL)
-    return sheet.figure
+    return Drawing(sheet.figure, claim_rows_alt(entries))

@@ -11,6 +11,7 @@ from matplotlib.patches import Circle
 
 from cellclaims.appraisal.certainty import NOT_ASSESSED
 from cellclaims.errors import DataError
+from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -32,6 +33,7 @@ from cellclaims.figures.style import (
     wrapped,
     write_margins,
 )
+from cellclaims.reporting.appraisal import certainties_alt, lights_alt, missing_alt
 from cellclaims.reporting.tables import MISSING, number
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def check_answers(answers: Sequence[tuple[str, Certainty]]) -> list[str]:
 
 
 @applied()
-def certainty_profile(answers: Sequence[tuple[str, Certainty]], *, title: str = "", note: str = "") -> Figure:
+def certainty_profile(answers: Sequence[tuple[str, Certainty]], *, title: str = "", note: str = "") -> Drawing:
     """A line for each answer: its start, a tile for each domain, four discs for what remains.
 
     Parameters
@@ -91,7 +93,7 @@ def certainty_profile(answers: Sequence[tuple[str, Certainty]], *, title: str = 
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -116,7 +118,7 @@ def certainty_profile(answers: Sequence[tuple[str, Certainty]], *, title: str = 
         put_discs(sheet, grid.x[-1] + TILE[0] / 2, middle, certainty.level)
     sheet.rule(grid.bottom, EDGE, width - EDGE, color=PALE, lw=0.6)
     sheet.text(EDGE, grid.bottom + 0.16, below, size=SMALL)
-    return sheet.figure
+    return Drawing(sheet.figure, certainties_alt(answers))
 
 
 # Facts of design by study: a light for each, that says the same by its sign as by its colour.
@@ -172,7 +174,8 @@ def traffic_light(
     meaning: Mapping[str, str] | None = None,
     note: str = "",
     groups: Sequence[str] = (),
-) -> Figure:
+    what: str = "",
+) -> Drawing:
     """A line for each study, a light for each fact.
 
     Parameters
@@ -187,10 +190,12 @@ def traffic_light(
         Sentence below, for example that these are facts and no judgement.
     groups : sequence of str, optional
         Heading over each line, such as the question whose pool it stands in; equal ones stand together.
+    what : str
+        What the lights mean, for the alternative text; the title by default.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -214,7 +219,7 @@ def traffic_light(
     sheet.rule(grid.bottom, EDGE, width - EDGE, color=PALE, lw=0.6)
     write_key(sheet, grid.bottom + 0.22, words)
     sheet.text(EDGE, grid.bottom + 0.44, below, size=SMALL)
-    return sheet.figure
+    return Drawing(sheet.figure, lights_alt(table, what or title or "Facts of each study"))
 
 
 # Registered trials, a square each: how far the numbers of each have come, from a pool to nowhere.
@@ -281,7 +286,7 @@ def key_words(trials: pd.DataFrame, states: Sequence[str], named: Sequence[str])
 @applied()
 def missing_results(
     trials: pd.DataFrame, states: Sequence[str], *, named: Sequence[str] = (), title: str = "", note: str = ""
-) -> Figure:
+) -> Drawing:
     """A square for each registered trial, a line of squares for each group of them.
 
     Parameters
@@ -297,7 +302,7 @@ def missing_results(
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -314,7 +319,8 @@ def missing_results(
     key = {p: wrapped(w, width - EDGE - beside, SMALL) for p, w in key_words(trials, states, named).items()}
     upper = [Line(name, BODY, EDGE, left, places) for name, places in zip(names, groups.values(), strict=True)]
     lower = [Line(words, SMALL, beside, EDGE, [place]) for place, words in key.items()]
-    return drawn(upper, lower, width, title, wrapped(note, width - 2 * EDGE, SMALL))
+    fig = drawn(upper, lower, width, title, wrapped(note, width - 2 * EDGE, SMALL))
+    return Drawing(fig, missing_alt(trials, states))
 
 
 def drawn(upper: Sequence[Line], lower: Sequence[Line], width: float, title: str, note: str) -> Figure:

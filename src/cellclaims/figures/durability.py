@@ -8,10 +8,10 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from cellclaims.errors import DataError
+from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -26,6 +26,7 @@ from cellclaims.figures.style import (
     text_width,
     wrapped,
 )
+from cellclaims.reporting.pools import durability_alt
 from cellclaims.reporting.tables import number
 
 if TYPE_CHECKING:
@@ -165,8 +166,8 @@ def write_key(sheet: Sheet, kinds: Sequence[str], y: float) -> None:
 @applied()
 def durability(
     table: pd.DataFrame, *, axis_label: str = "Insulin independent, %", time_label: str = "Years after infusion",
-    title: str = "", note: str = "",
-) -> Figure:  # fmt: skip
+    title: str = "", note: str = "", what: str = "",
+) -> Drawing:  # fmt: skip
     """The share who reach an outcome over the years; lines join the months of one report.
 
     Parameters
@@ -175,10 +176,12 @@ def durability(
         One line for each report and month: report (words), kind ("report", "registry" or "pooled"), months,
         percent, ci_lb, ci_ub (percent, NaN where there is none); k (optional) for pooled lines.
     axis_label, time_label, title, note : str
+    what : str
+        What is shown, for the alternative text; the axis label by default.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -208,7 +211,7 @@ def durability(
     sheet.text(LEFT + PLOT[0] / 2, top + PLOT[1] + 0.36, time_label, ha="center")
     write_key(sheet, kinds, key)
     sheet.text(EDGE, end + 0.04, below, size=SMALL)
-    return sheet.figure
+    return Drawing(sheet.figure, durability_alt(table, what or axis_label))
 
 
 def check_table(table: pd.DataFrame) -> None:

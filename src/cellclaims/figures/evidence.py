@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
 from cellclaims.figures.intervals import ticks_within
+from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -33,6 +33,7 @@ from cellclaims.figures.style import (
     wrapped,
     write_margins,
 )
+from cellclaims.reporting.evidence import counts_alt, flow_alt, years_alt
 from cellclaims.reporting.tables import number
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def write_totals(sheet: Sheet, grid: Grid, counts: pd.DataFrame, unit: str) -> N
 
 
 @applied()
-def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports") -> Figure:
+def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports") -> Drawing:
     """Tiles with the number of studies: populations one below the other, in each a line for every product.
 
     Parameters
@@ -97,7 +98,7 @@ def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports")
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
     """
     table = table.astype({"population": str, "product": str, "design": str})
     counts = table.pivot_table("studies", ["population", "product"], "design", "sum", fill_value=0)
@@ -115,7 +116,7 @@ def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports")
         for x, count in zip(grid.x, line, strict=True):
             put_tile(sheet, (x, y), height, count, largest)
     write_totals(sheet, grid, counts, unit)
-    return sheet.figure
+    return Drawing(sheet.figure, counts_alt(table, f"Number of {unit} by product, population and design"))
 
 
 def year_bars(axes: Axes, years: pd.Series, tallest: float) -> None:
@@ -129,7 +130,7 @@ def year_bars(axes: Axes, years: pd.Series, tallest: float) -> None:
 
 
 @applied()
-def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports") -> Figure:
+def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports") -> Drawing:
     """Studies per year: a row of bars for each product, all on one height and one axis of years.
 
     Parameters
@@ -142,7 +143,7 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
     """
     table = table.astype({"product": str})
     products = in_order(table["product"])
@@ -163,7 +164,7 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
     ticks = ticks_within(span, 12, whole=True)
     axes.set_xticks(ticks, [number(tick, 0) for tick in ticks])
     sheet.text(left + width / 2, top + YEARS * len(products) + 0.36, f"Year (the numbers are {unit})", ha="center")
-    return sheet.figure
+    return Drawing(sheet.figure, years_alt(table, unit))
 
 
 # Flow of reports: how many were found, left out at each step and why, and how many each pool holds.
@@ -250,7 +251,7 @@ def put_box(sheet: Sheet, x: float, y: float, width: float, words: str, *, stron
 
 
 @applied()
-def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title: str = "") -> Figure:
+def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title: str = "") -> Drawing:
     """Boxes from the reports that were found to those that were pooled, with the reasons at each step.
 
     Parameters
@@ -263,7 +264,7 @@ def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title:
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -291,7 +292,8 @@ def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title:
             beside(sheet, middle, (bottom + y) / 2, side)
     if last:
         put_box(sheet, BOX_EDGE, y, width - 2 * BOX_EDGE, last, strong=False)
-    return sheet.figure
+    stages = [(step.label, step.count, step.left_out) for step in steps]
+    return Drawing(sheet.figure, flow_alt(stages, pools))
 
 
 def beside(sheet: Sheet, middle: float, level: float, words: str) -> None:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
-from cellclaims.figures.intervals import Claim, Column, Row, draw, marks_of, scale_for
+from cellclaims.figures.intervals import Claim, FigureColumn, FigureRow, draw, marks_of, scale_for
+from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import text_width
 from cellclaims.meta import Fit
 from cellclaims.meta.effect_sizes import measure_in_words
+from cellclaims.pool import PooledRows
+from cellclaims.reporting.pools import forest_alt
 from cellclaims.reporting.tables import interval, number, p_value, scale_words
 
 if TYPE_CHECKING:
@@ -213,7 +215,7 @@ def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, d
     return View(scales[0], words.heading, transform or pools[0].shown, digits, remark_letters(frames, fits), fits)
 
 
-def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
+def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> FigureRow:
     """One report of a pool as a line of the figure; without weight where it stands alone."""
     estimate, low, high = view.three(row, ("yi", "ci_lb", "ci_ub"))
     letters = ", ".join(sorted(view.letters[words] for words in remarks_of(row, view.details)))
@@ -228,28 +230,28 @@ def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> Row:
         "weight": "" if math.isnan(weight) else number(weight, 1),
     }
     label = f"{row['label']} [{letters}]" if letters else str(row["label"])
-    return Row(kind, label, cells, estimate, low, high, weight / heaviest)
+    return FigureRow(kind, label, cells, estimate, low, high, weight / heaviest)
 
 
-def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[Row]:
+def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[FigureRow]:
     """The lines below a pool's reports: diamond, prediction, heterogeneity; or why there are none."""
     if pool.k < 2 or pool.fit is None:
-        return [Row("note", count_words(pool) if pool.k < 2 else f"k = {pool.k}: not pooled")]
+        return [FigureRow("note", count_words(pool) if pool.k < 2 else f"k = {pool.k}: not pooled")]
     found = {part: statistic(pool.fit, part) for part in ("beta", "ci_lb", "ci_ub", "pi_lb", "pi_ub")}
     beta, low, high = view.three(found, ("beta", "ci_lb", "ci_ub"))
     cells = {"numbers": total_words(pool.rows), "effect": view.words(beta, low, high)}
-    rows = [Row(kind, f"{name} ({count_words(pool)})", cells, beta, low, high)]
+    rows = [FigureRow(kind, f"{name} ({count_words(pool)})", cells, beta, low, high)]
     low, high = view.three(found, ("pi_lb", "pi_ub"))
     if math.isfinite(low + high):
         words = f"({interval(low, high, view.decimals)})"
-        rows.append(Row("prediction", "Prediction for a new setting", {"effect": words}, low=low, high=high))
+        rows.append(FigureRow("prediction", "Prediction for a new setting", {"effect": words}, low=low, high=high))
     else:
-        rows.append(Row("note", prediction_words(pool)))
-    rows.append(Row("note", heterogeneity_words(pool)))
+        rows.append(FigureRow("note", prediction_words(pool)))
+    rows.append(FigureRow("note", heterogeneity_words(pool)))
     return [row for row in rows if row.label]
 
 
-def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[Row]:
+def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[FigureRow]:
     """The reports of a pool and what they come to; ``kind`` is "control" for arms without cells."""
     weighed = "weight" in pool.rows and pool.k > 1
     heaviest = float(pool.rows["weight"].max()) if weighed else math.nan
@@ -257,28 +259,28 @@ def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[Row]:
     return reports + pooled_rows(pool, view, "Pooled", "control pooled" if kind == "control" else "pooled")
 
 
-def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[Row]:
+def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[FigureRow]:
     """Figures from elsewhere, under their own heading; the table is on the shown scale already."""
-    rows = [Row("heading", title)]
+    rows = [FigureRow("heading", title)]
     for _, line in table.iterrows():
         estimate, low, high = (float(line.get(name, math.nan)) for name in ("estimate", "ci_lb", "ci_ub"))
         detail = text_of(line.get("detail"))
         cells = {"numbers": detail, "effect": view.words(estimate, low, high)}
-        rows.append(Row("benchmark", str(line["label"]), cells, estimate, low, high))
+        rows.append(FigureRow("benchmark", str(line["label"]), cells, estimate, low, high))
     return rows
 
 
-def columns_for(rows: Sequence[Row], view: View, level: float, headings: Mapping[str, str]) -> list[Column]:
+def columns_for(rows: Sequence[FigureRow], view: View, level: float, headings: Mapping[str, str]) -> list[FigureColumn]:
     """The columns that hold any words, in their order; the month only where the reports differ in it."""
     percent = number(100 * level, 0)
     counts = "Events/n" if any("/" in row.cells.get("numbers", "") for row in rows) else "Patients"
     detail = "Cells v control" if any(" v " in row.cells.get("detail", "") for row in rows) else "Detail"
     every = [
-        Column("months", headings.get("months", "Month")),
-        Column("numbers", headings.get("numbers", counts)),
-        Column("detail", headings.get("detail", detail), ha="left"),
-        Column("effect", headings.get("effect", f"{view.heading}\n({percent} % CI)"), "right"),
-        Column("weight", headings.get("weight", "Weight\n(%)"), "right"),
+        FigureColumn("months", headings.get("months", "Month")),
+        FigureColumn("numbers", headings.get("numbers", counts)),
+        FigureColumn("detail", headings.get("detail", detail), ha="left"),
+        FigureColumn("effect", f"{headings.get('effect', view.heading)}\n({percent} % CI)", "right"),
+        FigureColumn("weight", headings.get("weight", "Weight\n(%)"), "right"),
     ]
     months = {row.cells["months"] for row in rows if row.cells.get("months")}
     shown = every if len(months) > 1 else every[1:]
@@ -292,7 +294,7 @@ AXES = {"OR": "Odds ratio", "PETO": "Odds ratio", "RR": "Risk ratio", "IRR": "Ra
 
 
 @dataclass(frozen=True)
-class Studies:
+class Studies(PooledRows):
     """A fit as a forest plot reads a pool: its studies as rows, its measure and its scale."""
 
     fit: Fit
@@ -301,6 +303,7 @@ class Studies:
     scale: str
     settings: Mapping[str, object]
     title: str = ""
+    few: int = 4
 
 
 def studies_of(fit: Fit) -> Studies:
@@ -332,8 +335,8 @@ def forest(
     controls: Pool | Sequence[Pool] = (), overall: Pool | None = None, benchmarks: pd.DataFrame | None = None,
     benchmarks_title: str = "Reported elsewhere, not pooled here", title: str = "",
     headings: Mapping[str, str] | None = None, decimals: int | None = None,
-    limits: tuple[float, float] | None = None, notes: Sequence[str] = (),
-) -> Figure:  # fmt: skip
+    limits: tuple[float, float] | None = None, notes: Sequence[str] = (), what: str = "",
+) -> Drawing:  # fmt: skip
     """Forest plot: every report with its interval and weight, the pooled value, and what it is compared with.
 
     Parameters
@@ -363,10 +366,12 @@ def forest(
     decimals, limits, notes
         Digits after the point, left and right end of the axis (reversed ones reverse it), sentences below; chosen by
         the scale if not given.
+    what : str
+        What is shown, for the alternative text; the axis label by default.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -377,20 +382,21 @@ def forest(
     chosen, without = listed(pools), listed(controls)
     every = [*chosen, *without, *([overall] if overall else [])]
     view = view_of(every, transform, decimals)
-    rows: list[Row] = []
+    rows: list[FigureRow] = []
     for pool, kind in [*((pool, "study") for pool in chosen), *((pool, "control") for pool in without)]:
-        rows += [Row("heading", pool.title)] if len(every) > 1 else []
+        rows += [FigureRow("heading", pool.title)] if len(every) > 1 else []
         rows += pool_rows(pool, view, kind)
     rows += pooled_rows(overall, view, overall.title) if overall else []
     if benchmarks is not None and len(benchmarks):
         rows += benchmark_rows(benchmarks, benchmarks_title, view)
     marks, title = marks_of(claim), title or (every[0].title if len(every) == 1 else "")
     level = float(every[0].settings.get("level", 0.95))
-    return draw(
+    fig = draw(
         rows, columns_for(rows, view, level, headings or {}),
         scale_for(rows, view.scale, marks, axis_label or axis_of(every[0]), favours, limits), title=title, marks=marks,
         notes=[*model_notes(every), *(f"[{letter}] {words}" for words, letter in view.letters.items()), *notes],
     )  # fmt: skip
+    return Drawing(fig, forest_alt(every, what or axis_label or axis_of(every[0])))
 
 
 # Change within arms: with cells, without cells, and as others pooled it, one below the other.
@@ -400,8 +406,8 @@ def change(
     cells: Pool | Sequence[Pool], controls: Pool | Sequence[Pool] = (), *, axis_label: str,
     published: pd.DataFrame | None = None, published_title: str = "Pooled by others, not by us",
     claim: Claim = None, title: str = "", notes: Sequence[str] = (),
-    limits: tuple[float, float] | None = None,
-) -> Figure:  # fmt: skip
+    limits: tuple[float, float] | None = None, what: str = "",
+) -> Drawing:  # fmt: skip
     """Mean change in the arms with cells beside the control arms' own change and what others published.
 
     Without the second the first cannot be read: patients who enter a trial improve without cells too.
@@ -416,14 +422,14 @@ def change(
         Pooled results of others on the shown scale: label, estimate, ci_lb, ci_ub, detail (optional).
     published_title : str
         Heading of those.
-    claim, title, notes, limits
+    claim, title, notes, limits, what
         As in :func:`cellclaims.figures.forest`.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
     """
     return forest(
         cells, controls=controls, axis_label=axis_label, benchmarks=published, benchmarks_title=published_title,
-        claim=claim, title=title, notes=notes, limits=limits, headings={"effect": "Change\n(95 % CI)"},
+        claim=claim, title=title, notes=notes, limits=limits, what=what, headings={"effect": "Change"},
     )  # fmt: skip

@@ -31,6 +31,7 @@ from cellclaims.figures.style import (
     text_width,
     wrapped,
 )
+from cellclaims.reporting.pools import Mark
 from cellclaims.reporting.tables import number
 
 # What an interval figure shows, as data: its rows, its columns and the values to compare with. No drawing here.
@@ -46,7 +47,7 @@ SPANNING = ("heading", "note")
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """One line of an interval figure, on the scale that is shown.
 
     ``cells`` holds the words of the other columns by column key. ``share`` sizes the square: the report's
@@ -70,26 +71,13 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of words: its key in ``Row.cells``, its heading, the side of the plot and the alignment."""
+class FigureColumn:
+    """A column of words: its key in ``FigureRow.cells``, its heading, the side of the plot and the alignment."""
 
     key: str
     heading: str
     side: str = "left"
     ha: str = "right"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A value to compare with, drawn as a dashed line with its words above the plot (shown scale).
-
-    ``kind`` is "advertised" (an advertised figure), "threshold" (for example the smallest change that
-    matters) or "reference" (a value of the figure itself, drawn faintly).
-    """
-
-    value: float
-    label: str
-    kind: str = "advertised"
 
 
 #: What a figure takes as values to compare with.
@@ -140,7 +128,7 @@ class Scale:
     favours: tuple[str, str] | None = None
 
 
-def natural_limits(rows: Sequence[Row], marks: Sequence[Mark], null: float | None) -> tuple[float, float]:
+def natural_limits(rows: Sequence[FigureRow], marks: Sequence[Mark], null: float | None) -> tuple[float, float]:
     """Limits that hold every estimate, every value to compare with and the value of no effect.
 
     An interval may reach beyond these by as much again, or by one and a half times the usual half width of a
@@ -194,7 +182,7 @@ def ratio_ticks(limits: tuple[float, float]) -> tuple[float, ...]:
 
 
 def scale_for(
-    rows: Sequence[Row], scale: str, marks: Sequence[Mark], label: str, favours: tuple[str, str] | None,
+    rows: Sequence[FigureRow], scale: str, marks: Sequence[Mark], label: str, favours: tuple[str, str] | None,
     limits: tuple[float, float] | None,
 ) -> Scale:  # fmt: skip
     """The axis: 0 to 100 for percentages, powers for ratios, else what the rows need."""
@@ -216,7 +204,7 @@ def scale_for(
     return Scale(label, limits, ticks, tuple(words), null, scale == "log", favours)
 
 
-def log_limits(rows: Sequence[Row], marks: Sequence[Mark], null: float) -> tuple[float, float]:
+def log_limits(rows: Sequence[FigureRow], marks: Sequence[Mark], null: float) -> tuple[float, float]:
     """Limits of a ratio axis, found on the logarithm."""
     log = [replace(r, estimate=logarithm(r.estimate), low=logarithm(r.low), high=logarithm(r.high)) for r in rows]
     low, high = natural_limits(log, [replace(m, value=math.log(m.value)) for m in marks], math.log(null))
@@ -255,19 +243,19 @@ def square_side(share: float) -> float:
     return max(SMALLEST, LARGEST * math.sqrt(share)) if math.isfinite(share) else PLAIN
 
 
-def clipped(row: Row, limits: tuple[float, float]) -> tuple[float, float, bool, bool]:
+def clipped(row: FigureRow, limits: tuple[float, float]) -> tuple[float, float, bool, bool]:
     """The part of the interval inside ``limits``, and whether it was cut on the left and on the right.
 
     Examples
     --------
-    >>> clipped(Row("study", "a", estimate=1.0, low=-9.0, high=2.0), (-3.0, 3.0))
+    >>> clipped(FigureRow("study", "a", estimate=1.0, low=-9.0, high=2.0), (-3.0, 3.0))
     (-3.0, 2.0, True, False)
     """
     low, high = sorted(limits)
     return max(row.low, low), min(row.high, high), row.low < low, row.high > high
 
 
-def draw_interval(axes: Axes, row: Row, y: float, **style: object) -> None:
+def draw_interval(axes: Axes, row: FigureRow, y: float, **style: object) -> None:
     """The line of an interval, with an arrow head where the axis cuts it."""
     left, right, cut_left, cut_right = clipped(row, axes.get_xlim())
     if not (math.isfinite(row.low) and math.isfinite(row.high)) or left > right:
@@ -286,20 +274,20 @@ def draw_heads(axes: Axes, ends: Sequence[tuple[bool, float]], y: float, color: 
             axes.plot([x], [y], head, color=color, clip_on=False, zorder=5, **edge)
 
 
-def draw_point(axes: Axes, row: Row, y: float, marker: str, **style: object) -> None:
+def draw_point(axes: Axes, row: FigureRow, y: float, marker: str, **style: object) -> None:
     """The estimate's mark, unless the axis leaves it out (then the interval's arrow points to it)."""
     low, high = sorted(axes.get_xlim())
     if low <= row.estimate <= high:
         axes.plot([row.estimate], [y], marker, zorder=4, ls="none", clip_on=False, **style)
 
 
-def draw_study(axes: Axes, row: Row, y: float) -> None:
+def draw_study(axes: Axes, row: FigureRow, y: float) -> None:
     """A single report: a filled square, its area the weight, on its interval."""
     draw_interval(axes, row, y)
     draw_point(axes, row, y, "s", ms=square_side(row.share), color=BLUE, mec="white", mew=0.4)
 
 
-def draw_pooled(axes: Axes, row: Row, y: float) -> None:
+def draw_pooled(axes: Axes, row: FigureRow, y: float) -> None:
     """A pooled value: a diamond from one confidence limit to the other, open for arms without cells."""
     left, right, cut_left, cut_right = clipped(row, axes.get_xlim())
     corners = [(row.low, y), (row.estimate, y - DIAMOND), (row.high, y), (row.estimate, y + DIAMOND)]
@@ -308,7 +296,7 @@ def draw_pooled(axes: Axes, row: Row, y: float) -> None:
     draw_heads(axes, ((cut_left, left), (cut_right, right)), y, BLACK)
 
 
-def draw_prediction(axes: Axes, row: Row, y: float) -> None:
+def draw_prediction(axes: Axes, row: FigureRow, y: float) -> None:
     """A prediction interval: a flat open bar, so that it is never taken for a confidence interval."""
     left, right, cut_left, cut_right = clipped(row, axes.get_xlim())
     style = {"facecolor": ORANGE, "edgecolor": BLACK, "lw": 0.7, "zorder": 3}
@@ -316,26 +304,26 @@ def draw_prediction(axes: Axes, row: Row, y: float) -> None:
     draw_heads(axes, ((cut_left, left), (cut_right, right)), y, ORANGE)
 
 
-def draw_benchmark(axes: Axes, row: Row, y: float) -> None:
+def draw_benchmark(axes: Axes, row: FigureRow, y: float) -> None:
     """A figure from elsewhere that is not pooled here: an open circle on a dashed interval."""
     draw_interval(axes, row, y, color=GREY, ls=(0, (3, 1.5)))
     draw_point(axes, row, y, "o", ms=5.5, mfc="white", mec=GREY, mew=1.2)
 
 
-def draw_control(axes: Axes, row: Row, y: float) -> None:
+def draw_control(axes: Axes, row: FigureRow, y: float) -> None:
     """An arm without cells: an open square on its interval."""
     draw_interval(axes, row, y, color=GREY)
     draw_point(axes, row, y, "s", ms=square_side(row.share), mfc="white", mec=GREY, mew=1.2)
 
 
-def draw_primary(axes: Axes, row: Row, y: float) -> None:
+def draw_primary(axes: Axes, row: FigureRow, y: float) -> None:
     """The primary choice among others: a filled diamond on a thick interval."""
     draw_interval(axes, row, y, lw=2.2)
     draw_point(axes, row, y, "D", ms=6.5, color=BLACK, mec=SKY, mew=0.8)
 
 
 #: What draws each kind; a heading and a note have no mark.
-DRAW: dict[str, Callable[[Axes, Row, float], None]] = {
+DRAW: dict[str, Callable[[Axes, FigureRow, float], None]] = {
     "study": draw_study,
     "pooled": draw_pooled,
     "control pooled": draw_pooled,
@@ -374,23 +362,23 @@ class Layout:
     body: tuple[float, float]
 
 
-def weight_of(row: Row) -> str:
+def weight_of(row: FigureRow) -> str:
     """Letter weight of a row's words."""
     return "bold" if row.kind in BOLD else "normal"
 
 
-def size_of(row: Row) -> float:
+def size_of(row: FigureRow) -> float:
     """Letter size of a row's words: notes are smaller."""
     return SMALL if row.kind == "note" else BODY
 
 
-def column_width(column: Column, rows: Sequence[Row]) -> float:
+def column_width(column: FigureColumn, rows: Sequence[FigureRow]) -> float:
     """Inches that the widest words of a column take, heading included."""
     words = (text_width(row.cells.get(column.key, ""), BODY, weight_of(row)) for row in rows)
     return max([text_width(column.heading, BODY, "bold"), *words])
 
 
-def label_width(rows: Sequence[Row], columns: Sequence[Column], heading: str) -> float:
+def label_width(rows: Sequence[FigureRow], columns: Sequence[FigureColumn], heading: str) -> float:
     """Width of the first column: its widest words, up to ``WIDEST``; what is longer is broken into lines.
 
     Headings and notes run on over the other columns left of the plot; with these the column is as wide as they
@@ -405,7 +393,7 @@ def label_width(rows: Sequence[Row], columns: Sequence[Column], heading: str) ->
 
 
 def place_columns(
-    rows: Sequence[Row], columns: Sequence[Column], first: float
+    rows: Sequence[FigureRow], columns: Sequence[FigureColumn], first: float
 ) -> tuple[dict[str, float], float, float]:
     """Anchor of each column, left edge of the plot, and the width of all."""
     anchors: dict[str, float] = {}
@@ -421,7 +409,7 @@ def place_columns(
     return anchors, plot, x + EDGE
 
 
-def lay_out(rows: Sequence[Row], columns: Sequence[Column], label_heading: str) -> Layout:
+def lay_out(rows: Sequence[FigureRow], columns: Sequence[FigureColumn], label_heading: str) -> Layout:
     """Measure all words and give every row its place, from the top downwards."""
     first = label_width(rows, columns, label_heading)
     anchors, plot, width = place_columns(rows, columns, first)
@@ -473,7 +461,7 @@ def share_along(value: float, scale: Scale) -> float:
     return (value - low) / (high - low)
 
 
-def write_rows(sheet: Sheet, rows: Sequence[Row], columns: Sequence[Column], layout: Layout) -> None:
+def write_rows(sheet: Sheet, rows: Sequence[FigureRow], columns: Sequence[FigureColumn], layout: Layout) -> None:
     """The words of every row."""
     for row, label, top in zip(rows, layout.labels, layout.tops, strict=True):
         middle = top + LINE / 2
@@ -485,8 +473,8 @@ def write_rows(sheet: Sheet, rows: Sequence[Row], columns: Sequence[Column], lay
                 sheet.text(layout.x[column.key], middle, words, weight=weight_of(row), ha=column.ha)
 
 
-def write_headings(sheet: Sheet, columns: Sequence[Column], label_heading: str, layout: Layout) -> None:
-    """Column headings, their last lines on one level just above the rows, with a rule below."""
+def write_headings(sheet: Sheet, columns: Sequence[FigureColumn], label_heading: str, layout: Layout) -> None:
+    """FigureColumn headings, their last lines on one level just above the rows, with a rule below."""
     bottom = layout.body[0] - 0.06
     sheet.rule(bottom, EDGE, layout.width - EDGE)
     for x, heading, ha in [(EDGE, label_heading, "left")] + [(layout.x[c.key], c.heading, c.ha) for c in columns]:
@@ -549,7 +537,7 @@ def write_axis(sheet: Sheet, scale: Scale, layout: Layout, label: str) -> None:
     sheet.text((left + right) / 2, y, label, ha="center")
 
 
-def header_height(columns: Sequence[Column], label_heading: str, levels: Mapping[Mark, int]) -> float:
+def header_height(columns: Sequence[FigureColumn], label_heading: str, levels: Mapping[Mark, int]) -> float:
     """Inches between the title and the first row: the tallest heading or the highest mark."""
     tallest = max(block_height(heading) for heading in [label_heading] + [c.heading for c in columns])
     return max(0.12 + tallest, 0.26 + 0.16 * max(levels.values(), default=0))
@@ -561,7 +549,7 @@ def moved(layout: Layout, down: float) -> Layout:
     return replace(layout, tops=tuple(y + down for y in layout.tops), body=(top + down, bottom + down))
 
 
-def draw_row_marks(axes: Axes, rows: Sequence[Row], layout: Layout) -> None:
+def draw_row_marks(axes: Axes, rows: Sequence[FigureRow], layout: Layout) -> None:
     """The mark of every row that has a value."""
     for row, top in zip(rows, layout.tops, strict=True):
         if row.kind in DRAW and (math.isfinite(row.estimate) or math.isfinite(row.low + row.high)):
@@ -570,7 +558,7 @@ def draw_row_marks(axes: Axes, rows: Sequence[Row], layout: Layout) -> None:
 
 @applied()
 def draw(
-    rows: Sequence[Row], columns: Sequence[Column], scale: Scale, *, label_heading: str = "Study",
+    rows: Sequence[FigureRow], columns: Sequence[FigureColumn], scale: Scale, *, label_heading: str = "Study",
     title: str = "", marks: Sequence[Mark] = (), notes: Sequence[str] = (),
 ) -> Figure:  # fmt: skip
     """One figure with a line for every row; its height grows with the rows, its width with the words.

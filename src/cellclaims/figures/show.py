@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import io
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -12,6 +13,41 @@ from matplotlib.figure import Figure
 from cellclaims.errors import DataError
 from cellclaims.figures.style import applied
 from cellclaims.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure with what it shows in words.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+        Apart from pyplot.
+    alt : str
+        What the figure shows, in sentences, for somebody who does not see it.
+    """
+
+    figure: Figure
+    alt: str
+
+
+def nothing_to_draw(what: str) -> Drawing:
+    """A figure that says that no study is eligible, where there is nothing to draw.
+
+    Parameters
+    ----------
+    what : str
+        What would have been drawn.
+
+    Returns
+    -------
+    Drawing
+    """
+    fig = Figure(figsize=(7.2, 0.7))
+    with applied():
+        fig.text(0.02, 0.5, f"{what}: no eligible study", va="center")
+    return Drawing(fig, f"{what}: no eligible study.")
+
 
 #: Written by matplotlib from its version or the clock; of no use to a reader and different elsewhere.
 NO_SVG_TRACES = {"Date": None, "Creator": None, "Format": None, "Type": None}
@@ -57,14 +93,15 @@ def png_bytes(fig: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def save(fig: Figure, *, alt: str, name: str, folder: Path | str, png: bool = True) -> tuple[Path, ...]:
+def save(fig: Drawing | Figure, *, name: str, folder: Path | str, alt: str = "", png: bool = True) -> tuple[Path, ...]:
     """Write ``<folder>/<name>.svg`` and ``.png``, each whole or not at all; equal figures give equal bytes.
 
     Parameters
     ----------
-    fig : matplotlib.figure.Figure
+    fig : Drawing or matplotlib.figure.Figure
     alt : str
-        What the figure shows and says, in sentences, for somebody who does not see it.
+        What the figure shows and says, in sentences, for somebody who does not see it; for a drawing by default its
+        own words.
     name : str
         File name without ending: notebook number and content, such as "02_hba1c_forest".
     folder : path
@@ -82,14 +119,15 @@ def save(fig: Figure, *, alt: str, name: str, folder: Path | str, png: bool = Tr
     DataError
         No alternative text, or a name that is not made of letters, digits, "_" and "-".
     """
-    check_words(alt, name)
+    drawn = drawing_of(fig, alt)
+    check_words(drawn.alt, name)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     svg = folder / f"{name}.svg"
-    write_atomically(svg, svg_text(fig, alt=alt, name=name))
+    write_atomically(svg, svg_text(drawn.figure, alt=drawn.alt, name=name))
     if not png:
         return (svg,)
-    write_atomically(folder / f"{name}.png", png_bytes(fig))
+    write_atomically(folder / f"{name}.png", png_bytes(drawn.figure))
     return svg, folder / f"{name}.png"
 
 
@@ -101,16 +139,24 @@ def check_words(alt: str, name: str) -> None:
         raise DataError(f"figure name: expected letters, digits, _ and -, found {name!r}")
 
 
-def show(fig: Figure, *, alt: str, name: str, folder: Path | str) -> None:
+def drawing_of(fig: Drawing | Figure, alt: str = "") -> Drawing:
+    """A drawing, or a plain figure with its words; other words for a drawing where they are given."""
+    if isinstance(fig, Drawing):
+        return Drawing(fig.figure, alt or fig.alt)
+    return Drawing(fig, alt)
+
+
+def show(fig: Drawing | Figure, *, name: str, folder: Path | str, alt: str = "") -> None:
     """Save the figure and show it in the notebook: the same SVG as the file's, and ``alt`` as its plain text.
 
-    Parameters are those of :func:`save`. One output with the types image/svg+xml and text/plain is displayed.
+    Parameters are those of :func:`save`; a :class:`Drawing` brings its own words. One output with the types
+    image/svg+xml and text/plain is displayed.
     """
     save(fig, alt=alt, name=name, folder=folder)
     display(fig, alt=alt, name=name)
 
 
-def display(fig: Figure, *, alt: str, name: str) -> None:
+def display(fig: Drawing | Figure, *, name: str, alt: str = "") -> None:
     """Show the figure in the notebook as SVG, with ``alt`` as its plain text; nothing is written.
 
     Raises
@@ -120,5 +166,7 @@ def display(fig: Figure, *, alt: str, name: str) -> None:
     """
     from IPython.display import display as display_mimebundle  # a second at import, and only notebooks need it
 
-    check_words(alt, name)
-    display_mimebundle({"image/svg+xml": svg_text(fig, alt=alt, name=name), "text/plain": alt}, raw=True)
+    drawn = drawing_of(fig, alt)
+    check_words(drawn.alt, name)
+    shown = {"image/svg+xml": svg_text(drawn.figure, alt=drawn.alt, name=name), "text/plain": drawn.alt}
+    display_mimebundle(shown, raw=True)

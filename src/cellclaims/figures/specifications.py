@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from cellclaims.errors import DataError
 from cellclaims.figures.forest import effect_words
-from cellclaims.figures.intervals import Claim, Column, Mark, Row, draw, marks_of, scale_for, ticks_within
+from cellclaims.figures.intervals import Claim, FigureColumn, FigureRow, Mark, draw, marks_of, scale_for, ticks_within
+from cellclaims.figures.show import Drawing, nothing_to_draw
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -31,7 +31,8 @@ from cellclaims.figures.style import (
     block_height,
     wrapped,
 )
-from cellclaims.reporting.specifications import share_words
+from cellclaims.reporting.pools import choices_alt
+from cellclaims.reporting.specifications import share_words, specification_alt
 from cellclaims.reporting.tables import number
 from cellclaims.specifications import Curve
 
@@ -240,8 +241,8 @@ def write_summary(sheet: Sheet, top: float, axis_label: str, curve: Curve, shown
 @applied()
 def specification_curve(
     curve: Curve, *, axis_label: str, claim: tuple[float, str] | None = None, title: str = "",
-    notes: Sequence[str] = (), decimals: int | None = None,
-) -> Figure:  # fmt: skip
+    notes: Sequence[str] = (), decimals: int | None = None, what: str = "",
+) -> Drawing:  # fmt: skip
     """Every distinct estimate with its interval in order, the claim as a line, the choices below.
 
     Each option is a strip under the curve: a column is full where all specifications there have the option. The
@@ -264,7 +265,7 @@ def specification_curve(
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
@@ -293,7 +294,7 @@ def specification_curve(
         draw_strip(sheet, strip, start, len(shown), own)
         start += strip.height
     sheet.text(EDGE, bottom + 0.14, below, size=SMALL)
-    return sheet.figure
+    return Drawing(sheet.figure, specification_alt(curve, what or axis_label, claim[1] if claim else ""))
 
 
 def draw_curve(
@@ -315,7 +316,7 @@ def draw_curve(
 # How far a result depends on a choice: one estimate with its interval for each, the primary choice marked.
 
 
-def choice_row(line: pd.Series, decimals: int) -> Row:
+def choice_row(line: pd.Series, decimals: int) -> FigureRow:
     """One choice with its estimate, its interval, and the number of reports where it is given."""
     estimate, low, high = (float(line[name]) for name in ("estimate", "ci_lb", "ci_ub"))
     k = float(line.get("k", math.nan))
@@ -323,15 +324,15 @@ def choice_row(line: pd.Series, decimals: int) -> Row:
     words = str(line["choice"])
     words += " (primary)" if primary and "primary" not in words else ""
     cells = {"effect": effect_words(estimate, low, high, decimals), "k": "" if math.isnan(k) else number(k, 0)}
-    return Row("primary" if primary else "study", words, cells, estimate, low, high)
+    return FigureRow("primary" if primary else "study", words, cells, estimate, low, high)
 
 
 def sensitivity(
     table: pd.DataFrame, *, axis_label: str, scale: str = "identity",
     claim: Claim = None, favours: tuple[str, str] | None = None, title: str = "",
-    decimals: int | None = None, effect_heading: str = "Estimate\n(95 % CI)",
-    limits: tuple[float, float] | None = None, notes: Sequence[str] = (),
-) -> Figure:  # fmt: skip
+    decimals: int | None = None, effect_heading: str = "",
+    limits: tuple[float, float] | None = None, notes: Sequence[str] = (), what: str = "",
+) -> Drawing:  # fmt: skip
     """Estimates with intervals for a list of choices, a faint line through the primary one.
 
     Parameters
@@ -345,31 +346,37 @@ def sensitivity(
     claim, favours, title, decimals, limits, notes
         As in :func:`cellclaims.figures.forest`.
     effect_heading : str
-        Heading of the column of numbers.
+        Heading of the column of numbers; by default the level of the intervals is in it, from the column ``level``.
+    what : str
+        What is shown, for the alternative text; the axis label by default.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Drawing
 
     Raises
     ------
     DataError
-        An empty table, or more than one primary choice.
+        More than one primary choice. An empty table gives a figure that says so.
     """
     digits = (1 if scale == "logit" else 2) if decimals is None else decimals
-    rows: list[Row] = []
+    rows: list[FigureRow] = []
     group = ""
     for _, line in table.iterrows():
         if line.get("group", "") and line["group"] != group:
             group = line["group"]
-            rows.append(Row("heading", group))
+            rows.append(FigureRow("heading", group))
         rows.append(choice_row(line, digits))
     primary = [row for row in rows if row.kind == "primary"]
-    if not rows or len(primary) > 1:
-        found = f"{len(rows)} rows, {len(primary)} primary"
-        raise DataError(f"sensitivity: expected choices, at most one of them primary, found {found}")
+    if not rows:
+        return nothing_to_draw(what or title or axis_label)
+    if len(primary) > 1:
+        raise DataError(f"sensitivity: expected at most one primary choice, found {len(primary)}")
+    level = table["level"].iloc[0] if "level" in table else "95 %"
+    effect_heading = effect_heading or f"Estimate\n({level} CI)"
     marks = [*marks_of(claim), *(Mark(row.estimate, "", "reference") for row in primary)]
-    columns = [Column("effect", effect_heading, "right"), Column("k", "k", "right")]
+    columns = [FigureColumn("effect", effect_heading, "right"), FigureColumn("k", "k", "right")]
     shown = [column for column in columns if any(row.cells.get(column.key) for row in rows)]
     axis = scale_for(rows, scale, marks, axis_label, favours, limits)
-    return draw(rows, shown, axis, label_heading="Choice", title=title, marks=marks, notes=notes)
+    fig = draw(rows, shown, axis, label_heading="Choice", title=title, marks=marks, notes=notes)
+    return Drawing(fig, choices_alt(table, what or axis_label, digits))

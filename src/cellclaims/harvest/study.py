@@ -110,10 +110,14 @@ def _titled(outcome: dict) -> bool:
 
 
 def _class_titles(outcome: dict) -> Iterator[str]:
+    """The titles of classes and categories; most have none, and every outcome of every record is looked through."""
     for one in list_at(outcome, "classes"):
-        yield text_at(one, "title")
-        for category in list_at(one, "categories"):
-            yield text_at(category, "title")
+        if isinstance(one, dict):
+            if "title" in one:
+                yield text_at(one, "title")
+            for category in list_at(one, "categories"):
+                if isinstance(category, dict) and "title" in category:
+                    yield text_at(category, "title")
 
 
 def _outcome(registration: str, outcome: dict, pointer: str) -> Iterator[Row | Refusal]:

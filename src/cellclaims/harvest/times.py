@@ -232,6 +232,7 @@ _EVER = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def is_ever(*words: str) -> bool:
     """Whether something is counted that was so at any time.
 
@@ -241,6 +242,7 @@ def is_ever(*words: str) -> bool:
     return any(_EVER.search(text.lower()) for text in words)
 
 
+@lru_cache(maxsize=256)
 def months_of(kind: str, own: str, title: str, frame: str) -> tuple[str, str]:
     """Months after the start, as text, and the words that say so.
 

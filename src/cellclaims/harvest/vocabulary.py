@@ -36,7 +36,7 @@ _PATTERNS = {
 TOPICS = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
 
 #: One of these stands in whatever the pattern of HbA1c finds.
-_HBA1C = ("a1", "glyco", "glyca", "glyka", "hb", "hgb", "a(1", "a 1", "a-1")
+_HBA1C = re.compile(r"a[ (-]?1|gly[ck]|hb|hgb")
 
 #: Serious events in other words than the pattern of the topic.
 _MAY_BE_SERIOUS = re.compile(r"(?<!non-)(?<!non )\bserious\b")
@@ -90,6 +90,7 @@ RELATIVE = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def narrowed(topic: str, titles: str, frame: str, description: str) -> str:
     """The words that make another outcome of a topic, or a part of the arm; empty where there are none.
 
@@ -190,6 +191,7 @@ _KIND_DESCRIBED = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def some_kind(title: str, own: str, description: str) -> str:
     """Why serious adverse events are not all of them: the words that narrow them; empty where none does.
 
@@ -306,7 +308,7 @@ def named(text: str) -> list[str]:
         found.append("insulin_independence")
     if ("serious" in text or "sae" in text) and TOPICS["serious_adverse_event"].search(text):
         found.append("serious_adverse_event")
-    if "hba1c" in text or (any(hint in text for hint in _HBA1C) and TOPICS["hba1c"].search(text)):
+    if "hba1c" in text or (_HBA1C.search(text) and TOPICS["hba1c"].search(text)):
         found.append("hba1c")
     if "peptide" in text and TOPICS["c_peptide"].search(text):
         found.append("c_peptide")
@@ -350,6 +352,7 @@ def topic_of(own: str, title: str, unit: str) -> str:
     return topic
 
 
+@lru_cache(maxsize=256)
 def spelt_out(own: str, title: str) -> str:
     """The words of class and category; one that says only "serious" under a title of adverse events in full.
 
@@ -418,6 +421,7 @@ _SHARE_TITLE = re.compile(rf"{_PERCENT}\s+of\s+(?:\w+\s+)?{PEOPLE}|proportion\s+
 _BARE = re.compile(rf"{_PERCENT}(?:\s*\(%\))?")
 
 
+@lru_cache(maxsize=256)
 def measured_in(topic: str, unit: str, title: str) -> str:
     """The tidy unit of a measured outcome.
 

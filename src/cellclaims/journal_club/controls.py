@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import logit, stdtr
 
 from cellclaims import meta
 from cellclaims.claims import own_trials
@@ -26,7 +25,7 @@ from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.protocol import load as load_protocol
 from cellclaims.question import Analysis
-from cellclaims.reporting.pools import reports_of
+from cellclaims.reporting.pools import Mark, reports_of
 from cellclaims.reporting.tables import number, percent
 from cellclaims.selection import ESTIMANDS, EvidenceBase, Question
 from cellclaims.yaml_files import one_of
@@ -208,7 +207,7 @@ class ClaimAnswer:
         limits = "not estimable" if low is None else f"{self._shown(low)} to {self._shown(high)}"
         patients = f"{self.numbers['patients']:g} patients"
         value = self._shown(self.numbers["pooled"]) + ("" if self.asked.is_share else " percentage points")
-        return f"Pooled: {value} (95 % interval {limits}; {reports_of(self.pool.k)}, {patients})."
+        return f"Pooled: {value} ({self.pool.level_words} interval {limits}; {reports_of(self.pool.k)}, {patients})."
 
     def _chances(self) -> str:
         if math.isnan(self.claimed):
@@ -248,14 +247,14 @@ def claimed_of(protocol: Protocol, claim: Any, asked: Controls) -> float:
     return -float(protocol["thresholds"]["hba1c_matters"]["value"])
 
 
-def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[tuple[float, str, str]]:
+def marks_of(protocol: Protocol, claim: Any, asked: Controls) -> list[Mark]:
     """The claim as marks of a figure: value, words, kind; none where it has no figure to compare with."""
     value = claimed_of(protocol, claim, asked)
     if math.isnan(value):
         return []
     if asked.is_share:
-        return [(value, f"advertised {value:g} %", "advertised")]
-    return [(value, "threshold for clinical importance", "threshold")]
+        return [Mark(value, f"advertised {value:g} %", "advertised")]
+    return [Mark(value, "threshold for clinical importance", "threshold")]
 
 
 def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
@@ -264,25 +263,7 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     ``claim`` is a row of claims.csv.
     """
     pool, claimed = pool_of(base, asked), claimed_of(base.protocol, claim, asked)
-    numbers = numbers_of(pool, math.nan, None) if _on_logits(pool) else numbers_of(pool, claimed, None)
-    if _on_logits(pool) and 0 < claimed < 100:
-        numbers |= _chances_on_logits(pool, claimed)
-    return ClaimAnswer(asked, pool, claimed, numbers, p_prior(pool, claimed, asked.tau_scale))
-
-
-def _on_logits(pool: Pool) -> bool:
-    """Whether a share was fitted as normal effects."""
-    return pool.scale == "logit" and pool.settings.get("model") == "normal"
-
-
-def _chances_on_logits(pool: Pool, claimed: float) -> dict[str, float]:
-    """As for a difference of means: t with k - 1 degrees of freedom for the mean, k - 2 for a new clinic."""
-    fit, k = pool.fit, pool.k
-    away = float(fit.beta) - float(logit(claimed / 100))
-    found = {"p_mean_ge": float(stdtr(k - 1, away / float(fit.se)))}
-    if k > 2:
-        found["p_new_setting_ge"] = float(stdtr(k - 2, away / math.hypot(float(fit.se), math.sqrt(fit.tau2))))
-    return found
+    return ClaimAnswer(asked, pool, claimed, numbers_of(pool, claimed, None), p_prior(pool, claimed, asked.tau_scale))
 
 
 def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:

@@ -124,7 +124,7 @@ def _rule(x1: float, y1: float, x2: float, y2: float, colour: str, width: float 
 
 def _heads(answer: ClaimAnswer) -> list[str]:
     count = "events / n" if answer.asked.is_share else "patients"
-    value = f"{scale_words(answer.pool).heading.lower()} (95 % interval)"
+    value = f"{scale_words(answer.pool).heading.lower()} ({answer.pool.level_words} interval)"
     heads = [(8, "report", "start"), (LEFT - 14, count, "end"), (WIDTH - 8, value, "end")]
     return [_text(x, HEAD / 2, words, anchor, QUIET) for x, words, anchor in heads]
 

@@ -4,7 +4,6 @@ Notebooks and figures take every sentence and table from here, so that prose nev
 """
 
 from cellclaims.reporting.appraisal import (
-    Finding,
     agreement_table,
     certainty_alt,
     certainty_table,
@@ -12,7 +11,6 @@ from cellclaims.reporting.appraisal import (
     checks_table,
     design_lights,
     design_table,
-    finding,
     findings_in_words,
     how_sure,
     inconsistent_table,
@@ -65,7 +63,6 @@ from cellclaims.reporting.pools import (
     asked_words,
     choices,
     claim_marks,
-    durability,
     forest_alt,
     heterogeneity,
     matters,
@@ -94,7 +91,6 @@ from cellclaims.reporting.tables import reasons as reasons_left_out
 from cellclaims.reporting.tables import reports as reports_of_pool
 
 __all__ = [
-    "Finding",
     "Results",
     "agreement_table",
     "anomalies",
@@ -118,10 +114,8 @@ __all__ = [
     "definitions",
     "design_lights",
     "design_table",
-    "durability",
     "evidence_alt",
     "facts_table",
-    "finding",
     "findings_in_words",
     "fingerprint",
     "flow_alt",

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from cellclaims.appraisal import (
     DOMAINS,
+    AnsweredQuestion,
     Certainty,
-    Step,
+    CertaintyStep,
     agreement,
-    certainty_of_pool,
     design_facts,
     judged_domains,
     overall,
@@ -24,11 +22,10 @@ from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
 from cellclaims.evidence import Evidence
 from cellclaims.overview import PRODUCTS
-from cellclaims.pool import Pool, label, link, pooled
-from cellclaims.question import Analysis
+from cellclaims.pool import Pool, label, link
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, percent, table
-from cellclaims.selection import EvidenceBase, Question
+from cellclaims.selection import EvidenceBase
 
 # Summary of findings: one line a question, the result with and without cells, and how sure it is.
 
@@ -37,63 +34,6 @@ from cellclaims.selection import EvidenceBase, Question
 #: https://doi.org/10.1016/j.jclinepi.2019.10.014).
 VERBS = {"high": "change", "moderate": "probably change", "low": "may change"}
 FULL, EMPTY = "⊕", "○"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a summary of findings: what was asked, the result with and without cells, and how sure it is.
-
-    ``effect`` is the comparison where a randomised control counts the outcome, else the result within the arms that got
-    cells; ``certainty`` is that of ``effect``. ``without`` is None where no randomised control counts the outcome.
-    """
-
-    title: str
-    population: str
-    effect: Pool
-    with_cells: Pool
-    without: Pool | None
-    certainty: Certainty
-
-    @property
-    def pools(self) -> list[Pool]:
-        """Every pool of the line once, the effect first."""
-        known = {id(p): p for p in (self.effect, self.with_cells, self.without) if p is not None}
-        return list(known.values())
-
-
-def finding(
-    base: EvidenceBase,
-    question: Question,
-    name: str,
-    title: str,
-    match: Mapping[str, Any] | None = None,
-) -> Finding:
-    """The answer to one question with its certainty: against untreated arms where randomised reports count the outcome.
-
-    Randomised and other reports are never one comparison unless the question names its designs.
-
-    ``match`` holds the recorded grades of :class:`cellclaims.protocol.Protocol` for what the answer is held against;
-    without it the question is its own and nothing is indirect.
-    """
-    if question.estimand == "most_favourable":
-        title = f"{title} (most favourable report)"
-    measured = question.outcome == "hba1c"
-    compare, within = map(Analysis, ("MD", "MC") if measured else ("RD", "PLO"))
-    people = " or ".join(base.protocol["eligibility"]["populations"][p] for p in question.population)
-    randomised = question if question.designs else replace(question, designs=("rct",))
-    effect = pooled(base, randomised.named(f"{name}_difference", f"{title}: cells minus control"), compare)
-    if effect.k:
-        others = set(base.evidence.studies.study_id) - set(effect.rows.study_id)
-        same = replace(randomised, exclude=tuple(sorted(others | set(question.exclude))))
-        with_cells, without = (
-            pooled(base, replace(same, arms=arms, name=f"{name}_{arms}", title=f"{title}: {words}"), within)
-            for arms, words in (("cells", "with cells"), ("control", "without cells"))
-        )
-    else:
-        effect = with_cells = pooled(base, question.named(f"{name}_cells", title), within)
-        without = None
-    rated = certainty_of_pool(effect, match or {}, base.protocol, base.evidence.judgements)
-    return Finding(title, people, effect, with_cells, without, rated)
 
 
 def certainty_words(level: str) -> str:
@@ -106,7 +46,7 @@ def certainty_words(level: str) -> str:
     return f"{FULL * filled}{EMPTY * (4 - filled)} {level}"
 
 
-def summary_of_findings(findings: Sequence[Finding]) -> Table:
+def summary_of_findings(findings: Sequence[AnsweredQuestion]) -> Table:
     """Every question with its reports and patients, the result without and with cells, the difference and how sure."""
     lines = [
         {
@@ -122,7 +62,7 @@ def summary_of_findings(findings: Sequence[Finding]) -> Table:
         }
         for f in findings
     ]
-    return table(pd.DataFrame(lines), "Summary of findings, with 95 % intervals")
+    return table(pd.DataFrame(lines), f"Summary of findings, with {findings[0].pools[0].level_words} intervals")
 
 
 def _result(pool: Pool) -> str:
@@ -140,7 +80,7 @@ def _of_100(percent: float) -> str:
     return f"{number(percent, 0)} in 100"
 
 
-def _difference(found: Finding) -> str:
+def _difference(found: AnsweredQuestion) -> str:
     pool = found.effect
     if pool.fit is None:
         return "no report"
@@ -160,7 +100,7 @@ def _steps_down(certainty: Certainty) -> str:
     return f"from {certainty.start}: {', '.join(parts) or 'nothing'}"
 
 
-def _who(step: Step) -> str:
+def _who(step: CertaintyStep) -> str:
     return "default: " if step.judged_by.startswith("default") else ""
 
 
@@ -173,13 +113,13 @@ def with_minus(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
 
 
-def findings_in_words(findings: Sequence[Finding]) -> Table:
+def findings_in_words(findings: Sequence[AnsweredQuestion]) -> Table:
     """Every answer as GRADE words it."""
     lines = [{"outcome": f"{f.title}, {f.population}", "in words": _in_words(f)} for f in findings]
     return table(pd.DataFrame(lines), "The same in words")
 
 
-def _in_words(found: Finding) -> str:
+def _in_words(found: AnsweredQuestion) -> str:
     """One answer; the verb carries the certainty, and a very low one carries no number."""
     pool, level = found.effect, found.certainty.level
     if pool.fit is None:
@@ -193,7 +133,7 @@ def _in_words(found: Finding) -> str:
     return f"Cells {VERBS[level]} it: {_difference(found)}."
 
 
-def certainty_table(findings: Sequence[Finding]) -> Table:
+def certainty_table(findings: Sequence[AnsweredQuestion]) -> Table:
     """Every step of every answer: domain, levels taken away, reason, and who judged it."""
     lines = [
         {
@@ -209,16 +149,21 @@ def certainty_table(findings: Sequence[Finding]) -> Table:
     return table(pd.DataFrame(lines), "Certainty, step by step")
 
 
-def certainty_alt(findings: Sequence[Finding]) -> str:
-    """The certainty profile in words."""
+def certainty_alt(findings: Sequence[AnsweredQuestion]) -> str:
+    """The certainty profile of some findings in words."""
+    return certainties_alt([(f.title, f.certainty) for f in findings])
+
+
+def certainties_alt(answers: Sequence[tuple[str, Certainty]]) -> str:
+    """The certainty profile in words: the title of each answer with its start, its steps and what remains."""
     lines = []
-    for f in findings:
-        steps = ", ".join(f"{s.domain} {number(s.step, 0)}" for s in f.certainty.steps if s.step) or "no step"
-        lines.append(f"{f.title}: starts {f.certainty.start}, {steps}, remains {f.certainty.level}")
+    for title, certainty in answers:
+        steps = ", ".join(f"{s.domain} {number(s.step, 0)}" for s in certainty.steps if s.step) or "no step"
+        lines.append(f"{title}: starts {certainty.start}, {steps}, remains {certainty.level}")
     return f"Certainty of each answer, from its start to what remains. {'. '.join(lines)}."
 
 
-def how_sure(findings: Sequence[Finding], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
+def how_sure(findings: Sequence[AnsweredQuestion], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
     """The headline of the appraisal: certainty, who has judged, printed numbers, missing results."""
     levels = [f.certainty.level for f in findings]
     counts = ", ".join(f"{levels.count(level)} with {level} certainty" for level in dict.fromkeys(levels))
@@ -308,7 +253,7 @@ def _names(evidence: Evidence, studies: Sequence[str]) -> list[str]:
     return [f"{names[s]} ({s})" if names[s] in alike else names[s] for s in studies]
 
 
-def design_lights(base: EvidenceBase, findings: Sequence[Finding]) -> tuple[pd.DataFrame, list[str]]:
+def design_lights(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> tuple[pd.DataFrame, list[str]]:
     """Facts of design, a line for each report of each question that no reviewer judged, and the question of each line.
 
     The reports of a question are those of its effect; a judged report stands in :func:`judgement_lights` instead.
@@ -319,7 +264,9 @@ def design_lights(base: EvidenceBase, findings: Sequence[Finding]) -> tuple[pd.D
     return named_reports(base.evidence, facts.loc[studies]), [title for title, _ in lines]
 
 
-def judgement_lights(evidence: Evidence, findings: Sequence[Finding]) -> dict[str, tuple[pd.DataFrame, list[str]]]:
+def judgement_lights(
+    evidence: Evidence, findings: Sequence[AnsweredQuestion]
+) -> dict[str, tuple[pd.DataFrame, list[str]]]:
     """For each tool that was used: judgements by domain, a line for each judged report of each question.
 
     Returns
@@ -337,11 +284,11 @@ def judgement_lights(evidence: Evidence, findings: Sequence[Finding]) -> dict[st
     return found
 
 
-def _reports(findings: Sequence[Finding]) -> Iterator[tuple[Finding, str]]:
+def _reports(findings: Sequence[AnsweredQuestion]) -> Iterator[tuple[AnsweredQuestion, str]]:
     return ((f, study) for f in findings for study in f.effect.rows.study_id)
 
 
-def _judged(evidence: Evidence, found: Finding, study: str, tool: str = "") -> bool:
+def _judged(evidence: Evidence, found: AnsweredQuestion, study: str, tool: str = "") -> bool:
     return overall(evidence.judgements, study, found.effect.question.outcome, tool) is not None
 
 
@@ -350,7 +297,7 @@ LEVEL_WORDS = {"domains": "domain by domain", "overall": "overall"}
 AGREEMENT = "Agreement of the two readings of the risk of bias"
 
 
-def judged_words(evidence: Evidence, findings: Sequence[Finding]) -> Sentence:
+def judged_words(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -> Sentence:
     """How many reports of the main questions reviewers have judged, and who."""
     judged = {study for f, study in _reports(findings) if _judged(evidence, f, study)}
     every = {study for _, study in _reports(findings)}
@@ -386,7 +333,7 @@ def agreement_table(evidence: Evidence) -> Table:
     return table(pd.DataFrame(lines, columns=["tool", "judgements", "pairs", "equal", "kappa"]), AGREEMENT)
 
 
-def design_table(base: EvidenceBase, findings: Sequence[Finding]) -> Table:
+def design_table(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> Table:
     """Facts of design in words, each report once, with its link."""
     facts = design_facts(base, [study for _, study in _reports(findings)], in_words=True)
     studies = list(facts.index)

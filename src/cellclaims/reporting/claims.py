@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from scipy.special import ndtr, stdtr
 
 from cellclaims.claims import Entry, advertised_rates, without_entry
+from cellclaims.claims.counterparts import nearest_pools, numbers_of
 from cellclaims.claims.ledger import MAP_KINDS
-from cellclaims.errors import ReviewError
+from cellclaims.errors import DataError, ReviewError
 from cellclaims.evidence import Evidence
 from cellclaims.files import markdown_table, write_atomically
-from cellclaims.pool import Pool, pooled
+from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
-from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Sentence, reports_of, say
 from cellclaims.reporting.tables import Link, Links, Table, number, percent, table, value_words
-from cellclaims.selection import EvidenceBase, Question
+from cellclaims.selection import EvidenceBase
 
 #: What each advertised outcome is called beside a figure.
 SHORT = {
@@ -70,22 +70,67 @@ def interval_words(entry: Entry) -> str:
     return _limits(entry, "ci")
 
 
-def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class ClaimRow:
+    """One advertised figure beside its published counterpart; all values in percent, NaN where there is none.
+
+    ``pooled`` with its limits ``ci_lb``, ``ci_ub`` and the prediction limits ``pi_lb``, ``pi_ub``; ``control``, the
+    value in the control arms, with their ``control_n`` patients; ``k`` reports with ``n`` patients; ``note``, what a
+    reader must know (for example "no control group"); ``printed``, the advertised figure as it is to be written
+    ("> 93 %") where the bare number would not do; ``beside``, true for a row that adds another published counterpart
+    to the claim of the row above.
+    """
+
+    label: str
+    advertised: float
+    pooled: float = math.nan
+    ci_lb: float = math.nan
+    ci_ub: float = math.nan
+    pi_lb: float = math.nan
+    pi_ub: float = math.nan
+    control: float = math.nan
+    control_n: float = math.nan
+    k: int = 0
+    n: float = math.nan
+    note: str = ""
+    printed: str = ""
+    beside: bool = False
+
+    def __post_init__(self) -> None:
+        named = ("advertised", "pooled", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "control")
+        for name in named:
+            value = getattr(self, name)
+            if not (math.isnan(value) or 0 <= value <= 100):
+                raise DataError(f"claim row {self.label!r}: {name} expected 0 to 100, found {value!r}")
+
+
+def claim_rows_alt(rows: Sequence[ClaimRow]) -> str:
+    """The headline figure in words: every row with what is advertised and what was published."""
+    lines = []
+    for row in rows:
+        printed = row.printed or ("no figure" if math.isnan(row.advertised) else f"{row.advertised:g} %")
+        found = "no report" if math.isnan(row.pooled) else f"{number(row.pooled, 0)} %, {reports_of(row.k)}"
+        lines.append(f"{row.label}: {'' if row.beside else f'advertised {printed}, '}published {found}")
+    return f"Advertised figures beside published ones. {'. '.join(lines)}."
+
+
+def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[ClaimRow]:
     """Rows of the headline figure: each advertised rate, then the nearest outcomes with more reports behind them."""
     rows = []
     for entry in entries:
         rows.append(_row(entry))
-        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ())]
+        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ()) if pool.k]
     return rows
 
 
-def _row(entry: Entry) -> dict[str, Any]:
+def _row(entry: Entry) -> ClaimRow:
     control = entry.control or {}
     limits = {name: _nan(getattr(entry, name)) for name in _LIMITS}
     beside = {"control": _nan(control.get("value")), "control_n": _nan(control.get("n"))}
     said = {"advertised": entry.advertised["value"], "printed": _short_figure(entry)}
     said["note"] = f"Verdict: {entry.verdict}"
-    return {"label": capital(short_words(entry)), "k": entry.k, "n": entry.patients, **said, **limits, **beside}
+    value = _nan(said.pop("advertised"))
+    return ClaimRow(capital(short_words(entry)), value, k=entry.k, n=entry.patients, **said, **limits, **beside)
 
 
 def _short_figure(entry: Entry) -> str:
@@ -94,10 +139,10 @@ def _short_figure(entry: Entry) -> str:
     return f"{'> ' * above}{entry.advertised['value']:g} %"
 
 
-def _row_beside(entry: Entry, pool: Pool) -> dict[str, Any]:
+def _row_beside(entry: Entry, pool: Pool) -> ClaimRow:
     limits = {name: pool.shown(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
     numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
-    return {"label": pool.title, "advertised": entry.advertised["value"], **limits, **numbers}
+    return ClaimRow(pool.title, _nan(entry.advertised["value"]), **limits, **numbers)
 
 
 _LIMITS = {"pooled": "beta", "ci_lb": "ci_lb", "ci_ub": "ci_ub", "pi_lb": "pi_lb", "pi_ub": "pi_ub"}
@@ -115,7 +160,7 @@ def capital(words: str) -> str:
 def claims_alt(entries: Sequence[Entry], beside: Sequence[Pool]) -> str:
     """The headline figure in words."""
     lines = [_headline(e).rstrip(".") for e in entries]
-    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside]
+    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside if p.k]
     return f"Advertised figures beside published ones. {'. '.join(lines)}."
 
 
@@ -203,8 +248,7 @@ def clears_thresholds(pool: Pool, protocol: Protocol) -> list[str]:
 
 
 def _clears(pool: Pool, threshold: Mapping[str, Any]) -> str:
-    away = (-float(threshold["value"]) - float(pool.fit.beta)) / float(pool.fit.se)
-    p = float(ndtr(away) if pool.k == 1 else stdtr(pool.k - 1, away))
+    p = numbers_of(pool, -float(threshold["value"]), None)["p_mean_ge"]
     words = f"Probability of a mean fall of at least {threshold['value']:g} points: {percent(p, 0)}"
     return f"{words} ({threshold['source']})."
 
@@ -476,17 +520,6 @@ def claim_map_alt(frame: pd.DataFrame) -> str:
 #: The table stands between these two lines of README.md.
 BEGIN, END = "<!-- answer: made by `make notebooks`, do not edit -->", "<!-- end of answer -->"
 
-#: Outcomes that stand nearest to the advertised ones and have more reports: title and question.
-NEAREST = {
-    "insulin dose halved after cells (three reports; one with 62 controls on intensified insulin)": Question(
-        "insulin_dose_halved", ("T2D",), "any_cells", estimand="most_favourable"
-    ),
-    "off insulin at some time after cells, other drugs allowed (five reports; comparison not usable)": Question(
-        "insulin_independence", ("T2D",), "any_cells", estimand="most_favourable"
-    ),
-    "off insulin 12 months after islets, type 1 diabetes": Question("insulin_independence", ("T1D",), "islets"),
-}
-
 
 def answer(base: EvidenceBase) -> str:
     """The latest advertised figures beside published ones, then the nearest outcomes, as a Markdown table."""
@@ -497,9 +530,7 @@ def answer(base: EvidenceBase) -> str:
         for e in entries
         if e.advertised["as_of"] in (latest, "")
     ]
-    for name, question in NEAREST.items():
-        nearest = pooled(base, question.named("nearest", name), Analysis("PLO"))
-        rows.append((f"*nearest:* {name}", "", _found(nearest), _interval(nearest), ""))
+    rows += [(f"*nearest:* {p.title}", "", _found(p), _interval(p), "") for p in nearest_pools(base)]
     return markdown_table([("outcome", "advertised", "published", "95 % interval", "verdict"), *rows])
 
 

@@ -70,6 +70,30 @@ def evidence_alt(reports: pd.DataFrame) -> str:
     return f"Number of reports by product, type of diabetes and design. Totals: {counts}."
 
 
+def counts_alt(counts: pd.DataFrame, what: str) -> str:
+    """Counts by product and population in words: the totals of each.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        product, population and studies, a number.
+    what : str
+        What was counted.
+    """
+    totals = counts.groupby(["product", "population"], observed=True, sort=False).studies.sum()
+    words = "; ".join(f"{product}, {people}: {number:g}" for (product, people), number in totals.items())
+    return f"{what}. Totals: {words or 'none'}."
+
+
+def years_alt(counts: pd.DataFrame, unit: str) -> str:
+    """Counts by year and product in words: the span of years and the total of each product."""
+    if counts.empty:
+        return f"Number of {unit} by year: none."
+    totals = counts.groupby("product", observed=True, sort=False).studies.sum()
+    words = "; ".join(f"{product}: {number:g}" for product, number in totals.items())
+    return f"Number of {unit} by year, {counts.year.min():g} to {counts.year.max():g}. Totals: {words}."
+
+
 def flow_alt(stages: Sequence[Stage], pools: Sequence[tuple[str, int]]) -> str:
     """The flow figure in words."""
     steps = "; ".join(f"{name}: {count}" for name, count, _ in stages)

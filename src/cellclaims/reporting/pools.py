@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
-from cellclaims.pool import Pool, label
+from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.tables import number, percent, value_words
-from cellclaims.selection import EvidenceBase, Question, benchmarks, series
+from cellclaims.reporting.tables import interval, number, percent, value_words
+from cellclaims.selection import Question
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -59,7 +58,7 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
     ``what`` names the quantity as the subject of the sentence ("insulin independence at 12 months").
     """
     if pool.k == 0:
-        return f"{_start(what)}: no report answers this question."
+        return f"{_start(what)}: no eligible study."
     value = _value(pool, pool.fit.beta, unit)
     limits = _interval(pool, "ci", unit)
     patients = _patients(pool)
@@ -68,7 +67,7 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
             f"{_start(what)}: one report ({pool.rows.label[0]}, {patients}) with {value} ({limits}); shown, not pooled."
         )
     few = " Few reports: read with care." if pool.label else ""
-    behind = f"95 % interval {limits}; {reports_of(pool.k)}, {patients}"
+    behind = f"{pool.level_words} interval {limits}; {reports_of(pool.k)}, {patients}"
     return f"{_start(what)}: {value} ({behind}). {prediction(pool, unit)}{few}"
 
 
@@ -79,7 +78,7 @@ def prediction(pool: Pool, unit: str = "") -> str:
     if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
         why = "so few reports" if pool.k < 3 else "these counts"
         return f"A new clinic's result cannot be predicted from {why}."
-    return f"The 95 % prediction interval for a similar centre lies between {_interval(pool, 'pi', unit)}."
+    return f"The {pool.level_words} prediction interval for a similar centre is {_interval(pool, 'pi', unit)}."
 
 
 def heterogeneity(pool: Pool) -> str:
@@ -116,8 +115,28 @@ def _start(what: str) -> str:
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:
     """A forest plot in words: every pool with its k, value and interval."""
-    lines = [f"{p.title}: {_in_words(p)}" for p in pools]
+    lines = [": ".join(part for part in (p.title, _in_words(p)) if part) for p in pools]
     return f"{what}. {'. '.join(lines)}."
+
+
+def choices_alt(table: pd.DataFrame, what: str, decimals: int) -> str:
+    """A sensitivity figure in words: every choice with its estimate and interval, on the shown scale."""
+    lines = [
+        f"{row.choice}: {number(row.estimate, decimals)} ({interval(row.ci_lb, row.ci_ub, decimals)})"
+        for row in table.itertuples()
+    ]
+    return f"{what}, by choice. {'. '.join(lines)}."
+
+
+def durability_alt(table: pd.DataFrame, what: str) -> str:
+    """The durability figure in words: how many series it has, and the pooled percentages by month."""
+    series = table[table.kind != "pooled"].drop_duplicates(["report", "kind"]).kind.value_counts()
+    counts = ", ".join(f"{number} of {kind}s" for kind, number in series.sort_index().items())
+    pooled = [
+        f"{row.months:g} months: {number(row.percent, 0)} % ({interval(row.ci_lb, row.ci_ub, 0)})"
+        for row in table[table.kind == "pooled"].sort_values("months").itertuples()
+    ]
+    return f"{what}, over time. Series: {counts or 'none'}. Pooled: {'; '.join(pooled) or 'none'}."
 
 
 def question_title(question: Question, protocol: Protocol) -> str:
@@ -150,19 +169,31 @@ def matters(pool: Pool, protocol: Protocol) -> str:
     return f"The interval includes changes smaller and larger than {least_words}."
 
 
-def matters_marks(protocol: Protocol) -> list[tuple[float, str, str]]:
-    """The threshold as a mark of a figure: value, words, kind."""
+class Mark(NamedTuple):
+    """A value to compare with, drawn as a dashed line with its words above the plot (shown scale).
+
+    ``kind`` is "advertised" (an advertised figure), "threshold" (for example the smallest change that
+    matters) or "reference" (a value of the figure itself, drawn faintly).
+    """
+
+    value: float
+    label: str
+    kind: str = "advertised"
+
+
+def matters_marks(protocol: Protocol) -> list[Mark]:
+    """The threshold as a mark of a figure."""
     least = float(protocol["thresholds"]["hba1c_matters"]["value"])
-    return [(-least, "threshold for clinical importance", "threshold")]
+    return [Mark(-least, "threshold for clinical importance", "threshold")]
 
 
-def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[tuple[float, str, str]]:
+def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[Mark]:
     """Advertised percentages of an outcome as marks of a figure, those of one type of diabetes if one is given."""
     claims = evidence.claims[(evidence.claims.outcome == outcome) & (evidence.claims.unit == "percent")]
     if population:
         claims = claims[claims.diabetes_type == population]
     values = sorted(set(claims.value.dropna()))
-    return [(float(v), f"advertised {v:g} %", "advertised") for v in values]
+    return [Mark(float(v), f"advertised {v:g} %", "advertised") for v in values]
 
 
 def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
@@ -174,65 +205,9 @@ def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
                 n: pool.shown(getattr(pool.fit, f))
                 for n, f in (("estimate", "beta"), ("ci_lb", "ci_lb"), ("ci_ub", "ci_ub"))
             }
-            lines.append({"choice": words, **shown, "k": float(pool.k), "primary": words == primary})
-    return pd.DataFrame(lines)
-
-
-def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
-    """Reports by month, what registries and curves print, and the pools at their months, for the durability figure.
-
-    Single reports stand without their intervals, which would hide the points; their forest plot has them.
-    """
-    rows = series(base, question)
-    reports = pd.DataFrame(
-        {
-            "report": [label(base.evidence, s) for s in rows.study_id],
-            "kind": "report",
-            "months": rows.months,
-            "percent": 100 * rows.events / rows.n,
-            "ci_lb": np.nan,
-            "ci_ub": np.nan,
-        }
-    )
-    return pd.concat([reports, _curves(base, question), _pooled(pools)], ignore_index=True)
-
-
-def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
-
-    Subgroups by arm are left to the report's own table.
-    """
-    studies = base.evidence.studies[base.evidence.studies.diabetes_type.isin(question.population)]
-    mine = set(studies.study_id[studies.intervention_class.isin(base.protocol.classes(question.product))])
-    rows = handled(base.evidence, "survival", question.alternative)
-    rows = rows[(rows.outcome == question.outcome) & rows.study_id.isin(mine) & (rows.leave == "")]
-    actuarial = _beside(base.evidence, rows[(rows.arm_id == "all") & (rows.months > 0)], "actuarial")
-    printed = benchmarks(base, question)
-    printed = printed[printed.study_id.isin(mine) & printed.months.notna() & printed.percent.notna()]
-    return pd.concat([actuarial, _beside(base.evidence, printed.assign(ci_low=np.nan, ci_high=np.nan), "registry")])
-
-
-def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Printed percentages as lines of the durability figure that stand apart from the reports."""
-    return pd.DataFrame(
-        {
-            "report": [f"{label(evidence, s)} ({kind})" for s in rows.study_id],
-            "kind": "registry",
-            "months": rows.months,
-            "percent": rows.percent,
-            "ci_lb": rows.ci_low,
-            "ci_ub": rows.ci_high,
-        }
-    )
-
-
-def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
-    lines = [
-        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": p.shown(p.fit.beta)}
-        | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
-        for p in pools
-        if p.k > 1 and np.isfinite(p.fit.beta)
-    ]
+            lines.append(
+                {"choice": words, **shown, "k": float(pool.k), "primary": words == primary, "level": pool.level_words}
+            )
     return pd.DataFrame(lines)
 
 

@@ -341,7 +341,7 @@ def _known_row(evidence: Evidence, product: dict[str, str], one: Known) -> tuple
     registration = Link(number, f"https://clinicaltrials.gov/study/{number}") if number.startswith("NCT") else number
     named = set(evidence.studies.study_id)
     reports = Links(tuple(Link(label(evidence, s), link(evidence, s)) for s in one.reports if s in named))
-    products = ", ".join(dict.fromkeys(product[c] for c in one.classes))
+    products = ", ".join(dict.fromkeys(product.get(c, c.replace("_", " ")) for c in one.classes))
     return registration, ", ".join(one.diabetes_types) or "–", products or "–", reports, looked_up(one)
 
 

@@ -261,8 +261,8 @@ def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
     """The pooled value and its two intervals as a reader sees them, on the reader's scale."""
     return {
         "value": "–" if pool.fit is None else value_words(pool, pool.fit.beta, decimals),
-        "95 % interval": _limits(pool, "ci", decimals),
-        "95 % prediction": _limits(pool, "pi", decimals),
+        f"{pool.level_words} interval": _limits(pool, "ci", decimals),
+        f"{pool.level_words} prediction": _limits(pool, "pi", decimals),
     }
 
 

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 #: Estimators that both have: name here, name in statsmodels.
 ESTIMATORS = {"DL": "dl", "PM": "pm"}
-#: statsmodels solves for Paule-Mandel's tau2 to this; its default of 1e-5 is coarser than what is compared.
-TOLERANCE = 1e-12
+#: statsmodels solves Paule-Mandel's equation to this. Its default of 1e-5 is coarser than what is compared; below 1e-9
+#: rounding can make its equation negative, for which it takes tau2 to be zero.
+TOLERANCE = 1e-8
 #: Columns of a table of differences.
 COLUMNS = ("what", "quantity", "here", "statsmodels", "difference", "note")
 

@@ -52,7 +52,7 @@ cellclaims.runner.kernels
 """.split()
 
 #: Modules of this package that no notebook reaches. A notebook that does imports them itself, a little later.
-NOT_OURS = tuple(f"cellclaims.{name}" for name in "cli notebooks meta.cluster sources harvest".split())
+NOT_OURS = tuple(f"cellclaims.{name}" for name in "cli runner meta.cluster registries harvest".split())
 
 
 def warm(folders: Iterable[str] = ()) -> None:

@@ -107,7 +107,7 @@ def reliability(curves: Mapping[tuple[str, int, str], Bins], i2: float) -> Figur
     ----------
     curves : mapping
         (model, k, method) -> ``predicted``, ``observed`` and ``reviews`` of each bin
-        (:func:`cellclaims.meta.calibration.reliability`).
+        (:func:`calibration_study.simulate.reliability`).
     i2 : float
         Heterogeneity in percent, for the heading.
 

@@ -1,0 +1,1 @@
+"""The simulation behind docs/calibration.md: what is simulated, and how it is drawn."""
