@@ -27,7 +27,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid pull fuzz-atheris site site-test club slides worksheet worksheet-pdf
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull fuzz-atheris site site-test club slides worksheet worksheet-pdf
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,10 +77,11 @@ worksheet-pdf: $(INSTALLED)  ## the worksheet as PDF, too (needs Chromium)
 grid: $(INSTALLED)  ## run the notebooks at every combination of population, product, window, designs and level
 	$(BIN)/python benchmarks/grid.py
 
-fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers
+fuzz: $(INSTALLED)  ## the long simulation behind the defaults (docs/calibration.md), 100,000 mutated registry answers, 2,000 tables with several modes
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/fuzz_answers.py
 	FUZZ_INPUTS=100000 $(BIN)/python -m pytest tests/test_harvest_fuzz.py
+	MODES_TABLES=2000 $(BIN)/python -m pytest tests/test_meta_modes.py
 
 fuzz-atheris: $(VENV)/installed-fuzz  ## mutate registry records led by coverage (atheris)
 	$(BIN)/python -m benchmarks.harvest_fuzz -runs=100000
@@ -93,6 +94,9 @@ browser: review $(VENV)/installed-browser  ## open reports and JupyterLab in Chr
 
 cluster: $(VENV)/installed-cluster  ## fit batches on a Dask scheduler with two workers, one of them killed
 	$(TESTS) -m cluster
+
+parquet: $(VENV)/installed-parquet  ## run the tests of tables in Parquet (installs pyarrow, 170 MB)
+	$(BIN)/python -m pytest -k parquet tests/test_harvest_stream.py tests/test_accept.py tests/test_proposals.py
 
 site: review $(VENV)/installed-site  ## the review as linked pages: reports/site/index.html (docs/site.md)
 	PYTHONPATH=site $(BIN)/python -m sitepages
@@ -120,7 +124,7 @@ $(VENV)/installed-%: locks/requirements-%.lock $(INSTALLED)
 
 lock:  ## renew requirements.lock and locks/ from pyproject.toml (needs uv; UPGRADE=--upgrade for newer versions)
 	$(COMPILE) pyproject.toml --extra test --group build -o requirements.lock
-	for extra in browser cluster fuzz site; do \
+	for extra in browser cluster fuzz parquet site; do \
 	  $(PYTHON) -c 'import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")' $$extra \
 	  | $(COMPILE) - -c requirements.lock -o locks/requirements-$$extra.lock || exit 1; done
 

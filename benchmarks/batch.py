@@ -1,16 +1,17 @@
-"""Twenty reports with HTML: one batch of forked kernels beside papermill and nbconvert, one after the other.
+"""The reports of runs/sensitivity.yml: one batch of forked kernels beside papermill and nbconvert on the same reports.
 
-    python benchmarks/batch.py [--reports 20] [--peers 20] [--rounds 3] [--workers 2]
+    python benchmarks/batch.py [--sets runs/sensitivity.yml] [--peers 25] [--rounds 3] [--workers 2]
     python benchmarks/batch.py --scaling    how time grows with the number of reports, as docs/figures/batch_scaling.*
 
-Both make the same reports (one advertised claim each) in the same run, in turns, so that whatever else the machine
-does falls on both. ``--peers`` may be fewer than ``--reports``: their time is then scaled up, and the table says so.
+Both make the same reports in the same run, in turns, so that whatever else the machine does falls on both. ``--peers``
+may be fewer than the reports of the file: they are spread over it, and their median is scaled up and called so.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import statistics
 import subprocess
@@ -19,8 +20,9 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
+from cellclaims.runner.parameter_sets import Wanted, read_sets
+
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK = ROOT / "notebooks" / "claim.ipynb"
 
 
 def claims(count: int) -> list[str]:
@@ -38,32 +40,31 @@ def timed(*commands: list[object]) -> float:
     return perf_counter() - start
 
 
-def by_batch(names: list[str], workers: int) -> float:
-    """Seconds of one batch of reports, from nothing."""
+def by_batch(sets: Path, workers: int) -> float:
+    """Seconds of one batch of all reports of a file of parameter sets, from nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        sets = Path(folder, "claims.yml")
-        lines = ["title: Claims", f"notebooks: {ROOT / 'notebooks'}", "sets:", "- notebook: claim"]
-        sets.write_text("\n".join([*lines, f"  grid: {{CLAIM: [{', '.join(names)}]}}"]), encoding="utf-8")
         start = "from cellclaims.cli import main; main()"
         return timed([sys.executable, "-c", start, "batch", sets, "--into", Path(folder, "into"), "--workers", workers])
 
 
-def by_peers(name: str) -> float:
-    """Seconds of one report by papermill and nbconvert as anybody would call them."""
+def by_peers(report: Wanted) -> float:
+    """Seconds of one report by papermill and nbconvert as anybody would call them; papermill takes YAML."""
     with tempfile.TemporaryDirectory() as folder:
-        executed = Path(folder, "claim.ipynb")
-        own = ["-p", "CLAIM", name, "-p", "FIGURES", folder, "-p", "REPORTS", folder]
-        run = [sys.executable, "-m", "papermill", NOTEBOOK, executed, "--cwd", NOTEBOOK.parent, *own]
+        executed = Path(folder, report.notebook.name)
+        values = {**report.values, "FIGURES": folder, "REPORTS": folder}
+        run = [sys.executable, "-m", "papermill", report.notebook, executed, "--cwd", report.notebook.parent]
+        run += ["--no-progress-bar", "-y", json.dumps(values)]
         return timed(run, [sys.executable, "-m", "nbconvert", "--to", "html", executed])
 
 
-def measured(reports: int, peers: int, rounds: int, workers: int) -> tuple[list[float], list[float]]:
+def measured(sets: Path, peers: int, rounds: int, workers: int) -> tuple[list[float], list[float]]:
     """Seconds of each batch, and of each report of the peers; the peers' reports are spread over the rounds."""
-    names = claims(reports)
+    reports = read_sets(sets).reports
+    chosen = [reports[at * len(reports) // peers] for at in range(min(peers, len(reports)))]
     batches, singles = [], []
     for number in range(rounds):
-        batches.append(by_batch(names, workers))
-        singles += [by_peers(name) for name in names[:peers][number::rounds]]
+        batches.append(by_batch(sets, workers))
+        singles += [by_peers(report) for report in chosen[number::rounds]]
     return batches, singles
 
 
@@ -86,7 +87,8 @@ def table(reports: int, workers: int, batches: list[float], singles: list[float]
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in (("reports", 20), ("peers", 20), ("rounds", 3), ("workers", 2)):
+    parser.add_argument("--sets", type=Path, default=ROOT / "runs" / "sensitivity.yml")
+    for name, default in (("peers", 25), ("rounds", 3), ("workers", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--scaling", action="store_true", help="how time grows with the number of reports")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200, 400])
@@ -96,9 +98,9 @@ def main() -> None:
 
         print(scaling(claims(30), asked.sizes, ROOT / "docs" / "figures").to_string(index=False))
         return
-    batches, singles = measured(asked.reports, asked.peers, asked.rounds, asked.workers)
+    batches, singles = measured(asked.sets, asked.peers, asked.rounds, asked.workers)
     print(f"Batches, seconds: {', '.join(f'{one:.1f}' for one in batches)}; load {os.getloadavg()[0]:.1f}")
-    print(table(asked.reports, asked.workers, batches, singles))
+    print(table(len(read_sets(asked.sets).reports), asked.workers, batches, singles))
 
 
 if __name__ == "__main__":

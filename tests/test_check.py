@@ -399,7 +399,7 @@ def test_rule_catches_its_other_half(name, case, made_up):
         (put("studies", 2, follow_up_months=None), "month_within_follow_up"),
         (put("studies", 3, title="A made-up trial"), "trial_entered_once"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "edit",
 )  # fmt: skip
 def test_what_is_not_sure_is_no_fault(edit, rule, made_up):
     assert list(findings(ALL_RULES[rule](edit(made_up)))) == []

@@ -484,6 +484,19 @@ def test_a_claim_that_nothing_answers_is_named(other):
         journal_club.load(DATA, path)
 
 
+def test_every_claim_that_nothing_answers_is_named_at_once(other):
+    path = other(answered_by="hope")
+    lines = path.read_text().splitlines()
+    path.write_text(
+        "\n".join([*lines, lines[1].replace("exercise_off", "exercise_two").replace("hope", "luck")]) + "\n"
+    )
+    with pytest.raises(ProtocolError) as refused:
+        journal_club.load(DATA, path)
+    first, *rest = str(refused.value).splitlines()
+    assert first == "2 faults"
+    assert ["row 2" in rest[0], "row 3" in rest[1], "'hope'" in rest[0], "'luck'" in rest[1]] == [True] * 4
+
+
 def test_a_missing_column_and_a_missing_file_are_named(other, tmp_path):
     path = other()
     path.write_text(path.read_text().replace("answered_by,", "", 1))

@@ -124,7 +124,7 @@ def test_the_module_of_adverse_events_is_read_with_its_words(group, module, said
         ("Fasting C-peptide at Week 52", {"unitOfMeasure": "nmol/L", "description": "In 24 h urine."}, "'urine'"),
         ("Maternal HbA1c at Week 52", {}, "'maternal'"),
         ("HbA1c of Newborns at Week 52", {}, "'newborns'"),
-        ("HbA1c of the Donor at Week 52", {}, "'donor'"),
+        ("HbA1c of the Donor at Week 52", {}, "'of the donor'"),
         ("Within-Subject Change in HbA1c at Week 52", {}, "'within-subject'"),
         ("HbA1c at Week 52, Difference Between Groups", {}, "'between groups'"),
         (
@@ -141,12 +141,19 @@ def test_the_module_of_adverse_events_is_read_with_its_words(group, module, said
         ("Time-Averaged HbA1c Over 52 Weeks", {}, "'time-averaged'"),
         ("Highest HbA1c Until Week 52", {}, "'highest'"),
         ("Glycated Albumin and HbA1c at Week 52", {}, "'albumin'"),
+        ("Mean Amplitude and HbA1c at Week 52", {}, "'mean amplitude'"),
+        ("HbA1c and Quality of Life at Week 52", {}, "'quality of life at week 52'"),
         ("HbA1c at Any Time", {}, "a value at any time has no time"),
     ],
 )
 def test_a_word_that_narrows_the_outcome_makes_another_one(title, more, said):
     (reason,) = reasons(outcome(title, **more))
     assert said in reason
+
+
+def test_donors_of_islets_are_not_those_who_are_measured():
+    said = "Insulin independence of recipients of islets from a single donor, 12 months after the first infusion."
+    assert len(rows(counted("Insulin Independence After Single-Donor Islets", "5", "2", description=said))) == 2
 
 
 @pytest.mark.parametrize(
@@ -157,10 +164,11 @@ def test_the_whole_arm_may_be_named(title):
 
 
 def test_a_group_of_donors_is_not_an_arm():
-    groups = [{"id": "OG000", "title": "Islets of one donor"}, {"id": "OG001", "title": "Donors"}]
-    found = posted(study(outcome(groups=groups)))
-    assert [row.arm_title for row in found.rows] == ["Islets of one donor"]
-    assert [one.reason for one in found.refused] == ["the group is not one of the patients treated: 'Donors'"]
+    for other in ("Donors", "Difference between groups", "Cells minus placebo"):
+        groups = [{"id": "OG000", "title": "Islets of one donor"}, {"id": "OG001", "title": other}]
+        found = posted(study(outcome(groups=groups)))
+        assert [row.arm_title for row in found.rows] == ["Islets of one donor"]
+        assert [one.reason for one in found.refused] == [f"the group is not one of the patients treated: '{other}'"]
 
 
 # Relative changes, and thresholds of a change.
@@ -257,6 +265,17 @@ def test_the_class_no_counts_the_others():
 def test_what_was_so_at_any_time_is_counted_as_ever(title, more, months):
     found = rows(counted(title, "7", "5", **more))
     assert [(one["timing"], one["months"]) for one in found] == [("ever", months)] * 2
+
+
+def test_a_class_may_say_ever_beside_a_status_at_a_month():
+    classes = [*with_class("Ever", "7", "5"), *with_class("At 24 months", "4", "2")]
+    found = rows(counted("Insulin Independence", classes=classes, timeFrame="24 months"))
+    assert [(one["timing"], one["events"]) for one in found] == [
+        ("ever", "7"),
+        ("ever", "5"),
+        ("at_month", "4"),
+        ("at_month", "2"),
+    ]
 
 
 def test_a_status_at_a_month_is_not_ever():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import gzip
 import io
 import json
@@ -323,6 +325,18 @@ def test_a_part_that_a_killed_run_left_is_cleared_and_that_of_a_running_one_is_n
         assert not any(path.exists() for path in left) and other.exists()
     assert into.read_bytes() == b"as long as this runs"
     assert sorted(path.name for path in tmp_path.glob(".*")) == [other.name]
+
+
+def test_nothing_is_cleared_where_nobody_can_tell_what_is_running(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    left = tmp_path / ".posted.csv.0123456789ab.part"
+    left.touch()
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with written_aside(tmp_path / "posted.csv") as file:
+        file.write(b"whole")
+    assert left.exists() and (tmp_path / "posted.csv").read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize("name", ["posted.parquet"])

@@ -24,7 +24,7 @@ from cellclaims import claims, overview, reporting
 from cellclaims.pool import pooled
 from cellclaims.question import Analysis
 from cellclaims.reporting import results, tables
-from cellclaims.reporting.tables import Link, interval, number, p_value, percent, table
+from cellclaims.reporting.tables import Link, Table, interval, number, p_value, percent, table
 from cellclaims.selection import EvidenceBase, Question
 
 from .made_up_trials import MadeUp, base, real, rules
@@ -384,6 +384,16 @@ def test_numbers_stand_to_the_right_and_words_to_the_left():
     made = table(pd.DataFrame({"word": ["a"], "number": [1.0]}), "Two")
     assert made.right == {1}
     assert made._repr_html_().count("text-align:right") == 2
+    assert made._repr_html_().count("text-align:left") == 2, "JupyterLab and GitHub align every cell to the right"
+
+
+@pytest.mark.parametrize(("rows", "is_folded"), [(25, False), (26, True)])
+def test_a_table_of_more_than_25_rows_is_folded(rows, is_folded):
+    made = table(pd.DataFrame({"k": range(rows)}), "Reports < 5")
+    shown = made._repr_html_()
+    start = f'<details class="folded"><summary>Reports &lt; 5 ({rows} rows)</summary><table class="shown">'
+    assert shown.startswith(start) is is_folded
+    assert "<details" not in Table(made.header, made.cells, made.caption, folded=False)._repr_html_()
 
 
 def test_columns_are_chosen_and_named():

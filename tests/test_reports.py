@@ -31,6 +31,7 @@ from cellclaims.runner.page import (
 )
 from cellclaims.runner.parameter_sets import ParameterSets
 from cellclaims.runner.review import card_of, write_index
+from cellclaims.runner.run import run_notebook
 
 ORIGIN = Provenance("2026-11-20", "0.1.0", "ab" * 32)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -433,7 +434,7 @@ def test_a_review_makes_everything_once_and_then_only_what_is_out_of_date(review
     assert (review(), review.said) == ([], [])
     assert {path: path.stat().st_mtime_ns for path in reports.iterdir()} == before
 
-    (tmp_path / "figures" / "02_half_line.svg").unlink()
+    (reports / "figures" / "02_half_line.svg").unlink()
     assert review() == ["02_half"]
     (reports / "01_double.html").write_text("changed by hand")
     assert review() == ["01_double"]
@@ -469,6 +470,27 @@ def test_a_failing_notebook_is_told_and_the_others_are_finished(review, small_re
     reports = tmp_path / "reports"
     assert (reports / "02_half.html").exists()
     assert not (reports / "index.html").exists()
+
+
+def test_the_committed_notebooks_and_figures_are_taken_over_from_the_reports(review, tmp_path):
+    home, figures = tmp_path / "notebooks", tmp_path / "figures"
+    review()
+    taken = reviews.take_over(home, tmp_path / "reports", figures)
+    assert {path.name for path in taken} >= {"01_double.ipynb", "02_half.ipynb"}
+    assert (home / "02_half.ipynb").read_bytes() == (tmp_path / "reports" / "02_half.ipynb").read_bytes()
+    assert review() == [], "the outputs of a notebook are not what it is made from"
+
+
+def test_reports_of_something_else_are_not_taken_over(review, tmp_path):
+    home, reports = tmp_path / "notebooks", tmp_path / "reports"
+    review()
+    before = {path: path.read_bytes() for path in home.iterdir()}
+    run_notebook(home / "02_half.ipynb", reports, {"DOSE": 7})
+    with pytest.raises(ReviewError, match=r"found another state of 02_half: made with other parameters, data or code"):
+        reviews.take_over(home, reports, tmp_path / "figures")
+    assert {path: path.read_bytes() for path in home.iterdir()} == before
+    assert not (tmp_path / "figures").exists()
+    assert review() == ["02_half"], "a review makes anew what is not of the defaults"
 
 
 def test_a_folder_without_notebooks_is_refused(tmp_path):

@@ -231,7 +231,7 @@ BAD: dict[str, tuple[str, Callable[[bytes], bytes], list[str]]] = {
     "negative SD": (
         "published/continuous.csv",
         replace("mean,8.50,sd,1.0", "mean,8.50,sd,-1.0"),
-        ["published/continuous.csv, row 2, column dispersion_low: expected an SD of 0 or more, found -1"],
+        ["published/continuous.csv, row 2, column dispersion_low: expected an SD above 0, found -1"],
     ),
     "broken UTF-8": (
         BINARY,
@@ -245,7 +245,7 @@ BAD: dict[str, tuple[str, Callable[[bytes], bytes], list[str]]] = {
         [f"{BINARY}: expected a header and rows of 17 columns, found an empty file"],
     ),
     "a file of zeros": (BINARY, lambda b: b"\0" * 100, [BINARY]),
-    "semicolons": (BINARY, lambda b: b.replace(b",", b";"), ["row 1, column study_id: expected this column"]),
+    "semicolons": (BINARY, lambda b: b.replace(b",", b";"), ["row 1: expected cells separated by commas, found semi"]),
     "a blank row": (
         BINARY,
         replace("\nalpha2020", "\n\nalpha2020"),

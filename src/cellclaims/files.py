@@ -68,26 +68,31 @@ def _claimed(path: Path) -> tuple[BinaryIO, Path]:
     while True:
         scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
         file = scratch.open("xb")
-        if _claim(file) and scratch.exists():
+        if _claim(file) is not False and scratch.exists():
             return file, scratch
         file.close()
 
 
-def _claim(file: BinaryIO) -> bool:
-    """Claim an open file until it is closed or the process ends; False where another process has claimed it."""
+def _claim(file: BinaryIO) -> bool | None:
+    """Claim an open file until it is closed or the process ends.
+
+    False where another process has claimed it, None where the system or the file system knows no such claims.
+    """
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):  # no such claims on this system or file system
-        return True
+    except (ImportError, OSError):
+        return None
     return True
 
 
 def clear_abandoned(folder: Path, pattern: str = f".*{PART}") -> int:
-    """Delete the hidden files that a killed process left in a folder; how many. Those of a running one stay.
+    """Delete the hidden files that a killed process left in a folder; how many.
+
+    Those of a running process stay, and all of them where nobody can tell which these are.
 
     Examples
     --------

@@ -20,7 +20,7 @@ import numpy as np
 from cellclaims import meta
 from cellclaims.errors import DataError
 from cellclaims.files import csv_text, write_atomically
-from cellclaims.meta.effect_sizes import COUNTS, POSITIVE, SIZES, columns_of
+from cellclaims.meta.effect_sizes import COUNTS, POSITIVE, SIZES, columns_of, measure_in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,7 +268,9 @@ def write(fit: Fit, studies: OwnStudies, into: Path) -> list[Path]:
     name = studies.path.stem if studies.path.stem.replace("_", "a").replace("-", "a").isalnum() else "studies"
     name = name if name.isascii() else "studies"
     drawing = figures.forest(fit, title=f"Studies of {studies.path.name}")
-    estimate = f"{fit.scale_in_words()} {fit.beta:.3g} ({100 * fit.level:g}% CI {fit.ci_lb:.3g} to {fit.ci_ub:.3g})"
+    estimate = (
+        f"{measure_in_words(fit.measure)} {fit.beta:.3g} ({100 * fit.level:g}% CI {fit.ci_lb:.3g} to {fit.ci_ub:.3g})"
+    )
     alt = f"Forest plot of {int(fit.k)} studies. Pooled {estimate}."
     table, summary = fit.studies(), fit.to_frame()
     values = {"studies": _records(table), "summary": _records(summary)[0], "columns_not_used": list(studies.unused)}

@@ -14,7 +14,7 @@ from cellclaims.harvest.vocabulary import (
     TOPICS,
     counted_in,
     in_percent,
-    named,
+    joined_to,
     of_others,
     residue,
     simple,
@@ -44,6 +44,10 @@ _MODELLED = re.compile(r"\badjusted\b|kaplan|estimated|cumulative|probability|od
 _HALVED = re.compile(
     r"(?:>=|>)\s*50\s*%\s*(?:reduc|decreas)|(?:reduc|decreas)\w*\s+(?:\w+\s+){0,4}(?:by\s+)?(?:>=|>)\s*50\s*%"
 )
+#: What is asked for besides independence of insulin.
+_WITH = re.compile(
+    r"hypoglyc\w*|\b(?:normo|hyper)?glyc(?:a)?emi\w*|\bglucose\b|hba1c|\ba1c\b|peptide|\bogtt\b|\bweight\b|\bdrugs?\b"
+)
 _DETECTABLE = re.compile(r"(?<!un)\bdetectable|\bpositiv|\bpersist|graft function")
 _MORE = re.compile(r"(?<!serious )(?<!serious, )\badverse events?\b|\baes?\b|\bdeaths?\b|discontinu|related|fatal")
 
@@ -70,8 +74,7 @@ def binary_row(registration: str, one: Measurement, topic: str) -> Row:
     n, n_pointer = one.patients()
     modelled = bool(_MODELLED.search(f"{title} {own} {simple(outcome.unit)}"))
     events, percent, status, counted = _count(one, n) if how == "count" else _percent(one, n, modelled)
-    more = "with a further condition, by its title" if len(named(f"{title} {own}")) > 1 else ""
-    notes = (counted, more, *notes_of_time(one, months, said))
+    notes = (counted, *notes_of_time(one, months, said))
     return made_row(
         registration, "binary", one.pointer, one.arm_title, n_pointer, notes,
         outcome=name, definition_id=name, definition=plain("; ".join(filter(None, (outcome.title, one.own)))),
@@ -171,8 +174,12 @@ def _condition(words: str) -> str:
 def _independence(own: str, title: str) -> str:
     words = own if TOPICS["insulin_independence"].search(own) else f"{title} {own}"
     _not_reversed(words)
+    if words is not own and (other := joined_to("insulin_independence", title)):
+        raise Unread(f"insulin independence and something besides: {quoted(other)}")
     if re.search(r"\bor\b|partial", TOPICS["insulin_independence"].sub(" ", words)):
         raise Unread(f"insulin independence or something else is counted: {quoted(words)}")
+    if more := _WITH.search(TOPICS["insulin_independence"].sub(" ", words)):
+        raise Unread(f"insulin independence with a further condition: {quoted(more[0])}")
     return "insulin_independence"
 
 

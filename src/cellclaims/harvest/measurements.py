@@ -16,6 +16,7 @@ from cellclaims.harvest.vocabulary import (
     RELATIVE,
     TOPICS,
     curve_unit,
+    joined_to,
     measured_in,
     narrowed,
     of_others,
@@ -401,8 +402,10 @@ def _measured_outcome(topic: str, own: str, title: str, description: str) -> str
 
 def _only_this(topic: str, own: str, title: str) -> None:
     """Refuse what names other measured outcomes in the same title, or a part of the insulin dose."""
-    if not TOPICS[topic].search(own) and (other := OTHERS.search(title)):
-        raise Unread(f"the title names another outcome, too: {quoted(other[0])}")
+    if not TOPICS[topic].search(own):
+        other = OTHERS.search(title)
+        if said := other[0] if other else joined_to(topic, title):
+            raise Unread(f"the title names another outcome, too: {quoted(said)}")
     if topic == "insulin_dose" and (part := _PART.search(own if _TOTAL.search(own) else f"{own} {title}")):
         raise Unread(f"a part of the insulin dose: {quoted(part[0])}")
 

@@ -65,7 +65,7 @@ NOT_SINCE_START = re.compile(
     | \b(?:after|post|following|past|beyond|since|from)[\s-]*(?:the\s+)?(?:last|final)\s+(?:\w+\s+){{0,3}}?
       (?:dos(?:e|ing|age)|administration|infusion|injection|transplant\w*|treatment|intake|application|drug|visit)\w*
     | \b(?:last|final)\s+(?:\w+\s+){{0,3}}?(?:dose|administration|intake)\b(?=\s*(?:\+|plus\b))
-    | \b(?:after|post|following|past|beyond)[\s-]*(?:the\s+)?
+    | \b(?:after|post|following|past|beyond)[\s-]*(?:the\s+)?(?:\w+\s+){{0,2}}?
       (?:end|completion|discontinuation|cessation|stopping|withdrawal)\b
     | \b(?:after|post|following|since)[\s-]*(?:the\s+)?(?:\w+\s+)?(?:surger\w*|operation)\b
     | \bpost-?\s?op(?:erative(?:ly)?)?\b

@@ -61,22 +61,25 @@ NOT_IT = re.compile(
 #: Whose or which part of a body, a comparison, or a time before the treatment: another outcome, wherever it is said.
 _ANOTHER = re.compile(
     r"\burin(?:e|ary)\b|\bsaliva\w*|\bcord blood\b|\bnew-?borns?\b|\bneonat\w+|\binfants?\b|\boffspring\b"
-    r"|\bf(?:o)?et(?:us|al)\b|\bmaternal\b|\bmothers?\b|\bdonors?\b(?! islet)|\bpartners?\b|\bcaregivers?\b"
+    r"|\bf(?:o)?et(?:us|al)\b|\bmaternal\b|\bmothers?\b|\bpartners?\b|\bcaregivers?\b"
+    r"|\A(?:\w+\s+){0,2}?donors?'?\s+(?:fasting|serum|hba1c|c[\s-]?peptide)"
+    r"|\b(?:in|of|among)\s+(?:the\s+|living\s+|healthy\s+|related\s+)*donors?\b(?![\s-]*(?:pancrea|islet|kidney|cell|tissue|organ"
+    r"|blood|bone|specific|type|age))"
     r"|\bwithin[\s-](?:subject|participant|patient|individual|person)s?\b"
     r"|\b(?:intra|inter)-?(?:subject|participant|patient|individual)s?\b"
     r"|\bbetween[\s-](?:the\s+)?(?:two\s+|both\s+|treatment\s+|study\s+)*(?:groups?|arms?|treatments?|subjects?)\b"
     r"|\bdifferences?\s+(?:from|versus|vs\.?|to|against)\s+(?:placebo|control|comparator)\b"
     r"|\b(?:placebo|control)[\s-]+(?:corrected|adjusted|subtracted)\b"
     r"|\btreatment\s+(?:difference|effect)s?\b"
-    r"|\b(?:before|prior\s+to)\s+(?:the\s+)?(?:first\s+|start\s+of\s+|study\s+)*"
+    r"|(?<!from )\b(?:before|prior\s+to)\s+(?:the\s+)?(?:first\s+|start\s+of\s+|study\s+)*"
     r"(?:treatment|drug|dos(?:e|ing)|randomi[sz]ation|surgery|therapy|intervention)\b"
-    r"|\bpre-?treatment\b|\brun-?in\b|\bwash-?out\b|\bscreening (?:period|phase)\b"
+    r"|(?<!from )\bpre-?treatment\b|\brun-?in\b|\bwash-?out\b|\bscreening (?:period|phase)\b"
 )
 
 #: A part of the arm, named in a title, a class or a category.
 _PART_OF_ARM = re.compile(
     r"\b(?:whose|among(?:st)?|sub-?groups?|sub-?sets?|stratum|strata|sub-?study|completers?)\b"
-    r"|\b(?:males?|females?|wom[ae]n|men|boys|girls)\b"
+    r"|\b(?:males?|females?|wom[ae]n|men|boys|girls)\b|\b(?:in|of|for)\s+those\b|\bthose\s+(?:who|with|on|still)\b"
     rf"|\b(?:in|for)\s+(?:the\s+|those\s+|all\s+)*{PEOPLE}\s+(?:who|whose|not|without|aged?|taking|receiving|having"
     r"|previously|already|randomi[sz]ed\s+(?:at|in|to)|treated\s+with|on)\b"
     rf"|\b(?:in|for)\s+(?:the\s+|those\s+|all\s+)*{PEOPLE}\s+with\s+"
@@ -85,7 +88,7 @@ _PART_OF_ARM = re.compile(
 
 #: A change that is a part of its start and no difference of points.
 RELATIVE = re.compile(
-    rf"(?<!absolute )(?:{_PERCENT}|\brelative|\bproportional)[\s-]+(?:mean\s+)?"
+    rf"(?<!absolute )(?:{_PERCENT}|\brelative|\bproportional)[\s-]+(?:mean\s+|of\s+)?"
     r"(?P<what>change|reduc\w*|decreas\w*|increas\w*)"
 )
 
@@ -127,7 +130,7 @@ _NEUTRAL = re.compile(
     r"|end|endpoint|study|treatment|(?:post|pre)?-?transplant(?:ation)?|post-?intervention|intervention|follow-?up|up"
     r"|follow|time|points?|timepoint|values?|levels?|mean|median|overall|all|any|least|one|participants?|patients"
     r"|subjects|number|percent|percentage|locf|infusion|randomi[sz]ation|measured|concentration|result|results|actual"
-    r"|observed|absolute|first|last|final|initial|islet|achiev\w*|attain\w*|who|reach\w*|baseline|yes"
+    r"|observed|absolute|first|last|final|initial|islet|achiev\w*|attain\w*|who|reach\w*|baseline|yes|ever|some|once"
     r"|ls|squares|adjusted|mmrm|ancova|itt|fas|oc|cases|double-?blind|blood)\b"
 )
 _NEUTRAL_OF = {
@@ -145,13 +148,13 @@ _NEUTRAL_OF = {
 
 _OF_OTHERS = re.compile(
     r"(?:the\s+)?(?:(?:living|healthy|related|kidney|organ)\s+)*(?:donors?|new-?borns?|neonates?|infants?|offspring|mothers|partners?"
-    r"|caregivers?|relatives)(?:\s+(?:group|arm|cohort|only))?",
+    r"|caregivers?|relatives)(?:\s+(?:group|arm|cohort|only))?|.*\b(?:difference|minus)\b.*",
     re.IGNORECASE,
 )
 
 
 def of_others(group: str) -> str:
-    """The title of a group of people who are not the patients treated; empty for any other title.
+    """The title of a group of people who are not the patients treated, or of a difference; empty for any other title.
 
     >>> of_others("Living donors"), of_others("Islets of one donor")
     ('Living donors', '')
@@ -179,7 +182,7 @@ _ANY_KIND = re.compile(
     r"\b(?:incidence|count|experienc\w*|occurrences?|treatment-?\s?emergent|emergent|te-?|s|safety|tolerability|reported"
     r"|during|events?|each|arm|group|frequency|who|had|have|having|total|through(?:out)?|entire|whole|period|phase"
     r"|short-term|double-?blind|on-treatment|up|serious|adverse|percent|proportion|rates?|as|a|measured?|assess\w*"
-    r"|evaluat\w*|summary|trial|drug|dose|all-?caus\w*|non-?serious|other|whether|regardless|subject|person|patient)(?![\w-])"
+    r"|evaluat\w*|summary|trial|drug|dose|all-?caus\w*|non-?serious|other|whether|regardless|subject|person|patient|more)(?![\w-])"
 )
 #: In a description, where serious adverse events are mostly defined: only what narrows those that are counted.
 _KIND_DESCRIBED = re.compile(
@@ -343,7 +346,7 @@ def topic_of(own: str, title: str, unit: str) -> str:
     if not found:
         raise Unread(f"title, class and unit name another outcome: {quoted('; '.join(filter(None, (title, own))))}")
     topic = found[0]
-    if len(found) > 1 and topic != "insulin_independence":
+    if len(found) > 1 and found != ["insulin_independence", "insulin_dose"]:  # "free of any use of insulin"
         raise Unread(f"several outcomes are named together: {', '.join(found)}")
     if topic != "serious_adverse_event" and (other := _something_else(title) or _something_else(own)):
         raise Unread(f"something else than the outcome itself is measured: {quoted(other)}")
@@ -362,6 +365,33 @@ def spelt_out(own: str, title: str) -> str:
     if not _named(own) and _ADVERSE.search(title):
         return _SERIOUS_ALONE.sub("serious adverse events", own)
     return own
+
+
+#: What stands between a topic and the word that joins something else to it.
+_JOINED = r"(?:\s*\([^)]*\)|\s+(?:levels?|values?|concentrations?))*"
+_LED_IN = r"(?:the\s+|mean\s+|changes?\s+(?:from\s+baseline\s+)?in\s+|levels?\s+of\s+|in\s+)*"
+_BESIDE = {
+    topic: (
+        re.compile(rf"(?:{pattern}){_JOINED}\s+(?:and|&|plus)\s+(?P<other>[^,;:(]+)"),
+        re.compile(rf"(?P<other>[^,;:)]+?)\s+(?:and|&|plus)\s+{_LED_IN}(?:{pattern})"),
+    )
+    for topic, pattern in _PATTERNS.items()
+}
+
+
+@lru_cache(maxsize=256)
+def joined_to(topic: str, title: str) -> str:
+    """What a title joins to a topic by "and", so that a figure may be that of the other; empty if there is nothing.
+
+    >>> joined_to("hba1c", "mean amplitude and hba1c"), joined_to("hba1c", "hba1c at weeks 24 and 52")
+    ('mean amplitude', '')
+    """
+    for pattern in _BESIDE[topic]:
+        for found in pattern.finditer(title):
+            left = residue(found["other"], topic)
+            if left and not left.replace(" ", "").isdecimal():
+                return found["other"].strip()
+    return ""
 
 
 @lru_cache(maxsize=256)
@@ -384,7 +414,7 @@ def residue(own: str, topic: str) -> str:
 # read for one outcome only, and what an outcome does not allow is refused with what was found.
 
 
-_HAEMOGLOBIN = r"(?:(?:total|glyc\w*ated|glycosylated)\s+)?(?:h(?:a)?emoglobin|hb)(?:\s+a1c)?|hba1c|a1c"
+_HAEMOGLOBIN = r"(?:(?:total|glyc\w*ated|glycosylated)\s+)?(?:h(?:a)?emoglobin|hb)(?:\s+a1c)?|(?:total\s+)?hba1c|a1c"
 
 #: Outcome -> (pattern of a whole simplified unit, tidy unit).
 _SPELLINGS = {

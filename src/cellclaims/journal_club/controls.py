@@ -16,7 +16,7 @@ import numpy as np
 from cellclaims import meta
 from cellclaims.claims import own_trials
 from cellclaims.claims.counterparts import TYPES, numbers_of
-from cellclaims.errors import DataError, ParameterError, ProtocolError
+from cellclaims.errors import DataError, Fault, ParameterError, ProtocolError, listed
 from cellclaims.evidence import Evidence
 from cellclaims.evidence import load as load_evidence
 from cellclaims.evidence.read import read_all
@@ -28,6 +28,7 @@ from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Mark, reports_of
 from cellclaims.reporting.tables import number, percent
 from cellclaims.selection import ESTIMANDS, EvidenceBase, Question
+from cellclaims.yaml_files import one_of
 
 #: The choice that the protocol makes.
 PROTOCOL = "protocol"
@@ -409,10 +410,12 @@ def _read(view: Path, given: Path, documents: Path) -> Evidence:
 
 
 def check_counterparts(base: EvidenceBase, given: Path) -> None:
-    """Refuse a claim that nothing in the protocol answers, with its line."""
+    """Refuse claims that nothing in the protocol answers, each with its line."""
     known = base.protocol["counterparts"]
-    for line, name in base.evidence.claims.answered_by.items():
-        if name not in known:
-            raise ProtocolError(
-                f"{given}, row {line}, column answered_by: expected one of {', '.join(known)}; found {name!r}"
-            )
+    faults = [
+        Fault(str(given), line, "answered_by", "counterpart", one_of(list(known), name), repr(name))
+        for line, name in base.evidence.claims.answered_by.items()
+        if name not in known
+    ]
+    if faults:
+        raise ProtocolError(listed(faults))

@@ -291,7 +291,7 @@ class Prior:
             raise PoolingError(f"expected 0 < tau_scale < inf, a finite mean and mean_sd > 0, found {self}")
 
     def log_tau(self, tau: NDArray) -> NDArray:
-        """Logarithm of the half-normal density."""
+        """Logarithm of the half-normal density at ``tau``, element by element."""
         return 0.5 * np.log(2 / np.pi) - np.log(self.tau_scale) - 0.5 * (tau / self.tau_scale) ** 2
 
     def log_mean(self, mu: NDArray) -> NDArray:
@@ -301,11 +301,27 @@ class Prior:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BayesFit(Result):
-    """A posterior: ``mu`` (the mean), ``tau`` and ``theta_new`` (a new setting), each a distribution.
+    """A posterior; for counts everything is on the logit.
 
-    ``beta``, ``se``, ``ci_lb``, ``ci_ub`` are the mean, standard deviation and central interval of ``mu``;
-    ``pi_lb`` and ``pi_ub`` the central interval of ``theta_new``; ``tau2`` the square of the posterior
-    median of tau. For counts everything is on the logit.
+    Attributes
+    ----------
+    mu, tau, theta_new : Distribution
+        The mean, the standard deviation between settings, the true value of a new setting.
+    beta, se, ci_lb, ci_ub : float or ndarray
+        Mean, standard deviation and central interval of ``mu``.
+    pi_lb, pi_ub : float or ndarray
+        Central interval of ``theta_new``.
+    tau2 : float or ndarray
+        Square of the posterior median of tau.
+    prior : Prior
+    k : int or ndarray of int
+    level : float
+    flags : tuple of str, or ndarray of int
+    log_evidence : float or ndarray
+        Logarithm of the normalising constant.
+    model, method : str
+    measure : str or None
+        What the effects are.
     """
 
     mu: Distribution
@@ -320,13 +336,13 @@ class BayesFit(Result):
     method: str = "exact"
     measure: str | None = None
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """The model and its prior."""
         what = "proportion" if self.model == "bayes_binomial_normal" else "mean effect"
         count = f"k = {self.k}; " if np.ndim(self.k) == 0 else ""
         return f"Bayesian random-effects model of a {what} ({count}tau half-normal, scale {self.prior.tau_scale:g})"
 
-    def scale_in_words(self) -> str:
+    def _scale(self) -> str:
         """What the estimate is."""
         if self.model == "bayes_binomial_normal":
             return "logit of the proportion"

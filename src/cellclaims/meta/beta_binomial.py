@@ -35,10 +35,23 @@ ROOT_BOUND = 100.0
 class BetaBinomialFit(Result):
     """A fitted beta-binomial model; numbers for one fit, arrays of the batch's shape otherwise.
 
-    ``mean`` is a / (a + b); ``a``, ``b`` and the effective sample size ``ess = a + b`` are infinite where the
-    binomial with one common proportion fits best, zero where each report is all or nothing. ``rho = 1 / (a + b + 1)``
-    is the correlation of two patients of one clinic. ``beta``, ``se``, ``ci_lb``, ``ci_ub`` are on the logit of the
-    mean, t with k - 1 degrees of freedom.
+    Attributes
+    ----------
+    mean : float or ndarray
+        ``a / (a + b)``.
+    a, b, ess : float or ndarray
+        Parameters, and the effective sample size ``a + b``: infinite where the binomial with one common proportion fits
+        best, zero where each report is all or nothing, NaN for one report.
+    rho : float or ndarray
+        ``1 / (a + b + 1)``, the correlation of two patients of one clinic.
+    beta, se, ci_lb, ci_ub : float or ndarray
+        On the logit of the mean, t with k - 1 degrees of freedom.
+    loglik, lrt, lrt_p : float or ndarray
+        Log-likelihood; likelihood-ratio test of one common proportion.
+    k, events, n : int or float, or ndarray
+        Reports, and totals.
+    flags : tuple of str, or ndarray of int
+    level : float
     """
 
     FLAGS = BinomialFlag
@@ -110,11 +123,11 @@ class BetaBinomialFit(Result):
         tail = np.exp(coefficient + events + others - log_rising(np.ones_like(mean), theta, n)[..., -1:]).sum(-1)
         return plain(np.where(np.isnan(ess), np.nan, np.where(ess > 0, tail, mean)))
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """The model."""
         return f"Beta-binomial model of a proportion (k = {self.k}; {self.method})"
 
-    def scale_in_words(self) -> str:
+    def _scale(self) -> str:
         """What the estimate is."""
         return "logit of the mean proportion"
 

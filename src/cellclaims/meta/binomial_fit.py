@@ -431,16 +431,34 @@ NORMAL_STEP, NORMAL_REACH = 0.05, 9.0
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class BinomialFit(CountEstimate):
-    """A fitted binomial-normal model: arrays of the batch's shape, plain numbers for a single fit; nothing
-    rounded.
+    """A fitted binomial-normal model; arrays of the batch's shape, plain numbers for a single fit, nothing rounded.
 
-    On the logit scale: ``beta`` (median setting), ``se``, ``ci_lb``, ``ci_ub``, ``tau2``, ``pi_lb``,
-    ``pi_ub``. ``Q`` is the likelihood-ratio statistic of one proportion for each report against a common
-    one (``k - 1`` degrees of freedom, ``Q_p``), ``Q_wald`` the same by inverse variances; ``lrt`` that of
-    ``tau2 = 0`` with ``lrt_p`` from the half-and-half mixture of 0 and chi-squared with 1 degree of
-    freedom. ``I2`` (percent) and ``H2`` from ``tau2`` and the typical variance of an empirical logit.
-    ``df`` is that of ``test``; ``flags`` a tuple of names of :data:`FLAGS` (for a batch an object array of
-    tuples). ``median``, ``mean`` and the profile limits are computed when asked for.
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, tau2, pi_lb, pi_ub : float or ndarray
+        On the logit: the median setting with its limits, the variance between settings, the prediction interval.
+    Q, Q_p : float or ndarray
+        Likelihood-ratio statistic of one proportion for each report against a common one, with ``k - 1`` degrees of
+        freedom; ``Q_wald`` is the same by inverse variances.
+    lrt, lrt_p : float or ndarray
+        Likelihood-ratio statistic of ``tau2 = 0``; its P value from the half-and-half mixture of 0 and chi-squared with
+        1 degree of freedom.
+    I2, H2 : float or ndarray
+        From ``tau2`` and the typical variance of an empirical logit; I2 in percent.
+    loglik, loglik_common : float or ndarray
+        Of the model, and of one common proportion.
+    events, n : float or ndarray
+        Totals.
+    counts : tuple of ndarray
+        Events and patients of the reports, shape (r, k).
+    nodes : int
+        Quadrature points.
+    slab : tuple of str, or None
+        Labels of the reports.
+    df, level, test, model, method, k, flags
+        As in every result; flags are :class:`~cellclaims.meta.flags.BinomialFlag`.
+
+    ``median``, ``mean`` and the profile limits are computed when asked for.
     """
 
     FLAGS = BinomialFlag
@@ -604,11 +622,11 @@ class BinomialFit(CountEstimate):
         scale = np.where(known, np.sqrt(np.asarray(self.se) ** 2 + np.asarray(self.tau2)), 1.0)
         return beta, scale, np.where(known, np.asarray(self.k) - 2, 0)
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """The model."""
         return f"Binomial-normal model of a proportion (k = {self.k}; {self.method})"
 
-    def scale_in_words(self) -> str:
+    def _scale(self) -> str:
         """What the estimate is."""
         return "logit of the proportion"
 

@@ -271,7 +271,17 @@ class Fit(Estimate):
         return np.divide(100.0 * w, total, out=np.zeros(w.shape), where=total > 0.0)
 
     def predict(self, newmods: ArrayLike | None = None, *, df: str = "k-2", level: float | None = None) -> Prediction:
-        """The mean and the true effect of a new setting: :func:`cellclaims.meta.predict`."""
+        """The mean and the true effect of a new setting.
+
+        Parameters
+        ----------
+        newmods, df, level
+            As in :func:`cellclaims.meta.predict`.
+
+        Returns
+        -------
+        Prediction
+        """
         return predict(self, newmods, df=df, level=level)
 
     @property
@@ -382,7 +392,7 @@ class Fit(Estimate):
         }
         return pd.DataFrame({"slab": self.slab, **numbers, "weight": self.weights, "kept": kept})
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """Model and estimator."""
         model = "Random-effects model" if self.has_tau2 else "Equal-effects model"
         if self.effects.design is not None:
@@ -390,13 +400,13 @@ class Fit(Estimate):
         by = f"tau2 by {self.method}" if self.has_tau2 else self.method
         return f"{model} (k = {int(self.k)}; {by})" if self.shape == () else f"{model} ({by})"
 
-    def scale_in_words(self) -> str:
+    def _scale(self) -> str:
         """What the estimate is."""
         return measure_in_words(self.measure) if self.measure else "pooled effect"
 
     def _coefficients(self) -> tuple[str, ...]:
         if self.effects.design is None:
-            return (self.scale_in_words(),)
+            return (self._scale(),)
         first = self.effects.design[..., 0]
         names = ["constant"] if np.all(first == 1.0) else ["x1"]
         count = self.coefficients - 1

@@ -48,7 +48,16 @@ KINDS = ("CR0", "CR1", "CR2")
 class RobustFit(Result):
     """The pooled mean with a cluster-robust standard error.
 
-    ``df`` is clusters less 1 for CR0 and CR1, Satterthwaite's for CR2; ``stat`` and the limits are those of t.
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p : float
+        By the t distribution with ``df`` degrees of freedom.
+    df : float
+        Clusters less 1 for CR0 and CR1, Satterthwaite's for CR2.
+    kind : str
+    n_clusters : int
+    level : float
+    flags : tuple of str
     """
 
     beta: float
@@ -68,7 +77,7 @@ class RobustFit(Result):
         """Clusters."""
         return self.n_clusters
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """The estimator."""
         return f"Cluster-robust standard error {self.kind} ({self.n_clusters} clusters)"
 
@@ -467,10 +476,28 @@ FEW = 4
 class MultilevelFit(Estimate):
     """A fitted multilevel model.
 
-    ``sigma2`` and ``I2`` (percent, by the typical sampling variance) have one entry a level, in the order of
-    ``levels``; ``groups_a_level`` counts their groups. ``Q`` is the residual heterogeneity without any level, ``k -
-    1`` degrees of freedom. The prediction interval is that of a new estimate in a new outermost group. ``variance``
-    is the fitted marginal covariance of the estimates, shape (k, k).
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p, df : float
+        The mean with its test.
+    sigma2, I2 : ndarray, shape (levels,)
+        Variance of each level, and its part of the total variance in percent (by the typical sampling variance), in the
+        order of ``levels``.
+    H2 : float
+        Total over typical sampling variance.
+    pi_lb, pi_ub : float
+        Prediction interval of a new estimate in a new outermost group.
+    Q, Q_p : float
+        Residual heterogeneity without any level, ``k - 1`` degrees of freedom.
+    loglik : float
+    levels : tuple of str
+    groups_a_level : tuple of int
+        Number of groups of each level.
+    yi : ndarray, shape (k,)
+    structure : Levels
+    slab : tuple of str, or None
+    k, flags, level, method, test, model
+        As in every result.
     """
 
     stat: float
@@ -490,7 +517,7 @@ class MultilevelFit(Estimate):
     slab: Labels = None
     model: str = "multilevel"
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """The model."""
         return f"Multilevel model (k = {self.k}; variances by {self.method})"
 

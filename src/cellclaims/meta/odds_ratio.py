@@ -330,10 +330,21 @@ FEW = 4
 class OddsRatioFit(CountEstimate):
     """A pooled log odds ratio ``beta`` with its standard error, limits, heterogeneity and prediction interval.
 
-    ``Q`` is the likelihood-ratio statistic of one odds ratio for each study against a common one, ``Q_wald`` that of
-    inverse variances (both NaN for UM.RS, whose saturated model is random itself); ``I2`` and ``H2`` by the typical
-    variance of a log odds ratio; ``sigma2`` the variance of the levels in UM.RS. ``k`` counts the studies with
-    weight, ``k_all`` all of them.
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p : float
+        The log odds ratio with its test.
+    tau2, pi_lb, pi_ub : float
+        Variance of the log odds ratio between studies, and prediction interval.
+    sigma2 : float
+        Variance of the studies' levels in UM.RS; NaN for other models.
+    Q, Q_p, Q_wald : float
+        Likelihood-ratio statistic of one odds ratio for each study against a common one, and that of inverse variances;
+        NaN for UM.RS, whose saturated model is random itself.
+    I2, H2 : float
+        By the typical variance of a log odds ratio.
+    k, k_all : int
+        Studies with weight, and all.
     """
 
     stat: float
@@ -341,11 +352,11 @@ class OddsRatioFit(CountEstimate):
     sigma2: float
     k_all: int
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """The model."""
         return f"Mixed-effects logistic model {self.model} of an odds ratio (k = {self.k}; {self.method})"
 
-    def scale_in_words(self) -> str:
+    def _scale(self) -> str:
         """What the estimate is."""
         return "log odds ratio"
 

@@ -202,17 +202,24 @@ def subgroups(
     Parameters
     ----------
     yi, vi : array-like of float, shape (k,)
+        Effects and sampling variances, or ``yi`` alone: effect sizes of :func:`cellclaims.meta.escalc`.
     by : sequence of length k
-        The group of each study.
+        The group of each study, none of them missing.
+    slab : array-like of str, shape (k,), optional
+        Labels of the studies.
     tau2 : {"separate", "common"}
         One between-study variance a group, or one for all (better with few studies a group).
     method, test, level
         As in :func:`cellclaims.meta.fit`.
 
+    Returns
+    -------
+    Subgroups
+
     Raises
     ------
     PoolingError
-        As :func:`cellclaims.meta.fit`; and with fewer than two groups or a group for each study.
+        As :func:`cellclaims.meta.fit`; and with a missing group, fewer than two groups or a group for each study.
 
     Notes
     -----
@@ -337,10 +344,14 @@ def permutation_test(
     seed : int
         Seed of the random ones.
 
+    Returns
+    -------
+    PermutationTest
+
     Raises
     ------
     PoolingError
-        For a batch or a fit with ``keep``.
+        For a batch, a fit with ``keep``, or a single study.
 
     Examples
     --------

@@ -132,11 +132,11 @@ class Result:
             return np.bool_(IN_WORDS[self.FLAGS][flag] in self.flags)
         return (self.flags & flag) > 0
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """What was fitted: the first line of the summary."""
         return f"{getattr(self, 'model', self.method)}".replace("_", "-")
 
-    def scale_in_words(self) -> str:
+    def _scale(self) -> str:
         """What the estimate is."""
         return "pooled effect"
 
@@ -145,7 +145,7 @@ class Result:
 
     def _coefficients(self) -> tuple[str, ...]:
         """Names of the estimates of one fit."""
-        return (self.scale_in_words(),)
+        return (self._scale(),)
 
     def _summary(self) -> Summary:
         level = f"{100 * self.level:g}% CI"
@@ -163,7 +163,7 @@ class Result:
                 df = "" if np.isinf(test[1]) else f"{test[1]:.4g}"
                 row += [written(test[0]), df, written_p(test[2])]
             rows.append(tuple(row))
-        return Summary(self.title_in_words(), tuple(heads), tuple(rows), tuple(self._lines()), tuple(self.flag_names()))
+        return Summary(self._title(), tuple(heads), tuple(rows), tuple(self._lines()), tuple(self.flag_names()))
 
     def _lines(self) -> list[str]:
         """Prediction, heterogeneity, test."""
@@ -212,7 +212,7 @@ class Result:
             return self._summary().text()
         shape = self._batch()
         count = int(np.prod(shape))
-        return f"{self.title_in_words()}: a batch of {count:,} fits, shape {shape}; to_frame() has one row for each"
+        return f"{self._title()}: a batch of {count:,} fits, shape {shape}; to_frame() has one row for each"
 
     def __str__(self) -> str:
         """The summary."""

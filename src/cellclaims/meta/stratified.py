@@ -38,11 +38,20 @@ TESTS = ("CO", "CO_p", "MH", "MH_p", "BD", "BD_p", "TA", "TA_p")
 class StratifiedFit(Estimate):
     """A stratified estimate; numbers for one fit, arrays of the batch's shape otherwise.
 
-    ``beta`` (log scale for ratios), ``se``, ``ci_lb``, ``ci_ub``, ``stat``, ``p`` by the normal distribution. ``Q``
-    sums the squared distances of the ``k_yi`` studies that have an effect, with ``k_yi - 1`` degrees of freedom;
-    ``I2`` (percent) and ``H2`` from it. Tests of no difference: ``CO`` (Cochran's), ``MH`` (Mantel-Haenszel's). Tests
-    of one odds ratio: ``BD`` (Breslow and Day's), ``TA`` (with Tarone's correction). NaN where a measure has no such
-    test.
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub, stat, p : float or ndarray
+        By the normal distribution; log scale for ratios.
+    Q, Q_p, I2, H2 : float or ndarray
+        Squared distances of the ``k_yi`` studies that have an effect, ``k_yi - 1`` degrees of freedom, and what follows
+        from them; NaN for one study.
+    CO, CO_p, MH, MH_p : float or ndarray
+        Cochran's and Mantel-Haenszel's tests of no difference; NaN where a measure has none.
+    BD, BD_p, TA, TA_p : float or ndarray
+        Breslow and Day's test of one odds ratio, and with Tarone's correction; NaN where a measure has none.
+    k, k_yi : int or ndarray of int
+        Studies, and those with an effect.
+    measure, model : str
     """
 
     FLAGS = StratifiedFlag
@@ -63,12 +72,12 @@ class StratifiedFit(Estimate):
     model: str
     method: str = "EE"
 
-    def title_in_words(self) -> str:
+    def _title(self) -> str:
         """The method."""
         name = {"mantel_haenszel": "Mantel-Haenszel", "peto": "Peto"}[self.model]
         return f"Equal-effects estimate by {name} (k = {self.k})"
 
-    def scale_in_words(self) -> str:
+    def _scale(self) -> str:
         """What the estimate is."""
         return measure_in_words(self.measure)
 

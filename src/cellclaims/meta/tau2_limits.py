@@ -109,7 +109,12 @@ class HeterogeneityLimits:
     kind: str
 
     def in_words(self) -> str | np.ndarray:
-        """What the limits of tau2 are, in words; an object array of strings for a batch."""
+        """What the limits of tau2 are, in words.
+
+        Returns
+        -------
+        str, or ndarray of object for a batch
+        """
         if np.ndim(self.empty) == 0:
             return self._sentence(self.empty, self.tau2_lb)
         words = np.empty(self.empty.size, dtype=object)

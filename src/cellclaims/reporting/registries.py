@@ -307,7 +307,7 @@ def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
 BY_NUMBER = {
     "ctgov": "the record of each of {registrations} registrations",
     "europepmc": "papers that name one of {registrations} registrations",
-    "pubmed": "papers that name one of {registrations} registrations",
+    "pubmed": "papers that name one of {registrations} registrations, and the records of {pmids} papers",
     "crossref": "the work behind each of {dois} DOIs",
 }
 EXPORT = "not asked: an export that a person downloaded is taken over by cellclaims pull --from"
@@ -322,7 +322,7 @@ def asked_table(base: EvidenceBase) -> Table:
         name = SERVICES[source].name
         for query, parameters in one.queries.items():
             rows.append((name, query.replace("_", " "), "; ".join(f"{k}: {v}" for k, v in parameters.items())))
-        counts = {"registrations": len(one.registrations), "dois": len(one.dois)}
+        counts = {name: len(getattr(one, name)) for name in ("registrations", "dois", "pmids")}
         rows.append((name, "by number", BY_NUMBER[source].format(**counts)))
     rows.append(("WHO ICTRP", "export", EXPORT))
     return Table(("source", "query", "asked for"), tuple(rows), "What a pull asks, and of whom")
@@ -363,11 +363,21 @@ def registered_alt(counts: pd.DataFrame) -> str:
     return f"Number of reports by year of publication, {span}, and by whether a registration number is known. {told}."
 
 
+#: Reports whose class belongs to no product of the protocol.
+NO_PRODUCT = "none of these"
+
+
 def registered_table(base: EvidenceBase) -> Table:
     """For each product how many reports name a registration: those that do not are found by title and author only."""
     reports = described(base).merge(base.evidence.studies[["study_id", "registry_id"]], on="study_id")
     named = reports.registry_id.map(lambda cell: bool(numbers_in(cell)))
-    counts = reports.assign(named=named).groupby("product", observed=True).named.agg(["size", "sum"]).reset_index()
+    products = reports["product"].cat.add_categories([NO_PRODUCT]).fillna(NO_PRODUCT)
+    counts = (
+        reports.assign(named=named, product=products)
+        .groupby("product", observed=True)
+        .named.agg(["size", "sum"])
+        .reset_index()
+    )
     columns = {"product": "product", "size": "reports", "sum": "with a registration number"}
     return table(counts, "Reports with a registration number, by product", columns)
 

@@ -240,6 +240,9 @@ def safe_html(text: str) -> Markup:
     caption = re.search(r"<caption[^>]*>(.*?)</caption>", clean, re.DOTALL)
     label = Markup(caption[1]).striptags() if caption else "Table"
     box = Markup('<div class="scroll" role="region" tabindex="0" aria-label="{}">{}</div>')
+    if "<details" in clean:  # the box is inside what is folded
+        start, end = clean.index("<table"), clean.rindex("</table>") + len("</table>")
+        return Markup(clean[:start]) + box.format(label, Markup(clean[start:end])) + Markup(clean[end:])
     return box.format(label, Markup(clean))
 
 

@@ -40,6 +40,9 @@ PACKAGE = Path(__file__).resolve().parents[1]
 #: What a report says about itself is kept here, one file a report.
 RECORDS = ".made"
 
+#: A drawing on a card is at most so high, by its width.
+MOST_HEIGHT = 0.75
+
 #: Notebooks from which on their kernels are forked from one warmed parent.
 WORTH_WARMING = 3
 
@@ -333,9 +336,20 @@ def headline(notebook: NotebookNode) -> Markup:
 
 
 def main_drawing(notebook: NotebookNode) -> Mapping[str, str]:
-    """The drawing that stands for the notebook: of a cell tagged ``main-figure``, else the first."""
-    cells = [*tagged(notebook, "main-figure"), *notebook.cells]
-    return next(iter(_drawings(cells)), {})
+    """The drawing that stands for the notebook: of a cell tagged ``main-figure``, else the first that a card can show.
+
+    A card is wider than high: in a drawing that is higher than three quarters of its width nothing could be read.
+    """
+    drawings = _drawings([*tagged(notebook, "main-figure"), *notebook.cells])
+    if tagged(notebook, "main-figure") and drawings:
+        return drawings[0]
+    return next((one for one in drawings if _height_to_width(one) <= MOST_HEIGHT), next(iter(drawings), {}))
+
+
+def _height_to_width(drawing: Mapping[str, str]) -> float:
+    """Height of a drawing by its width, from its view box; 0 if it has none."""
+    box = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"', drawing["image/svg+xml"])
+    return float(box[2]) / float(box[1]) if box else 0.0
 
 
 def _drawings(cells: list[NotebookNode]) -> list[Mapping[str, str]]:
