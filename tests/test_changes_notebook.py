@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import shutil
 import socket
 from pathlib import Path

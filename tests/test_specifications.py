@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 
 from cellclaims import meta, specifications
 from cellclaims.claims import entry_of
-from cellclaims.claims.counterparts import POOLED, claim_of, counterpart_pool, in_unit, own_trials, plan_of, question_of, threshold_of
+from cellclaims.claims.counterparts import (
+    POOLED,
+    claim_of,
+    counterpart_pool,
+    in_unit,
+    own_trials,
+    plan_of,
+    question_of,
+    threshold_of,
+    with_entry,
+)
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.claims.ledger import curves, stability
 from cellclaims.errors import DataError, PoolingError, ProtocolError
@@ -24,7 +34,7 @@ from cellclaims.figures.specifications import heights_of
 from cellclaims.figures.specifications import specification_curve as figure
 from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
-from cellclaims.reporting.specifications import influence_sentence, influence_table, specification_alt
+from cellclaims.reporting.specifications import influence_sentence, influence_table, share_words, specification_alt
 from cellclaims.selection import EvidenceBase, Question, one_a_cohort, select_counts, sharing
 from cellclaims.specifications.curve import influence_of
 from cellclaims.specifications.fits import NUMBERS, from_double_arcsine
@@ -209,7 +219,8 @@ def test_the_share_is_of_distinct_counted_specifications(claim_id):
     curve = real_curves()[claim_id]
     share, number = curve.stability
     counted = curve.lines[curve.lines.counted]
-    assert number == len(counted) and not counted[["k", *NUMBERS, "verdict"]].round(6).duplicated().any()
+    told = ["k", *NUMBERS, "randomised", "population_grade", "outcome_grade", "verdict"]
+    assert number == len(counted) and not counted[told].round(6).duplicated().any()
     assert share == pytest.approx((counted.verdict == curve.verdict).sum() / number)
     assert curve.verdicts.sum() == pytest.approx(1.0) and curve.verdicts[curve.verdict] == pytest.approx(share)
     assert curve.combinations == np.prod([len(c.options) for c in curve.choices[:-3]]) * len(analyses_of(claim_id))
@@ -322,7 +333,7 @@ def test_a_line_is_judged_by_the_rule_of_the_ledger_whatever_its_certainty(claim
         value = None if claim.value != claim.value else claim.value
         value = threshold_of(rules(), plan, value)
         standing = Standing(
-            claim.definition_stated != "no" or claim.kind == "outcome", int(line.k), value, line.ci_lb, line.ci_ub,
+            claim.definition_stated != "no" or plan["kind"] == "difference", int(line.k), value, line.ci_lb, line.ci_ub,
             line.pi_ub, population, outcome, bool(line.randomised),
         )  # fmt: skip
         standing = standing.mirrored(line.pi_lb) if plan["kind"] == "difference" else standing
