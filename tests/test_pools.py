@@ -66,7 +66,7 @@ def risk_difference(made):
 
 # --- how many reports --------------------------------------------------------------------------------------------
 
-LABELS = {0: "no report", 1: "one report: shown, not pooled", 2: "few reports", 4: "few reports", 5: ""}
+LABELS = {0: "no eligible study", 1: "one report: shown, not pooled", 2: "few reports", 4: "few reports", 5: ""}
 MAKES = {
     "proportion": lambda k: proportion(counted(*COUNTS[:k])),
     "difference": lambda k: difference(trials(*[(-0.5 - n / 10, 0.2) for n in range(k)])),
