@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 from time import perf_counter
 
-from cellclaims.runner.parameter_sets import Wanted, read_sets
+from cellclaims.runner.parameter_sets import WantedReport, read_sets
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,7 +47,7 @@ def by_batch(sets: Path, workers: int) -> float:
         return timed([sys.executable, "-c", start, "batch", sets, "--into", Path(folder, "into"), "--workers", workers])
 
 
-def by_peers(report: Wanted) -> float:
+def by_peers(report: WantedReport) -> float:
     """Seconds of one report by papermill and nbconvert as anybody would call them; papermill takes YAML."""
     with tempfile.TemporaryDirectory() as folder:
         executed = Path(folder, report.notebook.name)

@@ -182,11 +182,22 @@ def test_sensitivity_marks_the_primary_choice_and_groups_the_others():
     assert "−0.90 (−1.50 to −0.40)" in words(fig)
 
 
-def test_sensitivity_without_choices_or_with_two_primary_ones_is_refused():
+def test_sensitivity_with_two_primary_choices_is_refused():
     table = pd.DataFrame({"choice": ["a", "b"], "estimate": 1.0, "ci_lb": 0.0, "ci_ub": 2.0, "primary": True})
-    for bad in (table, table.head(0)):
-        with pytest.raises(DataError, match="at most one of them primary"):
-            figures.sensitivity(bad, axis_label="x")
+    with pytest.raises(DataError, match="at most one primary choice, found 2"):
+        figures.sensitivity(table, axis_label="x")
+
+
+def test_sensitivity_without_choices_says_that_no_study_is_eligible():
+    drawn = figures.sensitivity(pd.DataFrame(), axis_label="Free of insulin, %")
+    assert drawn.alt == "Free of insulin, %: no eligible study."
+    assert [text.get_text() for text in drawn.figure.texts] == ["Free of insulin, %: no eligible study"]
+
+
+def test_the_level_of_the_intervals_is_in_the_heading():
+    table = pd.DataFrame({"choice": ["a"], "estimate": 1.0, "ci_lb": 0.0, "ci_ub": 2.0, "level": "90 %"})
+    words = " ".join(text.get_text() for text in figures.sensitivity(table, axis_label="x").figure.findobj(Text))
+    assert "(90 % CI)" in words and "95" not in words
 
 
 def test_a_light_says_the_same_by_sign_and_by_colour():

@@ -137,7 +137,7 @@ def test_status_at_a_month_was_counted_by_two_reports_in_type_2_diabetes():
 def test_no_report_of_cells_counts_patients_who_stopped_insulin_and_every_other_drug():
     stopped = Question("all_glucose_lowering_drugs_stopped", ("T2D",), "any_cells", estimand="most_favourable")
     assert counts(proportion(stopped)) == {}
-    assert proportion(stopped).label == "no report"
+    assert proportion(stopped).label == "no eligible study"
 
 
 def test_one_report_counts_hypoglycaemic_agents_and_does_not_name_insulin():

@@ -161,7 +161,7 @@ def test_selection_models_no_start_climbs_higher(kind):
     from cellclaims.robustness.selection_model import SelectionLikelihood, _approach, _family, _room, _Scale
 
     rng = np.random.default_rng(7)
-    for _ in range(max(1, TABLES // 100)):
+    for _ in range(max(1, TABLES // 200)):
         small = rng.random(12) < 0.5
         v = np.where(small, rng.uniform(0.1, 0.8, 12), rng.uniform(0.004, 0.05, 12))
         y = rng.normal(0.2, np.sqrt(v)) + np.where(small, rng.choice([-1, 1], 12) * rng.uniform(0, 3, 12), 0)
@@ -200,7 +200,7 @@ def test_fits_of_one_batch_do_not_depend_on_each_other():
 
 def test_what_no_odds_ratio_can_be_estimated_from_is_said():
     # Every study has an empty cell on the same diagonal: with a level for each study the likelihood rises for ever.
-    fit = meta.glmm_odds_ratio([136, 286, 15], [136, 286, 15], [0, 0, 47], [2, 3, 358])
+    fit = meta.glmm_odds_ratio([136, 286, 15], [185, 385, 15], [0, 0, 47], [2, 3, 358])
     assert fit.beta == np.inf and any("no finite estimate" in words for words in fit.flags)
 
 

@@ -66,7 +66,7 @@ def risk_difference(made):
 
 # --- how many reports --------------------------------------------------------------------------------------------
 
-LABELS = {0: "no report", 1: "one report: shown, not pooled", 2: "few reports", 4: "few reports", 5: ""}
+LABELS = {0: "no eligible study", 1: "one report: shown, not pooled", 2: "few reports", 4: "few reports", 5: ""}
 MAKES = {
     "proportion": lambda k: proportion(counted(*COUNTS[:k])),
     "difference": lambda k: difference(trials(*[(-0.5 - n / 10, 0.2) for n in range(k)])),
@@ -390,3 +390,32 @@ def test_two_reports_of_one_name_are_told_apart():
 def test_a_value_is_shown_on_the_scale_that_readers_know():
     assert proportion(counted((3, 10))).back(0.0) == 0.5
     assert difference(trials((-0.6, 0.2))).back(-0.6) == -0.6
+
+
+# --- what is said of the studies of a pool ------------------------------------------------------------------------
+
+
+def test_a_pool_counts_its_controlled_studies_and_the_weight_from_reviews():
+    made = MadeUp().study("alone").arm("alone").count("alone", 5, 20)
+    made.study("reviewed", source="secondary").arm("reviewed").count("reviewed", 5, 20)
+    made.study("compared", design="rct").arm("compared", "cells").arm("compared", "sham", "sham", gets_cells="no")
+    made.count("compared", 5, 20, "cells")
+    question = Question("insulin_independence", ("T1D",), "islets")
+    pool = pooled(made.base(), question.named("three", "Three"), Analysis("PLO"))
+    assert pool.k == 3 and pool.controlled_reports == 1
+    assert dict(zip(pool.rows.study_id, pool.rows.secondary, strict=True)) == {
+        "alone": False, "compared": False, "reviewed": True,
+    }  # fmt: skip
+    assert pool.weight_from_secondary == pytest.approx(100 / 3)
+
+
+@pytest.mark.parametrize(("few", "is_few"), [(2, False), (3, True)])
+def test_what_counts_as_few_is_the_protocols(few, is_few):
+    made = MadeUp()
+    for name in ("one", "two", "three"):
+        made.study(name).arm(name).count(name, 5, 20)
+    own = made.base()
+    models = {**own.protocol["models"], "few_reports": few}
+    own = EvidenceBase(own.evidence, replace(own.protocol, content={**own.protocol.content, "models": models}))
+    pool = pooled(own, Question("insulin_independence", ("T1D",), "islets"), Analysis("PLO"))
+    assert pool.is_few == is_few and bool(pool.label) == is_few

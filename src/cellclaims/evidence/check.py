@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from cellclaims import protocol
-from cellclaims.errors import DataError, Fault
+from cellclaims.errors import DataError, Fault, ProtocolError
 from cellclaims.evidence import rules
 from cellclaims.evidence.read import read_all
 from cellclaims.evidence.rules_reports import FIGURES
@@ -52,10 +52,11 @@ def report(folder: str | Path, *, everything: bool = False) -> tuple[str, int]:
     """
     folder = Path(folder)
     try:
+        of_protocol = protocol.faults(folder)  # first: frictionless would import jsonschema with all that it can use
         evidence, found, schema = _check(folder)
-    except DataError as error:
+    except (DataError, ProtocolError) as error:
         return f"{error}\n", 1
-    new = [*(fault for fault in found if not fault.anomaly_id), *protocol.faults(folder)]
+    new = [*(fault for fault in found if not fault.anomaly_id), *of_protocol]
     known = [fault for fault in found if fault.anomaly_id]
     parts = [_block(fault) for fault in new]
     if evidence and everything:

@@ -2,8 +2,8 @@
 
 A rule is a function of :class:`~cellclaims.evidence.schema.Evidence`; its name is the rule's name and its docstring
 what it says. It yields findings, or, if the appraisal uses it too, what it says of every row
-(:class:`~cellclaims.evidence.schema.Judged`). To add one, write it into ``rules_figures`` or ``rules_reports`` and name
-it in the tuple there.
+(:class:`~cellclaims.evidence.schema.RowVerdict`). To add one, write it into ``rules_figures`` or ``rules_reports`` and
+name it in the tuple there.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from cellclaims.errors import Fault
 from cellclaims.evidence import rules_figures, rules_reports
 from cellclaims.evidence.rules_reports import ACCEPTED_RULES, CHECKED_ONLY, HANDLING_RULES
-from cellclaims.evidence.schema import Finding, Judged, Schema, findings
+from cellclaims.evidence.schema import Finding, RowVerdict, Schema, findings
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
 
-Rule = Callable[["Evidence"], Iterator[Finding | Judged]]
+Rule = Callable[["Evidence"], Iterator[Finding | RowVerdict]]
 
 #: Applied whenever tables are read.
 RULES: tuple[Rule, ...] = (

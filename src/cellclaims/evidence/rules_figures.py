@@ -11,7 +11,7 @@ import numpy as np
 
 from cellclaims import units
 from cellclaims.errors import DataError
-from cellclaims.evidence.schema import Finding, Judged, repeated
+from cellclaims.evidence.schema import Finding, RowVerdict, repeated
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
@@ -98,17 +98,17 @@ def sd_limits(low: float, high: float, n: float) -> tuple[float, float]:
     return low * max(root - reach, 0.0) ** 1.5, high * (root + reach) ** 1.5
 
 
-def spread_around_centre(evidence: Evidence) -> Iterator[Judged]:
+def spread_around_centre(evidence: Evidence) -> Iterator[RowVerdict]:
     """Quartiles, a range or an interval enclose the mean or median."""
     rows = evidence.continuous
     for line, center, low, high in zip(rows.index, rows.center, rows.dispersion_low, rows.dispersion_high, strict=True):
         fault = None
         if high == high and (low > center or center > high):
             fault = Finding("continuous", line, "center", f"a value within {low:g} to {high:g}", f"{center:g}")
-        yield Judged("continuous", line, "no limits printed" if np.isnan(high) else "", fault)
+        yield RowVerdict("continuous", line, "no limits printed" if np.isnan(high) else "", fault)
 
 
-def median_without_sd(evidence: Evidence) -> Iterator[Judged]:
+def median_without_sd(evidence: Evidence) -> Iterator[RowVerdict]:
     """A median has no standard deviation or standard error."""
     rows = evidence.continuous
     for line, center, spread in zip(rows.index, rows.center_type, rows.dispersion_type, strict=True):
@@ -116,7 +116,7 @@ def median_without_sd(evidence: Evidence) -> Iterator[Judged]:
         fault = None
         if center == "median" and spread in ("sd", "se"):
             fault = Finding("continuous", line, "dispersion_type", "iqr, range, ci95 or none for a median", spread)
-        yield Judged("continuous", line, why_not, fault)
+        yield RowVerdict("continuous", line, why_not, fault)
 
 
 def unit_is_tidied(evidence: Evidence) -> Iterator[Finding]:
@@ -161,7 +161,7 @@ def change_is_after_baseline(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("continuous", line, "kind", f"change, as the unit is {rows.unit[line]}", "level")
 
 
-def change_agrees_with_levels(evidence: Evidence) -> Iterator[Judged]:
+def change_agrees_with_levels(evidence: Evidence) -> Iterator[RowVerdict]:
     """A mean change is the mean then minus the mean at baseline, within the rounding of the three printed numbers.
 
     Compared where arm, outcome, unit and source agree, all three are means, and no two numbers of patients differ.
@@ -173,10 +173,10 @@ def change_agrees_with_levels(evidence: Evidence) -> Iterator[Judged]:
             slack = sum(half_unit(row.center) for row in (change, then, start))
             if abs(change.center - (then.center - start.center)) > slack:
                 fault = _change_fault(change, then, start)
-        yield Judged("continuous", change.Index, patients, fault)
+        yield RowVerdict("continuous", change.Index, patients, fault)
 
 
-def change_has_sign_of_levels(evidence: Evidence) -> Iterator[Judged]:
+def change_has_sign_of_levels(evidence: Evidence) -> Iterator[RowVerdict]:
     """A change between other numbers of patients than its two levels has their direction, where that is sure.
 
     Patients who are missing at one of the two times can differ from the others. The change must contradict the levels
@@ -194,7 +194,7 @@ def change_has_sign_of_levels(evidence: Evidence) -> Iterator[Judged]:
             )
             if change.center * levels_give < 0 and abs(change.center - levels_give) > slack:
                 fault = _change_fault(change, then, start)
-        yield Judged("continuous", change.Index, why_not, fault)
+        yield RowVerdict("continuous", change.Index, why_not, fault)
 
 
 def _changes_with_levels(evidence: Evidence) -> Iterator[tuple[Any, Any, Any, str]]:
@@ -248,7 +248,7 @@ def half_unit(value: float) -> float:
     return 0.5 * 10.0 ** -len(digits)
 
 
-def limits_around_estimate(evidence: Evidence) -> Iterator[Judged]:
+def limits_around_estimate(evidence: Evidence) -> Iterator[RowVerdict]:
     """Confidence limits enclose their estimate, and the lower is below the upper."""
     for table, column in INTERVALS.items():
         rows = getattr(evidence, table)
@@ -261,10 +261,10 @@ def limits_around_estimate(evidence: Evidence) -> Iterator[Judged]:
             if low >= high and np.isnan(estimate):
                 found.append(Finding(table, line, "ci_low", f"below the upper limit {high:g}", f"{low:g}"))
             for fault in found or [None]:
-                yield Judged(table, line, "no interval printed" if np.isnan(low) else "", fault)
+                yield RowVerdict(table, line, "no interval printed" if np.isnan(low) else "", fault)
 
 
-def interval_is_symmetric(evidence: Evidence) -> Iterator[Judged]:
+def interval_is_symmetric(evidence: Evidence) -> Iterator[RowVerdict]:
     """The interval of a difference has its estimate in the middle, within rounding and a tenth of its width.
 
     The tenth leaves room for intervals that are not normal (a standardised mean difference, a small-sample
@@ -287,7 +287,7 @@ def interval_is_symmetric(evidence: Evidence) -> Iterator[Judged]:
                     column, limit = ("ci_high", high) if high - estimate > estimate - low else ("ci_low", low)
                     middle = f"a limit as far from {estimate:g} as the other one"
                     fault = Finding(table, line, column, middle, f"{limit:g}")
-            yield Judged(table, line, why_not, fault)
+            yield RowVerdict(table, line, why_not, fault)
 
 
 def limits_in_pairs(evidence: Evidence) -> Iterator[Finding]:
@@ -390,15 +390,15 @@ THRESHOLDS = {
 FLOAT_NOISE = 1e-9
 
 
-def events_at_most_n(evidence: Evidence) -> Iterator[Judged]:
+def events_at_most_n(evidence: Evidence) -> Iterator[RowVerdict]:
     """No more patients have the outcome than were looked at."""
     binary = evidence.binary
     for line, events, n in zip(binary.index, binary.events, binary.n, strict=True):
         fault = Finding("binary", line, "events", f"at most n = {n:g}", f"{events:g}") if events > n else None
-        yield Judged("binary", line, NO_NUMBER if np.isnan(events) or np.isnan(n) else "", fault)
+        yield RowVerdict("binary", line, NO_NUMBER if np.isnan(events) or np.isnan(n) else "", fault)
 
 
-def n_at_most_arm(evidence: Evidence) -> Iterator[Judged]:
+def n_at_most_arm(evidence: Evidence) -> Iterator[RowVerdict]:
     """No more patients are counted, measured or at risk than the arm has (enrolled or analysed, the larger)."""
     sizes = arm_sizes(evidence)
     for table, column in (("binary", "n"), ("continuous", "n"), ("survival", "n_at_risk")):
@@ -407,7 +407,7 @@ def n_at_most_arm(evidence: Evidence) -> Iterator[Judged]:
             most, fault = sizes.get((study, arm), np.nan), None
             if n > most:
                 fault = Finding(table, line, column, f"at most the arm's {most:g} patients", f"{n:g}")
-            yield Judged(table, line, NO_NUMBER if np.isnan(n) or np.isnan(most) else "", fault)
+            yield RowVerdict(table, line, NO_NUMBER if np.isnan(n) or np.isnan(most) else "", fault)
 
 
 def arm_sizes(evidence: Evidence) -> dict[tuple[str, str], float]:
@@ -424,7 +424,7 @@ def count_or_percent_given(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("binary", line, "events", "a count or a percentage", "neither")
 
 
-def percent_agrees_with_count(evidence: Evidence) -> Iterator[Judged]:
+def percent_agrees_with_count(evidence: Evidence) -> Iterator[RowVerdict]:
     """The printed percentage is events / n, rounded to the digits that it is printed with; a fraction is exact."""
     rows = evidence.binary
     columns = (rows.index, rows.events, rows.n, rows.percent_printed, rows.status)
@@ -438,10 +438,10 @@ def percent_agrees_with_count(evidence: Evidence) -> Iterator[Judged]:
             if not lowest - FLOAT_NOISE <= share <= highest + FLOAT_NOISE:
                 wanted = f"{share:.2f} percent ({events:g} of {n:g}) to its printed digits"
                 fault = Finding("binary", line, "percent_printed", wanted, printed)
-        yield Judged("binary", line, why_not, fault)
+        yield RowVerdict("binary", line, why_not, fault)
 
 
-def percent_can_be_a_count(evidence: Evidence) -> Iterator[Judged]:
+def percent_can_be_a_count(evidence: Evidence) -> Iterator[RowVerdict]:
     """Where a percentage of n is printed without a count, some whole number of n is printed like that."""
     rows = evidence.binary[evidence.binary.events.isna()]
     for line, n, printed in zip(rows.index, rows.n, rows.percent_printed, strict=True):
@@ -451,7 +451,7 @@ def percent_can_be_a_count(evidence: Evidence) -> Iterator[Judged]:
             if np.ceil(lowest - FLOAT_NOISE) > np.floor(highest + FLOAT_NOISE):
                 wanted = f"what a whole number of {n:g} gives"
                 fault = Finding("binary", line, "percent_printed", wanted, printed)
-        yield Judged("binary", line, why_not, fault)
+        yield RowVerdict("binary", line, why_not, fault)
 
 
 def _no_percentage(n: float, printed: str, *, from_percent: bool) -> str:
@@ -502,17 +502,17 @@ def status_has_month(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("binary", line, "months", "a month, as timing is at_month", "nothing")
 
 
-def definition_fits_outcome(evidence: Evidence) -> Iterator[Judged]:
+def definition_fits_outcome(evidence: Evidence) -> Iterator[RowVerdict]:
     """Only composite_primary and responder gather several definitions; elsewhere the definition is the outcome."""
     binary = evidence.binary
     for line, outcome, definition in zip(binary.index, binary.outcome, binary.definition_id, strict=True):
         fits = outcome in GATHERING or outcome in (definition, OTHER_NAMES.get(definition))
-        yield Judged(
+        yield RowVerdict(
             "binary", line, "", None if fits else Finding("binary", line, "definition_id", outcome, definition)
         )
 
 
-def curve_never_rises(evidence: Evidence) -> Iterator[Judged]:
+def curve_never_rises(evidence: Evidence) -> Iterator[RowVerdict]:
     """A share still free of the event cannot grow with time (one arm, outcome, time origin and source)."""
     curve = ["study_id", "arm_id", "outcome", "time_origin", "source_id"]
     rows = evidence.survival.sort_values("months", kind="stable")
@@ -521,11 +521,11 @@ def curve_never_rises(evidence: Evidence) -> Iterator[Judged]:
     before = lowest.groupby([rows[name] for name in curve]).shift()
     for line, percent, most, is_later in zip(rows.index, rows.percent, before, later, strict=True):
         fault = Finding("survival", line, "percent", f"at most {most:g}, as before", f"{percent:g}")
-        yield Judged("survival", line, "" if is_later else "the first point of its curve",
+        yield RowVerdict("survival", line, "" if is_later else "the first point of its curve",
                      fault if percent > most else None)  # fmt: skip
 
 
-def count_agrees_with_median(evidence: Evidence) -> Iterator[Judged]:
+def count_agrees_with_median(evidence: Evidence) -> Iterator[RowVerdict]:
     """A count below a threshold of HbA1c fits the median of the same arm at the same month.
 
     Of n values at most half are below a threshold that the median reaches, and at least half where the median is below
@@ -538,11 +538,11 @@ def count_agrees_with_median(evidence: Evidence) -> Iterator[Judged]:
     for row in evidence.binary[evidence.binary.definition_id.isin(THRESHOLDS)].itertuples():
         median = at.get((row.study_id, row.arm_id, row.months)) if row.timing == "at_month" else None
         if median is None:
-            yield Judged("binary", row.Index, "no median HbA1c of the arm at that month")
+            yield RowVerdict("binary", row.Index, "no median HbA1c of the arm at that month")
         elif not row.n > 0:
-            yield Judged("binary", row.Index, NO_NUMBER)
+            yield RowVerdict("binary", row.Index, NO_NUMBER)
         else:
-            yield Judged("binary", row.Index, "", _against_median(row, median))
+            yield RowVerdict("binary", row.Index, "", _against_median(row, median))
 
 
 def _against_median(row: Any, median: Any) -> Finding | None:

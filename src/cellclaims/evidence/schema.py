@@ -191,7 +191,7 @@ class Finding:
     found: str
 
 
-class Judged(NamedTuple):
+class RowVerdict(NamedTuple):
     """What a rule says of one row: why it does not apply (empty: it does), and what it finds there, if anything.
 
     A rule that yields these says of every row what became of it; a rule that yields findings names faults only.
@@ -203,13 +203,14 @@ class Judged(NamedTuple):
     finding: Finding | None = None
 
 
-def findings(said: Iterable[Finding | Judged]) -> Iterator[Finding]:
+def findings(said: Iterable[Finding | RowVerdict]) -> Iterator[Finding]:
     """Yield the findings among what a rule says.
 
     Examples
     --------
     >>> fault = Finding("binary", 2, "events", "at most 10", "12")
-    >>> list(findings([fault, Judged("binary", 3, "no count"), Judged("binary", 4, "", fault)])) == [fault, fault]
+    >>> said = [fault, RowVerdict("binary", 3, "no count"), RowVerdict("binary", 4, "", fault)]
+    >>> list(findings(said)) == [fault, fault]
     True
     """
     for one in said:

@@ -174,7 +174,7 @@ class AsIfIndependent:
     ``counted_twice`` are the rows left out because they share patients, each with the reason.
     """
 
-    honest: Pool
+    one_a_cohort: Pool
     naive: Pool
     counted_twice: pd.DataFrame
 
@@ -193,15 +193,20 @@ def as_if_independent(base: EvidenceBase, question: Question, title: str = "cell
     -------
     AsIfIndependent
     """
-    honest = pooled(base, question.named("one_a_cohort", f"{title}: one report a cohort"), Analysis("PLO"))
+    one_a_cohort = pooled(base, question.named("one_a_cohort", f"{title}: one report a cohort"), Analysis("PLO"))
     reports = report_counts(base, question).rows
     counts = reports.events.to_numpy(float), reports.n.to_numpy(float)
-    settings = {name: honest.settings[name] for name in ("level", "test", "nodes")}
+    settings = {name: one_a_cohort.settings[name] for name in ("level", "test", "nodes")}
     fit = meta.glmm(*counts, **settings) if len(reports) else None
-    rows = reports.reindex(columns=honest.rows.columns)
-    naive = replace(honest, question=question.named("as_if_independent", f"{title}: every report"), rows=rows, fit=fit)
-    twice = honest.left_out[honest.left_out.reason.str.startswith("shares patients")]
-    return AsIfIndependent(honest, naive, twice.reset_index(drop=True))
+    known = {
+        "controlled": [study in base.controlled for study in reports.study_id],
+        "secondary": [base.is_secondary(source) for source in reports.source_id],
+    }
+    rows = reports.reindex(columns=one_a_cohort.rows.columns).assign(**known)
+    every = question.named("as_if_independent", f"{title}: every report")
+    naive = replace(one_a_cohort, question=every, rows=rows, fit=fit)
+    twice = one_a_cohort.left_out[one_a_cohort.left_out.reason.str.startswith("shares patients")]
+    return AsIfIndependent(one_a_cohort, naive, twice.reset_index(drop=True))
 
 
 def overlap_words(found: AsIfIndependent) -> Sentence:
@@ -215,10 +220,10 @@ def overlap_words(found: AsIfIndependent) -> Sentence:
     -------
     Sentence
     """
-    if found.honest.fit is None or found.counted_twice.empty:
+    if found.one_a_cohort.fit is None or found.counted_twice.empty:
         return say("No two reports of this question share patients.")
-    patients = [f"{pool.rows.n.sum():g}" for pool in (found.naive, found.honest)]
-    values = [value_words(pool, float(pool.fit.beta)) for pool in (found.naive, found.honest)]
+    patients = [f"{pool.rows.n.sum():g}" for pool in (found.naive, found.one_a_cohort)]
+    values = [value_words(pool, float(pool.fit.beta)) for pool in (found.naive, found.one_a_cohort)]
     return say(
         f"{len(found.counted_twice)} reports share patients with another one.",
         f"Counting every report makes {patients[0]} patients of {patients[1]} and a share of {values[0]}",
@@ -249,7 +254,7 @@ def exercise_set(sheet: ByHand, at_month: Pool, ever: Pool, overlap: AsIfIndepen
     DataError
         If a pool has no report: an exercise needs an answer.
     """
-    for pool in (at_month, ever, overlap.honest):
+    for pool in (at_month, ever, overlap.one_a_cohort):
         if pool.fit is None:
             raise DataError(f"exercises: expected reports for {pool.title!r}, found none")
     made = [_share(sheet), _weight(sheet), _pooled(sheet), _at_month(at_month, ever), _patients(overlap)]
@@ -314,12 +319,12 @@ def _at_month(at_month: Pool, ever: Pool) -> Exercise:
 
 
 def _patients(overlap: AsIfIndependent) -> Exercise:
-    honest, naive = (float(pool.rows.n.sum()) for pool in (overlap.honest, overlap.naive))
+    one_a_cohort, naive = (float(pool.rows.n.sum()) for pool in (overlap.one_a_cohort, overlap.naive))
     mistakes = (
         Mistake(naive, "that adds up reports that share patients: some patients are counted twice"),
-        Mistake(naive - honest, "those are the patients of the reports that leave"),
-        Mistake(float(len(overlap.honest.rows)), "that is the number of reports"),
+        Mistake(naive - one_a_cohort, "those are the patients of the reports that leave"),
+        Mistake(float(len(overlap.one_a_cohort.rows)), "that is the number of reports"),
     )
     question = "How many different patients stand behind the pool whose reports overlap?"
     solution = "Of reports that share patients only the one with the most patients counts."
-    return Exercise("patients", question, honest, "patients", 0.5, 0, solution, mistakes)
+    return Exercise("patients", question, one_a_cohort, "patients", 0.5, 0, solution, mistakes)

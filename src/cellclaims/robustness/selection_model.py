@@ -21,8 +21,7 @@ from cellclaims.meta.quantiles import chi2_upper
 # How likely a study of P value ``p`` is to be seen, relative to others: the families of weight functions.
 #
 # A family gives the logarithm of the weight and its derivatives by the *parameters*, the free numbers ``delta`` of
-# the
-# weight function.
+# the weight function.
 
 
 class WeightFunction(Protocol):
@@ -201,17 +200,13 @@ FAMILIES = {
 # The likelihood of effects that were selected by their P values.
 #
 # An effect is normal about the mean with its own variance and the between-study variance; what is seen are effects
-# drawn
-# with a *weight* that depends on the P value. The density of a seen effect is that of an effect times its weight,
-# over
-# the mean weight ``A`` of all effects that the study could have had.
+# drawn with a *weight* that depends on the P value. The density of a seen effect is that of an effect times its
+# weight, over the mean weight ``A`` of all effects that the study could have had.
 #
 # ``A`` is an integral over the study's z value. The line is cut into *pieces* whose weight is one number: stretches
-# of a
-# step function and the ends beyond :data:`FARTHEST`, with the normal probability between their ends; and Gauss-
-# Legendre
-# nodes between, with the normal density. The pieces are the same for all studies, since a P value is a function of
-# z.
+# of a step function and the ends beyond :data:`FARTHEST`, with the normal probability between their ends; and Gauss-
+# Legendre nodes between, with the normal density. The pieces are the same for all studies, since a P value is a
+# function of z.
 
 
 #: Beyond this z no P value differs from 0 or 1 in double precision.
@@ -371,12 +366,12 @@ class SelectionLikelihood:
 ValueAndSlope = Callable[[np.ndarray], tuple[float, np.ndarray]]
 #: The grid of between-study standard deviations: from this much of the smallest sampling error, by this factor, to so
 #: many ranges of the effects.
-LEAST_SD, SD_FACTOR, MOST_RANGES = 0.3, 1.7, 3.0
+LEAST_SD, SD_FACTOR, MOST_RANGES = 0.3, 2.0, 3.0
 #: How far from all effects the mean may lie, in units of their range and largest standard error.
 MEAN_BEYOND = 10.0
 #: A coordinate this close to its edge is on it.
 AT_EDGE = 1e-9
-#: Points of log-likelihoods this close have climbed the same hill.
+#: Log-likelihoods this close are of one hill.
 SAME_HEIGHT = 1e-4
 #: Two chains this close have met.
 MET = 0.05
@@ -559,11 +554,11 @@ def _starts(likelihood: SelectionLikelihood, scale: _Scale, tau2: float) -> list
 
 def _approach(scale: _Scale, point: np.ndarray) -> np.ndarray:
     """Up the hill that the start stands on, by steps whose curvature is that of the studies' scores."""
+    here = scale.value_and_scores(point)
     for _ in range(ROUGH_STEPS):
-        value, scores = scale.value_and_scores(point)
-        slope = scores.sum(axis=0)
-        step = _uphill(np.einsum("ki,kj->ij", scores, scores), slope, ~scale.held(point, slope))
-        moved = _higher(scale, point, _shortened(step, point), value)
+        slope = here[1].sum(axis=0)
+        step = _uphill(np.einsum("ki,kj->ij", here[1], here[1]), slope, ~scale.held(point, slope))
+        moved, here = _higher(scale, point, _shortened(step, point), here, NEAR)
         if np.abs(moved - point).max() <= NEAR:
             return moved
         point = moved
@@ -575,7 +570,7 @@ def _refine(scale: _Scale, point: np.ndarray) -> np.ndarray:
     for _ in range(MOST_STEPS):
         value, slope = scale.value_and_slope(point)
         step = _uphill(_information(scale.value_and_slope, point), slope, ~scale.held(point, slope))
-        moved = _higher(scale, point, _shortened(step, point), value)
+        moved, _ = _higher(scale, point, _shortened(step, point), (value, np.empty(0)), ARRIVED)
         if np.abs(moved - point).max() <= ARRIVED:
             return moved
         point = moved
@@ -601,14 +596,19 @@ def _shortened(step: np.ndarray, point: np.ndarray) -> np.ndarray:
     return step / max(1.0, np.max(np.abs(step) / unit) / LONGEST)
 
 
-def _higher(scale: _Scale, point: np.ndarray, step: np.ndarray, value: float) -> np.ndarray:
-    """The end of the step, halved until it is not lower than its start."""
+def _higher(
+    scale: _Scale, point: np.ndarray, step: np.ndarray, here: tuple[float, np.ndarray], least: float
+) -> tuple[np.ndarray, tuple[float, np.ndarray]]:
+    """The end of the step, halved until it is not lower than its start (``here``), with the likelihood and scores."""
     for _ in range(HALVINGS):
         moved = np.clip(point + step, scale.lower, scale.upper)
-        if scale.value_and_slope(moved)[0] >= value:
-            return moved
+        there = scale.value_and_scores(moved)
+        if there[0] >= here[0]:
+            return moved, there
         step = step / 2.0
-    return point
+        if np.abs(step).max() < 0.1 * least:
+            break
+    return point, here
 
 
 def _summit(scale: _Scale, point: np.ndarray) -> Summit:
