@@ -90,6 +90,14 @@ def test_known_registrations_are_looked_for_in_papers(store, made, asked):
     assert any("NCT00000001%5Bsi%5D" in path and "pubmed" in path for path in asked)
 
 
+def test_the_records_of_known_papers_are_asked_for(store, made, asked):
+    """A retraction of a paper stands in its record, which no search may bring."""
+    with Client(made.settings()) as client:
+        pull(store, wanted(**ALL | {"pmids": ("31", "12")}), client, ["pubmed"])
+    (records,) = [path for path in asked if "efetch" in path]
+    assert "id=11%2C12%2C31" in records
+
+
 def test_a_later_pull_shares_the_bytes_that_did_not_change(store, made, asked):
     first, second = pulled(store, made).snapshot, pulled(store, made).snapshot
     assert store.names() == [first.name, second.name]
