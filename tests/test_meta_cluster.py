@@ -24,6 +24,7 @@ from calibration_study.simulate import MODELS, Setting, study
 from cellclaims import meta, robustness
 from cellclaims.errors import ClusterError
 from cellclaims.meta import batch, cluster
+from cellclaims.meta.inputs import check_effects
 
 #: Seconds until a scheduler and its workers must be there, and until they must have ended.
 START, END = 60.0, 20.0
@@ -218,7 +219,7 @@ def test_nothing_of_dask_is_imported_without_an_address():
 
 def test_pieces_are_whole_chunks_and_together_the_batch():
     keep = RNG.random((100_001, STUDIES)) < 0.5
-    effects = meta.batch.check_effects(YI, VI, keep)
+    effects = check_effects(YI, VI, keep)
     cut = batch._Cut.of(effects)
     pieces = list(cut.pieces())
     assert len(pieces) == 2 and sum(piece.total for piece in pieces) == 100_001

@@ -234,7 +234,7 @@ def test_refusals_of_options_and_clusters():
     model = multilevel(Y, V, GROUPS)
     with pytest.raises(PoolingError, match="kind"):
         robust(model, GROUPS, "HC3")
-    with pytest.raises(PoolingError, match="one label an estimate"):
+    with pytest.raises(PoolingError, match="one label a study"):
         robust(model, GROUPS[:3])
     with pytest.raises(PoolingError, match="at least 2 clusters"):
         robust(model, np.zeros(Y.size))

@@ -342,7 +342,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_front_page_has_question_answer_picture_and_menu():
     figure = {"address": "figures/a.svg", "alternative": "Words of the picture."}
     page = front_page.front_page(README, figure, [], ORIGIN, {"The review": ["notebooks/01"]})
-    assert "Clinics advertise cell therapy for diabetes with figures." in page
+    assert "Some providers advertise success rates for stem cell treatment of diabetes." in page
     assert "| outcome | advertised | published | 95 % interval | verdict |" in page
     assert "*Insufficient*:" in page
     assert 'alt="Words of the picture."' in page
@@ -351,7 +351,7 @@ def test_the_front_page_has_question_answer_picture_and_menu():
     assert "2026-11-20" in page
 
 
-@pytest.mark.parametrize("missing", ["**Clinics", "<!-- answer", "<!-- end of answer", "## What this is not"])
+@pytest.mark.parametrize("missing", ["**Some providers", "<!-- answer", "<!-- end of answer", "## What this is not"])
 def test_a_readme_without_a_part_that_the_front_page_shows_is_refused(missing):
     with pytest.raises(SiteError, match=r"README\.md: expected "):
         front_page.front_page(README.replace(missing, "x"), {"address": "a", "alternative": "b"}, [], ORIGIN, {})

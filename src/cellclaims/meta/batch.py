@@ -147,10 +147,6 @@ class Constant:
         """``G^-1``, or ``G^-1 M G^-1`` around a ``middle``."""
         return 1.0 / gram if middle is None else middle / (gram * gram)
 
-    def leverage(self, gram: np.ndarray) -> np.ndarray:
-        """``x_i' G^-1 x_i``, broadcastable to (k, b)."""
-        return 1.0 / gram
-
     def in_given_units(self, coefficients: np.ndarray) -> np.ndarray:
         """Coefficients of the columns as they were given."""
         return coefficients
@@ -250,11 +246,6 @@ class Columns:
         """``G^-1``, or ``G^-1 M G^-1`` around a ``middle``, shape (b, p, p)."""
         inverse = np.linalg.inv(gram)
         return inverse if middle is None else inverse @ middle @ inverse
-
-    def leverage(self, gram: np.ndarray) -> np.ndarray:
-        """``x_i' G^-1 x_i``, shape (k, b)."""
-        inverse = np.linalg.inv(gram)
-        return np.einsum("ikb,bij,jkb->kb", self.x, inverse, self.x)
 
     def in_given_units(self, coefficients: np.ndarray) -> np.ndarray:
         """Coefficients of the columns as they were given: ``R^-1 b``."""
