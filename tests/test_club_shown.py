@@ -216,8 +216,8 @@ def test_the_ledger_is_folded_until_the_room_has_chosen(base):
     audience = journal_club.Audience()
     choice, words = widgets.verdict(audience, rate_entry(base, "stop_all_2016")).children
     assert words.value.startswith("<details>")
-    choice.value = "insufficient"
-    assert audience.verdict == "insufficient"
+    choice.value = "no evidence"
+    assert audience.verdict == "no evidence"
     assert "Both agree" in words.value
 
 
@@ -341,7 +341,8 @@ def test_a_claim_is_given_once():
 def test_the_first_claim_that_a_pool_answers_is_the_sittings(tmp_path):
     lines = (ROOT / "data" / "advertised" / "claims.csv").read_text(encoding="utf-8").splitlines()
     path = tmp_path / "claims.csv"
-    path.write_text("\n".join([lines[0], lines[1], lines[3]]) + "\n", encoding="utf-8")
+    half = next(line for line in lines if line.startswith("half_dose_2016,"))
+    path.write_text("\n".join([lines[0], lines[1], half]) + "\n", encoding="utf-8")
     values = handouts.parameters(NOTEBOOK, path, "", {})
     assert values == {"CLAIMS": path.resolve().as_posix(), "CLAIM": "half_dose_2016"}
     path.write_text(lines[0] + "\n", encoding="utf-8")
@@ -353,7 +354,8 @@ def test_another_advertisement_runs_from_its_file_alone(tmp_path):
     """The whole notebook on another claim: its own page, slides and worksheet, and every output without an error."""
     lines = (ROOT / "data" / "advertised" / "claims.csv").read_text(encoding="utf-8").splitlines()
     path = tmp_path / "claims.csv"
-    path.write_text("\n".join([lines[0], lines[3]]) + "\n", encoding="utf-8")
+    half = next(line for line in lines if line.startswith("half_dose_2016,"))
+    path.write_text("\n".join([lines[0], half]) + "\n", encoding="utf-8")
     options = ["club", "--notebook", str(NOTEBOOK), "--into", str(tmp_path / "out"), "--claims", str(path)]
     options += ["-p", "OUTCOME", "insulin_dose_halved"]
     done = CliRunner().invoke(main, options)
@@ -362,5 +364,5 @@ def test_another_advertisement_runs_from_its_file_alone(tmp_path):
     names = {f"journal_club.{kind}" for kind in ("ipynb", "html", "json", "csv")}
     assert made == {"worksheet.html", "slides.html", *names}
     text = (tmp_path / "out" / "slides.html").read_text(encoding="utf-8")
-    assert "known in one state only" in text
+    assert "60 %" in text
     assert "60 %" in text

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 WIDE = {"description_width": "9rem"}
-ROW = widgets.Layout(width="21rem")
+ROW = {"width": "21rem"}
 MONTHS = (1.0, 3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 60.0)
 WINDOWS = (0.0, 1.0, 3.0, 6.0, 12.0)
 CORRELATIONS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -301,7 +301,7 @@ def verdict_beside(audience: Audience, entry: Entry) -> Sentence:
 
 
 INITIAL_WIDTH = {"description_width": "initial"}
-FULL = widgets.Layout(width="100%", max_width="46rem")
+FULL = {"width": "100%", "max_width": "46rem"}
 
 #: Audiences -> what is to be told when a guess changes, so that a table further down follows.
 FOLLOWERS: dict[int, list[Callable[[], None]]] = {}
