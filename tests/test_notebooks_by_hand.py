@@ -25,7 +25,7 @@ OTHERWISE = {
     "05_advertised_and_published": {"MONTHS": 24},
     "06_how_sure": {"PRODUCT": "msc"},
     "07_whats_new": {},
-    "claim": {"CLAIM": "better_control"},
+    "claim": {"CLAIM": "first_course_control"},
     "journal_club": {"OUTCOME": "insulin_dose_halved"},
 }
 

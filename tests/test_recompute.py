@@ -21,7 +21,7 @@ from .made_up_trials import DATA, real
 ROOT = DATA.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 #: Those that record pools; what is new in the registries is no pool.
-NAMES = [path.stem for path in NOTEBOOKS if "reporting.Results(" in path.read_text()]
+NAMES = [path.stem for path in NOTEBOOKS if "review.add(" in path.read_text()]
 
 #: Formulas from the same rows; only the order of sums differs.
 FORMULA = 1e-9
@@ -243,8 +243,11 @@ def differing(record):
         found = record["result"]
         return [name for name in ("beta", "se", "ci_lb", "tau2") if found[name] is not None]
     faults = []
+    alone = len(record["rows"]) == 1
     for name, (value, tolerance) in ROUTES[record["settings"]["model"]](record).items():
         mine = column(record, "weight") if name == "weight" else record["result"][name]
+        if alone and name in ("tau2", "I2", "Q"):
+            value = None  # one study has no heterogeneity
         if not same(mine, value, tolerance):
             faults.append(f"{record['pool']}: {name} is recorded as {mine}, recomputed as {value}")
     return faults
@@ -336,7 +339,8 @@ def types(record):
 def test_types_of_diabetes_are_one_pool_only_where_its_title_says_so(recorded, notebook):
     for record in recorded[notebook]:
         if len(record["question"]["population"]) > 1 or len(types(record)) > 1:
-            assert "types 1 and 2" in record["title"].lower(), record["pool"]
+            said = record["title"].lower()
+            assert "types 1 and 2" in said or "type 1 diabetes or type 2 diabetes" in said, record["pool"]
 
 
 @pytest.mark.parametrize("notebook", NAMES)
@@ -388,7 +392,8 @@ def test_the_most_favourable_report_is_labelled_so_wherever_it_is_pooled(recorde
     """Of insulin independence it is an upper bound, and must say so."""
     for record in recorded[notebook]:
         if (record["question"]["outcome"], record["estimand"]) == ("insulin_independence", "most_favourable"):
-            assert "most favourable" in record["title"], f"{record['pool']}: {record['title']}"
+            said = record["title"]
+            assert "most favourable" in said or "last report of each cohort" in said, f"{record['pool']}: {said}"
 
 
 # --- the routes themselves ---------------------------------------------------------------------------------------

@@ -211,7 +211,8 @@ def _pool(base: EvidenceBase, claim_id: str, arms: str, words: str) -> Pool:
     claim = claim_of(base.evidence, claim_id)
     plan = plan_of(base.protocol, claim)
     question = question_of(base.evidence, claim, plan, arms)
-    title = f"{base.protocol.outcome(plan['definition']).name}: {words}"
+    both = ", types 1 and 2" if len(question.population) > 1 else ""
+    title = f"{base.protocol.outcome(plan['definition']).name}{both}: {words}"
     name = f"{claim_id}_{'published' if arms == 'cells' else 'control'}"
     measure = "PLO" if plan["kind"] == "rate" else "MD" if arms == "cells" else "MC"
     return pooled(base, question.named(name, title), Analysis(measure))

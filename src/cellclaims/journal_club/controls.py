@@ -371,7 +371,7 @@ def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
     Examples
     --------
     >>> len(load("data").claims)
-    30
+    76
     """
     if not str(claims):
         return load_evidence(data)
