@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -128,10 +129,16 @@ def test_all_cells_run_in_jupyterlab_to_the_committed_outputs(executed, path):
     assert [cell.source for cell in made.cells] == [cell.source for cell in committed.cells]
     assert [cell.get("execution_count") for cell in made.cells] == [c.get("execution_count") for c in committed.cells]
     # JupyterLab writes the kinds of one output in an order of its own
-    assert sorted(texts(made)) == sorted(texts(committed))
+    assert sorted(unrecorded(made)) == sorted(unrecorded(committed))
     assert len(svgs(made)) == len(svgs(committed))
     assert [difference(a, b) for a, b in zip(svgs(made), svgs(committed), strict=True)] == [None] * len(svgs(made))
     assert outside == []
+
+
+def unrecorded(book):
+    """The texts without how many pools were recorded where: by hand nothing is recorded."""
+    record = re.compile(r"\d+ pools(, not recorded: no folder for reports was given\.| recorded in \S+\.json\.) ?")
+    return [(number, kind, record.sub("", text)) for number, kind, text in texts(book)]
 
 
 def test_there_is_a_notebook_with_tables_and_drawings_to_compare(executed):

@@ -56,7 +56,7 @@ HEIGHTS = range(60, 212, 15)
 def test_the_heading_of_a_table_stands_with_its_first_rows(printed):
     cut = 0
     for height in HEIGHTS:
-        caption, head, *rows = printed(height, 40, "words " * 60)
+        caption, head, *rows = printed(height, 25, "words " * 120)
         assert caption == head == rows[0] == rows[1], height
         cut += rows[0] != rows[-1]
     assert cut == len(HEIGHTS), "the tables are longer than a page"

@@ -39,6 +39,10 @@ RNG = np.random.default_rng(20260311)
 YI, VI = RNG.normal(0.3, 0.5, size=STUDIES), RNG.uniform(0.02, 0.4, size=STUDIES)
 
 
+#: The simulation of the calibration study lies in benchmarks/, which a worker must find, too.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent / "benchmarks")}
+
+
 class Dask:
     """A scheduler on loopback and its workers, each a process of its own."""
 
@@ -53,7 +57,7 @@ class Dask:
         kind = "scheduler" if name == "scheduler" else "worker"
         with (self.folder / f"{name}.log").open("w") as log:
             command = [sys.executable, "-m", "dask", kind, *arguments]
-            self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+            self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, env=ENVIRONMENT)
 
     def add_worker(self, name: str) -> None:
         own = ("--name", name, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1")

@@ -236,10 +236,6 @@ def main() -> None:
     serve(sys.stdin.buffer, answers)
 
 
-if __name__ == "__main__":
-    main()
-
-
 #: Seconds between two looks of a worker whether its report is still wanted.
 LOOK = 0.5
 
@@ -399,3 +395,10 @@ def _end(station: subprocess.Popen) -> int:
         with contextlib.suppress(BrokenPipeError):  # a request that it did not read
             pipe.close()
     return station.wait()
+
+
+if __name__ == "__main__":
+    # answers are pickled by the name of the module that the worker knows, which is not __main__
+    from importlib import import_module
+
+    import_module("cellclaims.runner.workers_dask").main()
