@@ -139,8 +139,6 @@ def unrecorded(book):
     """The texts without how many pools were recorded where: by hand nothing is recorded."""
     pools = r"\d+ pools(, not recorded: no folder for reports was given\.| recorded in \S+\.json\.) ?"
     record = re.compile(rf"{pools}| ?\d+ entries recorded in claims\.json\.")
-        r"\d+ pools(, not recorded: no folder for reports was given\.| recorded in \S+\.json\.) ?| ?\d+ entries recorded in claims\.json\."
-    )
     return [(number, kind, record.sub("", text)) for number, kind, text in texts(book)]
 
 
