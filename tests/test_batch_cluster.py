@@ -78,7 +78,7 @@ def stations_of(dask):
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-            if parent in workers and b"batch_station" in (path / "cmdline").read_bytes():
+            if parent in workers and b"workers_dask" in (path / "cmdline").read_bytes():
                 found.append(int(path.name))
     return found
 
