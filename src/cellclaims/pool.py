@@ -271,13 +271,39 @@ def switched(base: EvidenceBase, question: Question, analysis: Analysis) -> dict
     steps = evidence.handling[(evidence.handling.variant != "primary") & (evidence.handling.table == "binary")]
     pools = {}
     for anomaly in dict.fromkeys(steps.anomaly_id):
-        words = "; ".join(dict.fromkeys(steps[steps.anomaly_id == anomaly].reason))
-        study = label(evidence, steps[steps.anomaly_id == anomaly].study_id.iloc[0])
         other = replace(question, alternative=(*question.alternative, anomaly))
-        made = pooled(base, other.named(f"{question.name}_{anomaly}", f"{study}: {words} ({anomaly})"), analysis)
+        made = pooled(
+            base, other.named(f"{question.name}_{anomaly}", switch_words(evidence, anomaly, ("binary",))), analysis
+        )
         if not _same_rows(made, primary):
             pools[made.title] = made
     return pools
+
+
+def switch_words(evidence: Evidence, anomaly: str, tables: Sequence[str]) -> str:
+    """What the alternative handling of an anomaly does, in words.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    anomaly : str
+        Its code, such as "a10".
+    tables : sequence of str
+        Tables whose steps are named; all of its steps where it has none on these.
+
+    Returns
+    -------
+    str
+        The study, what is questioned or used instead, and the code.
+    """
+    steps = evidence.handling[(evidence.handling.variant != "primary") & (evidence.handling.anomaly_id == anomaly)]
+    own = steps[steps.table.isin(tables)]
+    steps = own if len(own) else steps
+    if steps.empty:
+        return anomaly
+    words = "; ".join(dict.fromkeys(steps.reason))
+    study = steps.study_id.iloc[0]
+    return f"{label(evidence, study)}: {words} ({anomaly})" if study else f"{words} ({anomaly})"
 
 
 def _same_rows(one: Pool, other: Pool) -> bool:

@@ -10,10 +10,10 @@ import pandas as pd
 
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
-from cellclaims.pool import Pool
+from cellclaims.pool import Pool, switch_words
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.tables import interval, number, percent, value_words
-from cellclaims.selection import Question
+from cellclaims.selection import EvidenceBase, Question
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -328,14 +328,13 @@ def asked_words(question: Question, protocol: Protocol) -> tuple[str, str]:
     return given, people
 
 
-def arms_title(question: Question, protocol: Protocol) -> str:
-    """The title of a pool within arms: what was given (or that nothing was), to whom, and which anomalies are switched.
+def arms_title(question: Question, base: EvidenceBase) -> str:
+    """The title of a pool within arms: what was given, to whom, and which questionable values are handled otherwise.
 
     Parameters
     ----------
     question : Question
-    protocol : Protocol
-        The rules of the review.
+    base : EvidenceBase
 
     Returns
     -------
@@ -343,16 +342,16 @@ def arms_title(question: Question, protocol: Protocol) -> str:
 
     Examples
     --------
-    >>> from cellclaims import protocol
-    >>> arms_title(Question("hba1c", "T2D", "any_cells", arms="control"), protocol.load("data"))
+    >>> from cellclaims import open_review
+    >>> arms_title(Question("hba1c", "T2D", "any_cells", arms="control"), open_review("example"))
     'Control arms of trials of cells, type 2 diabetes'
     """
-    given, people = asked_words(question, protocol)
+    given, people = asked_words(question, base.protocol)
     whose = given if question.arms == "cells" else f"control arms of trials of {given}"
-    return "; ".join([f"{_start(whose)}, {people}", *_switched_words(question)])
+    return "; ".join([f"{_start(whose)}, {people}", *_switched(question, base)])
 
 
-def what_differs(question: Question, other: Question, protocol: Protocol) -> str:
+def what_differs(question: Question, other: Question, base: EvidenceBase) -> str:
     """How a question differs from another one, as the title of its pool.
 
     Parameters
@@ -360,21 +359,23 @@ def what_differs(question: Question, other: Question, protocol: Protocol) -> str
     question : Question
     other : Question
         What it is compared with, usually the main question of a notebook.
-    protocol : Protocol
+    base : EvidenceBase
 
     Returns
     -------
     str
-        What is given, to whom, which designs, when, and which anomalies are switched, as far as they differ.
+        What is given, to whom, which designs, when, and which questionable values are handled otherwise, as far as
+        they differ.
 
     Examples
     --------
     >>> from dataclasses import replace
-    >>> from cellclaims import protocol
+    >>> from cellclaims import open_review
     >>> main = Question("hba1c", "T2D", "any_cells", designs="rct")
-    >>> what_differs(replace(main, designs=(), months=8, window=7), main, protocol.load("data"))
+    >>> what_differs(replace(main, designs=(), months=8, window=7), main, open_review("example"))
     'Randomised or not; at 8 ± 7 months'
     """
+    protocol = base.protocol
     question, other = question.at(protocol), other.at(protocol)
     (given, people), (other_given, other_people) = asked_words(question, protocol), asked_words(other, protocol)
     parts = [words for words, known in ((given, other_given), (people, other_people)) if words != known]
@@ -384,12 +385,15 @@ def what_differs(question: Question, other: Question, protocol: Protocol) -> str
     if (question.months, question.window) != (other.months, other.window):
         parts.append(f"at {question.months:g} ± {question.window:g} months")
     if question.alternative != other.alternative:
-        parts += _switched_words(question) or ["questionable values as the review handles them"]
+        parts += _switched(question, base) or ["questionable values as the review handles them"]
     return _start("; ".join(parts) or "the same question")
 
 
-def _switched_words(question: Question) -> list[str]:
-    return [f"{' and '.join(question.alternative)} handled in the other way"] if question.alternative else []
+def _switched(question: Question, base: EvidenceBase) -> list[str]:
+    """What each alternative handling that a question asks for does, in words."""
+    is_measured = (base.evidence.continuous.outcome == question.outcome).any()
+    tables = ("continuous", "contrasts") if is_measured else ("binary",)
+    return [switch_words(base.evidence, anomaly, tables) for anomaly in question.alternative]
 
 
 def same_number(fit: Any, pool: Pool, unit: str = "") -> Sentence:
