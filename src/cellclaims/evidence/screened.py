@@ -14,7 +14,7 @@ from cellclaims import protocol, yaml_files
 from cellclaims.evidence.schema import Finding
 
 if TYPE_CHECKING:
-    from cellclaims.evidence import Evidence
+    from cellclaims.evidence.schema import Evidence
 
 #: What is said of a record on which reviewers differ and have not agreed yet.
 CONFLICT = "conflict"
@@ -150,7 +150,7 @@ def screening_reason_fits_decision(evidence: Evidence) -> Iterator[Finding]:
 def screening_reason_is_listed(evidence: Evidence) -> Iterator[Finding]:
     """A reason is one of the protocol's, and of a stage that goes with the decision."""
     rows = evidence.screening[evidence.screening.reason != ""]
-    if rows.empty:
+    if rows.empty or not (evidence.folder / protocol.FILE).is_file():  # protocol.faults tells of it
         return
     listed = listed_reasons(yaml_files.read(evidence.folder / protocol.FILE).content)
     for row in rows.itertuples():
