@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -113,6 +113,18 @@ class Plan:
         return content
 
 
+@contextmanager
+def tried(held: Held, contents: dict[Path, tuple[bytes, bytes]]) -> Iterator[Path]:
+    """A copy of the tables with the new content, in a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch)
+        for name in (FILE, *(table.path for table in held.schema.tables.values())):
+            source, target = held.folder / name, copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(contents[source][1] if source in contents else source.read_bytes())
+        yield copy
+
+
 def try_out(plan: Plan, contents: dict[Path, tuple[bytes, bytes]]) -> None:
     """Run the whole check on a copy of the tables with the new content.
 
@@ -121,13 +133,7 @@ def try_out(plan: Plan, contents: dict[Path, tuple[bytes, bytes]]) -> None:
     ProposalError
         With every fault that the check finds and no anomaly explains; a fault in a new line names its proposal.
     """
-    held = plan.held
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch)
-        for name in (FILE, *(table.path for table in held.schema.tables.values())):
-            source, target = held.folder / name, copy / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(contents[source][1] if source in contents else source.read_bytes())
+    with tried(plan.held, contents) as copy:
         faults = [fault for fault in check.faults(copy) if not fault.anomaly_id]
     if faults:
         raise ProposalError(
