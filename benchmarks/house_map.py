@@ -26,7 +26,7 @@ PACKAGE = ROOT / "src" / "cellclaims"
 ORDER = """
 errors lazy files yaml_files units dispersion protocol evidence registries harvest screening question anomalies
 selection effects meta robustness pool specifications overview parameters appraisal claims reporting figures
-own_studies review runner journal_club cli
+own_studies review runner journal_club forms cli
 """.split()
 #: Marks in docs/design.md between which the table stands.
 BEGIN, END = "<!-- numbers: written by benchmarks/house_map.py -->\n", "<!-- end -->"

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -114,8 +114,9 @@ class Plan:
         return content
 
 
-def faults_with(held: Held, contents: dict[Path, tuple[bytes, bytes]]) -> list[Fault]:
-    """Run the whole check on a copy of the data folder with new content; the faults that no anomaly explains.
+@contextmanager
+def tried(held: Held, contents: dict[Path, tuple[bytes, bytes]]) -> Iterator[Path]:
+    """A copy of the data folder with the new content, in a folder that is gone afterwards.
 
     Parameters
     ----------
@@ -131,6 +132,12 @@ def faults_with(held: Held, contents: dict[Path, tuple[bytes, bytes]]) -> list[F
             source, target = held.folder / name, copy / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(contents[source][1] if source in contents else source.read_bytes())
+        yield copy
+
+
+def faults_with(held: Held, contents: dict[Path, tuple[bytes, bytes]]) -> list[Fault]:
+    """Run the whole check on a copy of the data folder with new content; the faults that no anomaly explains."""
+    with tried(held, contents) as copy:
         return [fault for fault in check.faults(copy) if not fault.anomaly_id]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
 from cellclaims.pool import Pool, switch_words
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.tables import interval, number, percent, value_words
+from cellclaims.reporting.tables import Table, interval, number, percent, value_words
 from cellclaims.selection import EvidenceBase, Question
 
 # Sentences made from results, so that prose never holds a typed number.
@@ -197,6 +197,40 @@ def _in_words(pool: Pool) -> str:
         return "no report"
     low, high = (value_words(pool, float(getattr(pool.fit, e))) for e in ("ci_lb", "ci_ub"))
     return f"{reports_of(pool.k)}, {value_words(pool, float(pool.fit.beta))} ({low} to {high})"
+
+
+#: Measure -> what a pool of it shows, in the words of a table.
+SHOWN = {
+    "MD": "difference between arms",
+    "MC": "change with cells",
+    "PLO": "proportion",
+    "RD": "difference of proportions",
+}
+
+
+def before_and_after(changed: Iterable[tuple[Question, Pool, Pool]], protocol: Protocol) -> Table:
+    """The pools that new or changed rows move: each without and with them.
+
+    Parameters
+    ----------
+    changed : iterable of (Question, Pool, Pool)
+        What was asked, the pool before and the pool after.
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    Table
+    """
+    cells = []
+    for question, before, after in changed:
+        given, people = asked_words(question, protocol)
+        when = question.estimand.replace("_", " ") if before.analysis.measure in ("PLO", "RD") else ""
+        whose = ", control arms" if question.arms == "control" else ""
+        kind = f"{SHOWN[before.analysis.measure]}{whose}"
+        outcome = ", ".join(part for part in (protocol.outcome(question.outcome).name, when) if part)
+        cells.append((outcome, kind, f"{given}, {people}", _in_words(before), _in_words(after)))
+    return Table(("outcome", "shown", "given to", "before", "after"), tuple(cells), "Pools that change")
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
