@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class FormSheet:
     """One sheet of a form.
 
     Attributes
@@ -56,18 +56,18 @@ class Sheet:
 
 
 STUDY = (
-    Sheet("Study", "studies", needed=True, filled=()),
-    Sheet("Arms", "arms", needed=True),
-    Sheet("Patients", "cohorts", needed=True),
-    Sheet("Sources", "sources", needed=True),
-    Sheet("Means", "continuous"),
-    Sheet("Counts", "binary"),
-    Sheet("Comparisons", "contrasts"),
-    Sheet("Judgements", "judgements", filled=("judgement_id", "study_id")),
+    FormSheet("Study", "studies", needed=True, filled=()),
+    FormSheet("Arms", "arms", needed=True),
+    FormSheet("Patients", "cohorts", needed=True),
+    FormSheet("Sources", "sources", needed=True),
+    FormSheet("Means", "continuous"),
+    FormSheet("Counts", "binary"),
+    FormSheet("Comparisons", "contrasts"),
+    FormSheet("Judgements", "judgements", filled=("judgement_id", "study_id")),
 )
 CLAIMS = (
-    Sheet("Advertisement", "documents", needed=True, filled=()),
-    Sheet("Claims", "claims", needed=True, filled=("supersedes",)),
+    FormSheet("Advertisement", "documents", needed=True, filled=()),
+    FormSheet("Claims", "claims", needed=True, filled=("supersedes",)),
 )
 #: What a form is about -> its sheets.
 FORMS = {"study": STUDY, "claims": CLAIMS}
@@ -304,7 +304,7 @@ def put(cell: Any, text: str, *, numeric: bool = False) -> None:
 
 
 def _write_lists(
-    page: Worksheet, schema: Schema, sheets: Iterable[Sheet], lists: Mapping[str, Sequence[tuple[str, str]]]
+    page: Worksheet, schema: Schema, sheets: Iterable[FormSheet], lists: Mapping[str, Sequence[tuple[str, str]]]
 ) -> dict[tuple[str, str], str]:
     """Write every list of allowed values; sheet title and column name -> the range of its values."""
     from openpyxl.styles import Font
@@ -329,7 +329,7 @@ def _write_lists(
 
 
 def _limit(
-    page: Worksheet, sheet: Sheet, columns: Sequence[Column], ranges: Mapping[tuple[str, str], str], about: str
+    page: Worksheet, sheet: FormSheet, columns: Sequence[Column], ranges: Mapping[tuple[str, str], str], about: str
 ) -> None:
     """Give the cells of a sheet their lists and limits, and the form that keeps a spreadsheet from changing text."""
     from openpyxl.utils import get_column_letter
@@ -359,7 +359,7 @@ def _limit(
         rule.add(where)
 
 
-def _place(sheet: Sheet, name: str, book: Workbook) -> int:
+def _place(sheet: FormSheet, name: str, book: Workbook) -> int:
     """Number of a column on its sheet."""
     head = [cell.comment.text if cell.comment else "" for cell in book[sheet.title][1]]
     return next(number for number, text in enumerate(head, start=1) if f"Column {name}." in text)

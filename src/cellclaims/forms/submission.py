@@ -19,7 +19,7 @@ from cellclaims import yaml_files
 from cellclaims.errors import Fault, FormError, KeyFault, SheetFault
 from cellclaims.evidence.schema import Column, Schema, cell_faults
 from cellclaims.files import NUMBER, runs
-from cellclaims.forms.sheets import CLAIMS, ENDINGS, EXAMPLE, FORMS, GUIDE, LISTS, MARK, STUDY, Sheet, heading
+from cellclaims.forms.sheets import CLAIMS, ENDINGS, EXAMPLE, FORMS, GUIDE, LISTS, MARK, STUDY, FormSheet, heading
 from cellclaims.harvest.held import Cells, one_line
 from cellclaims.yaml_files import one_of
 
@@ -156,12 +156,12 @@ def is_formula(text: str) -> bool:
     return runs(text) and (text.lstrip()[:1] not in "+-" or bool(CALLS.search(text)))
 
 
-def _is_blamed(form: Submission, sheet: Sheet) -> bool:
+def _is_blamed(form: Submission, sheet: FormSheet) -> bool:
     """Whether a sheet has a fault already, so that its missing rows follow from that."""
     return any(getattr(fault, "sheet", "") == sheet.title for fault in form.faults)
 
 
-def _of_sheet(form: Submission, sheet: Sheet, rule: str, expected: str, found: str) -> Fault:
+def _of_sheet(form: Submission, sheet: FormSheet, rule: str, expected: str, found: str) -> Fault:
     if form.name.lower().endswith(".xlsx"):
         return SheetFault(form.name, None, "", rule, expected, found, sheet=sheet.title)
     return KeyFault(form.name, None, sheet.key, rule, expected, found)
@@ -221,7 +221,7 @@ class _Page:
     """Reads one sheet of a workbook into a form."""
 
     def __init__(
-        self, form: Submission, sheet: Sheet, page: Worksheet, columns: Sequence[Column], example: Mapping[str, str]
+        self, form: Submission, sheet: FormSheet, page: Worksheet, columns: Sequence[Column], example: Mapping[str, str]
     ) -> None:
         self.form, self.sheet, self.page, self.columns, self.example = form, sheet, page, columns, example
         self.where: dict[int, Column | None] = {}
