@@ -27,7 +27,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull fuzz-atheris site site-test club slides worksheet worksheet-pdf
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull fuzz-atheris site site-test club slides worksheet solutions worksheet-pdf
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ slides: $(INSTALLED)  ## the journal club as slides and as a page, into reports/
 
 worksheet: $(INSTALLED)  ## the journal club's worksheet, one page to print, into reports/club/
 	$(BIN)/cellclaims club --only worksheet $(CLUB)
+
+solutions: $(INSTALLED)  ## the answers to the worksheet, for whoever leads the hour, into reports/club/
+	$(BIN)/cellclaims club --only solutions $(CLUB)
 
 worksheet-pdf: $(INSTALLED)  ## the worksheet as PDF, too (needs Chromium)
 	$(BIN)/cellclaims club --only worksheet --pdf $(CLUB)

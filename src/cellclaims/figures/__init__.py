@@ -10,13 +10,14 @@ from cellclaims.figures.diagnostics import funnel, gosh, influence
 from cellclaims.figures.durability import durability
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
+from cellclaims.figures.formula import formula, formula_svg
 from cellclaims.figures.show import Drawing, save, show
 from cellclaims.figures.specifications import sensitivity, specification_curve
 from cellclaims.reporting.claims import ClaimRow
 from cellclaims.reporting.pools import Mark
 
 __all__ = [
-    "ClaimRow", "Drawing", "Mark", "Step", "advertised", "certainty_profile", "change", "durability", "evidence_map",
-    "evidence_years", "flow", "forest", "funnel", "gosh", "influence", "missing_results", "save", "sensitivity", "show",
-    "specification_curve", "traffic_light",
+    "ClaimRow", "Drawing", "Mark", "Step", "advertised", "certainty_profile", "change", "durability",
+    "evidence_map", "evidence_years", "flow", "forest", "formula", "formula_svg", "funnel", "gosh", "influence",
+    "missing_results", "save", "sensitivity", "show", "specification_curve", "traffic_light",
 ]  # fmt: skip
