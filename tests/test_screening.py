@@ -19,6 +19,7 @@ from cellclaims.evidence.screened import conflicts, counts, screened
 from cellclaims.harvest.held import read_sheet, sheet_bytes
 from cellclaims.registries import Store, pull_folder
 from cellclaims.registries.changes import known_registrations
+from cellclaims.reporting.registries import registry_news
 from cellclaims.screening.decisions import state_in_words, take_over, write_list
 from cellclaims.screening.records import merged, records
 from cellclaims.screening.worklist import WORK_COLUMNS, nearness, sort_records, worklist
@@ -440,3 +441,31 @@ def test_the_recorded_answers_are_screened_from_end_to_end(data, tmp_path, share
     assert identified.count - sum(identified.left_out.values()) == 400
     figures.save(drawing, name="flow", folder=tmp_path)
     assert "Records identified by the last search" in (tmp_path / "flow.svg").read_text()
+
+
+# --- what is new ------------------------------------------------------------------------------------------------------
+
+
+def test_what_screening_has_decided_is_no_news(data, tmp_path):
+    def news(**more):
+        return {(line["kind"], line["title"]) for line in registry_news(load(data), **more).lines}
+
+    known = next(iter(known_registrations(load(data))))
+    paper, trial = f"Diet ({known})", "Diet in people"
+    shutil.rmtree(data / "registry")
+    citing = europepmc({"pmid": "12", "title": paper, "pubYear": "2024"})
+    both = [titled("NCT99999001", trial), titled("NCT99999003", "Islets"), citing]
+    store = two_snapshots(data / "registry", [titled("NCT99999009", "Other")], both)
+    new = {("new trial", trial), ("new trial", "Islets"), ("new paper", paper)}
+    assert new <= news()
+    unsure = {"NCT99999003": {"decision": "unsure", "reviewer": "A"}}
+    out = {"pmid:12": ALL["NCT99999001"], "NCT99999001": ALL["NCT99999001"]}
+    take_over(sheet(data, tmp_path / "list.csv", out | unsure), data, today=DAY)
+    assert new & news() == {("new trial", "Islets")}, "what is unsure is still open"
+    assert "2 new records are not listed, because screening has decided on them." in str(
+        registry_news(load(data)).sentence
+    )
+    (store.folder / "snapshots" / f"{EARLY}.json").unlink()
+    lines = news()
+    assert ("unknown trial", "Islets") in lines
+    assert not {title for kind, title in lines if kind in ("unknown trial", "paper")} & {trial, paper}
