@@ -445,6 +445,45 @@ def screen(
         click.echo(decisions.state_in_words(data))
 
 
+@main.command()
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
+@click.option("--notebooks", type=FOLDER, default="notebooks", show_default=True, help="Folder of the notebooks.")
+@click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
+@click.option("--into", type=FOLDER, help="Folder of the dated pages; REPORTS/living by default.")
+@click.option("--only", multiple=True, metavar="SOURCE", help="Ask this source alone (may be given again).")
+@click.option("--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Replay recorded answers.")
+@click.option("--no-pull", is_flag=True, help="Ask nobody: use the last snapshot.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
+@click.option("--json", "as_json", is_flag=True, help="Say everything as one line of JSON.")
+def living(
+    data: Path,
+    registry: Path | None,
+    notebooks: Path,
+    reports: Path,
+    into: Path | None,
+    only: tuple[str, ...],
+    folder: Path | None,
+    no_pull: bool,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Bring the review up to date in one run, for a scheduler: pull, changes, list to screen, check, review, page.
+
+    Exit status: 0 done, 1 a step failed, 2 refused, 75 another run is at work (docs/living.md).
+    """
+    from cellclaims.registries.store import registry_of
+    from cellclaims.runner.living import LivingOrder, run
+
+    if no_pull and (only or folder):
+        raise click.UsageError("--no-pull: expected neither --only nor --from, which fetch answers; found one")
+    order = LivingOrder(
+        data, registry or registry_of(data), notebooks, reports, into or reports / "living", not no_pull, folder, only,
+        workers, as_json,
+    )  # fmt: skip
+    raise SystemExit(run(order))
+
+
 # Forms for a study and for an advertisement, and the evidence to take along (docs/add_a_study.md).
 
 

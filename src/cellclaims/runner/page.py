@@ -585,11 +585,11 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
 # What is new, as one HTML file that asks the network for nothing.
 
 
-def news_page(news: News, origin: Provenance) -> str:
-    """The page: the paragraph, then every table, with the pages' own style and content policy.
+def news_page(news: News, origin: Provenance, title: str = "What is new?") -> str:
+    """The page: its title, the paragraph, then every table, with the pages' own style and content policy.
 
     Whatever the registries wrote is escaped by the tables and cut down to tags of text by :mod:`markup`.
     """
     shown = [safe_html(table._repr_html_()) for table in news.tables]
     template = exporter().environment.get_template("changes.html.j2")
-    return template.render(sentence=news.sentence, tables=shown, origin=origin, style=shell().style) + "\n"
+    return template.render(title=title, sentence=news.sentence, tables=shown, origin=origin, style=shell().style) + "\n"
