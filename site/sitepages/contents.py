@@ -16,8 +16,8 @@ MOVED = {
 METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "The project"
 NAMED = {
     METHOD: ("README", "method", "protocol", "search", "add_a_study", "own_studies", "appraisal", "journal_club"),
-    GUIDES: ("batch", "pull", "harvest", "proposals", "changes", "site", "environment"),
-    INSIDE: ("engine", "calibration", "design", "decisions"),
+    GUIDES: ("environment", "batch", "site", "pull", "changes", "harvest", "proposals"),
+    INSIDE: ("engine", "calibration", "design", "decisions", "appendix_performance", "appendix_faults"),
 }
 
 #: Pages of the menu that are not made from a file of ``docs/``.
