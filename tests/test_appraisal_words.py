@@ -122,7 +122,7 @@ def test_a_question_that_no_report_answers_is_said_to_be_so():
     assert found.effect.k == 0
     table = reporting.summary_of_findings([found])
     row = dict(zip(table.header, cells(table)[0], strict=True))
-    assert (row["reports"], row["with cells"], row["difference"]) == ("0", "not printed", "no report")
+    assert (row["reports"], row["with cells"], row["difference"]) == ("0", "not reported", "no study")
     assert cells(reporting.findings_in_words([found]))[0][1] == "No report answers this."
 
 

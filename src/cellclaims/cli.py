@@ -403,6 +403,48 @@ def club(
         click.echo(path)
 
 
+# Screening, and what keeps the review up to date.
+
+
+@main.command()
+@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="Write the records to decide on, never over a file.")
+@click.option("--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Take over the decisions of this list.")
+@click.option("--reviewer", default="", metavar="NAME", help="With --into: a second reviewer's list.")
+@click.option("--snapshot", default="", metavar="NAME", help="With --into: snapshot of the store; the last by default.")
+@click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--dry-run", is_flag=True, help="With --accept: check everything, write nothing.")
+def screen(
+    into: Path | None,
+    decided: Path | None,
+    reviewer: str,
+    snapshot: str,
+    registry: Path | None,
+    data: Path,
+    dry_run: bool,
+) -> None:
+    """List the records of a search that nobody has decided on, or take decisions over, all or none.
+
+    Without --into and --accept: how far screening is, and where reviewers differ (docs/screening.md).
+    """
+    from cellclaims.registries.store import registry_of
+
+    if into and decided:
+        raise click.UsageError("expected --into or --accept, found both")
+    if (reviewer or snapshot) and not into:
+        raise click.UsageError("--reviewer and --snapshot: expected --into, whose list they are for; found none")
+    if dry_run and not decided:
+        raise click.UsageError("--dry-run: expected --accept, which it tries; found none")
+    from cellclaims.screening import decisions
+
+    if into:
+        click.echo(decisions.write_list(into, data, registry or registry_of(data), snapshot, reviewer))
+    elif decided:
+        click.echo(decisions.take_over_in_words(decided, data, registry, dry_run=dry_run))
+    else:
+        click.echo(decisions.state_in_words(data))
+
+
 # Forms for a study and for an advertisement, and the evidence to take along (docs/add_a_study.md).
 
 

@@ -116,9 +116,9 @@ def _by_width(pool: Pool, width: float, rules: Mapping[str, Any]) -> Rated:
 
 def inconsistency(pool: Pool, rules: Mapping[str, Any]) -> Rated:
     """I² above the limit, or two reports of a difference whose intervals lie on opposite sides of none."""
-    if pool.fit is None or pool.k < 2:
+    if not pool.is_pooled:
         return 0, f"one report or none: {NOT_ASSESSED}"
-    step, limit, i2 = rules["inconsistency"]["step"], rules["inconsistency"]["I2"], float(pool.fit.I2)
+    step, limit, i2 = rules["inconsistency"]["step"], rules["inconsistency"]["I2"], pool.I2
     if in_points(pool) or pool.measure in COMPARES:
         below, above = (pool.rows.ci_ub < 0).any(), (pool.rows.ci_lb > 0).any()
         if below and above:

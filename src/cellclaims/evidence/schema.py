@@ -449,6 +449,8 @@ class Evidence:
     topic_sources: pd.DataFrame
     thresholds: pd.DataFrame
     wanted: pd.DataFrame
+    screening: pd.DataFrame
+    searches: pd.DataFrame
     benchmarks: pd.DataFrame
     context: pd.DataFrame
     context_sources: pd.DataFrame

@@ -24,7 +24,7 @@ from cellclaims.evidence import Evidence
 from cellclaims.overview import PRODUCTS
 from cellclaims.pool import Pool, label, link
 from cellclaims.reporting.pools import Sentence, say
-from cellclaims.reporting.tables import Link, Table, interval, number, percent, table
+from cellclaims.reporting.tables import Link, Table, interval, number, percent, study_words, table
 from cellclaims.selection import EvidenceBase
 
 # Summary of findings: one line a question, the result with and without cells, and how sure it is.
@@ -78,7 +78,7 @@ def summary_of_findings(findings: Sequence[AnsweredQuestion]) -> Table:
 def _result(pool: Pool) -> str:
     """The result within arms: patients in 100, or the mean change."""
     if pool.fit is None:
-        return "not printed"
+        return "; ".join(study_words(pool)) or "not reported"
     value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
     if pool.measure == "MC":
         return f"{number(value)} ({interval(low, high)}) points"
@@ -93,7 +93,7 @@ def _of_100(percent: float) -> str:
 def _difference(found: AnsweredQuestion) -> str:
     pool = found.effect
     if pool.fit is None:
-        return "no report"
+        return "; ".join(study_words(pool)) or "no study"
     if found.without is None:
         return "none can be given"
     value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
