@@ -64,6 +64,18 @@ class PooledRows:
         return len(self.rows)
 
     @property
+    def is_pooled(self) -> bool:
+        """Whether the studies are pooled."""
+        return self.k >= 3 and self.fit is not None
+
+    @property
+    def I2(self) -> float:
+        """I² in percent."""
+        return float(self.fit.I2)
+
+    bayes = None
+
+    @property
     def is_few(self) -> bool:
         """Whether the pool has studies, but few: their heterogeneity can hardly be estimated."""
         return 0 < self.k <= self.few

@@ -248,28 +248,41 @@ def _gravest(rows: Sequence[Any], how: str) -> ReportJudgement:
 
 
 def judged_domains(judgements: pd.DataFrame, study_ids: Iterable[str], tool: str, outcome: str = "") -> pd.DataFrame:
-    """Judgements of a tool as signs for the traffic light: "+" low, "?" in between or unknown, "-" high, "" none.
+    """Judgements of a tool as signs for the traffic light, one for each reader in order.
+
+    Parameters
+    ----------
+    judgements : DataFrame
+        judgements.csv.
+    study_ids : iterable of str
+    tool : str
+        One of :data:`DOMAINS`.
+    outcome : str
+        By its name in the protocol.
 
     Returns
     -------
     DataFrame
-        Index: the reports that were judged with that tool, in the order given; columns: its domains and ``overall``.
+        Index: the studies that were judged with that tool, in the order given; columns: its domains and ``overall``.
+        Values: "+" low, "?" in between or unknown, "-" high or serious, "x" critical; two signs for two readings, one
+        where a named person judged, none where nobody did. Without an overall judgement the gravest of all domains.
     """
     columns = [*DOMAINS[tool], OVERALL]
     table = {}
     for study in dict.fromkeys(study_ids):
         rows = [row for row in valid_judgements(judgements, study, outcome) if row.tool == tool]
         if rows:
-            grave = {domain: max((_gravity(row) for row in rows if row.domain == domain), default=None)
-                     for domain in columns}  # fmt: skip
-            table[study] = {domain: _sign(grave[domain]) for domain in columns}
-            whole = overall(judgements, study, outcome, tool)
-            table[study][OVERALL] = _sign(whole.grave if whole else None)
+            rows = sorted(rows, key=lambda row: row.reviewer)
+            table[study] = {
+                domain: "".join(SIGNS[_gravity(row)] for row in rows if row.domain == domain) for domain in columns
+            }
+            if not table[study][OVERALL] and (whole := overall(judgements, study, outcome, tool)):
+                table[study][OVERALL] = SIGNS[whole.grave]
     return pd.DataFrame.from_dict(table, orient="index", columns=columns)
 
 
-def _sign(grave: int | None) -> str:
-    return "" if grave is None else "+?--"[int(grave)]
+#: By how grave a judgement is: the sign of the traffic light.
+SIGNS = "+?-x"
 
 
 def reviewers_words(names: Iterable[str]) -> str:
