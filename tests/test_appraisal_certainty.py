@@ -41,6 +41,7 @@ class MadeUpPool:
     events: float = 50.0
     estimand: str = "at_month"
     middle: float | None = None
+    spread: tuple[float, ...] = ()
 
     @property
     def pool(self) -> Pool:
@@ -58,6 +59,10 @@ class MadeUpPool:
         fit = SimpleNamespace(beta=way(middle), ci_lb=way(self.low), ci_ub=way(self.high), I2=self.i2) if k else None
         made = made_up_pool(rows, fit, self.measure, outcome=self.outcome)
         object.__setattr__(made.question, "estimand", self.estimand)
+        vars(made)["bayes"] = None
+        if self.spread:
+            names = ("pi_lb", "pi_ub", "ci_lb", "ci_ub")
+            vars(made)["bayes"] = SimpleNamespace(**dict(zip(names, map(logit, self.spread), strict=True)))
         return made
 
 
@@ -183,6 +188,22 @@ APART = [-0.8, -0.8, -0.8, -0.8, -0.3]
 )
 def test_inconsistency_needs_i2_and_two_intervals_that_do_not_overlap(i2, yi, step):
     assert steps(MadeUpPool(yi, -1.2, -0.6, i2=i2))["inconsistency"] == step
+
+
+@pytest.mark.parametrize(
+    ("spread", "step"),
+    [
+        ((0.19, 0.61, 0.3, 0.5), -1),  # estimate 40%: a similar centre below 20% and above 60%
+        ((0.21, 0.61, 0.3, 0.5), 0),
+        ((0.19, 0.59, 0.3, 0.5), 0),
+        ((0.19, 0.61, 0.1, 0.7), 0),  # the mean is as wide: imprecision, not inconsistency
+    ],
+)
+def test_proportions_are_inconsistent_where_a_similar_centre_may_see_less_than_half_and_half_as_much_again(
+    spread, step
+):
+    pool = MadeUpPool([-0.4] * 5, 0.3, 0.5, "PLO", "insulin_independence", spread=spread)
+    assert steps(pool)["inconsistency"] == step
 
 
 @pytest.mark.parametrize(("other", "step"), [(-0.39, -1), (-0.41, 0)])

@@ -290,9 +290,9 @@ def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str,
     if pool.fit is None:
         return found
     for name in ("ci_lb", "ci_ub", "pi_lb", "pi_ub"):
-        found[name] = in_unit(pool, getattr(pool.fit, name))
+        found[name] = in_unit(pool, getattr(pool.fit, name, math.nan))
     found["pooled"] = in_unit(pool, pool.fit.beta)
-    if math.isnan(threshold):
+    if math.isnan(threshold) or not pool.is_pooled:
         return found
     return found | (_share(pool, threshold / 100, n_treated) if percent else _effect(pool, threshold))
 
@@ -345,7 +345,7 @@ def verdict_of_pool(
     """The verdict on a claim that a pool answers, and why."""
     limits = dict.fromkeys(("ci_lb", "ci_ub", "pi_lb", "pi_ub"), math.nan)
     if pool.fit is not None:
-        limits = {name: _or_nan(in_unit(pool, getattr(pool.fit, name))) for name in limits}
+        limits = {name: _or_nan(in_unit(pool, getattr(pool.fit, name, math.nan))) for name in limits}
     standing = Standing(
         measurable=claim.definition_stated != "no" or plan["kind"] == "difference",
         k=pool.k,

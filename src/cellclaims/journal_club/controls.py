@@ -26,7 +26,7 @@ from cellclaims.protocol import Protocol
 from cellclaims.protocol import load as load_protocol
 from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Mark, reports_of
-from cellclaims.reporting.tables import number, percent
+from cellclaims.reporting.tables import number, percent, study_words
 from cellclaims.selection import ESTIMANDS, EvidenceBase, Question
 from cellclaims.yaml_files import one_of
 
@@ -235,7 +235,7 @@ class ClaimAnswer:
     def in_words(self) -> str:
         """The pooled value, its interval and the probabilities, in two sentences."""
         if self.pool.fit is None:
-            return "No report answers this question."
+            return not_pooled(self.pool)
         return f"{self._value()} {self._chances()}"
 
     def _value(self) -> str:
@@ -261,6 +261,13 @@ class ClaimAnswer:
         if value is None:
             return "not estimable"
         return f"{number(value, 1)} %" if self.asked.is_share else number(value, 2)
+
+
+def not_pooled(pool: Pool) -> str:
+    """What stands in the place of a pooled value: that no study answers, or the studies side by side."""
+    if pool.k == 0:
+        return "No study answers this question."
+    return f"{pool.label[:1].upper()}{pool.label[1:]}: {'; '.join(study_words(pool))}."
 
 
 def chance(p: float | None) -> str:
@@ -318,7 +325,7 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
 
 def p_prior(pool: Pool, claimed: float, scale: float) -> float | None:
     """Posterior probability that the mean reaches the claim, with a half-normal prior of tau; None where undefined."""
-    if pool.fit is None or math.isnan(claimed):
+    if not pool.is_pooled or math.isnan(claimed):
         return None
     prior = meta.Prior(scale)
     if pool.scale != "logit":
