@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from scipy.special import logit
 
 from cellclaims.appraisal import READ_BY, certainty, certainty_of_reports, reviewers_words
@@ -122,17 +121,6 @@ def test_too_few_participants_add_a_step_and_never_more_than_two_are_taken():
     assert [steps(pool)["imprecision"] for pool in (precise, vague)] == [0, -1]
     wide = [MadeUpPool([-0.8] * 5, -1.2, high, se=0.5) for high in (-0.3, 0.6)]
     assert [steps(pool)["imprecision"] for pool in wide] == [-2, -2]
-
-
-def test_the_size_of_one_trial_has_the_power_that_it_is_made_for():
-    """By the noncentral t distribution of SciPy, and for proportions by the normal one on the arcsine scale."""
-    n = certainty.arm_of_means(0.5, 0.8, 0.05)
-    df, shift = 2 * n - 2, 0.5 * np.sqrt(n / 2)
-    edge = stats.t.ppf(0.975, df)
-    assert stats.nct.sf(edge, df, shift) + stats.nct.cdf(-edge, df, shift) == pytest.approx(0.8, abs=1e-6)
-    n = certainty.arm_of_proportions(0.6, 0.3, 0.8, 0.05)
-    shift = 2 * (np.arcsin(np.sqrt(0.6)) - np.arcsin(np.sqrt(0.3))) * np.sqrt(n / 2)
-    assert stats.norm.sf(1.959964 - shift) + stats.norm.cdf(-1.959964 - shift) == pytest.approx(0.8, abs=1e-6)
 
 
 @pytest.mark.parametrize(

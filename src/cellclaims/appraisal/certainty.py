@@ -17,7 +17,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +27,7 @@ from cellclaims.appraisal.judgements import CRITICAL, HIGH, ReportJudgement, ove
 from cellclaims.pool import Pool, pooled
 from cellclaims.question import Analysis
 from cellclaims.selection import EvidenceBase, Question
+from cellclaims.trial_size import arm_of_means, arm_of_proportions
 
 #: Measures that compare arms; every other is a result within the arms that were treated, or within the controls.
 COMPARES = ("MD", "RD")
@@ -420,31 +420,6 @@ def optimal_size(pool: Pool, protocol: Any) -> float:
     per_patient = pool.rows.vi.to_numpy(float) * n * control / (n + control)
     sd = math.sqrt(np.average(per_patient, weights=n + control))
     return 2 * arm_of_means(least / sd, rules["power"], rules["alpha"])
-
-
-@lru_cache
-def arm_of_means(effect: float, power: float, alpha: float) -> float:
-    """Participants an arm of a trial that finds a standardised difference, two-sided t test.
-
-    >>> round(arm_of_means(0.5, 0.8, 0.05), 2)
-    63.77
-    """
-    from statsmodels.stats.power import tt_ind_solve_power  # late: 1 s
-
-    return float(tt_ind_solve_power(effect, power=power, alpha=alpha))
-
-
-@lru_cache
-def arm_of_proportions(one: float, other: float, power: float, alpha: float) -> float:
-    """Participants an arm of a trial that finds a difference of two proportions, on the arcsine scale.
-
-    >>> round(arm_of_proportions(0.6, 0.3, 0.8, 0.05), 1)
-    41.8
-    """
-    from statsmodels.stats.power import zt_ind_solve_power  # late: 1 s
-    from statsmodels.stats.proportion import proportion_effectsize
-
-    return float(zt_ind_solve_power(abs(proportion_effectsize(one, other)), power=power, alpha=alpha))
 
 
 OWN_QUESTION = "rated against the review's own question"
