@@ -25,7 +25,7 @@ MADE = {INSIDE: ("api/meta", "api/robustness"), PROJECT: ("tests/RULES", "change
 
 
 def notebooks(root: Path) -> list[Path]:
-    """The notebooks: numbered ones in their order, then the others by name."""
+    """Return the notebooks: numbered ones in their order, then the others by name."""
     found = (root / "notebooks").glob("*.ipynb")
     return sorted(
         (path for path in found if ".running" not in path.name), key=lambda p: (not p.name[0].isdigit(), p.name)
