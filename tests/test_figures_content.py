@@ -231,21 +231,21 @@ def test_the_level_of_the_intervals_is_in_the_heading():
 
 
 def test_a_light_says_the_same_by_sign_and_by_colour():
-    table = pd.DataFrame([["+", "-"], ["?", ""]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
+    table = pd.DataFrame([["+", "-"], ["?", "x"]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
     fig = figures.traffic_light(table).figure
     lights = [patch for patch in fig.axes[0].patches if isinstance(patch, Circle)]
     assert len(lights) == 4 + 4
     assert len({light.get_facecolor() for light in lights}) == 4
     assert lights[2].get_facecolor()[:3] == to_rgb(YELLOW)
-    assert {"+", "−", "?", "yes", "no", "not stated", "does not apply"} <= set(words(fig))
+    assert {"+", "−", "?", "×", "low", "high or serious", "critical"} <= set(words(fig))
 
 
 def test_the_key_explains_only_signs_that_occur():
     table = pd.DataFrame([["+"]], index=["A 2001"], columns=["Randomised"])
-    assert "not stated" not in words(figures.traffic_light(table).figure)
+    assert "critical" not in words(figures.traffic_light(table).figure)
 
 
 def test_an_unknown_sign_is_refused_by_study_and_fact():
     table = pd.DataFrame([["+"], ["low"]], index=["A 2001", "B 2002"], columns=["Randomised"])
-    with pytest.raises(DataError, match=r"B 2002, Randomised: expected one of .*, found 'low'"):
+    with pytest.raises(DataError, match=r"B 2002, Randomised: expected signs among .*, found 'l'"):
         figures.traffic_light(table)

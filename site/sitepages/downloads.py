@@ -41,7 +41,7 @@ class Download:
 
 
 def table_files(root: Path) -> list[str]:
-    """The tables that the data package declares, as paths from the root of the repository."""
+    """Return the tables that the data package declares, as paths from the root of the repository."""
     declared = json.loads((root / "data" / FILE).read_text(encoding="utf-8"))
     return [f"data/{resource['path']}" for resource in declared["resources"]]
 
@@ -91,13 +91,13 @@ def downloads(root: Path, reports: Path, date: str) -> list[Download]:
 
 
 def _singles(root: Path) -> Iterable[Download]:
-    """Each table alone, and what describes them."""
+    """Yield each table alone, and what describes them."""
     for name in [*table_files(root), *BESIDE[:3]]:
         yield Download(name, (root / name).read_bytes(), "")
 
 
 def size_words(count: int) -> str:
-    """A number of bytes for readers.
+    """Return a number of bytes for readers.
 
     Examples
     --------

@@ -490,6 +490,6 @@ def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
         {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": p.shown(p.fit.beta)}
         | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
         for p in pools
-        if p.k > 1 and np.isfinite(p.fit.beta)
+        if p.is_pooled and np.isfinite(p.fit.beta)
     ]
     return pd.DataFrame(lines)
