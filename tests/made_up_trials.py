@@ -62,9 +62,14 @@ def made_up_pool(
     rows: pd.DataFrame, fit: Any, measure: str = "MD", title: str = "Made-up pool", outcome: str = "hba1c",
     settings: dict[str, Any] | None = None, few: int = 4,
 ) -> Pool:  # fmt: skip
-    """A pool of these rows and this fit, which need not be one, as if a question had been pooled."""
+    """A pool of these rows and this fit, which need not be one, as if a question had been pooled.
+
+    The fit gives the prediction, too.
+    """
     known = measure in MEASURES
-    return Pool(
+    missing = {"secondary": False} | dict.fromkeys(("events", "n", "events_control", "n_control"), np.nan)
+    rows = rows.assign(**{name: value for name, value in missing.items() if name not in rows})
+    pool = Pool(
         question=Question(outcome, ("T2D",), "any_cells", name="made_up", title=title),
         analysis=Analysis(measure) if known else SimpleNamespace(measure=measure),
         settings={"level": 0.95, **(settings or {})},
@@ -73,6 +78,8 @@ def made_up_pool(
         fit=fit,
         few=few,
     )
+    vars(pool)["bayes"] = fit
+    return pool
 
 
 class MadeUp:

@@ -32,7 +32,7 @@ def pool(
     yi: list[float], *, half: float = 0.5, measure: str = "MD", few: int = 4,
     settings: dict | None = None, title: str = "Made-up pool", fit: dict | None = None, **columns: list,
 ) -> Pool:  # fmt: skip
-    """A made-up pool: effects with intervals of one half width; the fit is 0 (-1 to 1), predicted -2 to 2."""
+    """Effects with intervals of one half width; the fit is 0 (-1 to 1), predicted -2 to 2, and none for two studies."""
     k = len(yi)
     rows = pd.DataFrame(
         {"label": [f"Author {i}" for i in range(k)], "yi": yi, "ci_lb": np.subtract(yi, half),
@@ -40,7 +40,7 @@ def pool(
     )  # fmt: skip
     numbers = {"beta": 0.0, "ci_lb": -1.0, "ci_ub": 1.0, "pi_lb": -2.0, "pi_ub": 2.0, "tau2": 0.25}
     numbers |= {"I2": 40.0, "Q": 8.0, "Q_p": 0.0461}
-    made = SimpleNamespace(**(numbers | (fit or {}))) if k else None
+    made = SimpleNamespace(**(numbers | (fit or {}))) if k and k != 2 else None
     settings = settings or (BINOMIAL if measure == "PLO" else NORMAL)
     return made_up_pool(rows, made, measure, title, settings=settings, few=few)
 
@@ -80,7 +80,7 @@ def test_every_report_has_its_square_its_words_and_the_pool_a_diamond_and_a_bar(
     assert [line.get_xdata()[0] for line in markers(fig, "s")] == [-0.5, 0.0, 0.7]
     assert {"Author 0", "Author 1", "Author 2", "−0.50 (−1.00 to 0.00)", "0.70 (0.20 to 1.20)"} <= set(words(fig))
     assert [(xy[:, 0].min(), xy[:, 0].max()) for xy in diamonds(fig)] == [(-1.0, 1.0)]
-    assert {"Pooled (k = 3, few reports)", "0.00 (−1.00 to 1.00)", "(−2.00 to 2.00)"} <= set(words(fig))
+    assert {"Pooled (k = 3, few studies)", "0.00 (−1.00 to 1.00)", "(−2.00 to 2.00)"} <= set(words(fig))
 
 
 def test_the_area_of_a_square_is_its_weight():
@@ -121,8 +121,9 @@ def test_a_difference_of_proportions_is_shown_in_percentage_points():
 
 @pytest.mark.parametrize(
     ("k", "said", "pooled"),
-    [(0, "no report qualifies", 0), (1, "one report: shown, not pooled", 0), (2, "Pooled (k = 2, few reports)", 1),
-     (4, "Pooled (k = 4, few reports)", 1), (5, "Pooled (k = 5)", 1)],
+    [(0, "No eligible study", 0), (1, "One study: its own result", 0),
+     (2, "Two studies: shown side by side, not pooled", 0), (4, "Pooled (k = 4, few studies)", 1),
+     (5, "Pooled (k = 5)", 1)],
 )  # fmt: skip
 def test_the_number_of_reports_says_how_a_pool_may_be_read(k, said, pooled):
     fig = forest(pool([0.1] * k), pool([0.2] * 6))
@@ -131,15 +132,18 @@ def test_the_number_of_reports_says_how_a_pool_may_be_read(k, said, pooled):
     assert len(markers(fig, "s")) == k + 6
 
 
-def test_two_reports_have_no_prediction_interval_and_the_figure_says_so():
-    fig = forest(pool([0.1, 0.2], fit={"pi_lb": math.nan, "pi_ub": math.nan}))
-    assert bars(fig) == []
-    assert "Prediction for a new setting: too few reports" in words(fig)
+def test_two_studies_stand_side_by_side_without_diamond_weight_or_prediction():
+    fig = forest(pool([0.1, 0.2], weight=[math.nan, math.nan]))
+    assert (bars(fig), diamonds(fig)) == ([], [])
+    assert "Two studies: shown side by side, not pooled" in words(fig)
+    assert not [text for text in words(fig) if "Weight" in text or "rediction" in text or "Model" in text]
+    first, second = (line.get_markersize() for line in markers(fig, "s"))
+    assert first == second
 
 
 def test_a_common_effect_has_no_prediction_and_nothing_is_missing():
     made = pool([0.1] * 3, settings=NORMAL | {"method": "EE"}, fit={"pi_lb": math.nan, "pi_ub": math.nan})
-    assert not [line for line in words(forest(made)) if line.startswith("Prediction")]
+    assert not [line for line in words(forest(made)) if "rediction" in line]
 
 
 def test_heterogeneity_is_told_in_the_terms_of_the_model():
@@ -147,14 +151,13 @@ def test_heterogeneity_is_told_in_the_terms_of_the_model():
     said = " ".join(words(normal)).replace("\u00a0", " ")
     assert "τ² = 0.25, I² = 40 %, Q = 8.0 on 5 df (p = 0.046)" in said
     said = " ".join(words(binomial)).replace("\u00a0", " ")
-    assert "Heterogeneity: τ² = 0.25 on the logit" in said
-    assert "Q =" not in said
+    assert "Heterogeneity: τ² = 0.25 on the logit, I² = 40 %, Q = 8.0 on 5 df (p = 0.046)" in said
 
 
 def test_what_the_axis_cuts_shows_an_arrow_and_keeps_its_numbers():
-    fig = forest(pool([0.0, 0.5], half=3.0), limits=(-1.0, 2.0))
-    assert [line.get_xdata()[0] for line in markers(fig, "<")] == [-1.0, -1.0, -1.0]  # two reports, the prediction
-    assert [line.get_xdata()[0] for line in markers(fig, ">")] == [2.0, 2.0]
+    fig = forest(pool([0.0, 0.5, 0.2], half=3.0), limits=(-1.0, 2.0))
+    assert [line.get_xdata()[0] for line in markers(fig, "<")] == [-1.0] * 4  # three studies, the prediction
+    assert [line.get_xdata()[0] for line in markers(fig, ">")] == [2.0] * 3
     assert "0.50 (−2.50 to 3.50)" in words(fig)
 
 
@@ -187,8 +190,10 @@ def test_registries_stand_below_as_open_circles_and_are_in_no_pool():
 
 
 def test_control_arms_are_open_where_arms_with_cells_are_filled():
-    fig = figures.change(pool([-1.0, -1.2]), pool([-0.5, -0.6], title="Control arms"), axis_label="change").figure
-    assert [line.get_markerfacecolor() == "white" for line in markers(fig, "s")] == [False, False, True, True]
+    fig = figures.change(
+        pool([-1.0, -1.2, -1.1]), pool([-0.5, -0.6, -0.4], title="Control arms"), axis_label="change"
+    ).figure
+    assert [line.get_markerfacecolor() == "white" for line in markers(fig, "s")] == [False] * 3 + [True] * 3
     open_diamonds = [p.get_facecolor() == (1, 1, 1, 1) for p in plot(fig).patches if isinstance(p, Polygon)]
     assert open_diamonds == [False, True]
 
@@ -214,12 +219,17 @@ def test_remarks_get_letters_and_stand_below_once():
 
 
 def test_short_details_have_a_column_and_counts_of_two_groups_are_written_once():
-    said = words(forest(pool([0.1, 0.2], n=[45.0, 11.0], n_control=[46.0, 10.0], detail=["−1.5 v −0.7", ""])))
-    assert {"45 v 46", "56 v 56", "−1.5 v −0.7", "Cells v control"} <= set(said)
-    counts = {"events": [9.0, 9.0], "n": [45.0, 11.0], "events_control": [2.0, 0.0], "n_control": [44.0, 10.0]}
-    said = words(forest(pool([0.1, 0.2], measure="RD", detail=["9/45 v 2/44", "9/11 v 0/10"], **counts)))
+    said = words(
+        forest(pool([0.1, 0.2, 0.3], n=[45.0, 11.0, 1.0], n_control=[46.0, 10.0, 1.0], detail=["−1.5 v −0.7", "", ""]))
+    )
+    assert {"45 v 46", "57 v 57", "−1.5 v −0.7", "Cells v control"} <= set(said)
+    counts = {"events": [9.0, 9.0, 0.0], "n": [45.0, 11.0, 4.0]}
+    counts |= {"events_control": [2.0, 0.0, 0.0], "n_control": [44.0, 10.0, 6.0]}
+    said = words(
+        forest(pool([0.1, 0.2, 0.0], measure="RD", detail=["9/45 v 2/44", "9/11 v 0/10", "0/4 v 0/6"], **counts))
+    )
     assert said.count("9/45 v 2/44") == 1
-    assert "18/56 v 2/54" in said
+    assert "18/60 v 2/60" in said
 
 
 def test_the_month_has_a_column_only_where_reports_differ_in_it():
@@ -244,8 +254,8 @@ def test_an_interval_that_does_not_hold_its_estimate_is_refused_by_name():
 @pytest.mark.parametrize(("k", "few", "said"), [(4, 4, True), (5, 4, False), (5, 6, True), (6, 6, True), (7, 6, False)])
 def test_table_and_figure_agree_on_what_is_few(k, few, said):
     asked = pool([0.1] * k, few=few, n=[20.0] * k, n_control=[20.0] * k)
-    assert ("few reports" in repr(pooled_table([asked], "made up"))) == said
-    assert any("few reports" in text for text in words(forest(asked))) == said
+    assert ("few studies" in repr(pooled_table([asked], "made up"))) == said
+    assert any("few studies" in text for text in words(forest(asked))) == said
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
+from cellclaims import meta
 from cellclaims.pool import ROW_COLUMNS, label, link, pooled, switched
 from cellclaims.question import Analysis
 from cellclaims.selection import EvidenceBase, Question
@@ -66,7 +68,10 @@ def risk_difference(made):
 
 # --- how many reports --------------------------------------------------------------------------------------------
 
-LABELS = {0: "no eligible study", 1: "one report: shown, not pooled", 2: "few reports", 4: "few reports", 5: ""}
+LABELS = {
+    0: "no eligible study", 1: "one study: its own result", 2: "two studies: shown side by side, not pooled",
+    3: "few studies", 4: "few studies", 5: "",
+}  # fmt: skip
 MAKES = {
     "proportion": lambda k: proportion(counted(*COUNTS[:k])),
     "difference": lambda k: difference(trials(*[(-0.5 - n / 10, 0.2) for n in range(k)])),
@@ -80,10 +85,86 @@ def test_a_pool_says_how_many_reports_it_has(make, k):
     pool = MAKES[make](k)
     assert (pool.k, pool.label) == (k, LABELS[k])
     assert list(pool.rows.columns) == list(ROW_COLUMNS)
-    assert (pool.fit is None) == (k == 0)
-    if k:
+    assert (pool.fit is None) == (k in (0, 2))
+    assert pool.is_pooled == (k >= 3)
+    if pool.fit is not None:
         assert pool.rows.weight.sum() == pytest.approx(100)
         assert pool.fit.k == k
+    assert (pool.bayes is None) == (k < 3 or make == "risk difference")
+    assert np.isnan([pool.tau2, pool.I2, pool.Q, pool.Q_p]).all() == (k < 3)
+
+
+def test_the_smallest_number_that_is_pooled_is_the_protocols_and_no_rule_of_the_engine():
+    own = EvidenceBase(trials((-0.6, 0.2), (-0.1, 0.3)), rules())
+    models = {**own.protocol["models"], "fewest_pooled": 2}
+    other = replace(own, protocol=replace(own.protocol, content={**own.protocol.content, "models": models}))
+    question = CELLS.named("name", "title")
+    assert pooled(own, question, Analysis("MD")).fit is None
+    made = pooled(other, question, Analysis("MD"))
+    assert made.fit.beta == pytest.approx(meta.fit([-0.6, -0.1], [0.04, 0.09], test="adhoc").beta)
+
+
+# --- what is led with: the Bayesian fit --------------------------------------------------------------------------
+
+
+def test_the_prior_is_the_protocols_unless_another_is_asked_for():
+    pool = MAKES["difference"](5)
+    assert pool.bayes.prior.tau_scale == rules()["models"]["bayes"]["scale"]["hba1c"] == 0.5
+    assert MAKES["proportion"](5).bayes.prior.tau_scale == rules()["models"]["bayes"]["scale"]["logit"] == 1.0
+    assert pool.prior_scales == (0.25, 0.5, 1.0)
+    wide, narrow = pool.bayes_at(1.0), pool.bayes_at(0.25)
+    assert wide.pi_ub - wide.pi_lb > narrow.pi_ub - narrow.pi_lb
+    assert pool.bayes_at(0.5) is pool.bayes
+    assert difference(trials(*[(-0.5, 0.2)] * 3), prior=0.1).bayes.prior.tau_scale == 0.1
+
+
+@pytest.mark.parametrize("make", ["proportion", "difference"])
+@pytest.mark.parametrize("k", [3, 5])
+def test_no_prediction_is_narrower_than_the_interval_of_the_mean_of_the_same_kind(make, k):
+    pool = MAKES[make](k)
+    for scale in pool.prior_scales:
+        fit = pool.bayes_at(scale)
+        assert fit.pi_lb < fit.ci_lb < fit.ci_ub < fit.pi_ub
+    assert pool.fit.pi_lb <= pool.fit.ci_lb and pool.fit.ci_ub <= pool.fit.pi_ub
+
+
+# --- cautions ----------------------------------------------------------------------------------------------------
+
+
+def cautions(pool):
+    return {caution.kind: caution for caution in pool.cautions}
+
+
+def test_a_study_with_over_half_of_the_weight_is_named():
+    assert "one_study" not in cautions(proportion(counted((5, 20), (6, 20), (7, 20))))
+    found = cautions(proportion(counted((5, 20), (60, 200), (7, 20))))["one_study"]
+    assert (found.study, found.value > 50) == ("Invented 2002", True)
+
+
+def reviewed(n):
+    """Three studies of 20, and one of n whose numbers come from a table of a review."""
+    made = MadeUp()
+    for name in ("one", "two", "three"):
+        made.study(name).arm(name).count(name, 5, 20)
+    return made.study("said", source="secondary").arm("said", n=n).count("said", n // 2, n)
+
+
+@pytest.mark.parametrize(("n", "is_due"), [(18, False), (24, True)])
+def test_a_quarter_of_the_weight_from_tables_of_reviews_comes_with_the_pool_without_them(n, is_due):
+    pool = proportion(reviewed(n).evidence())
+    assert ("secondary" in cautions(pool)) == is_due == (pool.weight_from_secondary >= 25)
+    rest = pool.without_secondary
+    assert (rest is not None) == is_due
+    if is_due:
+        assert rest.rows.study_id.tolist() == ["one", "three", "two"] and not rest.rows.secondary.any()
+
+
+def test_no_heterogeneity_where_the_studies_differ_is_a_caution():
+    alike = difference(trials((-0.6, 0.2), (-0.5, 0.3), (-0.7, 0.25)))
+    assert "hidden_heterogeneity" not in cautions(alike)
+    fit = SimpleNamespace(tau2=0.0, I2=0.0, Q=12.0, Q_p=0.04, beta=-0.6)
+    assert cautions(replace(alike, fit=fit))["hidden_heterogeneity"].value == 0.04
+    assert "hidden_heterogeneity" not in cautions(replace(alike, fit=SimpleNamespace(**{**vars(fit), "Q_p": 0.2})))
 
 
 def test_without_a_report_no_interval_is_named():
@@ -108,14 +189,17 @@ def test_several_reports_get_an_interval_by_t_on_the_logit():
     assert pool.fit.ci_ub - pool.fit.beta == pytest.approx(stats.t.ppf(0.975, 4) * pool.fit.se)
 
 
-@pytest.mark.parametrize("counts", [[(0, 10), (0, 20)], [(10, 10), (20, 20)]], ids=["no event", "events only"])
-def test_without_events_the_words_name_the_interval_that_is_shown(counts):
-    """No logit, no t: the limits are those of the total count."""
+@pytest.mark.parametrize("counts", [[(0, 10), (0, 20), (0, 5)], [(10, 10), (20, 20), (5, 5)]], ids=["none", "all"])
+def test_without_events_or_with_events_only_nothing_is_pooled_and_each_study_has_its_own_limits(counts):
     pool = proportion(counted(*counts))
+    assert (pool.fit, pool.bayes, pool.is_pooled, pool.label) == (None, None, False, "no events: not pooled")
     assert pool.settings["interval"] == "Clopper-Pearson"
-    low = stats.beta.ppf(0.025, 30, 1) if counts[0][0] else 0.0
-    high = 1.0 if counts[0][0] else stats.beta.ppf(0.975, 1, 30)
-    assert (pool.back(pool.fit.ci_lb), pool.back(pool.fit.ci_ub)) == (pytest.approx(low), pytest.approx(high))
+    limits = [(pool.back(row.ci_lb), pool.back(row.ci_ub)) for row in pool.rows.itertuples()]
+    exact = [
+        (stats.beta.ppf(0.025, x, n - x + 1) if x else 0.0, stats.beta.ppf(0.975, x + 1, n - x) if x < n else 1.0)
+        for x, n in counts
+    ]
+    assert limits == [pytest.approx(pair) for pair in exact]
 
 
 def test_the_limits_of_each_report_are_its_exact_ones():
@@ -186,7 +270,7 @@ def test_the_limits_of_each_difference_are_normal_ones():
 
 def before_and_after():
     made = MadeUp()
-    for name in ("one", "two"):
+    for name in ("one", "two", "three"):
         made.trial(name).level(name, 9.0, "cells", months=0).level(name, 8.0, "cells", dispersion_low=1.2)
     return made.evidence()
 
@@ -235,8 +319,14 @@ def test_mantel_haenszel_by_its_formula():
 
 
 def test_a_report_without_events_in_either_arm_counts_and_nothing_is_added_to_it():
-    pool = risk_difference(controlled((0, 20, 0, 20), (10, 20, 0, 20)))
-    assert pool.fit.beta == pytest.approx(0.25, rel=EXACT)  # (0 + 0.5) / 2
+    pool = risk_difference(controlled((0, 20, 0, 20), (10, 20, 0, 20), (4, 20, 0, 20)))
+    assert pool.fit.beta == pytest.approx(0.7 / 3, rel=EXACT)  # (0 + 0.5 + 0.2) / 3
+
+
+def test_a_single_risk_difference_has_newcombes_limits():
+    pool = risk_difference(controlled((56, 70, 48, 80)))
+    assert (pool.fit.ci_lb, pool.fit.ci_ub) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
+    assert pool.settings["interval"] == "Newcombe"
 
 
 def test_the_limits_of_each_risk_difference_stay_between_minus_one_and_one():

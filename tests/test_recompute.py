@@ -159,7 +159,7 @@ def binomial_normal(record):
     x, n, k = column(record, "events"), column(record, "n"), len(record["rows"])
     half = (1 + record["settings"]["level"]) / 2
     total, patients = x.sum(), n.sum()
-    if k == 1 or total in (0, patients):
+    if k == 1:
         low = special.logit(stats.beta.ppf(1 - half, total, patients - total + 1)) if total else -math.inf
         high = special.logit(stats.beta.ppf(half, total + 1, patients - total)) if total < patients else math.inf
         beta = special.logit(total / patients)
@@ -239,11 +239,15 @@ ROUTES = {"normal": normal, "binomial_normal": binomial_normal, "mantel_haenszel
 
 def differing(record):
     """What is recorded otherwise than recomputed, in words."""
-    if not record["rows"]:
+    if len(record["rows"]) in (0, 2) or nothing_to_pool(record):
         found = record["result"]
-        return [name for name in ("beta", "se", "ci_lb", "tau2") if found[name] is not None]
+        names = ("beta", "se", "ci_lb", "pi_lb", "tau2", "I2", "Q")
+        faults = [f"{record['pool']}: {name} of what is not pooled" for name in names if found[name] is not None]
+        return faults + [f"{record['pool']}: a Bayesian fit of what is not pooled"] * len(record["bayes"])
     faults = []
     alone = len(record["rows"]) == 1
+    if alone and record["measure"] == "RD":
+        return []  # Newcombe's limits: test_pools
     for name, (value, tolerance) in ROUTES[record["settings"]["model"]](record).items():
         mine = column(record, "weight") if name == "weight" else record["result"][name]
         if alone and name in ("tau2", "I2", "Q"):
@@ -251,6 +255,13 @@ def differing(record):
         if not same(mine, value, tolerance):
             faults.append(f"{record['pool']}: {name} is recorded as {mine}, recomputed as {value}")
     return faults
+
+
+def nothing_to_pool(record):
+    """No participant had the event, or every one."""
+    if record["measure"] != "PLO" or len(record["rows"]) < 2:
+        return False
+    return column(record, "events").sum() in (0, column(record, "n").sum())
 
 
 def same(recorded_value, value, tolerance):
@@ -269,6 +280,65 @@ def same(recorded_value, value, tolerance):
 def test_every_pool_follows_from_its_own_rows(recorded, notebook):
     assert recorded[notebook], "a notebook without a recorded pool"
     assert [fault for record in recorded[notebook] for fault in differing(record)] == []
+
+
+# --- Bayesian: what predictions are reported from ----------------------------------------------------------------
+
+
+def bayes_by_quadrature(record, scale):
+    """{quantity: value} by brute force: a grid of tau, for each a grid of the mean, and sums."""
+    tau = np.linspace(0, 8 * scale, 1601)[1:]
+    prior = stats.halfnorm.logpdf(tau, scale=scale)
+    if record["measure"] == "PLO":
+        x, n = column(record, "events"), column(record, "n")
+        nodes, weights = np.polynomial.hermite_e.hermegauss(41)
+        tau, prior = tau[::8], prior[::8]
+        start, wide = special.logit(x.sum() / n.sum()), 6 * scale
+        mean = np.linspace(start - wide, start + wide, 401)
+        logits = mean[None, :, None] + tau[:, None, None] * nodes
+        log_w = np.log(weights / weights.sum())
+        joint = sum(
+            special.logsumexp(stats.binom.logpmf(a, m, special.expit(logits)) + log_w, axis=-1)
+            for a, m in zip(x, n, strict=True)
+        )
+    else:
+        y, v = column(record, "yi"), column(record, "vi")
+        tau, prior = tau[::4], prior[::4]
+        start, wide = y.mean(), 8 * max(scale, math.sqrt(v.max()))
+        mean = np.linspace(start - wide, start + wide, 1201)
+        spread = np.sqrt(v + tau[:, None, None] ** 2)
+        joint = stats.norm.logpdf(y, mean[None, :, None], spread).sum(-1)
+    joint = np.exp(joint + prior[:, None] - (joint + prior[:, None]).max())
+    joint /= joint.sum()
+
+    def quantiles(values, cdf):
+        return [float(np.interp(q, cdf, values)) for q in (0.025, 0.975)]
+
+    ci = quantiles(mean + (mean[1] - mean[0]) / 2, joint.sum(0).cumsum())
+    reach = np.linspace(mean[0], mean[-1], 801)
+    given = stats.norm.cdf(reach[:, None, None], mean[None, None, :], tau[None, :, None])
+    pi = quantiles(reach, np.tensordot(given, joint, axes=([1, 2], [0, 1])))
+    return {"ci_lb": ci[0], "ci_ub": ci[1], "pi_lb": pi[0], "pi_ub": pi[1]}
+
+
+def test_predictions_follow_from_the_rows_by_brute_force(recorded):
+    """The main pools of both outcomes, with the protocol's prior, half and double of it."""
+    compared = 0
+    for records in recorded.values():
+        for record in records[:2]:
+            for fit in record["bayes"][1:2]:
+                mine = bayes_by_quadrature(record, fit["scale"])
+                assert {k: fit[k] for k in mine} == pytest.approx(mine, abs=0.02), record["pool"]
+                compared += 1
+    assert compared >= 3
+
+
+@pytest.mark.parametrize("notebook", NAMES)
+def test_no_reported_prediction_is_narrower_than_the_interval_of_the_mean_of_the_same_kind(recorded, notebook):
+    for record in recorded[notebook]:
+        for fit in [*record["bayes"], record["result"]]:
+            if fit["pi_lb"] is not None:
+                assert fit["pi_lb"] <= fit["ci_lb"] < fit["ci_ub"] <= fit["pi_ub"], record["pool"]
 
 
 def test_there_are_at_least_fifteen_pools_of_every_model_in_use(recorded):
@@ -401,7 +471,8 @@ def test_the_most_favourable_report_is_labelled_so_wherever_it_is_pooled(recorde
 
 def a_record(model, rows, **settings):
     known = {"model": model, "level": 0.95} | settings
-    return {"pool": "made up", "rows": rows, "settings": known, "result": {}}
+    measure = "MD" if model == "normal" else "PLO"
+    return {"pool": "made up", "measure": measure, "rows": rows, "settings": known, "result": {}, "bayes": []}
 
 
 def test_the_normal_route_by_hand():

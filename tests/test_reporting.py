@@ -122,7 +122,7 @@ def test_a_pool_shows_its_k_wherever_it_is_shown(make, k):
     pool = pool_of(make, k)
     assert f"k = {k}" in repr(reporting.reports_of_pool(pool))
     assert repr(reporting.pooled_table([pool], "Pools")).splitlines()[-1].split()[2] == str(k)
-    words = {0: "no report", 1: "one report"}.get(k, f"{k} reports")
+    words = {0: "no study", 1: "one study", 2: "two studies"}.get(k, f"{k} studies")
     assert (words if k else "no eligible study") in reporting.pooled_sentence(pool, "made-up outcome")
     assert words in reporting.forest_alt([pool], "A forest plot")
 
@@ -138,39 +138,55 @@ def test_no_report_is_said_to_be_none():
     assert said(proportion, 0) == said(difference, 0) == "Made-up outcome: no eligible study."
 
 
-def test_one_report_is_shown_by_name_and_not_pooled():
+def test_one_study_is_shown_by_name_with_its_own_result():
     assert said(proportion, 1) == (
-        "Made-up outcome: one report (Author0 2020, 3 of 20 patients) with 15.0 % (3.2 % to 37.9 %); shown, not pooled."
+        "Made-up outcome: 15.0 % (95% CI 3.2 % to 37.9 %; one study, Author0 2020, 3 of 20 participants)."
     )
     assert said(difference, 1, "points") == (
-        "Made-up outcome: one report (Invented 2020, 40 patients) "
-        "with −0.90 points (−1.29 to −0.51 points); shown, not pooled."
+        "Made-up outcome: −0.90 points (95% CI −1.29 to −0.51 points; one study, Invented 2020, 40 participants)."
     )
 
 
-def test_two_reports_are_few_and_predict_nothing():
-    sentence = said(proportion, 2)
-    assert "2 reports, 7 of 40 patients" in sentence
-    assert sentence.endswith(
-        "A new clinic's result cannot be predicted from so few reports. Few reports: read with care."
+def test_two_studies_are_named_side_by_side_and_nothing_is_pooled():
+    assert said(proportion, 2) == (
+        "Made-up outcome: two studies, not pooled (95% CI of each): "
+        "Author0 2020 15 % (3 % to 38 %); Author1 2020 20 % (6 % to 44 %)."
     )
+    table = repr(reporting.pooled_table([pool_of(difference, 2)], "Pools")).splitlines()[-1]
+    assert "two studies: shown side by side, not pooled" in table and " − " not in table
 
 
-def test_five_reports_say_what_a_new_clinic_may_show():
+@pytest.mark.parametrize("make", [proportion, difference, change, risk_difference])
+def test_two_studies_have_no_pooled_number_in_any_record(make):
+    record = results.record("made_up", pool_of(make, 2))
+    assert [record["result"][key] for key in ("beta", "ci_lb", "ci_ub", "pi_lb", "tau2", "I2", "Q")] == [None] * 7
+    assert record["bayes"] == []
+    assert [row["weight"] for row in record["rows"]] == [None, None]
+
+
+@pytest.mark.parametrize("make", [proportion, difference, change, risk_difference])
+def test_the_heterogeneity_of_one_study_is_empty_and_not_zero(make):
+    result = results.record("made_up", pool_of(make, 1))["result"]
+    assert [result[key] for key in ("tau2", "I2", "Q", "Q_p")] == [None] * 4
+    assert result["beta"] is not None and result["ci_lb"] is not None
+
+
+def test_five_studies_say_what_a_similar_centre_may_show():
     pool, sentence = pool_of(difference, 5), said(difference, 5, "points")
-    low, high = (number(float(x)) for x in (pool.fit.pi_lb, pool.fit.pi_ub))
-    assert f"The 95 % prediction interval for a similar centre is {low} to {high} points." in sentence
-    assert "Few reports" not in sentence and "5 reports, 200 patients" in sentence
+    low, high = (number(float(x)) for x in (pool.bayes.pi_lb, pool.bayes.pi_ub))
+    assert f"The 95% prediction interval for a similar centre is {low} to {high} points (Bayesian;" in sentence
+    assert "few studies" not in sentence and "5 studies, 200 participants" in sentence
 
 
-def test_the_interval_of_a_sentence_is_that_of_the_fit():
+def test_the_interval_of_a_sentence_is_that_of_the_fit_and_names_how_it_was_made():
     pool, sentence = pool_of(proportion, 5), said(proportion, 5)
     low, high = (percent(pool.back(x)) for x in (pool.fit.ci_lb, pool.fit.ci_ub))
-    assert f"(95 % interval {low} to {high}; 5 reports, 25 of 100 patients)" in sentence
+    assert f"(95% CI {low} to {high} by binomial-normal, t; 5 studies, 25 of 100 participants)" in sentence
+    assert "by REML, Hartung-Knapp;" in said(difference, 5)
 
 
-def test_heterogeneity_needs_two_reports():
-    assert reporting.heterogeneity(pool_of(difference, 1)) == reporting.heterogeneity(pool_of(difference, 0)) == ""
+def test_heterogeneity_needs_a_pool():
+    assert [reporting.heterogeneity(pool_of(difference, k)) for k in (0, 1, 2)] == [""] * 3
     assert reporting.heterogeneity(pool_of(difference, 5)).endswith("(k = 5).")
 
 
@@ -411,9 +427,11 @@ def test_long_text_is_cut_in_plain_text_only():
 def test_a_report_shows_its_count_weight_and_every_flag():
     made = MadeUp().study("one", first_author="Zang L", year=2022.0).arm("one", n=30).count("one", 5)
     made.handle("a01", "flag", study_id="one", reason="odd")
+    for name in ("two", "three"):
+        made.study(name, year=2023.0).arm(name, n=30).count(name, 5)
     shown = reporting.reports_of_pool(pooled(made.base(), ISLETS.named("", ""), Analysis("PLO"))).cells[0]
     assert [str(cell) for cell in shown[:2]] == ["Zang 2022", "single arm"]
-    assert "5/30" in shown and "100.0 %" in shown
+    assert "5/30" in shown and "33.3 %" in shown
     assert shown[-1] == "a01: odd; n not printed at this time: 30 enrolled stand in"
 
 

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 #: Endings of data files; documentation (``README.md``) does not change a result.
 DATA_SUFFIXES = frozenset({".csv", ".json", ".yml"})
@@ -224,6 +224,30 @@ def fingerprint_of(folder: Path, paths: Iterable[Path]) -> str:
         if path.is_file() and not any(part.startswith(".") for part in Path(name).parts):
             total.update(f"{name}\0{sha256(path)}\n".encode())
     return total.hexdigest()
+
+
+def take_lock(file: IO[bytes], path: Path) -> bool:
+    """Lock an open file for this process alone, until it is closed.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing.
+    path : Path
+        Where it was opened.
+
+    Returns
+    -------
+    bool
+        False if another process has the lock, or has just deleted the file.
+    """
+    import fcntl  # not on Windows, where nothing but a lock needs it
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(file.fileno()).st_ino == path.stat().st_ino
+    except OSError:
+        return False
 
 
 # CSV and Markdown. Cells may hold text from outside: a title, a comment, the words of an advertisement. A spreadsheet

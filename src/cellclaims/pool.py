@@ -1,15 +1,19 @@
 """One question -> the rows, the effects, the fit: a *pool* that anyone can recompute from its own rows.
 
-A pool holds what a forest plot, a table, a verdict and ``results.json`` need, all of it unrounded. One report is
-shown and not pooled; two to four are pooled and labelled.
+A pool holds what a forest plot, a table, a finding and ``results.json`` need, all of it unrounded. One study is shown
+with its own result, two side by side; three or more are pooled. That is a rule of the review
+(``models.fewest_pooled`` of the protocol), not of the engine: :func:`cellclaims.meta.fit` fits two studies and flags
+the fit.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -37,8 +41,64 @@ TYPES = dict.fromkeys(ROW_COLUMNS, "str") | dict.fromkeys(
 EMPTY = {"detail": "", "note": ""}
 #: Why a report with only one of two sides is in no difference.
 NO_PAIR = "no count for both an arm with cells and an untreated one"
+#: A variance between studies below this is none.
+SMALLEST_TAU2 = 1e-6
+#: Numbers of studies that a label writes out.
+COUNTS = {2: "two", 3: "three"}
 #: Measure -> the scale on which it is pooled.
 SCALES = {"PLO": "logit", "PAS": "arcsine", "PFT": "double arcsine", "OR": "log", "RR": "log"}
+
+
+@dataclass(frozen=True)
+class OneStudy:
+    """The result of a single study, in the place of a fit.
+
+    Attributes
+    ----------
+    beta, se, ci_lb, ci_ub : float
+        Its estimate, standard error and own limits, on the analysis scale.
+    level : float
+        Of the limits, between 0 and 1.
+    tau2, I2, Q, Q_p, pi_lb, pi_ub : float
+        NaN: one study says nothing of the differences between studies.
+    """
+
+    beta: float
+    se: float
+    ci_lb: float
+    ci_ub: float
+    level: float
+    tau2: float = math.nan
+    I2: float = math.nan
+    Q: float = math.nan
+    Q_p: float = math.nan
+    pi_lb: float = math.nan
+    pi_ub: float = math.nan
+    df: float = math.nan
+    k: int = 1
+    flags: tuple[str, ...] = ()
+
+
+class PoolCaution(NamedTuple):
+    """Something about a pool that a reader has to know, computed from its rows and its fit.
+
+    Attributes
+    ----------
+    kind : str
+        One of :data:`CAUTIONS`.
+    value : float
+        What reached the limit: percent of the weight, or a P value; NaN where there is no number.
+    study : str
+        The study that is meant, as readers know it; empty where none is.
+    """
+
+    kind: str
+    value: float = math.nan
+    study: str = ""
+
+
+#: What a caution may be about.
+CAUTIONS = ("one_study", "secondary", "hidden_heterogeneity", "time_origin", "co_intervention")
 
 
 class PooledRows:
@@ -51,17 +111,26 @@ class PooledRows:
     measure, scale : str
     few : int
         The largest number of studies that counts as few.
+    fewest : int
+        The smallest number of studies that is pooled.
     """
 
     rows: pd.DataFrame
     measure: str
     scale: str
     few: int
+    fewest: int
+    fit: Any
 
     @property
     def k(self) -> int:
         """Number of studies."""
         return len(self.rows)
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the studies are pooled: enough of them, and events among them where events are counted."""
+        return self.k >= self.fewest and self.fit is not None
 
     @property
     def is_few(self) -> bool:
@@ -79,8 +148,12 @@ class PooledRows:
         if self.k == 0:
             return "no eligible study"
         if self.k == 1:
-            return "one report: shown, not pooled"
-        return "few reports" if self.is_few else ""
+            return "one study: its own result"
+        if self.k < self.fewest:
+            return f"{COUNTS.get(self.k, self.k)} studies: shown side by side, not pooled"
+        if self.fit is None:
+            return "no events: not pooled"
+        return "few studies" if self.is_few else ""
 
     def back(self, value: float) -> float:
         """A value of the analysis scale as a proportion where it is a logit, as a ratio where it is a logarithm."""
@@ -114,10 +187,21 @@ class Pool(PooledRows):
         come from a published review.
     left_out : DataFrame
         Study, arm, month, table, line and reason of every row that is not used.
-    fit : Fit, BinomialFit or StratifiedFit
-        None if no study is eligible.
-    few : int
-        The largest number of studies that counts as few.
+    fit : OneStudy, Fit, BinomialFit or StratifiedFit
+        None if no study is eligible, if there are too few to pool but more than one, or if no participant or every one
+        had the event.
+    few, fewest : int
+        The largest number of studies that counts as few; the smallest number that is pooled.
+    prior_scale : float
+        Scale of the half-normal prior of tau on the analysis scale; NaN where the protocol states none.
+    limits : mapping of float
+        When a caution is due: ``one_study`` and ``secondary`` in percent of the weight, ``q_p`` as a P value.
+    again : callable
+        Makes the pool of another question or analysis from the same evidence.
+
+    Notes
+    -----
+    The Bayesian fit is computed when it is asked for, and kept.
     """
 
     question: Question
@@ -127,6 +211,10 @@ class Pool(PooledRows):
     left_out: pd.DataFrame = field(repr=False)
     fit: Any
     few: int = 4
+    fewest: int = 3
+    prior_scale: float = math.nan
+    limits: Mapping[str, float] = field(default_factory=dict, repr=False)
+    again: Callable[[Question, Analysis], Pool] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -156,8 +244,8 @@ class Pool(PooledRows):
 
     @property
     def level_words(self) -> str:
-        """The level of the pool's intervals, for their name: "95 %"."""
-        return f"{100 * float(self.settings['level']):g} %"
+        """The level of the pool's intervals, for their name: "95%"."""
+        return f"{100 * float(self.settings['level']):g}%"
 
     @property
     def controlled_reports(self) -> int:
@@ -166,8 +254,116 @@ class Pool(PooledRows):
 
     @property
     def weight_from_secondary(self) -> float:
-        """Percentage of the weight that comes from a table of a published review and not from the study itself."""
-        return float(self.rows.weight[self.rows.secondary].sum()) if self.k else 0.0
+        """Percentage of the weight that comes from a table of a published review and not from the study itself.
+
+        Of the participants, where the studies are not pooled and have no weight.
+        """
+        if not self.k:
+            return 0.0
+        weight = self.rows.weight if self.rows.weight.notna().all() else 100 * self.rows.n / self.rows.n.sum()
+        return float(weight[self.rows.secondary].sum())
+
+    # How much the studies differ: empty where they are not pooled.
+
+    @property
+    def tau2(self) -> float:
+        """Variance between studies on the analysis scale; NaN where they are not pooled."""
+        return self._statistic("tau2")
+
+    @property
+    def I2(self) -> float:
+        """I² in percent; NaN where the studies are not pooled."""
+        return self._statistic("I2")
+
+    @property
+    def Q(self) -> float:
+        """Cochran's Q, for proportions the likelihood-ratio statistic; NaN where the studies are not pooled."""
+        return self._statistic("Q")
+
+    @property
+    def Q_p(self) -> float:
+        """P value of Q; NaN where the studies are not pooled."""
+        return self._statistic("Q_p")
+
+    def _statistic(self, name: str) -> float:
+        value = getattr(self.fit, name, None) if self.is_pooled else None
+        return math.nan if value is None else float(value)
+
+    # What is led with for a similar centre: the Bayesian fit.
+
+    @cached_property
+    def bayes(self) -> meta.BayesFit | None:
+        """The Bayesian fit with the protocol's prior (or that of the analysis); see :meth:`bayes_at`."""
+        return None if math.isnan(self.prior_scale) else self.bayes_at(self.prior_scale)
+
+    def bayes_at(self, scale: float) -> meta.BayesFit | None:
+        """The Bayesian random-effects fit by exact integration, with a flat mean and tau half-normal.
+
+        Parameters
+        ----------
+        scale : float
+            Scale of the prior of tau, in the unit of the effects, or on the logit.
+
+        Returns
+        -------
+        BayesFit or None
+            On the analysis scale: ``ci_lb`` and ``ci_ub`` are the interval of the mean, ``pi_lb`` and ``pi_ub`` that of
+            a similar centre, ``p_mean_reaches`` and ``p_new_setting_reaches`` give probabilities. None where the
+            studies are not pooled, or for a risk difference.
+        """
+        known = vars(self).setdefault("_bayes", {})
+        if scale not in known:
+            known[scale] = self._bayes_fit(meta.Prior(scale)) if self.is_pooled and self.measure != "RD" else None
+        return known[scale]
+
+    def _bayes_fit(self, prior: meta.Prior) -> meta.BayesFit:
+        level = float(self.settings["level"])
+        if self.scale != "logit":
+            return meta.bayes(self.rows.yi.to_numpy(float), self.rows.vi.to_numpy(float), prior, level=level)
+        return meta.bayes_binomial(self.rows.events.to_numpy(float), self.rows.n.to_numpy(float), prior, level=level)
+
+    @property
+    def prior_scales(self) -> tuple[float, ...]:
+        """The protocol's scale of the prior, half of it and double: what a sensitivity analysis shows."""
+        scale = self.prior_scale
+        return () if math.isnan(scale) else (scale / 2, scale, 2 * scale)
+
+    # What a reader has to know of a pool.
+
+    @cached_property
+    def cautions(self) -> tuple[PoolCaution, ...]:
+        """What a reader has to know of the pool, in the order of :data:`CAUTIONS`."""
+        found = [self._one_study(), self._secondary(), self._hidden(), *self._mixed()]
+        return tuple(caution for caution in found if caution)
+
+    def _one_study(self) -> PoolCaution | None:
+        if not self.is_pooled or self.rows.weight.isna().any():
+            return None
+        heaviest = self.rows.loc[self.rows.weight.idxmax()]
+        over = heaviest.weight > self.limits.get("one_study", math.inf)
+        return PoolCaution("one_study", float(heaviest.weight), str(heaviest.label)) if over else None
+
+    def _secondary(self) -> PoolCaution | None:
+        share = self.weight_from_secondary
+        is_due = self.k > 1 and share >= self.limits.get("secondary", math.inf)
+        return PoolCaution("secondary", share) if is_due else None
+
+    def _hidden(self) -> PoolCaution | None:
+        """No heterogeneity is estimated, and yet the studies differ by more than chance."""
+        is_due = self.tau2 < SMALLEST_TAU2 and self.Q_p < self.limits.get("q_p", 0.0)
+        return PoolCaution("hidden_heterogeneity", self.Q_p) if is_due else None
+
+    def _mixed(self) -> list[PoolCaution]:
+        return []
+
+    @cached_property
+    def without_secondary(self) -> Pool | None:
+        """The pool without numbers from tables of published reviews, where they weigh enough for a caution."""
+        if self.again is None or not any(caution.kind == "secondary" for caution in self.cautions):
+            return None
+        words = f"{self.title}; without numbers from tables of reviews"
+        question = replace(self.question, secondary=False).named(f"{self.name}_without_secondary", words)
+        return self.again(question, self.analysis)
 
 
 def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
@@ -185,7 +381,7 @@ def pooled(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
     Returns
     -------
     Pool
-        With ``fit`` None if no study is eligible. One study is given with its own interval.
+        With ``fit`` None if no study is eligible, or too few to pool. One study is given with its own interval.
 
     Raises
     ------
@@ -206,19 +402,40 @@ def _proportion(base: EvidenceBase, question: Question, analysis: Analysis) -> P
     chosen, model = select_counts(base, question), base.protocol["models"]["proportion"]
     found, fit = {}, None
     level, test, nodes = analysis.level, analysis.test, analysis.nodes or model["nodes"]
-    if analysis.model == "normal":
+    is_normal = analysis.model == "normal"
+    if is_normal:
         level, test, nodes = model["level"], model["test"], model["nodes"]
     if chosen.records:
         counts = _numbers(chosen.records, "events"), _numbers(chosen.records, "n")
-        fit = meta.glmm(*counts, level=level, test=test, nodes=nodes)
         low, high = clopper_pearson(*counts, level)
-        found = {"ci_lb": logit(low), "ci_ub": logit(high), "weight": _information(*counts, fit), **_logits(*counts)}
+        found = {"ci_lb": logit(low), "ci_ub": logit(high), "weight": _no_weight(counts[0]), **_logits(*counts)}
+        if len(chosen.records) == 1:
+            fit = _own(found, level)
+        elif _is_poolable(base, *counts):
+            fit = meta.glmm(*counts, level=level, test=test, nodes=nodes)
+            found["weight"] = _information(*counts, fit)
     settings = {**model, "level": level, "test": test, "nodes": nodes}
-    settings |= {"interval": _interval_of(fit), "weight": "information at the pooled proportion"}
-    if analysis.model == "normal" and len(chosen.records) > 1:
+    settings |= {"interval": _interval_of(len(chosen.records), fit), "weight": "information at the pooled proportion"}
+    if is_normal and fit is not None and len(chosen.records) > 1:
         fit, settings = _on_logits(*counts, analysis)
         found["weight"] = np.atleast_1d(fit.weights)
     return _pool(base, question, analysis, settings, chosen.records, found, chosen.left, fit)
+
+
+def _is_poolable(base: EvidenceBase, events: np.ndarray, n: np.ndarray) -> bool:
+    """Whether there are studies enough, and participants with the event and without it."""
+    return len(n) >= base.protocol["models"]["fewest_pooled"] and 0 < events.sum() < n.sum()
+
+
+def _no_weight(values: np.ndarray) -> np.ndarray:
+    """Weights of studies that are not pooled: none, and all of it for a single study."""
+    return np.full(len(values), 100.0 if len(values) == 1 else np.nan)
+
+
+def _own(found: Mapping[str, np.ndarray], level: float, df: float = math.nan) -> OneStudy:
+    """The result of the only study, by its own limits."""
+    beta, variance, low, high = (float(found[name][0]) for name in ("yi", "vi", "ci_lb", "ci_ub"))
+    return OneStudy(beta, math.sqrt(variance), low, high, level, df=df)
 
 
 def _on_logits(events: np.ndarray, n: np.ndarray, analysis: Analysis) -> tuple[Any, dict[str, Any]]:
@@ -246,17 +463,24 @@ def _risk_difference(base: EvidenceBase, question: Question, analysis: Analysis)
     rows, counts = _with_control(*(side.records for side in sides))
     level, found, fit = analysis.level, counts, None
     if rows:
-        cells = dict(zip(("ai", "n1i", "ci", "n2i"), counts.values(), strict=True))
-        fit = meta.mantel_haenszel("RD", **cells, level=level)
         found = counts | _risk_differences(*counts.values(), level)
+        events, everyone = (counts[name] + counts[f"{name}_control"] for name in ("events", "n"))
+        if len(rows) == 1:
+            fit = _own(found, level)
+        elif _is_poolable(base, events, everyone):
+            cells = dict(zip(("ai", "n1i", "ci", "n2i"), counts.values(), strict=True))
+            fit = meta.mantel_haenszel("RD", **cells, level=level)
+        else:
+            found["weight"] = _no_weight(events)
     settings = {"model": analysis.model, "method": analysis.method, "test": analysis.test, "level": level}
+    settings["interval"] = "normal" if len(rows) != 1 else "Newcombe"
     paired = {row.study_id for row in rows}
     alone = [
         LeftOut(row.study_id, row.arm_id, row.months, row.table, row.line, NO_PAIR)
         for side in sides for row in side.records if row.study_id not in paired
     ]  # fmt: skip
     left = each_by_its_side(base, *(side.left for side in sides), alone)
-    return _pool(base, question, analysis, settings | {"interval": "normal"}, rows, found, left, fit)
+    return _pool(base, question, analysis, settings, rows, found, left, fit)
 
 
 def switched(base: EvidenceBase, question: Question, analysis: Analysis) -> dict[str, Pool]:
@@ -318,9 +542,13 @@ def _normal(base: EvidenceBase, question: Question, analysis: Analysis, made: Se
     settings = _for_so_many({**settings, "level": analysis.level, **more}, len(chosen.records))
     if chosen.records:
         y, v = _numbers(chosen.records, "yi"), _numbers(chosen.records, "vi")
-        fit = meta.fit(y, v, **{key: settings[key] for key in ("method", "test", "level")})
         reach = ndtri(0.5 + settings["level"] / 2) * np.sqrt(v)
-        found = {"ci_lb": y - reach, "ci_ub": y + reach, "weight": np.atleast_1d(fit.weights)}
+        found = {"yi": y, "vi": v, "ci_lb": y - reach, "ci_ub": y + reach, "weight": _no_weight(y)}
+        if len(y) == 1:
+            fit = _own(found, settings["level"])
+        elif len(y) >= base.protocol["models"]["fewest_pooled"]:
+            fit = meta.fit(y, v, **{key: settings[key] for key in ("method", "test", "level")})
+            found["weight"] = np.atleast_1d(fit.weights)
     return _pool(base, question, analysis, settings, chosen.records, found, [*made.left, *chosen.left], fit)
 
 
@@ -329,7 +557,7 @@ def _numbers(rows: Sequence[Record], name: str) -> np.ndarray:
 
 
 def _for_so_many(settings: dict[str, Any], k: int) -> dict[str, Any]:
-    """One report is shown with its own normal interval; more are pooled by the protocol's method and test."""
+    """One study is shown with its own interval; more are pooled by the protocol's method and test."""
     if k <= 1:
         return {**settings, "method": "EE", "test": "z", "interval": "normal"}
     t = f"t with {k - 1} df"
@@ -340,12 +568,11 @@ def _for_so_many(settings: dict[str, Any], k: int) -> dict[str, Any]:
     }
 
 
-def _interval_of(fit: Any) -> str:
-    """How the interval of a proportion was made: by t, or from the total count where no logit has a spread."""
-    if fit is None:
+def _interval_of(k: int, fit: Any) -> str:
+    """How the interval of a proportion was made: by t where the studies are pooled, else from the counts."""
+    if not k:
         return "none"
-    by_t = fit.k > 1 and 0 < fit.events < fit.n
-    return f"t with {fit.k - 1} df on the logit" if by_t else "Clopper-Pearson"
+    return "Clopper-Pearson" if k == 1 or fit is None else f"t with {k - 1} df on the logit"
 
 
 def _logits(events: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
@@ -423,6 +650,7 @@ def _pool(
         "controlled": [row.study_id in base.controlled for row in records],
         "secondary": [base.is_secondary(row.source_id) for row in records],
     }
+    models = base.protocol["models"]
     columns = {
         name: own.get(name) or found.get(name, [getattr(row, name, EMPTY.get(name, np.nan)) for row in records])
         for name in ROW_COLUMNS
@@ -434,8 +662,21 @@ def _pool(
         rows=pd.DataFrame(columns).astype(TYPES if not records else {}),
         left_out=pd.DataFrame.from_records(left, columns=list(LeftOut._fields)),
         fit=fit,
-        few=base.protocol["models"]["few_reports"],
+        few=models["few_reports"],
+        fewest=models["fewest_pooled"],
+        prior_scale=_prior_scale(base, question, analysis),
+        limits=models["cautions"],
+        again=partial(pooled, base),
     )
+
+
+def _prior_scale(base: EvidenceBase, question: Question, analysis: Analysis) -> float:
+    """The scale of the prior of tau: that of the analysis, else the protocol's for the outcome; NaN for neither."""
+    if analysis.prior is not None:
+        return float(analysis.prior)
+    scales = base.protocol["models"]["bayes"]["scale"]
+    name = "logit" if SCALES.get(analysis.measure) == "logit" else question.outcome
+    return float(scales.get(name, math.nan))
 
 
 def _labels(base: EvidenceBase, records: Sequence[Record]) -> list[str]:
@@ -468,7 +709,7 @@ def label(evidence: Evidence, study_id: str) -> str:
 
 
 def _id_in_words(study_id: str) -> str:
-    parts = re.sub(r"(?<=[a-z])(19|20)\d{2}(?=$|_)", "", study_id).split("_")
+    parts = [part for part in re.sub(r"(?<=[a-z_])(19|20)\d{2}(?=$|_)", "", study_id).split("_") if part]
     return " ".join(p.upper() if len(p) <= 3 or p.startswith("nct") else p.capitalize() for p in parts)
 
 

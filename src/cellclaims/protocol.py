@@ -48,8 +48,8 @@ class Protocol:
         return str(self.content["evidence_date"])
 
     def outcome(self, outcome_id: str) -> Outcome:
-        """Return the outcome of that name; raises ProtocolError with the known names."""
-        found = _lookup(self.content["outcomes"], outcome_id, "outcome")
+        """Return the outcome or harm of that name; raises ProtocolError with the known names."""
+        found = _lookup({**self.content["harms"]["outcomes"], **self.content["outcomes"]}, outcome_id, "outcome")
         return Outcome(outcome_id, found["name"], found["better"], float(found["months"]), float(found["window"]))
 
     def classes(self, product: str) -> list[str]:

@@ -47,6 +47,8 @@ class Question:
         Designs to use (all if empty); study_ids to leave out.
     alternative : iterable of str
         Anomalies (a44, ...) whose alternative handling is used.
+    secondary : bool
+        False leaves out numbers that come from a table of a published review and not from the study's own report.
     assumed : bool
         False leaves out rows with an assumed label or with the arm's number of participants in place of their own.
     name, title : str
@@ -63,6 +65,7 @@ class Question:
     designs: tuple[str, ...] = ()
     alternative: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    secondary: bool = True
     assumed: bool = True
     name: str = ""
     title: str = ""

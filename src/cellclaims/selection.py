@@ -605,10 +605,18 @@ def _eligibility(base: EvidenceBase, question: Question) -> list[Rule]:
         product_class,
         lambda row: "registry: a benchmark beside the pool, never in it" if row.design in registries else "",
         lambda row: "left out by the parameter exclude" if row.study_id in exclude else "",
+        *([] if question.secondary else [_own_report(base)]),
         _arms(base, question),
         *([design] if designs else []),
     ]
     return [_each(rule) for rule in rules]
+
+
+def _own_report(base: EvidenceBase) -> Callable[[Record], str]:
+    def why(row: Record) -> str:
+        return "from a table of a published review" if base.is_secondary(row.source_id) else ""
+
+    return why
 
 
 def _arms(base: EvidenceBase, question: Question) -> Callable[[Record], str]:

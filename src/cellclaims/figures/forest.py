@@ -61,9 +61,11 @@ COUNTS = ("events", "n", "events_control", "n_control")
 
 def count_words(pool: Pool) -> str:
     """How many studies a pool has, and what that means for it."""
-    if pool.k == 0:
-        return "no report qualifies"
-    return pool.label if pool.k == 1 else ", ".join(part for part in (f"k = {pool.k}", pool.label) if part)
+    return (
+        pool.label
+        if pool.k < pool.fewest or pool.fit is None
+        else ", ".join(part for part in (f"k = {pool.k}", pool.label) if part)
+    )
 
 
 def effect_words(estimate: float, low: float, high: float, decimals: int) -> str:
@@ -98,13 +100,11 @@ def statistic(fit: object, name: str) -> float:
 def heterogeneity_words(pool: Pool) -> str:
     """How much the reports of a pool differ, in the terms that its model has.
 
-    A normal model has τ², I², Q and its P value. A binomial model has τ² on the logit only: its reports have
-    no fixed sampling variance to set τ² against.
+    τ², I², Q and its P value; for a binomial model τ² is on the logit, and Q is a likelihood ratio.
     """
     tau2, i2, q, q_p = (statistic(pool.fit, name) for name in ("tau2", "I2", "Q", "Q_p"))
-    parts = [f"τ² = {number(tau2, 2)}"] if math.isfinite(tau2) else []
-    if pool.settings.get("model") in BINOMIAL:
-        return f"Heterogeneity: {parts[0]} on the logit" if parts else ""
+    on_logit = " on the logit" if pool.settings.get("model") in BINOMIAL else ""
+    parts = [f"τ² = {number(tau2, 2)}{on_logit}"] if math.isfinite(tau2) else []
     if math.isfinite(i2):
         parts.append(f"I² = {number(i2, 0)} %")
     if math.isfinite(q + q_p):
@@ -113,17 +113,28 @@ def heterogeneity_words(pool: Pool) -> str:
     return f"Heterogeneity: {', '.join(part.replace(' ', chr(0xA0)) for part in parts)}" if parts else ""
 
 
+def predicted_by(pool: Pool | Studies) -> object:
+    """What gives the prediction interval: the Bayesian fit of a pool of the review, else the fit itself."""
+    return pool.fit if isinstance(pool, Studies) else pool.bayes
+
+
 def prediction_words(pool: Pool) -> str:
     """Why there is no prediction interval; nothing for a model that has none."""
     if str(pool.settings.get("method", "")).upper() in COMMON:
         return ""
-    return "Prediction for a new setting: too few reports" if pool.k < 3 else "No prediction for a new setting"
+    return "Prediction for a similar centre: too few studies" if pool.k < 3 else "No prediction for a similar centre"
 
 
 def model_notes(pools: Sequence[Pool]) -> list[str]:
     """How the pools were made, said once for all that were made alike."""
-    made = [settings_words(pool.settings) for pool in pools if pool.fit is not None and pool.k > 1]
-    return [f"Model: {words}." for words in dict.fromkeys(made) if words]
+    pooled = [pool for pool in pools if pool.is_pooled]
+    notes = [f"Model: {words}." for words in dict.fromkeys(settings_words(pool.settings) for pool in pooled) if words]
+    scales = dict.fromkeys(
+        pool.prior_scale
+        for pool in pooled
+        if not isinstance(pool, Studies) and pool.bayes is not None and math.isfinite(pool.prior_scale)
+    )
+    return notes + [f"Prediction: Bayesian, tau half-normal with scale {scale:g}." for scale in scales]
 
 
 def group_words(events: float, n: float) -> str:
@@ -233,18 +244,37 @@ def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> FigureR
     return FigureRow(kind, label, cells, estimate, low, high, weight / heaviest)
 
 
+def capital(words: str) -> str:
+    """Words with a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
+def level_of(pool: Pool | Studies) -> str:
+    """The level of a pool's intervals: "95%"."""
+    return f"{number(100 * float(pool.settings.get('level', 0.95)), 0)}%"
+
+
 def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[FigureRow]:
     """The lines below a pool's reports: diamond, prediction, heterogeneity; or why there are none."""
-    if pool.k < 2 or pool.fit is None:
-        return [FigureRow("note", count_words(pool) if pool.k < 2 else f"k = {pool.k}: not pooled")]
-    found = {part: statistic(pool.fit, part) for part in ("beta", "ci_lb", "ci_ub", "pi_lb", "pi_ub")}
+    if not pool.is_pooled:
+        return [FigureRow("note", capital(count_words(pool)))]
+    found = {part: statistic(pool.fit, part) for part in ("beta", "ci_lb", "ci_ub")}
+    found |= {part: statistic(predicted_by(pool), part) for part in ("pi_lb", "pi_ub")}
     beta, low, high = view.three(found, ("beta", "ci_lb", "ci_ub"))
     cells = {"numbers": total_words(pool.rows), "effect": view.words(beta, low, high)}
     rows = [FigureRow(kind, f"{name} ({count_words(pool)})", cells, beta, low, high)]
     low, high = view.three(found, ("pi_lb", "pi_ub"))
     if math.isfinite(low + high):
         words = f"({interval(low, high, view.decimals)})"
-        rows.append(FigureRow("prediction", "Prediction for a new setting", {"effect": words}, low=low, high=high))
+        rows.append(
+            FigureRow(
+                "prediction",
+                f"{level_of(pool)} prediction interval for a similar centre",
+                {"effect": words},
+                low=low,
+                high=high,
+            )
+        )
     else:
         rows.append(FigureRow("note", prediction_words(pool)))
     rows.append(FigureRow("note", heterogeneity_words(pool)))
@@ -253,7 +283,7 @@ def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list
 
 def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[FigureRow]:
     """The reports of a pool and what they come to; ``kind`` is "control" for arms without cells."""
-    weighed = "weight" in pool.rows and pool.k > 1
+    weighed = "weight" in pool.rows and pool.is_pooled
     heaviest = float(pool.rows["weight"].max()) if weighed else math.nan
     reports = [study_row(row, view, heaviest, kind) for _, row in pool.rows.iterrows()]
     return reports + pooled_rows(pool, view, "Pooled", "control pooled" if kind == "control" else "pooled")
@@ -279,7 +309,7 @@ def columns_for(rows: Sequence[FigureRow], view: View, level: float, headings: M
         FigureColumn("months", headings.get("months", "Month")),
         FigureColumn("numbers", headings.get("numbers", counts)),
         FigureColumn("detail", headings.get("detail", detail), ha="left"),
-        FigureColumn("effect", f"{headings.get('effect', view.heading)}\n({percent} % CI)", "right"),
+        FigureColumn("effect", f"{headings.get('effect', view.heading)}\n({percent}% CI)", "right"),
         FigureColumn("weight", headings.get("weight", "Weight\n(%)"), "right"),
     ]
     months = {row.cells["months"] for row in rows if row.cells.get("months")}
@@ -304,6 +334,7 @@ class Studies(PooledRows):
     settings: Mapping[str, object]
     title: str = ""
     few: int = 4
+    fewest: int = 2
 
 
 def studies_of(fit: Fit) -> Studies:

@@ -146,7 +146,7 @@ def _axis(answer: ClaimAnswer, scale: QuickScale, bottom: float) -> Iterator[str
 
 
 def _report(line: QuickLine, scale: QuickScale, y: float, answer: ClaimAnswer) -> list[str]:
-    half = 2.5 + 0.055 * min(line.weight, 100.0)
+    half = 2.5 + 0.055 * (0.0 if math.isnan(line.weight) else min(line.weight, 100.0))
     x = scale.x(line.value)
     square = (
         f'<rect x="{x - half:.1f}" y="{y - half:.1f}" width="{2 * half:.1f}" height="{2 * half:.1f}" fill="{MARK}"/>'
@@ -165,7 +165,8 @@ def _pooled(answer: ClaimAnswer, scale: QuickScale, y: float) -> Iterator[str]:
     """The diamond and, below it, the bar of the prediction interval."""
     numbers = answer.numbers
     if answer.pool.fit is None:
-        yield _text(8, y, "No report answers this question.", bold=True)
+        words = answer.pool.label if answer.pool.k else "No study answers this question."
+        yield _text(8, y, words[:1].upper() + words[1:], bold=True)
         return
     name = "pooled" if answer.pool.k > 1 else answer.pool.label
     middle, low, high = (numbers.get(key) for key in ("pooled", "ci_lb", "ci_ub"))

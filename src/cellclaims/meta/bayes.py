@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -199,7 +199,7 @@ class PanelDistribution(Distribution):
     @cached_property
     def _series(self) -> tuple[NDArray, NDArray]:
         """Legendre coefficients of the density on each panel, and the probability below each panel."""
-        nodes, _ = legendre.leggauss(self.masses.shape[-1])
+        nodes, _ = gauss_legendre(self.masses.shape[-1])
         transform = legendre.legvander(nodes, nodes.size - 1) * (np.arange(nodes.size) + 0.5)
         below = np.cumsum(self.masses.sum(-1), axis=-1)
         return self.masses @ transform, np.concatenate([np.zeros_like(below[..., :1]), below[..., :-1]], axis=-1)
@@ -246,15 +246,24 @@ def equal_panels(first: NDArray, last: NDArray, count: int) -> NDArray:
     return np.asarray(first)[..., None] + (np.asarray(last) - first)[..., None] * np.linspace(0.0, 1.0, count + 1)
 
 
+@cache
+def gauss_legendre(count: int) -> tuple[NDArray, NDArray]:
+    """Nodes and weights of the rule on -1 to 1, computed once for each count; not to be changed."""
+    nodes, weights = legendre.leggauss(count)
+    for part in (nodes, weights):
+        part.setflags(write=False)
+    return nodes, weights
+
+
 def panel_points(edges: NDArray, count: int) -> NDArray:
     """Gauss-Legendre points of every panel, shape (..., p, count) for edges of shape (..., p + 1)."""
-    nodes, _ = legendre.leggauss(count)
+    nodes, _ = gauss_legendre(count)
     return edges[..., :-1, None] + np.diff(edges)[..., None] / 2 * (1 + nodes)
 
 
 def panel_weights(edges: NDArray, count: int) -> NDArray:
     """Gauss-Legendre weights that belong to :func:`panel_points`."""
-    _, weights = legendre.leggauss(count)
+    _, weights = gauss_legendre(count)
     return np.diff(edges)[..., None] / 2 * weights
 
 
@@ -660,7 +669,7 @@ def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -
     sd = 1.0 / np.sqrt(prior.mean_sd**-2 - here.by_mu_mu)
     low, high = (_end(x, n, tau, prior, mode, top, side * sd) for side in (-1.0, 1.0))
     low, high = (np.arcsinh((end - mode) / sd) for end in (low, high))
-    z, weights = legendre.leggauss(points)
+    z, weights = gauss_legendre(points)
     half = (high - low)[:, None] / 2
     y = low[:, None] + half * (1 + z)
     mu = mode[:, None] + sd[:, None] * np.sinh(y)
@@ -705,7 +714,7 @@ def _density(values: NDArray, given: MeanGivenTau, weight: NDArray, scale: NDArr
     """Density of mean + scale * standard normal at ``values``, averaged over tau with ``weight``."""
     z, blur = np.polynomial.hermite_e.hermegauss(BLUR_POINTS)
     blur = blur / blur.sum()
-    nodes, _ = legendre.leggauss(given.points.shape[1])
+    nodes, _ = gauss_legendre(given.points.shape[1])
     transform = legendre.legvander(nodes, nodes.size - 1) * (np.arange(nodes.size) + 0.5)
     series = given.masses @ transform
     density = np.zeros(values.shape)
@@ -714,12 +723,13 @@ def _density(values: NDArray, given: MeanGivenTau, weight: NDArray, scale: NDArr
             kernel = np.exp(-0.5 * ((values[:, None] - given.points[j]) / scale[j]) ** 2)
             density += weight[j] / (scale[j] * np.sqrt(2 * np.pi)) * (kernel @ given.masses[j])
             continue
-        offset = (values[:, None] - scale[j] * z - given.mode[j]) / given.sd[j]
+        spread, share = (z, blur) if scale[j] > 0 else (z[:1] * 0, blur[:1] * 0 + 1)  # nothing to blur: one point
+        offset = (values[:, None] - scale[j] * spread - given.mode[j]) / given.sd[j]
         half = (given.high[j] - given.low[j]) / 2
         place = (np.arcsinh(offset) - given.low[j]) / half - 1
         inside = np.abs(place) <= 1
         part = legendre.legval(np.clip(place, -1, 1), series[j]) / (half * given.sd[j] * np.hypot(1.0, offset))
-        density += weight[j] * (np.where(inside, part, 0.0) @ blur)
+        density += weight[j] * (np.where(inside, part, 0.0) @ share)
     return density
 
 

@@ -526,7 +526,8 @@ class Changes:
     """All changes from one snapshot to another.
 
     ``refused`` names what could not be read in either, ``contradictions`` where two records of one trial in the later
-    snapshot say different things.
+    snapshot say different things, ``decided`` counts new trials and papers that are left out as screening decided on
+    them.
     """
 
     since: str
@@ -534,6 +535,7 @@ class Changes:
     lines: tuple[Change, ...]
     refused: tuple[str, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    decided: int = 0
 
     def of(self, kind: str) -> tuple[Change, ...]:
         """Return the changes of one kind."""
@@ -547,7 +549,11 @@ class Changes:
 
 
 def compare(
-    old: State, new: State, known: Collection[str] = (), sources: Mapping[str, tuple[str, ...]] | None = None
+    old: State,
+    new: State,
+    known: Collection[str] = (),
+    sources: Mapping[str, tuple[str, ...]] | None = None,
+    decided: Collection[str] = (),
 ) -> Changes:
     """Return what changed from one state to another.
 
@@ -560,6 +566,8 @@ def compare(
         Registrations known to the review in addition to the trials of both states; papers that cite one are listed.
     sources : mapping of tuple, optional
         Identifier of a publication -> names of what the review uses of it (:func:`known_sources`).
+    decided : collection of str
+        Identifiers of records on which screening has decided: as new trials and papers they are no news.
 
     Returns
     -------
@@ -567,11 +575,25 @@ def compare(
         Lines in the order of :data:`KINDS`, of notices first those of sources of the review, then by number.
     """
     cited = frozenset(known) | all_keys(old.trials) | all_keys(new.trials)
-    lines = [*_notices(old, new, sources or {}), *_trials(old, new), *_papers(old, new, cited)]
+    found = [*_notices(old, new, sources or {}), *_trials(old, new), *_papers(old, new, cited)]
+    lines = [line for line in found if not (line.kind in SCREENED and _is_decided(line, new, decided))]
     order = {kind: place for place, kind in enumerate(KINDS)}
     refused = tuple(dict.fromkeys((*old.refused, *new.refused)))
     ordered = sorted(lines, key=lambda line: (order[line.kind], line.what == NOT_USED, line))
-    return Changes(old.name, new.name, tuple(ordered), refused, new.contradictions)
+    left = len(found) - len(lines)
+    return Changes(old.name, new.name, tuple(ordered), refused, new.contradictions, left)
+
+
+#: Kinds of changes that screening decides on.
+SCREENED = ("new trial", "new paper")
+
+
+def _is_decided(line: Change, state: State, decided: Collection[str]) -> bool:
+    """Whether screening has decided on what a line tells of."""
+    if line.kind == "new trial":
+        return not keys_of(line.number).isdisjoint(decided)
+    mine = (paper.ids for paper in state.papers if (paper.title, paper.address) == (line.title, line.address))
+    return any(not set(ids).isdisjoint(decided) for ids in mine)
 
 
 #: Words for a publication that no table of the review uses.
@@ -804,6 +826,8 @@ class FirstSight:
         Retractions, corrections and expressions of concern of sources of the review, each with what uses it.
     contradictions : tuple of Contradiction
         Where two records of one trial differ.
+    decided : int
+        How many unknown trials and papers are left out, as screening has decided on them.
     """
 
     name: str
@@ -814,22 +838,31 @@ class FirstSight:
     refused: tuple[str, ...] = ()
     notices: tuple[tuple[NoticeState, tuple[str, ...]], ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    decided: int = 0
 
 
 def first_sight(
-    state: State, known: Mapping[str, Known], sources: Mapping[str, tuple[str, ...]] | None = None
+    state: State,
+    known: Mapping[str, Known],
+    sources: Mapping[str, tuple[str, ...]] | None = None,
+    decided: Collection[str] = (),
 ) -> FirstSight:
-    """Compare one snapshot with the evidence; ``sources`` as returned by :func:`known_sources`."""
+    """Compare one snapshot with the evidence; ``sources`` and ``decided`` as :func:`compare` takes them."""
     by_key = {key: trial for number, trial in sorted(state.trials.items()) for key in keys_of(number)}
+    unknown = [trial for number, trial in sorted(state.trials.items()) if keys_of(number).isdisjoint(known)]
+    papers_ = citing(state, known.keys())
+    open_trials = [trial for trial in unknown if keys_of(trial.number).isdisjoint(decided)]
+    open_papers = [paper for paper in papers_ if set(paper.ids).isdisjoint(decided)]
     return FirstSight(
         state.name,
         tuple((one, by_key[number]) for number, one in known.items() if number in by_key),
         tuple(one for number, one in known.items() if number not in by_key),
-        tuple(trial for number, trial in sorted(state.trials.items()) if keys_of(number).isdisjoint(known)),
-        tuple(citing(state, known.keys())),
+        tuple(open_trials),
+        tuple(open_papers),
         state.refused,
         tuple(pair for pair in notices_of_sources(state.notices, sources or {}) if pair[1]),
         state.contradictions,
+        len(unknown) + len(papers_) - len(open_trials) - len(open_papers),
     )
 
 

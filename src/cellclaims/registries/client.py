@@ -298,6 +298,17 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
+def source_name(source: str) -> str:
+    """What people call a source.
+
+    Examples
+    --------
+    >>> source_name("ctgov"), source_name("ictrp")
+    ('ClinicalTrials.gov', 'WHO ICTRP')
+    """
+    return SERVICES[source].name if source in SERVICES else "WHO ICTRP"
+
+
 def service(source: str) -> Service:
     """Return the service of a source; raises SourceError with the known names."""
     if source not in SERVICES:

@@ -226,13 +226,25 @@ def run(order: Order, settings: Settings | None = None) -> int:
     store = Store(order.into)
     if order.offline and order.folder is None:
         return _offline(store, order)
+    done = ordered(order, settings)
+    say(done, store, order)
+    return FAILED if done.failed else DONE
+
+
+def ordered(order: Order, settings: Settings | None = None) -> Pulled:
+    """Replay the folder of an order, or ask the sources over the network.
+
+    Raises
+    ------
+    SourceError
+        If nothing could be started, or the store cannot be written.
+    """
+    store = Store(order.into)
     try:
-        done = pull_folder(store, order.folder) if order.folder else _from_network(store, order, settings)
+        return pull_folder(store, order.folder) if order.folder else _from_network(store, order, settings)
     except OSError as fault:
         stays = f"the last complete snapshot is {store.names()[-1]}" if store.names() else "there is no snapshot yet"
         raise SourceError(f"{order.into}: expected a store that can be written, found {fault}; {stays}") from None
-    say(done, store, order)
-    return FAILED if done.failed else DONE
 
 
 def _from_network(store: Store, order: Order, settings: Settings | None) -> Pulled:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cellclaims.errors import SourceError
-from cellclaims.files import REGISTRY, clear_abandoned, write_atomically
+from cellclaims.files import REGISTRY, clear_abandoned, take_lock, write_atomically
 
 #: Version of the format.
 FORMAT = 1
@@ -433,12 +433,6 @@ def _is_recent(started: object, now: datetime) -> bool:
 
 
 def _lock(file: IO[bytes], path: Path) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:  # another pull has just ended and deleted it
-            raise OSError
-    except OSError:
+    if not take_lock(file, path):
         file.close()
-        raise SourceError(f"{path}: expected no other pull at work on this store, found one") from None
+        raise SourceError(f"{path}: expected no other pull at work on this store, found one")

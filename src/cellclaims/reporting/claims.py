@@ -20,7 +20,17 @@ from cellclaims.files import markdown_table, write_atomically
 from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.pools import Sentence, reports_of, say
-from cellclaims.reporting.tables import Link, Links, Table, number, percent, table, value_words
+from cellclaims.reporting.tables import (
+    Link,
+    Links,
+    Table,
+    number,
+    percent,
+    result_words,
+    study_words,
+    table,
+    value_words,
+)  # fmt: skip
 from cellclaims.selection import EvidenceBase
 
 #: What each advertised outcome is called beside a figure.
@@ -162,7 +172,7 @@ def _short_figure(entry: Entry) -> str:
 
 
 def _row_beside(entry: Entry, pool: Pool) -> ClaimRow:
-    limits = {name: pool.shown(getattr(pool.fit, of)) for name, of in _LIMITS.items()}
+    limits = {name: pool.shown(getattr(pool.fit, of, math.nan)) for name, of in _LIMITS.items()}
     numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
     return ClaimRow(pool.title, _nan(entry.advertised["value"]), **limits, **numbers)
 
@@ -194,7 +204,7 @@ def claims_alt(entries: Sequence[Entry], beside: Sequence[Pool]) -> str:
     str
     """
     lines = [_headline(e).rstrip(".") for e in entries]
-    lines += [f"{p.title}: {value_words(p, float(p.fit.beta))}, {reports_of(p.k)}" for p in beside if p.k]
+    lines += [f"{p.title}: {result_words(p)}" for p in beside if p.k]
     return f"Advertised figures beside published ones. {'. '.join(lines)}."
 
 
@@ -317,8 +327,10 @@ def clears_thresholds(pool: Pool, protocol: Protocol) -> list[str]:
     if pool.fit is None:
         return ["No controlled report answers this question."]
     known = [protocol["thresholds"]["hba1c_matters"], *protocol["thresholds"]["hba1c_sensitivity"]]
-    kind = "one report, by its own interval" if pool.k == 1 else f"{pool.k} reports, t with {pool.k - 1} df"
+    kind = "one study, by its own interval" if pool.k == 1 else f"{pool.k} studies, t with {pool.k - 1} df"
     lead = f"HbA1c with cells minus without: {value_words(pool, float(pool.fit.beta))} percentage points ({kind})."
+    if not pool.is_pooled:
+        return [lead]
     return [lead, *(_clears(pool, t) for t in sorted(known, key=lambda t: -t["value"]))]
 
 
@@ -690,10 +702,13 @@ def answer(base: EvidenceBase) -> str:
 
 
 def _found(pool: Pool) -> str:
-    return f"{value_words(pool, float(pool.fit.beta))}, {reports_of(pool.k)}, {pool.rows.n.sum():g} patients"
+    value = value_words(pool, float(pool.fit.beta)) if pool.fit is not None else "; ".join(study_words(pool))
+    return f"{value}, {reports_of(pool.k)}, {pool.rows.n.sum():g} participants"
 
 
 def _interval(pool: Pool) -> str:
+    if pool.fit is None:
+        return ""
     return " to ".join(value_words(pool, float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
 
 

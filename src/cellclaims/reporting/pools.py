@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +12,17 @@ from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
 from cellclaims.pool import Pool, switch_words
 from cellclaims.protocol import Protocol
-from cellclaims.reporting.tables import interval, number, percent, value_words
+from cellclaims.reporting.tables import (
+    Table,
+    caution_words,
+    interval,
+    interval_name,
+    number,
+    p_value,
+    percent,
+    study_words,
+    value_words,
+)  # fmt: skip
 from cellclaims.selection import EvidenceBase, Question
 
 # Sentences made from results, so that prose never holds a typed number.
@@ -55,12 +65,12 @@ def say(*parts: str) -> Sentence:
 
 
 def reports_of(k: int) -> str:
-    """The number of reports in words: "no report", "one report", "5 reports".
+    """The number of studies in words: "no study", "one study", "two studies", "5 studies".
 
     >>> reports_of(1), reports_of(5)
-    ('one report', '5 reports')
+    ('one study', '5 studies')
     """
-    return {0: "no report", 1: "one report"}.get(k, f"{k} reports")
+    return {0: "no study", 1: "one study", 2: "two studies"}.get(k, f"{k} studies")
 
 
 def pooled(pool: Pool, what: str, unit: str = "") -> str:
@@ -82,50 +92,58 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
     """
     if pool.k == 0:
         return f"{_start(what)}: no eligible study."
+    if pool.fit is None:
+        why = "not pooled" if pool.k < pool.fewest else "no event in any of them" if not pool.rows.events.any() else ""
+        shown = "; ".join(study_words(pool))
+        lead = ", ".join(words for words in (reports_of(pool.k), why) if words)
+        return f"{_start(what)}: {lead} ({pool.level_words} CI of each): {shown}."
     value = _value(pool, pool.fit.beta, unit)
-    limits = _interval(pool, "ci", unit)
+    limits = _interval(pool, pool.fit, "ci", unit)
     patients = _patients(pool)
     if pool.k == 1:
-        return (
-            f"{_start(what)}: one report ({pool.rows.label[0]}, {patients}) with {value} ({limits}); shown, not pooled."
-        )
-    few = " Few reports: read with care." if pool.label else ""
-    behind = f"{pool.level_words} interval {limits}; {reports_of(pool.k)}, {patients}"
-    return f"{_start(what)}: {value} ({behind}). {prediction(pool, unit)}{few}"
+        return f"{_start(what)}: {value} ({pool.level_words} CI {limits}; one study, {pool.rows.label[0]}, {patients})."
+    behind = f"{pool.level_words} CI {limits} by {interval_name(pool)}; {reports_of(pool.k)}, {patients}"
+    few = " Based on few studies; interpret with caution." if pool.is_few else ""
+    cautions = "".join(f" Caution: {words}." for words in caution_words(pool))
+    return f"{_start(what)}: {value} ({behind}). {prediction(pool, unit)}{few}{cautions}"
 
 
 def prediction(pool: Pool, unit: str = "") -> str:
-    """What a new setting may show, or why that cannot be said."""
-    if not hasattr(pool.fit, "pi_lb"):
+    """The prediction interval for a similar centre and the interval of the mean, both Bayesian.
+
+    Empty where nothing is pooled, and for a risk difference, which has no model of the differences between centres.
+    """
+    if pool.bayes is None:
         return ""
-    if pool.k < 3 or np.isnan(float(pool.fit.pi_lb)):
-        why = "so few reports" if pool.k < 3 else "these counts"
-        return f"A new clinic's result cannot be predicted from {why}."
-    return f"The {pool.level_words} prediction interval for a similar centre is {_interval(pool, 'pi', unit)}."
+    limits, mean = (_interval(pool, pool.bayes, which, unit) for which in ("pi", "ci"))
+    return (
+        f"The {pool.level_words} prediction interval for a similar centre is {limits} "
+        f"(Bayesian; interval of the mean {mean})."
+    )
 
 
 def heterogeneity(pool: Pool) -> str:
-    """tau2, I2 and Q of a pool of at least two reports."""
-    if pool.k < 2:
+    """tau2, I2 and Q of a pool; empty where nothing is pooled."""
+    if not pool.is_pooled:
         return ""
-    parts = [f"τ² = {number(float(pool.fit.tau2), 3)}"] if hasattr(pool.fit, "tau2") else []
-    if not np.isnan(pool.fit.I2):
-        parts.append(f"I² = {percent(float(pool.fit.I2) / 100, 0)}")
-    return f"Between reports: {', '.join(parts)} (k = {pool.k})."
+    parts = [f"τ² = {number(pool.tau2, 3)}"] if not np.isnan(pool.tau2) else []
+    parts += [f"I² = {percent(pool.I2 / 100, 0)}"] if not np.isnan(pool.I2) else []
+    parts += [f"Q = {number(pool.Q, 1)} on {pool.k - 1} df ({p_value(pool.Q_p)})"] if not np.isnan(pool.Q) else []
+    return f"Heterogeneity: {', '.join(parts)} (k = {pool.k})."
 
 
 def _patients(pool: Pool) -> str:
     if pool.rows.events.notna().all() and pool.rows.events_control.isna().all():
-        return f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g} patients"
-    return f"{pool.patients:g} patients"
+        return f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g} participants"
+    return f"{pool.patients:g} participants"
 
 
 def _value(pool: Pool, value: float, unit: str) -> str:
     return f"{value_words(pool, float(value))}{' ' + unit if unit else ''}"
 
 
-def _interval(pool: Pool, which: str, unit: str) -> str:
-    low, high = (float(getattr(pool.fit, f"{which}_{end}")) for end in ("lb", "ub"))
+def _interval(pool: Pool, fit: Any, which: str, unit: str) -> str:
+    low, high = (float(getattr(fit, f"{which}_{end}")) for end in ("lb", "ub"))
     if np.isnan(low):
         return "interval not estimable"
     return f"{value_words(pool, low)} to {_value(pool, high, unit)}"
@@ -194,9 +212,43 @@ def question_title(question: Question, protocol: Protocol) -> str:
 
 def _in_words(pool: Pool) -> str:
     if pool.fit is None:
-        return "no report"
+        return f"{reports_of(pool.k)}, not pooled: {'; '.join(study_words(pool))}" if pool.k else "no study"
     low, high = (value_words(pool, float(getattr(pool.fit, e))) for e in ("ci_lb", "ci_ub"))
     return f"{reports_of(pool.k)}, {value_words(pool, float(pool.fit.beta))} ({low} to {high})"
+
+
+#: Measure -> what a pool of it shows, in the words of a table.
+SHOWN = {
+    "MD": "difference between arms",
+    "MC": "change with cells",
+    "PLO": "proportion",
+    "RD": "difference of proportions",
+}
+
+
+def before_and_after(changed: Iterable[tuple[Question, Pool, Pool]], protocol: Protocol) -> Table:
+    """The pools that new or changed rows move: each without and with them.
+
+    Parameters
+    ----------
+    changed : iterable of (Question, Pool, Pool)
+        What was asked, the pool before and the pool after.
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    Table
+    """
+    cells = []
+    for question, before, after in changed:
+        given, people = asked_words(question, protocol)
+        when = question.estimand.replace("_", " ") if before.analysis.measure in ("PLO", "RD") else ""
+        whose = ", control arms" if question.arms == "control" else ""
+        kind = f"{SHOWN[before.analysis.measure]}{whose}"
+        outcome = ", ".join(part for part in (protocol.outcome(question.outcome).name, when) if part)
+        cells.append((outcome, kind, f"{given}, {people}", _in_words(before), _in_words(after)))
+    return Table(("outcome", "shown", "given to", "before", "after"), tuple(cells), "Pools that change")
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:

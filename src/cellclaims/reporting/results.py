@@ -27,7 +27,8 @@ ROW_KEYS = (
     "vi",
     "weight",
 )
-RESULT_KEYS = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q", "k", "df")
+RESULT_KEYS = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q", "Q_p", "k", "df")
+BAYES_KEYS = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2")
 
 
 class Results:
@@ -60,7 +61,9 @@ class Results:
 def record(notebook: str, pool: Pool) -> dict[str, Any]:
     """One pool as ``results.json`` holds it: JSON values only, null where a number does not exist.
 
-    ``result`` is what to compute with; ``shown`` is what a reader sees of it, rounded and on the reader's scale.
+    ``result`` is what to compute with, by the model of ``settings`` (``pi_lb`` and ``pi_ub`` are its own prediction
+    interval); ``bayes`` is what predictions are reported from; ``shown`` is what a reader sees, rounded and on the
+    reader's scale.
     """
     rows = pool.rows.reindex(columns=list(ROW_KEYS)).to_dict("records")
     return {
@@ -77,8 +80,19 @@ def record(notebook: str, pool: Pool) -> dict[str, Any]:
         "left_out": pool.left_out[["study_id", "arm_id", "reason"]].to_dict("records"),
         "result": {key: plain(getattr(pool.fit, key, None)) for key in RESULT_KEYS}
         | {"k": pool.k, "flags": _flags(pool)},
+        "bayes": _bayes(pool),
+        "cautions": [{key: plain(value) for key, value in caution._asdict().items()} for caution in pool.cautions],
         "shown": {"patients": f"{pool.patients:g}", **shown_numbers(pool)},
     }
+
+
+def _bayes(pool: Pool) -> list[dict[str, Any]]:
+    """The Bayesian fits with the protocol's prior, half of its scale and double; none where nothing is pooled."""
+    fits = {scale: pool.bayes_at(scale) for scale in pool.prior_scales}
+    return [
+        {"tau_prior": "half-normal", "scale": scale, **{key: plain(float(getattr(fit, key))) for key in BAYES_KEYS}}
+        for scale, fit in fits.items() if fit is not None
+    ]  # fmt: skip
 
 
 def plain(value: Any) -> Any:

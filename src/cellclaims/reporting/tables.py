@@ -230,6 +230,33 @@ def _cell(value: object) -> object:
     return str(value)
 
 
+def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
+    """A figure of single estimates in words: each group with its lines.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        ``group``, ``label``, ``estimate``, ``low`` and ``high`` of each line.
+    what : str
+        What is shown, as the start of the sentence.
+    decimals : int
+        Digits after the point.
+
+    Returns
+    -------
+    str
+    """
+    parts = []
+    for group, rows in lines.groupby("group", sort=False):
+        said = [
+            f"{row.label} {number(row.estimate, decimals)}"
+            + ("" if math.isnan(row.low) else f" ({interval(row.low, row.high, decimals)})")
+            for row in rows.itertuples()
+        ]
+        parts.append(f"{group}: {'; '.join(said)}" if group else "; ".join(said))
+    return f"{what}. {'. '.join(parts)}."
+
+
 def reports(pool: Pool) -> Table:
     """The reports of a pool: patients, effect, weight, how the effect was made, and every flag.
 
@@ -247,10 +274,11 @@ def reports(pool: Pool) -> Table:
     frame["month"] = rows.months.to_numpy(float)
     frame["effect"] = [_effect_words(pool, r) for r in rows.itertuples()]
     frame["patients"] = [_patients(r) for r in rows.itertuples()]
-    frame["weight"] = [percent(w / 100, 1) for w in rows.weight]
+    if pool.is_pooled:
+        frame["weight"] = [percent(w / 100, 1) for w in rows.weight]
     frame["how and flags"] = [_both(r.detail, r.note) for r in rows.itertuples()]
     caption = f"{pool.title}: k = {pool.k}" + (f" ({pool.label})" if pool.label else "")
-    return table(frame, caption)
+    return table(frame, "; ".join([caption, *caution_words(pool)]))
 
 
 def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
@@ -285,7 +313,9 @@ def reasons(pool: Pool) -> Table:
 
 
 def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
-    """One line a pool: k, patients, pooled value, intervals and heterogeneity.
+    """One line per pool: k, participants, value, intervals, heterogeneity and cautions.
+
+    Two studies have no pooled value: each stands with its own interval.
 
     Parameters
     ----------
@@ -303,23 +333,139 @@ def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
         {
             "pool": p.title,
             "k": p.k,
-            "patients": p.patients,
+            "participants": p.patients,
             **shown_numbers(p, decimals),
-            "I²": "–" if p.k < 2 or np.isnan(p.fit.I2) else percent(p.fit.I2 / 100, 0),
-            "note": p.label,
+            "I²": "–" if np.isnan(p.I2) else percent(p.I2 / 100, 0),
+            "Q": "–" if np.isnan(p.Q) else f"{number(p.Q, 1)} ({p_value(p.Q_p)})",
+            "note": "; ".join(w for w in (p.label, *caution_words(p, decimals)) if w),
         }
         for p in pools
     ]
     return table(pd.DataFrame(lines), caption)
 
 
+#: Heads of the columns of a pooled value, in the order of :func:`shown_numbers`; ``{}`` is the level.
+INTERVALS = ("{} CI", "interval by", "{} interval of the mean, Bayesian", "{} prediction interval for a similar centre")
+
+
 def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
-    """The pooled value and its two intervals as a reader sees them, on the reader's scale."""
-    return {
-        "value": "–" if pool.fit is None else value_words(pool, pool.fit.beta, decimals),
-        f"{pool.level_words} interval": _limits(pool, "ci", decimals),
-        f"{pool.level_words} prediction": _limits(pool, "pi", decimals),
+    """The value of a pool and its intervals as a reader sees them, on the reader's scale.
+
+    Parameters
+    ----------
+    pool : Pool
+    decimals : int
+        Digits after the point of a mean or a difference of means.
+
+    Returns
+    -------
+    dict of str
+        The value, its interval and how that was made; the Bayesian interval of the mean and the prediction interval for
+        a similar centre. Studies that are not pooled stand side by side in the value.
+    """
+    level = pool.level_words
+    heads = [head.format(level) for head in INTERVALS]
+    if pool.fit is None:
+        return {"value": "; ".join(study_words(pool, decimals)) or MISSING} | dict.fromkeys(heads, MISSING)
+    limits = [_limits(pool, pool.fit, "ci", decimals), interval_name(pool)]
+    if pool.bayes is None:
+        limits += [MISSING, MISSING if pool.k < pool.fewest or pool.measure == "RD" else "not estimable"]
+    else:
+        limits += [_limits(pool, pool.bayes, which, decimals) for which in ("ci", "pi")]
+    return {"value": value_words(pool, pool.fit.beta, decimals)} | dict(zip(heads, limits, strict=True))
+
+
+def study_words(pool: Pool, decimals: int = 2) -> list[str]:
+    """Each study of a pool with its own value and interval, for pools of studies that are shown side by side.
+
+    Parameters
+    ----------
+    pool : Pool
+    decimals : int
+        Digits after the point of a mean or a difference of means.
+
+    Returns
+    -------
+    list of str
+    """
+    return [f"{row.label} {_effect_words(pool, row, decimals)}" for row in pool.rows.itertuples()]
+
+
+#: Test of a fit -> how its interval is called.
+INTERVAL_NAMES = {"z": "normal", "t": "t", "knha": "Hartung-Knapp", "adhoc": "Hartung-Knapp"}
+
+
+def interval_name(pool: Pool) -> str:
+    """How the interval of a pool's value was made: "REML, Hartung-Knapp", "binomial-normal, t", or that of one study.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    str
+        Empty where nothing is pooled.
+    """
+    if pool.fit is None:
+        return ""
+    if not pool.is_pooled:
+        return f"one study, {pool.settings['interval']}"
+    if pool.measure == "RD":
+        return "Mantel-Haenszel"
+    model, method = (str(pool.settings[name]) for name in ("model", "method"))
+    lead = model.replace("_", "-") if model != "normal" else method
+    return f"{lead}, {INTERVAL_NAMES.get(str(pool.settings['test']), pool.settings['test'])}"
+
+
+def caution_words(pool: Pool, decimals: int = 2) -> list[str]:
+    """What a reader has to know of a pool, in words (:attr:`cellclaims.pool.Pool.cautions`).
+
+    Parameters
+    ----------
+    pool : Pool
+    decimals : int
+        Digits after the point of a mean or a difference of means.
+
+    Returns
+    -------
+    list of str
+        One sentence part each; where tables of reviews weigh much, with the result without them.
+    """
+    made = {
+        "one_study": lambda c: f"{c.study} has {number(c.value, 0)}% of the weight",
+        "secondary": lambda c: _secondary_words(pool, c.value, decimals),
+        "hidden_heterogeneity": lambda c: f"no heterogeneity is estimated, but Q finds some ({p_value(c.value)})",
+        "time_origin": lambda c: "months count from the first infusion in some studies and from the last in others",
+        "co_intervention": lambda c: f"another treatment was given with the cells: {c.study}",
     }
+    return [made[caution.kind](caution) for caution in pool.cautions]
+
+
+def _secondary_words(pool: Pool, share: float, decimals: int) -> str:
+    what = "weight" if pool.is_pooled else "participants"
+    words = f"{number(share, 0)}% of the {what} comes from tables of published reviews"
+    rest = pool.without_secondary
+    return words if rest is None else f"{words}; without them: {result_words(rest, decimals)}"
+
+
+def result_words(pool: Pool, decimals: int = 2) -> str:
+    """The result of a pool in a few words: value, interval and k; two studies side by side.
+
+    Parameters
+    ----------
+    pool : Pool
+    decimals : int
+        Digits after the point of a mean or a difference of means.
+
+    Returns
+    -------
+    str
+    """
+    if pool.fit is None:
+        return "; ".join(study_words(pool, decimals)) or "no eligible study"
+    limits = _limits(pool, pool.fit, "ci", decimals)
+    return f"{value_words(pool, pool.fit.beta, decimals)} ({limits}; k = {pool.k})"
 
 
 @dataclass(frozen=True)
@@ -370,20 +516,18 @@ def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
     return f"{number(shown, words.decimals if words.sign else decimals)}{words.sign}"
 
 
-def _limits(pool: Pool, which: str, decimals: int) -> str:
-    if pool.fit is None:
-        return "–"
-    low, high = (float(getattr(pool.fit, f"{which}_{end}", np.nan)) for end in ("lb", "ub"))
+def _limits(pool: Pool, fit: object, which: str, decimals: int) -> str:
+    low, high = (float(getattr(fit, f"{which}_{end}", np.nan)) for end in ("lb", "ub"))
     if np.isnan(low) or np.isnan(high):
         return "not estimable"
     return f"{value_words(pool, low, decimals)} to {value_words(pool, high, decimals)}"
 
 
-def _effect_words(pool: Pool, row: object) -> str:
-    """A report's own value with its interval; a share by its count, whatever the model."""
+def _effect_words(pool: Pool, row: object, decimals: int = 2) -> str:
+    """A study's own value with its interval; a proportion by its count, whatever the model."""
     sign = scale_words(pool).sign
-    low, high = (f"{number(pool.shown(x), 0 if sign else 2)}{sign}" for x in (row.ci_lb, row.ci_ub))
-    value = percent(row.events / row.n, 0) if pool.scale == "logit" else value_words(pool, row.yi)
+    low, high = (f"{number(pool.shown(x), 0 if sign else decimals)}{sign}" for x in (row.ci_lb, row.ci_ub))
+    value = percent(row.events / row.n, 0) if pool.scale == "logit" else value_words(pool, row.yi, decimals)
     return f"{value} ({low} to {high})"
 
 

@@ -581,11 +581,11 @@ def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
 # The list of changes as one HTML file that loads nothing from the network.
 
 
-def news_page(news: News, origin: Provenance) -> str:
-    """Return the page: the paragraph, then every table, with the style and content security policy of pages.
+def news_page(news: News, origin: Provenance, title: str = "What is new?") -> str:
+    """Return the page: its title, the paragraph, then every table, with the style and content security policy of pages.
 
     The tables escape text from registries, and HTML is reduced to the tags of text and tables.
     """
     shown = [safe_html(table._repr_html_()) for table in news.tables]
     template = exporter().environment.get_template("changes.html.j2")
-    return template.render(sentence=news.sentence, tables=shown, origin=origin, style=shell().style) + "\n"
+    return template.render(title=title, sentence=news.sentence, tables=shown, origin=origin, style=shell().style) + "\n"
