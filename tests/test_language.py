@@ -33,9 +33,9 @@ MARKS = {
     "seen": r"\b(?:text|not|was|were|is) seen\b",
     "doubted": r"\bdoubt(?:ed|s|ful)?\b",
     "one a report": (
-        r"\b(?:rows?|lines?|cards?|reports?|process(?:es)?|records?|figures?|seconds?|modules?|folders?|commits?|one"
-        r"|pages?|cells?|entry|drawings?|tests?|files?|answers?|times) an? (?:reports?|figure|row|line|study|record|source"
-        r"|page|kind|group|parameter|worker|package|test|claim|entry|fit|batch|file|arm|second|day|year)\b"
+        r"\b(?:rows?|lines?|cards?|reports?|process(?:es)?|records?|figures?|seconds?|modules?|folders?|commits?|one|pages?"
+        r"|cells?|entry|drawings?|tests?|files?|answers?|times) an? (?:reports?|figure|row|line|study|record|source|page"
+        r"|kind|group|parameter|worker|package|test|claim|entry|fit|batch|file|arm|second|day|year)\b"
     ),
     "what is left": r"\bwhat is left\b|\bis left of\b",
     "from nothing": r"\bfrom nothing\b|\bnothing else\b|\bas named\b|\bof (?:its|their) own\b",
@@ -65,7 +65,8 @@ WAITING: dict[str, int] = {}
 
 def markdown(text: str) -> str:
     """Prose of a Markdown text: without code, addresses and the pipe's rows that a program writes."""
-    text = re.sub(r"```.*?```|<!-- faults.*?<!-- end of faults -->|^(?: {4}|\t).*?$", "", text, flags=re.S | re.M)
+    without = r"```.*?```|<!-- faults.*?<!-- end of faults -->|^(?: {4}|\t).*?$"
+    text = re.sub(without, "", text, flags=re.S | re.M)
     return re.sub(r"`[^`\n]*`|\]\([^)]*\)|https?://\S+", " ", text)
 
 
@@ -79,7 +80,7 @@ def strings(source: str) -> Iterator[str]:
 def python(source: str) -> str:
     """Prose of a Python text, without examples, fields of f-strings and quoted code."""
     text = "\n".join(strings(source))
-    text = re.sub(r"^\s*(?:>>>|\.\.\.).*$", "", text, flags=re.M)
+    text = re.sub(r"^\s*(?:>>>|\.\.\.|[\w, *]+ : ).*$", "", text, flags=re.M)
     return re.sub(r"\{[^{}\n]*\}|``[^`\n]*``|:\w+:`[^`\n]*`|`[^`\n]*`", " ", text)
 
 
