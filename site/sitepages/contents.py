@@ -17,7 +17,7 @@ METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "T
 NAMED = {
     METHOD: ("README", "method", "protocol", "search", "add_a_study", "own_studies", "appraisal", "journal_club"),
     GUIDES: ("batch", "pull", "harvest", "proposals", "changes", "site", "environment"),
-    INSIDE: ("engine", "calibration", "design", "decisions"),
+    INSIDE: ("r", "engine", "calibration", "design", "decisions"),
 }
 
 #: Pages of the menu that are not made from a file of ``docs/``.

@@ -64,7 +64,7 @@ class Report:
 
     def files(self) -> list[Path]:
         """The files that the report consists of, as far as they exist; its figures have the notebook's number."""
-        own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json", ".csv")]
+        own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json", ".csv", ".R")]
         return [path for path in [*own, *sorted(self.figures.glob(f"{self.name[:3]}*.*"))] if path.is_file()]
 
 
