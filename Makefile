@@ -27,7 +27,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull fuzz-atheris living release site site-test zenodo club slides worksheet worksheet-pdf
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull r-check fuzz-atheris living release site site-test zenodo club slides worksheet worksheet-pdf
 
 help:  ## list what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ fuzz-atheris: $(VENV)/installed-fuzz  ## mutate registry records led by coverage
 
 bench: $(INSTALLED)  ## time the engine beside metafor, PyMARE and statsmodels, where they are installed
 	$(BIN)/python benchmarks/engine.py
+
+r-check: review  ## redo every pool of the reports with metafor and compare (needs R with r-cran-metafor and r-cran-lme4)
+	$(BIN)/python benchmarks/r_check.py reports
 
 browser: review $(VENV)/installed-browser  ## open reports and JupyterLab in Chromium: no request, no fault (needs Chromium)
 	$(TESTS) -m browser tests

@@ -73,7 +73,11 @@ def markdown(text: str) -> str:
 def strings(source: str) -> Iterator[str]:
     """Docstrings, comments and sentences of a Python text; names in it and single words are no prose."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and " " in token.string) or token.type == getattr(tokenize, "FSTRING_MIDDLE", None):
+        if (
+            token.type == tokenize.COMMENT
+            or (token.type == tokenize.STRING and " " in token.string)
+            or token.type == getattr(tokenize, "FSTRING_MIDDLE", None)
+        ):
             yield token.string
 
 

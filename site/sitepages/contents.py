@@ -20,7 +20,7 @@ NAMED = {
         "journal_club",
     ),
     GUIDES: ("environment", "batch", "site", "living", "pull", "changes", "harvest", "proposals"),
-    INSIDE: ("engine", "calibration", "design", "decisions", "appendix_performance", "appendix_faults"),
+    INSIDE: ("r", "engine", "calibration", "design", "decisions", "appendix_performance", "appendix_faults"),
 }
 
 #: Pages of the menu that are not made from a file of ``docs/``.
