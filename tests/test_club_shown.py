@@ -479,7 +479,7 @@ def test_another_advertisement_runs_from_its_file_alone(tmp_path):
     done = CliRunner().invoke(main, options)
     assert done.exit_code == 0, done.output
     made = {file.name for file in (tmp_path / "out").iterdir() if file.is_file()}
-    names = {f"journal_club.{kind}" for kind in ("ipynb", "html", "json", "csv")}
+    names = {f"journal_club.{kind}" for kind in ("ipynb", "html", "json", "csv", "R")}
     assert made == {"worksheet.html", "solutions.html", "slides.html", *names}
     text = (tmp_path / "out" / "slides.html").read_text(encoding="utf-8")
     assert "they print 60%" in text

@@ -48,7 +48,7 @@ class Recorded:
 
 
 def recorded(path: Path) -> list[Recorded]:
-    """The entries of ``claims.json``.
+    """Return the entries of ``claims.json``.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _entry(values: dict[str, Any]) -> Entry:
 
 
 def ledger_page(ledger: Sequence[Recorded]) -> str:
-    """The page of the ledger as Markdown: an overview, then a card for each entry."""
+    """Return the page of the ledger as Markdown: an overview, then a card for each entry."""
     kinds = {kind: title for title, kinds in PARTS.items() for kind in kinds}
     parts = [INTRODUCTION, raw(_counts(ledger)), "## At a glance", raw(_overview(ledger))]
     for title in [*PARTS, OTHER]:
@@ -77,18 +77,18 @@ def ledger_page(ledger: Sequence[Recorded]) -> str:
 
 
 def title_of(entry: Entry) -> str:
-    """The claim in its words, with the year that the advertisement speaks of."""
+    """Return the claim in its words, with the year that the advertisement speaks of."""
     year = f" ({entry.advertised['as_of']})" if entry.advertised["as_of"] else ""
     return capital(entry.advertised["what"]) + year
 
 
 def anchor_of(entry: Entry) -> str:
-    """The anchor of the entry's card."""
+    """Return the anchor of the entry's card."""
     return "claim-" + entry.claim_id.replace("_", "-").lower()
 
 
 def badge(verdict: str) -> Markup:
-    """A verdict as a mark of its own; the words carry it, colour only helps."""
+    """Return a verdict as a mark of its own; the words carry it, colour only helps."""
     return Markup('<span class="verdict {}">{}</span>').format(verdict.replace(" ", "-"), verdict)
 
 
@@ -113,7 +113,7 @@ def _line(entry: Entry) -> Markup:
 
 
 def scrolled(label: str, head: Markup, rows: Markup) -> Markup:
-    """A table in a box that scrolls when the window is narrow."""
+    """Return a table in a box that scrolls when the window is narrow."""
     frame = Markup(
         '<div class="scroll" role="region" tabindex="0" aria-label="{}"><table><thead><tr>{}</tr></thead>'
         "<tbody>\n{}\n</tbody></table></div>"
@@ -159,7 +159,7 @@ def _certainty(entry: Entry) -> Markup:
 
 
 def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table behind its title; nothing for no rows."""
+    """Return a table behind its title; nothing for no rows."""
     if not rows:
         return Markup()
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in names)
@@ -171,7 +171,7 @@ def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _sources(entry: Entry) -> Markup:
-    """Every source that speaks to a claim without a figure, counted or not."""
+    """Return every source that speaks to a claim without a figure, counted or not."""
     if not entry.facts or "direction" not in entry.facts[0]:
         return Markup()
     table = page.safe_html(facts_table(entry)._repr_html_())

@@ -10,7 +10,7 @@ from typing import Any
 from scipy.special import expit, logit
 
 from cellclaims import meta
-from cellclaims.appraisal import Certainty, certainty_of_pool
+from cellclaims.appraisal import LEVELS, Certainty, certainty_of_pool
 from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence import Evidence
@@ -80,6 +80,11 @@ def described(claim: Any, documents: Any, match: dict[str, Any]) -> dict[str, An
         "unsaid": unsaid(claim),
         "match": {what: {"grade": grade, "reason": reason} for what, (grade, reason) in match.items()},
     }
+
+
+def at_least(certainty: Certainty) -> str:
+    """The level of a certainty; the lowest one where it is not rated."""
+    return certainty.level if certainty.level in LEVELS else LEVELS[0]
 
 
 def rated(certainty: Certainty) -> dict[str, Any]:
@@ -252,8 +257,8 @@ def rate_entry(base: EvidenceBase, claim_id: str) -> Entry:
     said = described(claim, base.evidence.documents, plan["match"])
     threshold = threshold_of(base.protocol, plan, said["advertised"]["value"])
     numbers = numbers_of(pool, threshold, said["advertised"]["n_treated"])
-    certainty = certainty_of_pool(pool, plan["match"], base.protocol, base.evidence.judgements)
-    decided, reasons = verdict_of_pool(base.protocol, claim, plan, pool, threshold, certainty.level)
+    certainty = certainty_of_pool(base, pool)
+    decided, reasons = verdict_of_pool(base.protocol, claim, plan, pool, threshold, at_least(certainty))
     return Entry(
         **said,
         studies=_studies(pool),

@@ -18,6 +18,7 @@ from cellclaims.claims.counterparts import (
     POOLED,
     REGISTRATION,
     Entry,
+    at_least,
     claim_of,
     counterpart_pool,
     described,
@@ -120,7 +121,7 @@ def _rule(base: EvidenceBase, claim: Any, plan: dict[str, Any], pool: Pool) -> C
             )
             if least != most:
                 known = _as_pool(pool, line, rows(line.row_set))
-                level = certainty_of_pool(known, _match(plan, line), base.protocol, base.evidence.judgements).level
+                level = at_least(certainty_of_pool(base, known))
                 least = verdict(standing(line, level), base.protocol["verdict"])[0]
             decided.append(least)
         return decided
@@ -142,13 +143,7 @@ def _as_pool(pool: Pool, line: Any, rows: pd.DataFrame) -> Pool:
         weight, i2 = fit.weights, float(fit.I2) if math.isnan(i2) else i2
     reach = normal_quantile(0.95) * np.sqrt(rows.vi.astype(float))
     rows = rows.assign(weight=weight, ci_lb=rows.yi - reach, ci_ub=rows.yi + reach).reset_index(drop=True)
-    return replace(pool, rows=rows, fit=SimpleNamespace(ci_lb=limits[0], ci_ub=limits[1], I2=i2))
-
-
-def _match(plan: dict[str, Any], line: Any) -> dict[str, tuple[str, str]]:
-    """The recorded match, with the grade of the line's own rows where it brings one."""
-    grades = {"population": line.population_grade, "outcome": line.outcome_grade}
-    return {what: (grades.get(what) or grade, reason) for what, (grade, reason) in plan["match"].items()}
+    return replace(pool, rows=rows, fit=SimpleNamespace(beta=sum(limits) / 2, ci_lb=limits[0], ci_ub=limits[1], I2=i2))
 
 
 # Claims without a figure: which way the published results point, and how good the best of them are.
@@ -317,9 +312,8 @@ def _topic(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
     found = direction_of(base.evidence, plan["topic"], claim.kind == "mechanism")
     randomised = found.best == KINDS[0]
     counted = tuple(found.counted.reference)
-    match = plan["match"]
     certainty = certainty_of_reports(
-        found.k, randomised, found.agree, match, base.protocol, counted, base.evidence.judgements
+        base, found.k, randomised=randomised, agree=found.agree, precise=False, studies=counted
     )
     poor = [what for what in ("population", "outcome") if plan["match"][what][0] == "poor"]
     decided, reasons = verdict_of(found, base.protocol["verdict"]["enough_reports"])

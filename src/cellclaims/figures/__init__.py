@@ -5,7 +5,7 @@ text. :func:`show` saves and displays it, :func:`save` only saves.
 """
 
 from cellclaims.figures.advertised import advertised
-from cellclaims.figures.appraisal import certainty_profile, missing_results, traffic_light
+from cellclaims.figures.appraisal import missing_results, traffic_light
 from cellclaims.figures.diagnostics import funnel, gosh, influence
 from cellclaims.figures.durability import durability
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
@@ -17,7 +17,7 @@ from cellclaims.reporting.claims import ClaimRow
 from cellclaims.reporting.pools import Mark
 
 __all__ = [
-    "ClaimRow", "Drawing", "Mark", "Step", "advertised", "certainty_profile", "change", "durability",
-    "evidence_map", "evidence_years", "flow", "forest", "formula", "formula_svg", "funnel", "gosh", "influence",
-    "missing_results", "save", "sensitivity", "show", "specification_curve", "traffic_light",
+    "ClaimRow", "Drawing", "Mark", "Step", "advertised", "change", "durability", "evidence_map", "evidence_years",
+    "flow", "forest", "formula", "formula_svg", "funnel", "gosh", "influence", "missing_results", "save", "sensitivity",
+    "show", "specification_curve", "traffic_light",
 ]  # fmt: skip

@@ -39,6 +39,8 @@ TEST_WORDS = {
 #: Correlations and scales that make sense; the prior of tau is half-normal.
 CORRELATIONS, SCALES, MONTHS, WINDOWS = (0.0, 0.99), (0.01, 10.0), (0.0, 240.0), (0.0, 120.0)
 NAME = "asked"
+#: Month and months around it where only one of them is chosen for an outcome that the protocol takes from a span.
+YEAR = (12.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,13 @@ def _between(name: str, found: float, low: float, high: float) -> None:
         raise ParameterError(f"{name.upper()}: expected a number from {low:g} to {high:g}; found {found!r}")
 
 
+#: Keys of an outcome of the protocol that is measured, not counted.
+MEASURED = {"unit", "units"}
+
+
 def outcomes(protocol: Protocol) -> dict[str, str]:
     """What can be asked for: the proportions of the protocol and the two means of HbA1c, each in words."""
-    proportions = {name: about["name"] for name, about in protocol["outcomes"].items() if name != "hba1c"}
+    proportions = {name: about["name"] for name, about in protocol["outcomes"].items() if not MEASURED & {*about}}
     return {**proportions, **MEANS}
 
 
@@ -195,8 +201,13 @@ def question_of(evidence: Evidence, asked: Controls) -> Question:
     """
     outcome = asked.outcome if asked.is_share else "hba1c"
     estimand = asked.estimand if asked.is_share else "at_month"
-    more = {"months": asked.months, "window": asked.window, "secondary": asked.secondary}
-    question = Question(outcome, asked.population, asked.product, estimand=estimand, **more)
+    question = Question(outcome, asked.population, asked.product, estimand=estimand, secondary=asked.secondary)
+    question = replace(question, months=asked.months, window=asked.window)
+    if not asked.is_share and (asked.months, asked.window) != (None, None):  # the protocol has no month of its own
+        month, window = (
+            own if value is None else value for value, own in zip((asked.months, asked.window), YEAR, strict=True)
+        )
+        question = replace(question, months=month, window=window)
     return question.without((*own_trials(evidence), *asked.without))
 
 
@@ -251,9 +262,10 @@ FIELDS = {
 #: Estimand -> how it is called at the controls.
 ESTIMAND_WORDS = {
     "at_month": "at the month",
-    "ever": "at any time",
+    "ever": "at any time only",
     "last_follow_up": "at the last visit",
     "most_favourable": "most favourable report",
+    "any_time": "at any time, else the highest",
 }
 
 
@@ -267,6 +279,17 @@ def protocol_values(protocol: Protocol, asked: Controls) -> dict[str, Any]:
         "correlation": models["correlation"]["value"],
         "tau_scale": models["bayes"]["scale"]["logit" if asked.is_share else "hba1c"],
     }
+
+
+def value_words(value: float | tuple[float, float] | None) -> str:
+    """A value of the protocol in words: a number, a span, or none.
+
+    >>> value_words(12.0), value_words((2.75, 15.0)), value_words(None)
+    ('12', '2.75 to 15', 'none')
+    """
+    if value is None:
+        return "none"
+    return " to ".join(f"{part:g}" for part in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def differences(base: EvidenceBase, claim: Any, asked: Controls) -> list[str]:
@@ -294,7 +317,7 @@ def differences(base: EvidenceBase, claim: Any, asked: Controls) -> list[str]:
     for name, value in own.items():
         chosen = getattr(asked, name)
         if applies[name] and chosen is not None and chosen != value:
-            found.append(f"{FIELDS[name]} ({chosen:g} instead of {value:g})")
+            found.append(f"{FIELDS[name]} ({chosen:g} instead of {value_words(value)})")
     words = {
         "method": METHOD_WORDS.get(asked.method),
         "test": TEST_WORDS.get(asked.test, "").removesuffix(" with {df} df"),
@@ -543,21 +566,17 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     pool = pool_of(base, asked)
     own = protocol_values(base.protocol, asked)["tau_scale"]
     scale = float(own if asked.tau_scale is None else asked.tau_scale)
-    when = {row.study_id: _when(base, row) for row in pool.rows.itertuples()}
+    when = {row.study_id: _when(row) for row in pool.rows.itertuples()}
     found = advertised_for(base, claim, asked)
     return ClaimAnswer(asked, pool, found, apart(base), when, scale, posterior(pool, scale))
 
 
-def _when(base: EvidenceBase, row: Any) -> str:
+def _when(row: Any) -> str:
     """When a study counted or measured, as its rows say."""
     month = f"month {row.months:g}" if math.isfinite(row.months) else "time not stated"
-    if row.table != "binary":
-        return month
-    lines = [int(line) for line in str(row.line).replace(",", ";").split(";")]
-    timing = base.evidence.binary.timing.loc[lines[0]]
-    if timing == "last_follow_up":
+    if row.timing == "last_follow_up":
         return f"last visit, {month}"
-    return WHEN.get(timing, month)
+    return WHEN.get(row.timing, month)
 
 
 def posterior(pool: Pool, scale: float) -> meta.BayesFit | None:

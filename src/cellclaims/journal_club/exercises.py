@@ -121,7 +121,7 @@ def by_time(base: EvidenceBase, question: Question, title: str) -> dict[str, Poo
     found = {}
     for estimand in ("ever", "at_month", "last_follow_up"):
         asked = replace(question, estimand=estimand).at(base.protocol)
-        when = words.get(estimand, f"at {asked.months:g} months")
+        when = words.get(estimand, f"at {asked.target:g} months")
         found[estimand] = pooled(base, asked.named(f"by_time_{estimand}", f"{title}, {when}"), Analysis("PLO"))
     return found
 
@@ -327,7 +327,7 @@ def _mean(sheet: ByHand) -> Exercise:
 
 def _at_month(at_month: Pool, ever: Pool) -> Exercise:
     value, other = (pool.shown(float(pool.fit.beta)) for pool in (at_month, ever))
-    month = f"{at_month.question.months:g} months"
+    month = f"{at_month.question.target:g} months"
     mistakes = (
         Mistake(other, f"that is the percentage off insulin at any time; at {month} fewer still are"),
         Mistake(value / 100, "that is the proportion between 0 and 1; a percentage is asked for"),

@@ -183,10 +183,10 @@ def _choice(description: str, options: Mapping[str, Any], value: Any) -> widgets
     return widgets.Dropdown(options=list(options.items()), description=description, style=WIDE, layout=ROW, **chosen)
 
 
-def _steps(values: Iterable[float], own: float, chosen: float | None) -> dict[str, float | str]:
+def _steps(values: Iterable[float], own: Any, chosen: float | None) -> dict[str, float | str]:
     """Round values and the chosen one, the protocol's first."""
     others = sorted({*values, *(() if chosen is None else (chosen,))})
-    return {f"{AS_PROTOCOL} ({own:g})": PROTOCOL, **{f"{one:g}": one for one in others}}
+    return {f"{AS_PROTOCOL} ({at.value_words(own)})": PROTOCOL, **{f"{one:g}": one for one in others}}
 
 
 def _set(control: widgets.Widget, options: Any, value: Any) -> None:

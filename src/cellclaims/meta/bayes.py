@@ -1,4 +1,4 @@
-"""Random-effects pooling with a prior on tau, integrated and not sampled: the same numbers from run to run.
+"""Bayesian random-effects models by numerical integration, with reproducible results.
 
 Given tau the normal-normal model is normal, so that the posterior of the mean and of a new setting are
 mixtures of normal distributions over the posterior of tau, which one-dimensional quadrature gives to
@@ -46,9 +46,9 @@ QUANTILE_STEPS = 100
 
 
 class Distribution:
-    """What all of them answer: mean, sd, density, cdf, tail probability, quantiles, central interval.
+    """Base class of distributions: mean, sd, density, cdf, tail probability, quantiles, central interval.
 
-    A child gives ``mean`` and ``sd`` (batch shape), ``support`` (two arrays of batch shape that hold all
+    A subclass has ``mean`` and ``sd`` (batch shape), ``support`` (two arrays of batch shape that enclose all
     but a negligible part) and ``evaluate(values)``: density and cdf, element by element, for values of
     shape B + X.
     """
@@ -82,7 +82,7 @@ class Distribution:
         return self.quantile([(1 - level) / 2, (1 + level) / 2])
 
     def quantile(self, probability: ArrayLike) -> NDArray:
-        """Values below which ``probability`` (shape X) lies, shape B + X.
+        """Return the quantiles of ``probability`` (shape X), shape B + X.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class PanelDistribution(Distribution):
     """A smooth distribution known at Gauss-Legendre points of panels in ``x = asinh((value - centre) /
     unit)``.
 
-    Within ``unit`` of the centre x is linear in the value, farther out logarithmic: one grid holds a sharp
+    Within ``unit`` of the centre x is linear in the value, farther out logarithmic, so that one grid represents a sharp
     peak and a long tail. Density and cdf come from each panel's Legendre series, so that nothing is
     interpolated by lines.
 
@@ -278,7 +278,7 @@ ZOOMS, GRID = 2, 96
 
 @dataclass(frozen=True)
 class Prior:
-    r"""What is assumed before the data: tau half-normal, the mean flat or normal.
+    r"""Prior: tau half-normal, the mean flat or normal.
 
     Attributes
     ----------
@@ -346,13 +346,13 @@ class BayesFit(Result):
     measure: str | None = None
 
     def _title(self) -> str:
-        """The model and its prior."""
+        """Return the model and its prior."""
         what = "proportion" if self.model == "bayes_binomial_normal" else "mean effect"
         count = f"k = {self.k}; " if np.ndim(self.k) == 0 else ""
         return f"Bayesian random-effects model of a {what} ({count}tau half-normal, scale {self.prior.tau_scale:g})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return what the estimate is."""
         if self.model == "bayes_binomial_normal":
             return "logit of the proportion"
         return measure_in_words(self.measure) if self.measure else "mean effect"
@@ -402,7 +402,7 @@ class BayesFit(Result):
         return self.tau.quantile(0.5) ** 2
 
     def p_mean_reaches(self, value: float) -> NDArray:
-        """Posterior probability that the mean is at least ``value``; for counts, the median setting's proportion.
+        """Return the posterior probability that the mean (for counts: the median proportion) is at least ``value``.
 
         Parameters
         ----------
@@ -421,7 +421,7 @@ class BayesFit(Result):
         return self.mu.ge(self._on_scale(value))
 
     def p_new_setting_reaches(self, value: float) -> NDArray:
-        """Posterior probability that a new setting's true value is at least ``value``.
+        """Return the posterior probability that the true value of a new setting is at least ``value``.
 
         Parameters
         ----------
@@ -440,7 +440,7 @@ class BayesFit(Result):
         return self.theta_new.ge(self._on_scale(value))
 
     def p_series_reaches(self, value: float, n: float) -> NDArray:
-        """Posterior probability that a new study in a new setting shows at least ``value``.
+        """Return the posterior probability that a new study in a new setting finds at least ``value``.
 
         Parameters
         ----------
@@ -478,7 +478,7 @@ class BayesFit(Result):
 
 
 def count_flags(k: NDArray) -> tuple[str, ...] | NDArray:
-    """Flags that follow from the number of studies alone: words for one fit, sums for a batch."""
+    """Return flags that depend on the number of studies: words for one fit, sums for a batch."""
     flags = np.where(k == 0, Flag.NOTHING_KEPT, np.where(k == 1, Flag.SINGLE, np.where(k <= 4, Flag.FEW, 0)))
     return in_words(int(flags), Flag) if flags.ndim == 0 else flags
 
@@ -506,7 +506,7 @@ def tau_edges(log_density: Callable[[NDArray], NDArray], unit: NDArray, upper: N
 
 
 def normalise_tau(unit: NDArray, edges: NDArray, log_density: NDArray) -> tuple[PanelDistribution, NDArray]:
-    """A distribution from the logarithm of its density at the panels' points, shape (r, p, q).
+    """Return a distribution from the logarithm of its density at the panels' points, shape (r, p, q).
 
     Also the logarithm of the normalising constant, shape (r,).
     """
@@ -526,7 +526,7 @@ def tau_points(unit: NDArray, edges: NDArray, count: int) -> NDArray:
 # The binomial-normal model with a prior on tau, by integration over the mean inside an integration over tau.
 
 
-#: Half-normal scale on the logit; 0.5 and 2.0 stand beside it as sensitivity.
+#: Half-normal scale on the logit; 0.5 and 2.0 are used in sensitivity analyses.
 LOGIT_PRIOR = Prior(tau_scale=1.0)
 #: Quadrature points a report, points over the mean, panels and points over tau, the same for the results.
 NODES, MEAN_POINTS, COUNT_PANELS, RESULT_PANELS = 61, 60, (8, 14), (40, 14)
@@ -539,7 +539,7 @@ NARROW, BLUR_POINTS = 0.5, 32
 
 
 class MeanGivenTau(NamedTuple):
-    """The mean given each tau of shape (t,), on one panel a tau in ``y = asinh((mean - mode) / sd)``.
+    """Return the mean given each tau of shape (t,), on one panel per tau in ``y = asinh((mean - mode) / sd)``.
 
     ``mode``, ``sd`` (from the curvature there), ``low`` and ``high`` (ends in y) and ``log_total`` (log of the
     integral over the mean) have shape (t,); ``points`` (means) and their ``masses`` have shape (t, m).
@@ -638,7 +638,7 @@ def _over_tau(
 
 
 def _rows(x: NDArray, n: NDArray, mu: NDArray, tau: NDArray, nodes: tuple[int, ...]) -> Derivatives:
-    """The likelihood of one data set at many (mu, tau), in blocks."""
+    """Return the likelihood of one data set at many (mu, tau), in blocks."""
     size = max(1, BLOCK_POINTS // (x.size * nodes[0]))
     blocks = [
         likelihood(np.tile(x, (part.size, 1)), np.tile(n, (part.size, 1)), part, tau[i : i + size], nodes)
@@ -680,7 +680,7 @@ def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -
 
 
 def _end(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, mode: NDArray, top: NDArray, sd: NDArray) -> NDArray:
-    """Where the density of the mean has fallen by exp(-NEGLIGIBLE) on one side (the sign of ``sd``)."""
+    """Return where the density of the mean has fallen by exp(-NEGLIGIBLE) on one side (the sign of ``sd``)."""
     mu, known = mode + np.sqrt(2 * NEGLIGIBLE) * sd, prior.mean_sd**-2
     for _ in range(END_STEPS):
         here = _rows(x, n, mu, tau, levels(9))
@@ -694,7 +694,7 @@ def _end(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, mode: NDArray, top:
 
 
 def _new_setting(tau: PanelDistribution, given: MeanGivenTau, *, blur: bool) -> PanelDistribution:
-    """Distribution of the mean, or of a new setting (the mean blurred by tau), on panels of its own."""
+    """Distribution of the mean, or of a new setting (the mean plus tau), on its own panels."""
     weight, scale = tau.masses.ravel(), tau.points.ravel() * blur
     first = (given.masses * given.points).sum(-1)
     variance = (given.masses * (given.points - first[:, None]) ** 2).sum(-1)
@@ -739,7 +739,7 @@ __all__ = ["BayesFit", "Prior", "bayes", "bayes_binomial"]
 HBA1C_PRIOR = Prior(tau_scale=0.5)
 #: Panels over tau and points a panel: with twice as many of both nothing moves by 1e-10.
 PANELS = (8, 12)
-#: Numbers held at once, studies times points times fits.
+#: Numbers in memory at once, studies times points times fits.
 BLOCK = 2_000_000
 
 
