@@ -110,6 +110,13 @@ def test_the_quick_posterior_is_the_full_one_to_a_thousandth(nearest, scale):
         )
 
 
+def test_the_quick_posterior_of_a_mean_is_the_full_one(base, claim, asked):
+    found = answer(base, claim, replace(asked, outcome="hba1c_difference"))
+    full = found.pool.bayes_at(0.5)
+    assert found.p_new == pytest.approx(1 - float(full.p_new_setting_reaches(found.claimed)), abs=1e-3)
+    assert found.numbers["pi_ub"] == pytest.approx(float(full.pi_ub), abs=1e-3)
+
+
 def test_nothing_is_predicted_from_two_studies_or_without_an_event(base, claim, asked, nearest):
     two = answer(base, claim, replace(asked, outcome="insulin_halved_and_hba1c_lt_7"))
     assert (two.posterior, two.p_mean, two.p_new) == (None, None, None)

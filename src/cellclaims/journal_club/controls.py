@@ -13,7 +13,7 @@ from scipy.special import logit
 
 from cellclaims import meta
 from cellclaims.claims import own_trials
-from cellclaims.claims.counterparts import POOLED, TYPES, in_unit, plan_of
+from cellclaims.claims.counterparts import POOLED, TYPES, claim_of, in_unit, plan_of
 from cellclaims.errors import ParameterError
 from cellclaims.evidence import Evidence
 from cellclaims.journal_club.paper import NEAREST, advertised_outcome, apart
@@ -177,6 +177,12 @@ def outcome_of(base: EvidenceBase, claim: Any) -> str:
     str
         For HbA1c, and for a statement that no pool answers, the difference between the arms.
     """
+    return _start(base, claim.claim_id)
+
+
+@functools.lru_cache(maxsize=64)
+def _start(base: EvidenceBase, claim_id: str) -> str:
+    claim = claim_of(base.evidence, claim_id)
     exact = advertised_outcome(base, claim)
     if exact in ("", "hba1c"):
         return "hba1c_difference"
@@ -334,7 +340,7 @@ def differences(base: EvidenceBase, claim: Any, asked: Controls) -> list[str]:
 
 
 #: Quadrature of the live posterior: panels over tau with points each, points over the mean. Within 0.001 of the full.
-LIVE_PANELS, LIVE_POINTS = (1, 10), 16
+LIVE_PANELS, LIVE_POINTS, LIVE_MEAN_PANELS = (1, 10), 16, (2, 8)
 #: How a report of a count says when it was counted.
 WHEN = {"ever": "at any time", "not_stated": "time not stated"}
 
@@ -371,8 +377,8 @@ def advertised_for(base: EvidenceBase, claim: Any, asked: Controls) -> Advertise
     """
     if not asked.is_share:
         return _advertised_mean(base, claim, asked)
-    rows = [row for row in base.evidence.claims.itertuples() if row.document_id == claim.document_id]
-    rows.sort(key=lambda row: row.claim_id != claim.claim_id)  # the sitting's own first
+    # the sitting's own first
+    rows = sorted(_page(base, claim.document_id), key=lambda row: row.claim_id != claim.claim_id)
     for row in rows:
         if row.unit == "percent" and advertised_outcome(base, row) == asked.outcome and not math.isnan(row.value):
             if row.definition_stated == "no":
@@ -382,6 +388,13 @@ def advertised_for(base: EvidenceBase, claim: Any, asked: Controls) -> Advertise
     if claim.unit != "percent" or math.isnan(claim.value):
         return Advertised(math.nan, "The statement has no figure to compare with.")
     return Advertised(math.nan, f"The page gives no figure for this outcome{_nearest_words(base, rows, asked)}.")
+
+
+@functools.lru_cache(maxsize=64)
+def _page(base: EvidenceBase, document_id: str) -> tuple[Any, ...]:
+    """The statements of one page."""
+    claims = base.evidence.claims
+    return tuple(claims[claims.document_id == document_id].itertuples())
 
 
 def _nearest_words(base: EvidenceBase, rows: Iterable[Any], asked: Controls) -> str:
@@ -407,15 +420,14 @@ def _advertised_mean(base: EvidenceBase, claim: Any, asked: Controls) -> Adverti
 class ClaimAnswer:
     """A pool, and the advertised figure for its outcome.
 
-    ``labels`` and ``when`` are by study_id. ``posterior`` is the Bayesian fit for a similar centre, None where the
-    studies are not pooled.
+    ``labels`` are by study_id. ``scale`` is that of the prior of tau. ``posterior`` is the Bayesian fit for a similar
+    centre, None where the studies are not pooled.
     """
 
     asked: Controls
     pool: Pool
     advertised: Advertised
     labels: Mapping[str, str]
-    when: Mapping[str, str]
     scale: float
     posterior: meta.BayesFit | None
 
@@ -423,6 +435,16 @@ class ClaimAnswer:
     def claimed(self) -> float:
         """The advertised figure in the unit of the outcome; NaN without one."""
         return self.advertised.value
+
+    @functools.cached_property
+    def rows(self) -> list[Any]:
+        """The studies of the pool, one by one."""
+        return list(self.pool.rows.itertuples())
+
+    @functools.cached_property
+    def when(self) -> Mapping[str, str]:
+        """When each study counted or measured, by study_id."""
+        return {row.study_id: _when(row) for row in self.rows}
 
     @functools.cached_property
     def numbers(self) -> dict[str, float | None]:
@@ -471,7 +493,7 @@ class ClaimAnswer:
 
     def _side_by_side(self) -> str:
         words = {1: "One study, with its own interval", 2: "Two studies, not pooled"}
-        shown = "; ".join(f"{self.labels[row.study_id]} {self.value_words(row)}" for row in self.pool.rows.itertuples())
+        shown = "; ".join(f"{self.labels[row.study_id]} {self.value_words(row)}" for row in self.rows)
         return f"{words.get(self.pool.k, f'{self.pool.k} studies, not pooled')}: {shown}."
 
     def value_words(self, row: Any) -> str:
@@ -566,9 +588,8 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     pool = pool_of(base, asked)
     own = protocol_values(base.protocol, asked)["tau_scale"]
     scale = float(own if asked.tau_scale is None else asked.tau_scale)
-    when = {row.study_id: _when(row) for row in pool.rows.itertuples()}
     found = advertised_for(base, claim, asked)
-    return ClaimAnswer(asked, pool, found, apart(base), when, scale, posterior(pool, scale))
+    return ClaimAnswer(asked, pool, found, apart(base), scale, posterior(pool, scale))
 
 
 def _when(row: Any) -> str:
@@ -583,18 +604,19 @@ def posterior(pool: Pool, scale: float) -> meta.BayesFit | None:
     """The Bayesian fit with a half-normal prior of tau; None where the studies are not pooled."""
     if not pool.is_pooled:
         return None
-    if pool.scale != "logit":
-        return meta.bayes(pool.rows.yi.to_numpy(float), pool.rows.vi.to_numpy(float), meta.Prior(scale))
-    events, n = pool.rows.events.to_numpy(float), pool.rows.n.to_numpy(float)
-    if not 0 < events.sum() < n.sum():
+    is_share = pool.scale == "logit"
+    first, second = (pool.rows[name].to_numpy(float) for name in (("events", "n") if is_share else ("yi", "vi")))
+    if is_share and not 0 < first.sum() < second.sum():
         return None
-    return _posterior(tuple(events), tuple(n), scale)
+    return _posterior(is_share, tuple(first), tuple(second), scale)
 
 
 @functools.lru_cache(maxsize=64)
-def _posterior(events: tuple[float, ...], n: tuple[float, ...], scale: float) -> meta.BayesFit:
-    counts = np.array(events), np.array(n)
-    return meta.bayes_binomial(*counts, meta.Prior(scale), panels=LIVE_PANELS, mean_points=LIVE_POINTS)
+def _posterior(is_share: bool, first: tuple[float, ...], second: tuple[float, ...], scale: float) -> meta.BayesFit:
+    values = np.array(first), np.array(second)
+    if is_share:
+        return meta.bayes_binomial(*values, meta.Prior(scale), panels=LIVE_PANELS, mean_points=LIVE_POINTS)
+    return meta.bayes(*values, meta.Prior(scale), panels=LIVE_MEAN_PANELS)
 
 
 # What a move of a control changed.
@@ -630,7 +652,7 @@ def changed(base: EvidenceBase, name: str, before: ClaimAnswer, after: ClaimAnsw
     str
         Empty where the numbers changed and the studies did not.
     """
-    old, new = ({row.study_id: row for row in one.pool.rows.itertuples()} for one in (before, after))
+    old, new = ({row.study_id: row for row in one.rows} for one in (before, after))
     left = [study for study in old if study not in new]
     came = [study for study in new if study not in old]
     if name == "outcome":

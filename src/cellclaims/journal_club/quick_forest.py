@@ -55,7 +55,7 @@ class QuickLine:
 
 def lines_of(answer: ClaimAnswer) -> list[QuickLine]:
     """The studies of an answer; a dagger marks a number from a table of a published review."""
-    return [_line(answer, row) for row in answer.pool.rows.itertuples()]
+    return [_line(answer, row) for row in answer.rows]
 
 
 def _line(answer: ClaimAnswer, row: object) -> QuickLine:
