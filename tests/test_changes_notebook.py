@@ -1,4 +1,4 @@
-"""The snapshot beside the evidence: in every notebook, on every page, in the key of what is up to date; notebook 7."""
+"""The snapshot beside the evidence: in every notebook, on every page, in the key of what is up to date; notebook 9."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_sn
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-WHATS_NEW = ROOT / "notebooks" / "07_whats_new.ipynb"
+WHATS_NEW = ROOT / "notebooks" / "09_whats_new.ipynb"
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_the_notebook_tells_of_two_snapshots(tmp_path):
     assert "trials with newly posted results: 1; trials with another status: 1." in said
     assert "Newly posted results" in said and "https://clinicaltrials.gov/study/NCT00690066" in said
     assert f"Registries: snapshot {LATE} of 2026-11-20." in said
-    assert (tmp_path / "into" / "07_whats_new_changes.csv").read_text().startswith('"kind","number","what"')
+    assert (tmp_path / "into" / "09_whats_new_changes.csv").read_text().startswith('"kind","number","what"')
 
 
 # --- what the review knows ------------------------------------------------------------------------------------------

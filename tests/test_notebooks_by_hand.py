@@ -23,8 +23,8 @@ OTHERWISE = {
     "03_insulin_independence": {"MONTHS": 24},
     "04_half_the_insulin": {"POPULATION": "T1D"},
     "05_advertised_and_published": {"MONTHS": 24},
-    "06_how_sure": {"PRODUCT": "msc"},
-    "07_whats_new": {},
+    "07_how_sure": {"PRODUCT": "msc"},
+    "09_whats_new": {},
     "claim": {"CLAIM": "first_course_control"},
     "journal_club": {"OUTCOME": "insulin_dose_halved"},
 }

@@ -413,7 +413,7 @@ class News:
         """The lines as CSV that no spreadsheet takes for formulas."""
         return lines_csv(self.lines)
 
-    def write(self, folder: str | Path, name: str = "07_whats_new_changes") -> str:
+    def write(self, folder: str | Path, name: str = "09_whats_new_changes") -> str:
         """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none or no folder."""
         if not self.lines or not str(folder):
             return ""
