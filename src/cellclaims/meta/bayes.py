@@ -614,7 +614,7 @@ def _over_tau(
 
     def rough(tau: NDArray) -> NDArray:
         mode, here = _mode(x, n, tau.ravel(), prior, levels(9))
-        laplace = here.value + prior.log_mean(mode) - 0.5 * np.log(prior.mean_sd**-2 - here.by_mu_mu)
+        laplace = here.value + prior.log_mean(mode) - 0.5 * np.log(_precision(here, tau.ravel(), prior))
         return laplace.reshape(tau.shape) + prior.log_tau(tau)
 
     empirical = np.log((x + 0.5) / (n - x + 0.5))
@@ -639,13 +639,23 @@ def _rows(x: NDArray, n: NDArray, mu: NDArray, tau: NDArray, nodes: tuple[int, .
     return Derivatives(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
+def _precision(here: Derivatives, tau: NDArray, prior: Prior) -> NDArray:
+    """Minus the curvature of the log posterior of the mean.
+
+    At a tau of many logits, where nothing counts any more, rounding can make the curvature of rare events positive;
+    then that of a normal distribution of this tau.
+    """
+    found = prior.mean_sd**-2 - here.by_mu_mu
+    return np.where(found > 0, found, prior.mean_sd**-2 + 1.0 / (1.0 + tau**2))
+
+
 def _mode(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, nodes: tuple[int, ...]) -> tuple[NDArray, Derivatives]:
     """Most probable mean for each tau: the logarithm is concave in the mean, steps are kept short of overshooting."""
     known = prior.mean_sd**-2
     mu = np.full(tau.shape, np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)))
     for _ in range(MODE_STEPS):
         here = _rows(x, n, mu, tau, nodes)
-        step = (here.by_mu - known * (mu - prior.mean)) / (known - here.by_mu_mu)
+        step = (here.by_mu - known * (mu - prior.mean)) / _precision(here, tau, prior)
         if np.all(np.abs(step) < 1e-6):
             break
         mu = mu + np.clip(step, -2.0, 2.0)
@@ -657,7 +667,7 @@ def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -
     nodes = levels(NODES)
     mode, here = _mode(x, n, tau, prior, nodes)
     top = here.value + prior.log_mean(mode)
-    sd = 1.0 / np.sqrt(prior.mean_sd**-2 - here.by_mu_mu)
+    sd = 1.0 / np.sqrt(_precision(here, tau, prior))
     low, high = (_end(x, n, tau, prior, mode, top, side * sd) for side in (-1.0, 1.0))
     low, high = (np.arcsinh((end - mode) / sd) for end in (low, high))
     z, weights = legendre.leggauss(points)
