@@ -46,7 +46,8 @@ def folder(tmp_path: Path) -> Path:
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
     target = tmp_path_factory.mktemp("made_up") / "data"
     shutil.copytree(MADE_UP, target)
-    shutil.copy(REPOSITORY / "data" / "datapackage.json", target)
+    for name in ("datapackage.json", "protocol.yml"):
+        shutil.copy(REPOSITORY / "data" / name, target)
     return load_evidence(target)
 
 
@@ -160,6 +161,16 @@ CAUGHT: dict[str, tuple[Edit, tuple[str, int, str]]] = {
     "differing_readings_are_recorded": (put("binary", 6, read_twice="differs"), ("binary", 6, "read_twice")),
     "correction_names_anomaly": (put("corrections", 2, reason="a99: made up"), ("corrections", 2, "reason")),
     "benchmark_counts_fit": (put("benchmarks", 2, events_treated=21), ("benchmarks", 2, "events_treated")),
+    "screening_reason_fits_decision": (put("screening", 2, reason="no_cells"), ("screening", 2, "reason")),
+    "screening_reason_is_listed": (put("screening", 3, reason="too_dear"), ("screening", 3, "reason")),
+    "screening_study_is_included": (put("screening", 3, study_id="beta2021"), ("screening", 3, "study_id")),
+    "screening_agreed_once": (again("screening", 5), ("screening", 7, "final")),
+    "screened_record_has_one_name": (put("screening", 6, also="pmid:12"), ("screening", 6, "identifier")),
+    "search_counts_fit": (put("searches", 2, waiting=4), ("searches", 2, "records")),
+    "screened_record_comes_from_a_search": (
+        put("screening", 6, snapshot="20260102T000000Z"),
+        ("screening", 6, "snapshot"),
+    ),
 }
 
 #: rule -> what it must let pass although it is close to what it catches.
@@ -227,6 +238,13 @@ PASSED: dict[str, Edit] = {
     "differing_readings_are_recorded": put("binary", 2, read_twice="differs"),  # a01 is about this report
     "correction_names_anomaly": put("corrections", 3, reason="said in the notes"),
     "benchmark_counts_fit": put("benchmarks", 2, events_treated=20),
+    "screening_reason_fits_decision": put("screening", 6, reason=""),  # unsure may be without one
+    "screening_reason_is_listed": put("screening", 3, reason="same_patients"),
+    "screening_study_is_included": put("screening", 2, study_id=""),  # not entered yet
+    "screening_agreed_once": put("screening", 5, decision="exclude", reason="no_cells"),
+    "screened_record_has_one_name": put("screening", 6, also="pmid:99"),
+    "search_counts_fit": put("searches", 3, records=2, waiting=0),  # one was screened before, and not found again
+    "screened_record_comes_from_a_search": put("screening", 6, snapshot="20260101T000000Z"),
 }
 
 

@@ -71,7 +71,7 @@ WRONG = {
     "a misspelt key": (
         "months: 12, window: 3}",
         "months: 12, windwo: 3}",
-        "outcomes.hba1c.windwo",
+        "outcomes.insulin_halved_and_hba1c_lt_7.windwo",
         "(did you mean 'window'?)",
         "'windwo'",
     ),
@@ -79,14 +79,14 @@ WRONG = {
     "text for a number": (
         "months: 12, window: 3}",
         'months: "12", window: 3}',
-        "outcomes.hba1c.months",
+        "outcomes.insulin_halved_and_hba1c_lt_7.months",
         "a number",
         "'12'",
     ),
     "a negative window": (
         "months: 12, window: 3}",
         "months: 12, window: -3}",
-        "outcomes.hba1c.window",
+        "outcomes.insulin_halved_and_hba1c_lt_7.window",
         "at least 0",
         "-3",
     ),
@@ -205,10 +205,10 @@ def test_all_faults_of_the_protocol_are_named_at_once(edited):
 
 
 def test_a_tab_in_the_protocol_is_named_with_its_line(edited):
-    folder = edited("  hba1c: {name: HbA1c,", "\thba1c: {name: HbA1c,")
+    folder = edited("  insulin_dose_halved: {name", "\tinsulin_dose_halved: {name")
     (fault,) = protocol.faults(folder)
     assert (fault.expected, fault.found) == ("spaces at the start of the line", "a tab")
-    assert "\thba1c" in (folder / "protocol.yml").read_text().splitlines()[fault.row - 1]
+    assert "\tinsulin_dose_halved" in (folder / "protocol.yml").read_text().splitlines()[fault.row - 1]
 
 
 @pytest.mark.parametrize(
@@ -306,13 +306,16 @@ def test_an_unknown_name_is_refused_with_the_known_ones(look_up, what):
 
 def test_an_outcome_has_its_month_and_window():
     found = rules().outcome("hba1c")
-    assert (found.months, found.window, found.better) == (12.0, 3.0, "lower")
+    assert (found.months, found.better) == ((2.75, 15.0), "lower")
+    assert rules().outcome("insulin_halved_and_hba1c_lt_7").window == 3
     assert rules().outcome("insulin_independence").window == 0  # status at that month, not near it
 
 
 def test_a_question_takes_month_and_window_from_the_protocol_unless_it_has_its_own():
     asked = Question("hba1c", ("T2D",), "msc").at(rules())
-    assert (asked.months, asked.window) == (12.0, 3.0)
+    assert (asked.months, asked.window, asked.span, asked.target) == ((2.75, 15.0), None, (2.75, 15.0), 15.0)
+    assert asked.fewest == rules()["eligibility"]["fewest_participants"] == 5
+    assert Question("insulin_dose", "T2D", "msc").at(rules()).unit == "U/day"
     asked = Question("hba1c", ("T2D",), "msc", months=6.0, window=0.0).at(rules())
     assert (asked.months, asked.window) == (6.0, 0.0)
 

@@ -335,8 +335,8 @@ def _by_levels(base: EvidenceBase, question: Question, definition: Definition) -
     question = question.at(base.protocol)
     arms: dict[str, dict[str, Record]] = {}
     for row in eligible(base, question, "continuous"):
-        inside = abs(row.months - question.months) <= question.window
-        if row.kind == "level" and row.months > 0 and inside and row.dispersion_type != "none" and row.n == row.n:
+        inside = row.months > 0 and question.admits(row.months)
+        if row.kind == "level" and inside and row.dispersion_type != "none" and row.n == row.n:
             mine = arms.setdefault(row.study_id, {})
             if row.arm_id not in mine or row.months > mine[row.arm_id].months:
                 mine[row.arm_id] = row
@@ -351,7 +351,7 @@ def _by_levels(base: EvidenceBase, question: Question, definition: Definition) -
 
 
 def _by_counts(base: EvidenceBase, question: Question, outcome: str) -> list[dict[str, object]]:
-    asked = replace(question, outcome=outcome, estimand="most_favourable", months=None, window=None)
+    asked = replace(question, outcome=outcome, estimand="most_favourable", months=None)
     pool = pooled(base, asked, Analysis("PLO"))
     return [
         {"label": row.label, "study_id": row.study_id, "n": row.n, "mean": math.nan, "sd": math.nan,

@@ -401,3 +401,115 @@ def club(
     made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
+
+
+# Screening, and what keeps the review up to date.
+
+
+@main.command()
+@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="Write the records to decide on, never over a file.")
+@click.option("--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Take over the decisions of this list.")
+@click.option("--reviewer", default="", metavar="NAME", help="With --into: a second reviewer's list.")
+@click.option("--snapshot", default="", metavar="NAME", help="With --into: snapshot of the store; the last by default.")
+@click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--dry-run", is_flag=True, help="With --accept: check everything, write nothing.")
+def screen(
+    into: Path | None,
+    decided: Path | None,
+    reviewer: str,
+    snapshot: str,
+    registry: Path | None,
+    data: Path,
+    dry_run: bool,
+) -> None:
+    """List the records of a search that nobody has decided on, or take decisions over, all or none.
+
+    Without --into and --accept: how far screening is, and where reviewers differ (docs/screening.md).
+    """
+    from cellclaims.registries.store import registry_of
+
+    if into and decided:
+        raise click.UsageError("expected --into or --accept, found both")
+    if (reviewer or snapshot) and not into:
+        raise click.UsageError("--reviewer and --snapshot: expected --into, whose list they are for; found none")
+    if dry_run and not decided:
+        raise click.UsageError("--dry-run: expected --accept, which it tries; found none")
+    from cellclaims.screening import decisions
+
+    if into:
+        click.echo(decisions.write_list(into, data, registry or registry_of(data), snapshot, reviewer))
+    elif decided:
+        click.echo(decisions.take_over_in_words(decided, data, registry, dry_run=dry_run))
+    else:
+        click.echo(decisions.state_in_words(data))
+
+
+# Forms for a study and for an advertisement, and the evidence to take along (docs/add_a_study.md).
+
+
+@main.command()
+@click.argument("form", type=NOTEBOOK, metavar="FORM")
+@click.option("--study", default="", metavar="STUDY_ID", help="Fill in the rows of a study that the tables have.")
+@click.option("--claims", "of_claims", is_flag=True, help="A form for the claims of an advertisement.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+def form(form: Path, study: str, of_claims: bool, data: Path) -> None:
+    """Write a FORM to fill in for a study: a workbook (.xlsx) or YAML (.yml)."""
+    from cellclaims.forms.sheets import write_form
+
+    if study and of_claims:
+        raise click.UsageError("--claims: expected no --study with it, as claims belong to an advertisement")
+    write_form(form, data, about="claims" if of_claims else "study", study=study)
+    click.echo(f"{form}: fill it in, then `cellclaims add {form} --preview`")
+
+
+@main.command()
+@click.argument("form", type=NOTEBOOK, metavar="FORM")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--preview", is_flag=True, help="Check the form and show what it changes; write nothing.")
+@click.option("--yes", is_flag=True, help="Write without asking.")
+@click.option("--update", is_flag=True, help="Change a study that the tables have.")
+@click.option("--reason", default="", metavar="WORDS", help="Why an update changes it; kept on record.")
+@click.option("--into", type=FOLDER, help="Folder for the files of a form of claims; by default named after the form.")
+def add(form: Path, data: Path, preview: bool, yes: bool, update: bool, reason: str, into: Path | None) -> None:
+    """Add the study of a filled-in FORM to the tables, all of it or nothing (docs/add_a_study.md)."""
+    from cellclaims.forms import enter
+
+    if preview and yes:
+        raise click.UsageError("--yes: expected no --preview with it, which writes nothing")
+    filled = enter.read(form, data)
+    if filled.about == "claims":
+        if not (yes or preview) and not asked_to_write():
+            preview = True
+        click.echo(enter.write_claims(filled, data, into or form.with_suffix(""), update=update, dry_run=preview))
+        return
+    done = enter.prepare(filled, data, update=update, reason=reason)
+    click.echo(enter.text_of(done, update=update))
+    if preview:
+        return
+    if not yes and not asked_to_write():
+        click.echo("nothing was written: --yes writes it", err=True)
+        raise SystemExit(REFUSED)
+    if update and not reason and sys.stdin.isatty():
+        reason = click.prompt("Why does the study change?")
+        done = enter.prepare(filled, data, update=update, reason=reason)
+    click.echo(enter.write(done, update=update, reason=reason))
+
+
+def asked_to_write() -> bool:
+    """Whether a person at a terminal says yes; in a pipe nobody is asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and click.confirm("Write this?")
+
+
+@main.command()
+@click.option("--into", type=FOLDER, required=True, help="Folder of the files.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
+def export(into: Path, data: Path, reports: Path) -> None:
+    """Write the evidence as one workbook, and the pools of the last review as CSV."""
+    from cellclaims.forms.enter import export as write_export
+
+    for path in (written := write_export(data, reports, into)):
+        click.echo(path)
+    if len(written) == 1:
+        click.echo(f"no pools: {reports / 'results.json'} is made by `make review`", err=True)

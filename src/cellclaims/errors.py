@@ -52,6 +52,10 @@ class ProposalError(ReviewError):
     """A file of proposals, or a decision in it, that cannot be taken over: names file, row, column."""
 
 
+class FormError(ReviewError):
+    """A filled-in form that cannot be added, or written: names file, sheet, row and column, expected and found."""
+
+
 class PoolingError(ReviewError):
     """Effects and variances that cannot be pooled: wrong shape, missing, zero or negative variance, too few."""
 
@@ -130,6 +134,26 @@ class KeyFault(Fault):
         """File, line and key in words."""
         line = "" if self.row is None else f", line {self.row}"
         return f"{self.file}{line}" + (f", key {self.column}" if self.column else "")
+
+
+@dataclass(frozen=True)
+class SheetFault(Fault):
+    """One thing that is wrong in a workbook: ``row`` is the row of the sheet, ``column`` its letter and heading.
+
+    Examples
+    --------
+    >>> print(SheetFault("smith2026.xlsx", 4, "J (Value)", "type", "a plain number", "'7,9'", sheet="Means"))
+    smith2026.xlsx, sheet Means, row 4, column J (Value): expected a plain number, found '7,9' (type)
+    """
+
+    sheet: str = ""
+
+    @property
+    def place(self) -> str:
+        """File, sheet, row and column in words."""
+        sheet = f", sheet {self.sheet}" if self.sheet else ""
+        row = "" if self.row is None else f", row {self.row}"
+        return f"{self.file}{sheet}{row}" + (f", column {self.column}" if self.column else "")
 
 
 def message(faults: list[Fault]) -> str:

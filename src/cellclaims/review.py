@@ -18,7 +18,7 @@ from cellclaims import meta, protocol
 from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import ReviewError
 from cellclaims.evidence import load
-from cellclaims.figures.show import Drawing, display, save
+from cellclaims.figures.show import Drawing, show
 from cellclaims.files import WITH_PNG
 from cellclaims.parameters import refuse_impossible
 from cellclaims.pool import Pool, label, pooled, switched
@@ -159,9 +159,7 @@ class Review(EvidenceBase):
         DataError
             Without alternative text, or for a name that cannot be a file name.
         """
-        if self.figures:
-            save(fig, alt=alt, name=name, folder=self.figures, png=bool(os.environ.get(WITH_PNG)))
-        display(fig, alt=alt, name=name)
+        show(fig, alt=alt, name=name, folder=self.figures, png=bool(os.environ.get(WITH_PNG)))
 
     def close(self) -> Sentence:
         """Write the record where there is a folder for it; what was recorded, from which evidence, in words."""

@@ -18,6 +18,7 @@ from cellclaims.evidence import rules
 from cellclaims.evidence.read import read_all
 from cellclaims.evidence.rules_reports import FIGURES
 from cellclaims.evidence.schema import FILE, Evidence, Schema, read_schema
+from cellclaims.evidence.screened import conflicts_in_words
 
 WIDTH = 110
 
@@ -59,6 +60,7 @@ def report(folder: str | Path, *, everything: bool = False) -> tuple[str, int]:
     new = [*(fault for fault in found if not fault.anomaly_id), *of_protocol]
     known = [fault for fault in found if fault.anomaly_id]
     parts = [_block(fault) for fault in new]
+    parts += [conflicts_in_words(evidence)] if evidence else []
     if evidence and everything:
         parts += [_known(known, evidence), _unused(evidence)]
     elif evidence:

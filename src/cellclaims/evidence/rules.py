@@ -2,8 +2,8 @@
 
 A rule is a function of :class:`~cellclaims.evidence.schema.Evidence`; its name is the rule's name and its docstring
 what it says. It yields findings, or, if the appraisal uses it too, what it says of every row
-(:class:`~cellclaims.evidence.schema.RowVerdict`). To add one, write it into ``rules_figures`` or ``rules_reports`` and
-name it in the tuple there.
+(:class:`~cellclaims.evidence.schema.RowVerdict`). To add one, write it into ``rules_figures``, ``rules_reports`` or
+``screened`` and name it in the tuple there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cellclaims.errors import Fault
 from cellclaims.evidence import rules_figures, rules_reports
 from cellclaims.evidence.rules_reports import ACCEPTED_RULES, CHECKED_ONLY, HANDLING_RULES
 from cellclaims.evidence.schema import Finding, RowVerdict, Schema, findings
+from cellclaims.evidence.screened import SCREENING_CHECKED_ONLY, SCREENING_RULES
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
@@ -29,9 +30,10 @@ RULES: tuple[Rule, ...] = (
     *rules_reports.REPORT_RULES,
     *HANDLING_RULES,
     *ACCEPTED_RULES,
+    *SCREENING_RULES,
 )
 #: Applied by ``cellclaims check`` only: they find what is of no effect, not what is wrong with a figure.
-CHECKED_ONLY: tuple[Rule, ...] = CHECKED_ONLY
+CHECKED_ONLY: tuple[Rule, ...] = (*CHECKED_ONLY, *SCREENING_CHECKED_ONLY)
 
 #: Kinds of anomalies that explain a finding. A rule that is not named here never finds a source's own fault.
 EXPLAINED_BY = {

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -57,7 +57,7 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """One table: its file below the data folder, its columns in order, its keys."""
+    """One table: its file below the data folder, its columns in order, its keys, and a made-up row as an example."""
 
     name: str
     path: str
@@ -66,6 +66,7 @@ class TableSchema:
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    example_row: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def names(self) -> list[str]:
@@ -133,6 +134,7 @@ def _table(resource: dict) -> TableSchema:
         columns=tuple(map(_column, schema["fields"])),
         primary_key=_names(schema.get("primaryKey", ())),
         foreign_keys=tuple(map(_foreign_key, schema.get("foreignKeys", ()))),
+        example_row=resource.get("exampleRow", {}),
     )
 
 
@@ -447,6 +449,8 @@ class Evidence:
     topic_sources: pd.DataFrame
     thresholds: pd.DataFrame
     wanted: pd.DataFrame
+    screening: pd.DataFrame
+    searches: pd.DataFrame
     benchmarks: pd.DataFrame
     context: pd.DataFrame
     context_sources: pd.DataFrame

@@ -121,13 +121,17 @@ def save(fig: Drawing | Figure, *, name: str, folder: Path | str, alt: str = "",
     """
     drawn = drawing_of(fig, alt)
     check_words(drawn.alt, name)
-    folder = Path(folder)
+    return _write(drawn.figure, svg_text(drawn.figure, alt=drawn.alt, name=name), name, Path(folder), png)
+
+
+def _write(figure: Figure, text: str, name: str, folder: Path, png: bool) -> tuple[Path, ...]:
+    """Write the text of an SVG, and the figure as PNG where it is asked for."""
     folder.mkdir(parents=True, exist_ok=True)
     svg = folder / f"{name}.svg"
-    write_atomically(svg, svg_text(drawn.figure, alt=drawn.alt, name=name))
+    write_atomically(svg, text)
     if not png:
         return (svg,)
-    write_atomically(folder / f"{name}.png", png_bytes(drawn.figure))
+    write_atomically(folder / f"{name}.png", png_bytes(figure))
     return svg, folder / f"{name}.png"
 
 
@@ -146,18 +150,11 @@ def drawing_of(fig: Drawing | Figure, alt: str = "") -> Drawing:
     return Drawing(fig, alt)
 
 
-def show(fig: Drawing | Figure, *, name: str, folder: Path | str, alt: str = "") -> None:
-    """Save the figure and show it in the notebook: the same SVG as the file's, and ``alt`` as its plain text.
+def show(fig: Drawing | Figure, *, name: str, folder: Path | str = "", alt: str = "", png: bool = True) -> None:
+    """Show the figure in the notebook as SVG, with ``alt`` as its plain text, and write it where a folder is given.
 
-    Parameters are those of :func:`save`; a :class:`Drawing` brings its own words. One output with the types
-    image/svg+xml and text/plain is displayed.
-    """
-    save(fig, alt=alt, name=name, folder=folder)
-    display(fig, alt=alt, name=name)
-
-
-def display(fig: Drawing | Figure, *, name: str, alt: str = "") -> None:
-    """Show the figure in the notebook as SVG, with ``alt`` as its plain text; nothing is written.
+    Parameters are those of :func:`save`; a :class:`Drawing` brings its own words, and without a folder nothing is
+    written. One output with the types image/svg+xml and text/plain is displayed; file and output are the same drawing.
 
     Raises
     ------
@@ -168,5 +165,7 @@ def display(fig: Drawing | Figure, *, name: str, alt: str = "") -> None:
 
     drawn = drawing_of(fig, alt)
     check_words(drawn.alt, name)
-    shown = {"image/svg+xml": svg_text(drawn.figure, alt=drawn.alt, name=name), "text/plain": drawn.alt}
-    display_mimebundle(shown, raw=True)
+    text = svg_text(drawn.figure, alt=drawn.alt, name=name)
+    if folder:
+        _write(drawn.figure, text, name, Path(folder), png)
+    display_mimebundle({"image/svg+xml": text, "text/plain": drawn.alt}, raw=True)

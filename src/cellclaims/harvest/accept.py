@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ from cellclaims.harvest.held import (
 )
 from cellclaims.harvest.proposals import PAGE, PROPOSAL_COLUMNS, VALUES, read_values, value_faults
 from cellclaims.harvest.study import posted
+from cellclaims.protocol import FILE as PROTOCOL
 from cellclaims.registries.answers import json_of
 from cellclaims.registries.records import Paper, studies_in
 from cellclaims.registries.records import crossref as papers_of_crossref
@@ -113,6 +114,33 @@ class Plan:
         return content
 
 
+@contextmanager
+def tried(held: Held, contents: dict[Path, tuple[bytes, bytes]]) -> Iterator[Path]:
+    """A copy of the data folder with the new content, in a folder that is gone afterwards.
+
+    Parameters
+    ----------
+    held : Held
+        The tables as they are.
+    contents : dict
+        Path of a table -> its bytes before and after.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch)
+        names = [FILE, PROTOCOL, *(table.path for table in held.schema.tables.values())]
+        for name in (name for name in names if (held.folder / name).exists()):
+            source, target = held.folder / name, copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(contents[source][1] if source in contents else source.read_bytes())
+        yield copy
+
+
+def faults_with(held: Held, contents: dict[Path, tuple[bytes, bytes]]) -> list[Fault]:
+    """Run the whole check on a copy of the data folder with new content; the faults that no anomaly explains."""
+    with tried(held, contents) as copy:
+        return [fault for fault in check.faults(copy) if not fault.anomaly_id]
+
+
 def try_out(plan: Plan, contents: dict[Path, tuple[bytes, bytes]]) -> None:
     """Run the whole check on a copy of the tables with the new content.
 
@@ -121,14 +149,7 @@ def try_out(plan: Plan, contents: dict[Path, tuple[bytes, bytes]]) -> None:
     ProposalError
         With every fault that the check finds and no anomaly explains; a fault in a new line names its proposal.
     """
-    held = plan.held
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = Path(scratch)
-        for name in (FILE, *(table.path for table in held.schema.tables.values())):
-            source, target = held.folder / name, copy / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(contents[source][1] if source in contents else source.read_bytes())
-        faults = [fault for fault in check.faults(copy) if not fault.anomaly_id]
+    faults = faults_with(plan.held, contents)
     if faults:
         raise ProposalError(
             "\n".join(["nothing was written, `cellclaims check` would find:", *faults_in_words(plan, faults)])

@@ -104,7 +104,7 @@ def sheet_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> by
     return lines.encode("utf-8-sig")
 
 
-def read_sheet(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
+def read_sheet(path: Path, columns: Iterable[str], what: str = "a file of proposals") -> list[dict[str, str]]:
     """The rows of a file that a person may have saved from a spreadsheet, each with its number under ``row``.
 
     Parameters
@@ -113,6 +113,8 @@ def read_sheet(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
         With or without a byte order mark, any line ends, cells in quotes or not.
     columns : iterable of str
         What the header must hold, in any order; further columns are the person's own and are handed out, too.
+    what : str
+        What the file is, for the message where there is none.
 
     Raises
     ------
@@ -122,7 +124,7 @@ def read_sheet(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     try:
         rows = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""), strict=True))
     except OSError as error:
-        raise ProposalError(f"{path}: expected a file of proposals, found {error.strerror}") from None
+        raise ProposalError(f"{path}: expected {what}, found {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ProposalError(f"{path}: expected comma-separated values in UTF-8, found {error}") from None
     header = [unguard(name) for name in rows[0]] if rows else []

@@ -190,6 +190,21 @@ def papers(store: Store, snapshot: Snapshot, refused: list[str] | None = None) -
     yield from (found[place] for place in sorted(found))
 
 
+def all_records(store: Store, snapshot: Snapshot, refused: list[str] | None = None) -> Iterator[Trial | Paper]:
+    """Every trial and paper of a snapshot as each source gave it, in the order of the answers, nothing put together.
+
+    Parameters and errors are those of :func:`trials`.
+    """
+    readers = {
+        "ctgov": registry_trials,
+        "ictrp": export_trials,
+        "europepmc": europepmc,
+        "pubmed": pubmed,
+        "crossref": crossref,
+    }
+    yield from (found for _, found in _read(store, snapshot, readers, refused))
+
+
 def together(one: Paper, other: Paper) -> Paper:
     """Two descriptions of one paper as one; the first has the say.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import shorten
+from typing import Any
 
 import pandas as pd
 
@@ -198,11 +199,18 @@ def protocol_outcomes(protocol: Protocol) -> Table:
     """
     frame = pd.DataFrame(
         [
-            {"outcome": o["name"], "better": o["better"], "month": o["months"], "window": f"± {o['window']}"}
+            {"outcome": o["name"], "better": o["better"], "months": _months_words(o)}
             for o in protocol["outcomes"].values()
         ]
     )
-    return table(frame.astype({"month": float}), "Outcomes and the months at which they are read")
+    return table(frame, "Outcomes and the months at which they are read")
+
+
+def _months_words(outcome: Mapping[str, Any]) -> str:
+    months = outcome["months"]
+    if isinstance(months, list):
+        return f"longest follow-up of {months[0]:g} to {months[1]:g}"
+    return f"{months:g} ± {outcome.get('window', 0):g}"
 
 
 def protocol_verdicts(protocol: Protocol) -> Table:

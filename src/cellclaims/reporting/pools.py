@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +10,10 @@ import pandas as pd
 
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
-from cellclaims.pool import Pool, switch_words
+from cellclaims.pool import Pool, label, switch_words
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.tables import (
+    Table,
     caution_words,
     interval,
     interval_name,
@@ -22,7 +23,7 @@ from cellclaims.reporting.tables import (
     study_words,
     value_words,
 )  # fmt: skip
-from cellclaims.selection import EvidenceBase, Question
+from cellclaims.selection import EvidenceBase, Question, window_words
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -206,7 +207,7 @@ def question_title(question: Question, protocol: Protocol) -> str:
     people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
     designs = f", {' or '.join(DESIGNS[d] for d in question.designs)}" if question.designs else ""
     what = f"{protocol.outcome(question.outcome).name}, {protocol.product_name(question.product)}, {people}{designs}"
-    return f"{what}, at {question.months:g} ± {question.window:g} months"
+    return f"{what}, at {window_words(question)} months"
 
 
 def _in_words(pool: Pool) -> str:
@@ -214,6 +215,40 @@ def _in_words(pool: Pool) -> str:
         return f"{reports_of(pool.k)}, not pooled: {'; '.join(study_words(pool))}" if pool.k else "no study"
     low, high = (value_words(pool, float(getattr(pool.fit, e))) for e in ("ci_lb", "ci_ub"))
     return f"{reports_of(pool.k)}, {value_words(pool, float(pool.fit.beta))} ({low} to {high})"
+
+
+#: Measure -> what a pool of it shows, in the words of a table.
+SHOWN = {
+    "MD": "difference between arms",
+    "MC": "change with cells",
+    "PLO": "proportion",
+    "RD": "difference of proportions",
+}
+
+
+def before_and_after(changed: Iterable[tuple[Question, Pool, Pool]], protocol: Protocol) -> Table:
+    """The pools that new or changed rows move: each without and with them.
+
+    Parameters
+    ----------
+    changed : iterable of (Question, Pool, Pool)
+        What was asked, the pool before and the pool after.
+    protocol : Protocol
+        The rules of the review.
+
+    Returns
+    -------
+    Table
+    """
+    cells = []
+    for question, before, after in changed:
+        given, people = asked_words(question, protocol)
+        when = question.estimand.replace("_", " ") if before.analysis.measure in ("PLO", "RD") else ""
+        whose = ", control arms" if question.arms == "control" else ""
+        kind = f"{SHOWN[before.analysis.measure]}{whose}"
+        outcome = ", ".join(part for part in (protocol.outcome(question.outcome).name, when) if part)
+        cells.append((outcome, kind, f"{given}, {people}", _in_words(before), _in_words(after)))
+    return Table(("outcome", "shown", "given to", "before", "after"), tuple(cells), "Pools that change")
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
@@ -399,8 +434,17 @@ def what_differs(question: Question, other: Question, base: EvidenceBase) -> str
     if question.designs != other.designs:
         designs = " or ".join(DESIGNS[name] for name in question.designs)
         parts.append(designs or "randomised or not")
-    if (question.months, question.window) != (other.months, other.window):
-        parts.append(f"at {question.months:g} ± {question.window:g} months")
+    if question.span != other.span:
+        parts.append(f"at {window_words(question)} months")
+    left = [study for study in question.exclude if study not in other.exclude]
+    if left:
+        parts.append(f"without {', '.join(label(base.evidence, study) for study in left)}")
+    if other.secondary and not question.secondary:
+        parts.append("without numbers from tables of reviews")
+    if other.co_treatments and not question.co_treatments:
+        parts.append("cells alone, without another treatment")
+    if question.origin != other.origin:
+        parts.append(f"months counted from the {question.origin.replace('_', ' ')}")
     if question.alternative != other.alternative:
         parts += _switched(question, base) or ["questionable values as the review handles them"]
     return _start("; ".join(parts) or "the same question")

@@ -302,7 +302,28 @@ class LimitedEngine(NBClientEngine):
         client = LimitedClient(
             nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=execution_timeout, **options
         )
-        return client.execute()
+        with _saved_at_code_cells(nb_man):
+            return client.execute()
+
+
+@contextlib.contextmanager
+def _saved_at_code_cells(manager: Any) -> Iterator[None]:
+    """Write the running notebook when a code cell starts, not twice for every cell.
+
+    That is as much as a failed run needs to name its cell; papermill's 70 writes take a sixth of a report's time.
+    """
+    write, start = manager.save, manager.cell_start
+
+    def cell_start(cell: NotebookNode, cell_index: int | None = None, **more: Any) -> None:
+        start(cell, cell_index, **more)
+        if cell.cell_type == "code":
+            write()
+
+    manager.save, manager.cell_start = (lambda **_: None), cell_start
+    try:
+        yield
+    finally:
+        del manager.save, manager.cell_start
 
 
 papermill_engines.register(ENGINE, LimitedEngine)
