@@ -346,7 +346,7 @@ def test_no_slide_gives_away_what_the_next_one_asks(book):
     for asks, answers, words in (
         ("Zang 2022: what was done, what was found", "Risk of bias: two readers' judgements", "some concerns"),
         ("Which published outcome is the advertised one?", "How close the published outcomes come", "upper bound"),
-        ("One sentence for the patient", "What the review says", "ertainty"),
+        ("One sentence for the patient", "What the review says", "Finding:"),
     ):
         assert titles.index(answers) == titles.index(asks) + 1
         assert words not in slides[asks]

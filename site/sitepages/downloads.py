@@ -22,7 +22,7 @@ BESIDE = ("data/README.md", "data/protocol.yml", f"data/{FILE}", "LICENSE-DATA",
 #: Numbers that a review leaves in its folder of reports, and what they are.
 NUMBERS = {
     "results.json": "every pool of the review with its rows, at full precision",
-    "claims.json": "every entry of the ledger with verdict, reasons and sources",
+    "claims.json": "every entry of the ledger with its finding, reasons and sources",
 }
 
 

@@ -13,10 +13,9 @@ from scipy.special import logit
 
 from cellclaims import meta
 from cellclaims.claims import own_trials
-from cellclaims.claims.counterparts import POOLED, TYPES, claim_of, in_unit, plan_of
+from cellclaims.claims.counterparts import INFUSED, TYPES, answer_of, claim_of, in_unit
 from cellclaims.errors import ParameterError
-from cellclaims.evidence import Evidence
-from cellclaims.journal_club.paper import NEAREST, advertised_outcome, apart
+from cellclaims.journal_club.paper import advertised_outcome, apart, nearest_outcomes
 from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
@@ -64,7 +63,7 @@ class Controls:
     correlation: float | None = None
     tau_scale: float | None = None
     population: tuple[str, ...] = ("T2D",)
-    product: str = "any_cells"
+    product: str = INFUSED
 
     @property
     def is_share(self) -> bool:
@@ -138,8 +137,7 @@ def controls_of(base: EvidenceBase, claim: Any, **given: Any) -> Controls:
 
 
 def _product(base: EvidenceBase, claim: Any) -> str:
-    plan = plan_of(base.protocol, claim)
-    return plan["product"] if plan["kind"] in POOLED else "any_cells"
+    return answer_of(base.protocol, claim).get("product", INFUSED)
 
 
 def _one_of(name: str, found: str, known: Iterable[str]) -> None:
@@ -187,17 +185,17 @@ def _start(base: EvidenceBase, claim_id: str) -> str:
     if exact in ("", "hba1c"):
         return "hba1c_difference"
     own = Controls(population=TYPES[claim.diabetes_type], product=_product(base, claim))
-    tried = [exact, *NEAREST.get(exact, {})]
+    tried = [exact, *nearest_outcomes(base, claim)]
     return next((name for name in tried if pool_of(base, replace(own, outcome=name)).k), exact)
 
 
-def question_of(evidence: Evidence, asked: Controls) -> Question:
+def question_of(base: EvidenceBase, asked: Controls) -> Question:
     """The question of the pool: the clinic's own trials never answer for its claim.
 
     Parameters
     ----------
-    evidence : Evidence
-        The tables of the data folder.
+    base : EvidenceBase
+        The evidence and the protocol.
     asked : Controls
         The state of the controls.
 
@@ -214,7 +212,9 @@ def question_of(evidence: Evidence, asked: Controls) -> Question:
             own if value is None else value for value, own in zip((asked.months, asked.window), YEAR, strict=True)
         )
         question = replace(question, months=month, window=window)
-    return question.without((*own_trials(evidence), *asked.without))
+    if asked.outcome == "hba1c_difference":
+        question = replace(question, designs=tuple(base.protocol["answers"]["hba1c"].get("designs", ())))
+    return question.without((*own_trials(base.evidence), *asked.without))
 
 
 def analysis_of(asked: Controls) -> Analysis:
@@ -245,7 +245,7 @@ def pool_of(base: EvidenceBase, asked: Controls) -> Pool:
     -------
     Pool
     """
-    question = question_of(base.evidence, asked).named(NAME, outcomes(base.protocol)[asked.outcome])
+    question = question_of(base, asked).named(NAME, outcomes(base.protocol)[asked.outcome])
     return pooled(base, question, analysis_of(asked))
 
 
@@ -381,7 +381,7 @@ def advertised_for(base: EvidenceBase, claim: Any, asked: Controls) -> Advertise
     rows = sorted(_page(base, claim.document_id), key=lambda row: row.claim_id != claim.claim_id)
     for row in rows:
         if row.unit == "percent" and advertised_outcome(base, row) == asked.outcome and not math.isnan(row.value):
-            if row.definition_stated == "no":
+            if not answer_of(base.protocol, row).get("is_defined", True):
                 return Advertised(math.nan, f"The page does not define the outcome of its {row.value:g}%.")
             own = "" if row.claim_id == claim.claim_id else " on the same page"
             return Advertised(float(row.value), f"advertised{own}: {row.value:g}%")
@@ -401,7 +401,7 @@ def _nearest_words(base: EvidenceBase, rows: Iterable[Any], asked: Controls) -> 
     """The figure of the page for an outcome near the one asked for, with the name of its own outcome."""
     for row in rows:
         exact = advertised_outcome(base, row)
-        if row.unit == "percent" and not math.isnan(row.value) and asked.outcome in NEAREST.get(exact, {}):
+        if row.unit == "percent" and not math.isnan(row.value) and asked.outcome in nearest_outcomes(base, row):
             return f"; its {row.value:g}% is for another one: {outcomes(base.protocol)[exact]}"
     return ""
 

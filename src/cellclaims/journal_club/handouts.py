@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from markupsafe import Markup
 
 from cellclaims import claims, protocol
-from cellclaims.claims.counterparts import POOLED, UNSAID, claim_of, plan_of
+from cellclaims.claims.counterparts import UNSAID, answer_of, claim_of
 from cellclaims.errors import ParameterError
 from cellclaims.figures import formula_svg
 from cellclaims.files import write_atomically
@@ -423,7 +423,7 @@ def first_claim(data: Path, claim_file: Path) -> str:
     """The first claim of a file that a pool answers, else its first; the file is checked."""
     evidence, protocol = load(data, claim_file), load_protocol(data)
     rows = list(evidence.claims.itertuples())
-    pooled = [row.claim_id for row in rows if plan_of(protocol, row)["kind"] in POOLED]
+    pooled = [row.claim_id for row in rows if "outcome" in answer_of(protocol, row)]
     if not rows:
         raise ParameterError(f"{claim_file}: expected at least one claim, found none")
     return pooled[0] if pooled else rows[0].claim_id

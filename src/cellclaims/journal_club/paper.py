@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from cellclaims.claims.counterparts import POOLED, TYPES, UNSAID, own_trials, plan_of
+from cellclaims.claims.counterparts import INFUSED, TYPES, UNSAID, answer_of
+from cellclaims.claims.counterparts import asked as question_about
 from cellclaims.evidence import Evidence
 from cellclaims.journal_club.audience import BLANK, DOMAINS, Audience
 from cellclaims.pool import Pool, label, pooled
 from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import MISSING, Link, Table, number
-from cellclaims.selection import NEVER_POOLED, EvidenceBase, Question
+from cellclaims.selection import NEVER_POOLED, EvidenceBase
 
 #: The report around which the hour is built: the largest randomised blinded trial in type 2 diabetes.
 PAPER, CELLS, PLACEBO = "zang2022", "ucmsc", "placebo"
@@ -247,21 +248,6 @@ def support_table(evidence: Evidence) -> Table:
 # Which published outcome is the advertised one.
 
 
-#: Outcome -> published outcomes near it, each with the reason and the direction of the difference.
-NEAREST = {
-    "all_glucose_lowering_drugs_stopped": {
-        "insulin_independence": "easier: other glucose-lowering drugs allowed, so an upper bound",
-        "hypoglycaemic_agents_stopped": "insulin is not named; the day is not stated",
-    },
-    "insulin_halved_and_hba1c_lt_7": {"insulin_dose_halved": "easier: whatever the HbA1c, so an upper bound"},
-    "insulin_dose_halved": {"insulin_halved_and_hba1c_lt_7": "harder: HbA1c below 7% as well, so a lower bound"},
-    "insulin_independence": {
-        "all_glucose_lowering_drugs_stopped": "harder: other drugs stopped as well, so a lower bound",
-        "hypoglycaemic_agents_stopped": "insulin is not named; the day is not stated",
-    },
-}
-
-
 class Near(NamedTuple):
     """A published outcome and how close it is to the advertised one: exact, near or not, with the reason."""
 
@@ -273,16 +259,20 @@ class Near(NamedTuple):
 
 
 def advertised_outcome(base: EvidenceBase, claim: Any) -> str:
-    """The published outcome that is exactly the advertised one, by the protocol; empty where there is none."""
-    plan = plan_of(base.protocol, claim)
-    return plan["definition"] if plan["kind"] in POOLED else ""
+    """The published outcome that answers the statement, by the protocol; empty where none is counted or measured."""
+    return answer_of(base.protocol, claim).get("outcome", "")
+
+
+def nearest_outcomes(base: EvidenceBase, claim: Any) -> dict[str, str]:
+    """The published outcomes that lack a component of the advertised one, each with the difference in words."""
+    return {near["outcome"]: near["difference"] for near in answer_of(base.protocol, claim).get("nearest", ())}
 
 
 def outcomes_near(base: EvidenceBase, claim: Any) -> list[Near]:
     """The outcomes of the protocol, the exact one first, each with its published results in the claim's population."""
     exact, found = advertised_outcome(base, claim), []
     names = {name: about["name"] for name, about in base.protocol["outcomes"].items()}
-    near = NEAREST.get(exact, {})
+    near = nearest_outcomes(base, claim)
     for name, words in names.items():
         if name == exact:
             close, why = "exact", "what the page advertises"
@@ -295,8 +285,8 @@ def outcomes_near(base: EvidenceBase, claim: Any) -> list[Near]:
 
 def published(base: EvidenceBase, claim: Any, outcome: str) -> Pool:
     """The published counts of an outcome after cells, at any time, without the clinic's own trials."""
-    question = Question(outcome, TYPES[claim.diabetes_type], "any_cells", estimand="most_favourable")
-    question = question.without(own_trials(base.evidence))
+    about = {"outcome": outcome, "product": answer_of(base.protocol, claim).get("product", INFUSED)}
+    question = question_about(base, about, TYPES[claim.diabetes_type])
     return pooled(base, question.named(f"near_{outcome}", outcome), Analysis("PLO"))
 
 
@@ -372,7 +362,7 @@ HARMS = {
 
 def harms_table(base: EvidenceBase, claim: Any) -> Table:
     """Harms in trials of cells in the claim's population: participants with each, by arm, and who reports it."""
-    people, classes = TYPES[claim.diabetes_type], base.protocol.classes("any_cells")
+    people, classes = TYPES[claim.diabetes_type], base.protocol.classes(INFUSED)
     rows = base.rows("binary")
     rows = rows[
         rows.diabetes_type.isin(people)

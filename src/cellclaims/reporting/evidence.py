@@ -313,8 +313,8 @@ def _months_words(outcome: Mapping[str, Any]) -> str:
     return f"{months:g} ± {outcome.get('window', 0):g}"
 
 
-def protocol_verdicts(protocol: Protocol) -> Table:
-    """The verdict rules in their order.
+def protocol_findings(protocol: Protocol) -> Table:
+    """The rules of the findings in their order.
 
     Parameters
     ----------
@@ -325,8 +325,13 @@ def protocol_verdicts(protocol: Protocol) -> Table:
     -------
     Table
     """
-    rules = pd.DataFrame(protocol["verdict"]["order"])
-    return table(rules, "Verdicts, in order: the first rule that holds")
+    parts = {"rates": "an advertised percentage", "effects": "an effect or a mechanism"}
+    rules = [
+        {"claim": words, "finding": step["finding"], "rule": step["rule"]}
+        for part, words in parts.items()
+        for step in protocol["findings"][part]["order"]
+    ]
+    return table(pd.DataFrame(rules), "Findings, in order: the first rule that holds")
 
 
 class Elsewhere:
