@@ -486,6 +486,17 @@ def test_published_outcomes_are_exact_near_or_not(base, claim, evidence):
     assert halved["insulin_independence"] == "not"
 
 
+def test_the_finding_is_that_of_the_ledger_in_few_lines(base, claim):
+    entry = entry_of(base, claim)
+    cells = dict(journal_club.finding_table(entry).cells)
+    assert cells["finding"] == entry.finding == "cannot be assessed"
+    assert cells["close in outcome?"].startswith("no: ")
+    assert any(
+        name.startswith("nearest: insulin stopped") and "5 studies, 31 of 111" in said for name, said in cells.items()
+    )
+    assert len(cells) <= 8
+
+
 def test_the_table_to_sort_gives_no_answer_away(base, claim):
     table = journal_club.outcome_table(journal_club.outcomes_near(base, claim), shown=False)
     names = [row[0] for row in table.cells]
@@ -541,7 +552,7 @@ def test_what_is_advertised_gives_no_answer_away(claim):
     words, table = journal_club.vignette(claim), repr(journal_club.page_table(claim))
     assert "“Doctor, they print 30%. Should I go?”" in words
     assert "a made-up patient" in words
-    assert words.endswith(claim.wording)
+    assert words.endswith(claim.wording.replace(" %", "%"))
     assert "after how long               not stated" in table
 
 

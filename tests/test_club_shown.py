@@ -346,7 +346,7 @@ def test_no_slide_gives_away_what_the_next_one_asks(book):
     for asks, answers, words in (
         ("Zang 2022: what was done, what was found", "Risk of bias: two readers' judgements", "some concerns"),
         ("Which published outcome is the advertised one?", "How close the published outcomes come", "upper bound"),
-        ("One sentence for the patient", "What the review says", "Finding:"),
+        ("One sentence for the patient", "What the review says", "finding"),
     ):
         assert titles.index(answers) == titles.index(asks) + 1
         assert words not in slides[asks]
@@ -397,7 +397,7 @@ def sheet(tmp_path_factory, about):
 
 
 def test_the_worksheet_asks_and_does_not_answer(sheet, about):
-    assert about.claim.wording in sheet
+    assert about.claim.wording.replace(" %", "%") in sheet
     for label, count in (("Estrada 2008", "4"), ("Hu 2012", "18"), ("Li 2021", "3")):
         assert re.search(rf'<th scope="row">{label}</th><td>{count}</td>', sheet)
     for answer in ("27.9", "25.4", "0.63", "20.0%", "<td>0.", "upper bound"):

@@ -45,6 +45,7 @@ WHERE = {
     "registration_table": "paper",
     "registration_words": "paper",
     "example_sentence": "paper",
+    "finding_table": "paper",
     "ByHand": "by_hand",
     "three": "by_hand",
     "Exercise": "exercises",

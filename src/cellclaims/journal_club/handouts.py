@@ -268,7 +268,7 @@ def worksheet(about: Sitting, origin: Provenance) -> str:
     studies = [] if sheet is None else list(zip(sheet.labels, sheet.events, sheet.n, strict=True))
     return filled(
         "worksheet.html.j2",
-        wording=about.claim.wording,
+        wording=str(about.claim.wording).replace(" %", "%"),
         unsaid=list(UNSAID.values()),
         predictions=[(asked.question, asked.unit) for asked in PREDICTIONS.values()],
         domains=DOMAINS,
@@ -314,7 +314,7 @@ def solutions(about: Sitting, origin: Provenance) -> str:
     base, evidence, nobody = about.base, about.base.evidence, Audience()
     overlap, islets = exercises.overlap_of(base), exercises.islets_by_time(base)
     parts: list[tuple[str, list[object]]] = [
-        ("1 Read the page", [about.claim.wording, paper.page_table(about.claim)]),
+        ("1 Read the page", [str(about.claim.wording).replace(" %", "%"), paper.page_table(about.claim)]),
         ("2 Predict", [predictions_table(nobody, about.published)]),
         ("3 Zang 2022: risk of bias", [paper.agreement(evidence), paper.bias_table(evidence, nobody),
                                        replace(paper.support_table(evidence), folded=False)]),

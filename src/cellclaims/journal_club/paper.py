@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cellclaims.claims import Entry
 from cellclaims.claims.counterparts import INFUSED, TYPES, UNSAID, answer_of
 from cellclaims.claims.counterparts import asked as question_about
 from cellclaims.evidence import Evidence
@@ -91,7 +92,7 @@ def vignette(claim: Any) -> Sentence:
     kind, figure = TYPE_WORDS[claim.diabetes_type], figure_of(claim)
     asks = f"“Doctor, they print {figure}. Should I go?”" if figure else "“Doctor, what do you make of this?”"
     patient = f"Mr K. (58, a made-up patient) has had {kind} for twelve years and injects insulin. He brings a page:"
-    return say(f"{patient} {asks}", str(claim.wording))
+    return say(f"{patient} {asks}", str(claim.wording).replace(" %", "%"))
 
 
 def page_table(claim: Any) -> Table:
@@ -278,7 +279,8 @@ def outcomes_near(base: EvidenceBase, claim: Any) -> list[Near]:
             close, why = "exact", "what the page advertises"
         else:
             close, why = ("near", near[name]) if name in near else ("not", "another outcome")
-        pool = None if name == "hba1c" else published(base, claim, name)
+        is_measured = bool({"unit", "units"} & {*base.protocol["outcomes"][name]})
+        pool = None if is_measured else published(base, claim, name)
         found.append(Near(name, words, close, why, pool))
     return sorted(found, key=lambda one: ("exact", "near", "not").index(one.close))
 
@@ -344,6 +346,45 @@ def example_sentence(evidence: Evidence, exact: float | None) -> Sentence:
         "given placebo halved their insulin with good control after a year, no trial is long or large enough to tell "
         "how safe that is, and there are other ways to need less insulin.”"
     )
+
+
+def finding_table(entry: Entry) -> Table:
+    """What the review says of the statement, as few lines as a slide can hold: finding, rule, certainty, closeness.
+
+    Parameters
+    ----------
+    entry : Entry
+        One entry of the ledger.
+
+    Returns
+    -------
+    Table
+    """
+    rows = [("finding", entry.finding)]
+    rows += [("rule", "; ".join(entry.reasons))] if entry.reasons else []
+    rows += [("certainty of the evidence", entry.certainty)] if entry.certainty else []
+    rows += [
+        (f"close in {what}?", f"{grade['grade']}: {grade['reason']}")
+        for what, grade in entry.close.items()
+        if what in ("outcome", "time")
+    ]
+    rows += [
+        (
+            f"nearest: {near['name']}",
+            f"{studies_words(near['k'])}, {near['events']:g} of {near['n']:g}: {near['difference']}",
+        )
+        for near in entry.nearest
+    ]
+    return Table(("the review", "says"), tuple(rows), f"The ledger's entry: {entry.name}")
+
+
+def studies_words(k: int) -> str:
+    """The number of studies in words.
+
+    >>> studies_words(1), studies_words(5)
+    ('one study', '5 studies')
+    """
+    return "one study" if k == 1 else f"{k} studies"
 
 
 # Harms, alternatives, control arms, registration.

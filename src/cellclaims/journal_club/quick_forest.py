@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 from cellclaims.journal_club.controls import ClaimAnswer
+from cellclaims.journal_club.paper import studies_words
 from cellclaims.reporting.tables import number
 
 #: Points of the drawing: its width, where its columns and the scale lie, the height of a line, of head and foot. On a
@@ -106,7 +107,7 @@ def words(answer: ClaimAnswer) -> str:
 
 
 def _title(answer: ClaimAnswer) -> str:
-    studies = "one study" if answer.pool.k == 1 else f"{answer.pool.k} studies"
+    studies = studies_words(answer.pool.k)
     people = {("T1D",): "type 1 diabetes", ("T2D",): "type 2 diabetes"}.get(answer.asked.population, "diabetes")
     name = f"{answer.pool.title[:1].upper()}{answer.pool.title[1:]}"
     return f"Forest plot: {name}, {people}, {studies}"
