@@ -253,7 +253,7 @@ def test_a_control_that_changes_nothing_says_so(base, claim, asked):
 
 
 def test_two_studies_with_one_label_are_told_apart(base, evidence):
-    labels = journal_club.apart(base)
+    labels = journal_club.labels(base)
     assert (labels["bhansali2014"], labels["bhansali2014b"]) == ("Bhansali 2014a", "Bhansali 2014b")
     assert len(set(labels.values())) == len(evidence.studies)
 

@@ -24,7 +24,7 @@ WHERE = {
     "advertised_for": "controls",
     "marks_of": "controls",
     "differences": "controls",
-    "apart": "paper",
+    "labels": "paper",
     "forest_svg": "quick_forest",
     "Audience": "audience",
     "predictions_table": "audience",

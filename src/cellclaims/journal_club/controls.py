@@ -15,7 +15,7 @@ from cellclaims import meta
 from cellclaims.claims import own_trials
 from cellclaims.claims.counterparts import INFUSED, TYPES, answer_of, claim_of, in_unit
 from cellclaims.errors import ParameterError
-from cellclaims.journal_club.paper import advertised_outcome, apart, nearest_outcomes
+from cellclaims.journal_club.paper import advertised_outcome, labels, nearest_outcomes
 from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
@@ -313,7 +313,7 @@ def differences(base: EvidenceBase, claim: Any, asked: Controls) -> list[str]:
     list of str
         Empty where all is as the protocol says.
     """
-    own, known = protocol_values(base.protocol, asked), apart(base)
+    own, known = protocol_values(base.protocol, asked), labels(base)
     found = []
     if asked.outcome != outcome_of(base, claim):
         found.append(f"outcome ({outcomes(base.protocol)[asked.outcome]})")
@@ -589,7 +589,7 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     own = protocol_values(base.protocol, asked)["tau_scale"]
     scale = float(own if asked.tau_scale is None else asked.tau_scale)
     found = advertised_for(base, claim, asked)
-    return ClaimAnswer(asked, pool, found, apart(base), scale, posterior(pool, scale))
+    return ClaimAnswer(asked, pool, found, labels(base), scale, posterior(pool, scale))
 
 
 def _when(row: Any) -> str:
