@@ -208,7 +208,7 @@ def test_a_list_is_never_written_over_and_no_title_is_run(data, tmp_path):
     assert "'=cmd|x" in into.read_text("utf-8-sig")
     write_list(into, data, data / "registry")
     into.write_text(into.read_text() + ",")
-    with pytest.raises(ProposalError, match="found one that may hold decisions"):
+    with pytest.raises(ProposalError, match="found one that may contain decisions"):
         write_list(into, data, data / "registry")
 
 
@@ -356,8 +356,8 @@ def test_the_command_lists_takes_over_and_tells_how_far_screening_is(data, tmp_p
     assert "no search was screened yet" in run().output
     assert run("--into", tmp_path / "list.csv").output.endswith(f"cellclaims screen --accept {tmp_path / 'list.csv'}\n")
     path = sheet(data, tmp_path / "decided.csv", ALL)
-    assert "would be taken over: 2 include, 1 exclude, 1 unsure" in run("--accept", path, "--dry-run").output
-    assert "taken over: 2 include" in run("--accept", path).output
+    assert "would be recorded: 2 include, 1 exclude, 1 unsure" in run("--accept", path, "--dry-run").output
+    assert "recorded: 2 include" in run("--accept", path).output
     assert "decided: 2 include, 1 exclude, 1 unsure" in run().output
     for wrong in (("--into", "a", "--accept", "b"), ("--reviewer", "B"), ("--dry-run",)):
         assert run(*wrong).exit_code == 2
@@ -381,6 +381,19 @@ def test_without_screening_the_flow_says_so_in_words_and_gives_no_number(data):
     assert "was not recorded" in words
     assert "No search has been screened yet." in str(reporting.screening_words(base.evidence))
     assert reporting.searches_table(base.evidence).cells == ()
+
+
+def test_the_flow_in_the_page_on_the_search_is_fresh(tmp_path):
+    """``cellclaims screen --flow docs/search.md`` brings it up to date."""
+    page = REPOSITORY / "docs" / "search.md"
+    shutil.copy(page, tmp_path)
+    run = CliRunner().invoke(
+        main, ["screen", "--data", str(REPOSITORY / "data"), "--flow", str(tmp_path / "search.md")]
+    )
+    assert run.exit_code == 0, run.output
+    assert (tmp_path / "search.md").read_text() == page.read_text()
+    (tmp_path / "search.md").write_text("no marks")
+    assert CliRunner().invoke(main, ["screen", "--flow", str(tmp_path / "search.md")]).exit_code == 2
 
 
 def drawn(base):

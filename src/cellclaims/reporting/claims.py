@@ -14,9 +14,9 @@ import pandas as pd
 from cellclaims.claims import Entry, advertised_rates, without_entry
 from cellclaims.claims.counterparts import nearest_pools, numbers_of
 from cellclaims.claims.ledger import MAP_KINDS
-from cellclaims.errors import DataError, ReviewError
+from cellclaims.errors import DataError
 from cellclaims.evidence import Evidence
-from cellclaims.files import markdown_table, write_atomically
+from cellclaims.files import markdown_table, put_between, write_atomically
 from cellclaims.pool import Pool
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.pools import Sentence, reports_of, say
@@ -713,9 +713,5 @@ def _interval(pool: Pool) -> str:
 
 
 def put_answer(path: Path, text: str) -> None:
-    """Replace what stands between the two marks of a Markdown file; refuses a file without them."""
-    page = path.read_text(encoding="utf-8")
-    if BEGIN not in page or END not in page:
-        raise ReviewError(f"{path}: expected the lines {BEGIN!r} and {END!r}, found none")
-    before, rest = page.split(BEGIN, 1)
-    write_atomically(path, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+    """Write the answer into a Markdown file, between its two marks; refuses a file without them."""
+    put_between(path, BEGIN, END, text)

@@ -23,7 +23,7 @@ WORK_COLUMNS = (
 )  # fmt: skip
 #: Words that say nothing of a title.
 EMPTY_WORDS = frozenset("a an and as at by for from in into is its of on or the their to using versus vs with".split())
-#: What a row of ``wanted.csv`` is called among the sources of the review: it is looked for, not held.
+#: What a row of ``wanted.csv`` is called among the sources of the review: it is looked for, not yet used.
 WANTED = "wanted "
 
 
@@ -122,7 +122,7 @@ def sort_records(
 
 
 def held_identifiers(evidence: Evidence) -> frozenset[str]:
-    """Registrations and publications that some table of the review uses; those that are only wanted are not held."""
+    """Registrations and publications that some table of the review uses; those that are only wanted do not count."""
     used = (key for key, names in known_sources(evidence).items() if any(not name.startswith(WANTED) for name in names))
     return frozenset([*known_registrations(evidence), *used])
 
