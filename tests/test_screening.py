@@ -200,6 +200,18 @@ def test_the_list_has_what_nobody_decided_nearest_first_and_marks_what_is_worth_
     assert known not in rows
 
 
+def test_what_is_wanted_is_listed_and_marked_as_it_is_not_used_yet(data):
+    evidence = load(data)
+    row = evidence.wanted[evidence.wanted.registry_id.isin(set(evidence.wanted.registry_id) - {""})]
+    row = row[(row.kind == "registration") & (row.study_id == "")].iloc[0]
+    store = Store(data / "registry")
+    store.add(kept(store, "20261201T000000Z", titled(row.registry_id, "A trial")))
+    shown = listed(data)
+    if row.registry_id in known_registrations(evidence):
+        pytest.fail(f"{row.registry_id} is a registration of the review: expected one that is only wanted")
+    assert shown[row.registry_id]["marks"] == f"wanted: {row.wanted_id}"
+
+
 def test_a_list_is_never_written_over_and_no_title_is_run(data, tmp_path):
     into = tmp_path / "list.csv"
     words = write_list(into, data, data / "registry")

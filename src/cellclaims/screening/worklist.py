@@ -13,6 +13,7 @@ from cellclaims.evidence.screened import Screened, screened
 from cellclaims.harvest.held import Cells, in_words
 from cellclaims.registries import SOURCES
 from cellclaims.registries.changes import known_registrations, known_sources
+from cellclaims.registries.records import numbers_in
 from cellclaims.registries.store import Snapshot, Store
 from cellclaims.screening.records import Record, records
 
@@ -214,10 +215,7 @@ def worklist(evidence: Evidence, found: Sorted, reviewer: str = "") -> list[Cell
     included = included_titles(evidence)
     scores, nearest = nearness([one.title for one in listed], list(included.values()))
     names, known = list(included), set(known_registrations(evidence))
-    wanted = {
-        key: [name.removeprefix(WANTED) for name in uses if name.startswith(WANTED)]
-        for key, uses in known_sources(evidence).items()
-    }
+    wanted = wanted_identifiers(evidence)
     order = sorted(
         range(len(listed)),
         key=lambda i: (known.isdisjoint(listed[i].cites), -round(float(scores[i]), 6), listed[i].identifier),
@@ -240,6 +238,16 @@ def worklist(evidence: Evidence, found: Sorted, reviewer: str = "") -> list[Cell
         for i in order
         for one in (listed[i],)
     ]
+
+
+def wanted_identifiers(evidence: Evidence) -> dict[str, list[str]]:
+    """The identifiers in ``wanted.csv``, each with its rows there."""
+    found: dict[str, list[str]] = {}
+    for row in evidence.wanted.itertuples():
+        named = [f"doi:{row.doi.lower()}" if row.doi else "", f"pmid:{row.pmid}" if row.pmid else ""]
+        for one in filter(None, [*named, *numbers_in(row.registry_id)]):
+            found.setdefault(one, []).append(row.wanted_id)
+    return found
 
 
 def _has_decided(one: Screened, reviewer: str) -> bool:
