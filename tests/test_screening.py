@@ -392,7 +392,7 @@ def test_without_screening_the_flow_says_so_in_words_and_gives_no_number(data):
     assert "found before screening existed" in words
     assert "was not recorded" in words
     assert "No search has been screened yet." in str(reporting.screening_words(base.evidence))
-    assert reporting.searches_table(base.evidence).cells == ()
+    assert reporting.screening_tables(base) == []
 
 
 def test_the_flow_in_the_page_on_the_search_is_fresh(tmp_path):
@@ -432,7 +432,9 @@ def test_the_flow_counts_each_record_once_and_adds_up(data, tmp_path, monkeypatc
     assert found["Records of included reports"].count == 1
     assert found["Reports in the evidence"].count == len(load(data).studies)
     assert "1 no islets or cells were given" in drawing.alt
-    rows = {row[0]: row[2] for row in reporting.excluded_table(base_of(data)).cells}
+    searches, excluded = reporting.screening_tables(base_of(data))
+    assert len(searches.cells) == 3
+    rows = {row[0]: row[2] for row in excluded.cells}
     assert rows["no islets or cells were given"] == "1"
 
 

@@ -149,6 +149,11 @@ def excluded_table(base: EvidenceBase) -> Table:
     return table(pd.DataFrame(lines, columns=["reason", "stage", "records"]), "Screened records that were left out")
 
 
+def screening_tables(base: EvidenceBase) -> list[Table]:
+    """The searches that were screened and why records were left out; no table where nothing was screened."""
+    return [] if counts(base.evidence) is None else [searches_table(base.evidence), excluded_table(base)]
+
+
 #: Stages of the protocol's reasons in words.
 STAGES = {
     "record": "on title, abstract or registry entry",
