@@ -63,6 +63,7 @@ notebooks: review  ## take over executed notebooks and the answer of the README 
 	  { echo "make notebooks: data/registry holds snapshots that are not committed, and the reports show the last: move it away first" >&2; exit 1; }
 	$(BIN)/cellclaims notebooks
 	$(BIN)/cellclaims answer README.md
+	$(BIN)/cellclaims screen --flow docs/search.md
 
 club: $(INSTALLED)  ## open a copy of the journal club in JupyterLab, its controls live (docs/journal_club.md)
 	$(BIN)/cellclaims club --only copy $(CLUB)

@@ -24,14 +24,14 @@ DESIGNS = {
     "cohort": "cohort",
     "registry": "registry",
 }
-#: Types of diabetes in the order of the figures: the one that the advertisements speak of most comes first.
+#: Types of diabetes in the order of the figures: most advertisements are about the first.
 POPULATIONS = ("T2D", "T1D", "T3c", "mixed")
 #: Products of the protocol that do not overlap; "any cells" is their union.
 PRODUCTS = ("islets", "stem_cell_islets", "autologous_islets", "msc", "marrow_cells", "hsct", "other_cells")
 
 
 def described(base: EvidenceBase) -> pd.DataFrame:
-    """One line a report: study_id, label, link, population, product, design (in words), year.
+    """One line per report: study_id, label, link, population, product, design (in words), year.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class Stage(NamedTuple):
     left_out : dict of str to int
         Reason -> how many stop here.
     added : dict of str to int
-        Where they come from -> how many come in here, beside those of the stage before.
+        Where they come from -> how many come in here in addition to those of the stage before.
     heading : str
         What those that stop are called.
     """
@@ -337,7 +337,7 @@ def flow(base: EvidenceBase, pools: Sequence[Pool]) -> tuple[list[Stage], list[t
     """From records found to reports pooled: the stages, and each pool with its number of reports.
 
     A report stops at the first stage whose condition it does not meet, so that the numbers add up. For a report that
-    is eligible and in no pool, the reason is the one that stands nearest to a pool.
+    is eligible and in no pool, the reason is the one nearest to a pool.
 
     Parameters
     ----------

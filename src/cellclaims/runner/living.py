@@ -47,7 +47,7 @@ REFITTED = (*NOTICE_KINDS, "results posted", "results changed", "results withdra
 
 @dataclass(frozen=True)
 class LivingOrder:
-    """What the command was asked for.
+    """The options of the command.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class LivingOrder:
     workers : int
         Notebooks at the same time.
     as_json : bool
-        Print one line of JSON and nothing else.
+        Print one line of JSON only.
     """
 
     data: Path = Path("data")
@@ -134,7 +134,7 @@ def run(order: LivingOrder, settings: Settings | None = None) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock while the block runs; False where another process has it. A killed process holds none."""
+    """Lock a file while the block runs; False where another process has the lock, which ends with its process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         yield take_lock(file, path)
@@ -187,7 +187,7 @@ def changes_step(one: Run, _: Settings | None) -> str:
 
 
 def screen_step(one: Run, _: Settings | None) -> str:
-    """Write the list of records to decide on, one for each snapshot; one that is there may hold decisions and stays."""
+    """Write the list of records to decide on, one for each snapshot; an existing list is kept."""
     evidence, store = tables.load(one.order.data), Store(one.order.registry)
     rows = worklist(evidence, sort_records(evidence, store, store.snapshot()))
     differ = len(conflicts(evidence))
@@ -235,7 +235,7 @@ def refit_step(one: Run, _: Settings | None) -> str:
     other: list[str] = []
     one.without = list(without(base, records, reasons, other))
     names = ", ".join(reasons)
-    rest = f"; pooled in a way of its own, not refitted: {', '.join(other)}" if other else ""
+    rest = f"; not reproduced from their questions, so not refitted: {', '.join(other)}" if other else ""
     return f"{len(one.without)} pools refitted without {names}{rest}"
 
 
@@ -287,8 +287,8 @@ def without(
     reasons : mapping of str
         Study -> why it is left out.
     other : list of str
-        Takes the names of pools that the engine does not reproduce from their question: they are pooled in a way of
-        their own, so that a refit would compare two analyses.
+        Takes the names of pools that the engine does not reproduce from their question: a refit
+        would compare two analyses.
     """
     for one in records:
         mine = [row["study_id"] for row in one["rows"]]
