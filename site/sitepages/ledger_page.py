@@ -1,4 +1,4 @@
-"""The ledger of claims as a page: every advertised statement with its verdict, the reasons, and the rows behind it.
+"""The page of the ledger of claims: every advertised statement with its verdict, reasons and rows.
 
 The entries are those of ``reports/claims.json``, as a review records them; words and rounding are the notebooks'.
 """
@@ -23,10 +23,10 @@ from sitepages.raw import escaped, raw
 INTRODUCTION = """\
 # The ledger of claims
 
-Every statement of the advertisements, figure or not, gets one entry and one verdict: the first rule of the protocol
-that holds. An entry says what is advertised, what was published beside it, why the verdict is what it is, and which
-rows of the data it rests on. How the rules run is told in [the method](docs/method.md), how certainty is rated in
-[the appraisal](docs/appraisal.md).
+Every statement of the advertisements, with or without a number, has one entry and one verdict, given by the first rule
+of the protocol that applies. An entry shows what is advertised, the published evidence, the reasons for the verdict,
+and the rows of the data. [The method](docs/method.md) explains the rules, and [the appraisal](docs/appraisal.md) the
+ratings of certainty. Click on a heading of the table to sort it.
 """
 
 #: Headings of the page and the kinds of claims below each, in this order.
@@ -41,7 +41,7 @@ OTHER = "Other statements"
 
 @dataclass(frozen=True)
 class Recorded:
-    """An entry as it was recorded: the entry itself and its paragraph."""
+    """A recorded entry and its paragraph."""
 
     entry: Entry
     text: str
@@ -53,7 +53,7 @@ def recorded(path: Path) -> list[Recorded]:
     Raises
     ------
     SiteError
-        If the file is missing or holds no entries.
+        If the file is missing or contains no entries.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def _entry(values: dict[str, Any]) -> Entry:
 def ledger_page(ledger: Sequence[Recorded]) -> str:
     """Return the page of the ledger as Markdown: an overview, then a card for each entry."""
     kinds = {kind: title for title, kinds in PARTS.items() for kind in kinds}
-    parts = [INTRODUCTION, raw(_counts(ledger)), "## At a glance", raw(_overview(ledger))]
+    parts = [INTRODUCTION, raw(_counts(ledger)), "## Overview", raw(_overview(ledger))]
     for title in [*PARTS, OTHER]:
         if entries := [one for one in ledger if kinds.get(one.entry.kind, OTHER) == title]:
             parts += [f"## {title}", *map(_card, entries)]
@@ -77,7 +77,7 @@ def ledger_page(ledger: Sequence[Recorded]) -> str:
 
 
 def title_of(entry: Entry) -> str:
-    """Return the claim in its words, with the year that the advertisement speaks of."""
+    """Return the claim in words, with the year named in the advertisement."""
     year = f" ({entry.advertised['as_of']})" if entry.advertised["as_of"] else ""
     return capital(entry.advertised["what"]) + year
 
@@ -88,7 +88,7 @@ def anchor_of(entry: Entry) -> str:
 
 
 def badge(verdict: str) -> Markup:
-    """Return a verdict as a mark of its own; the words carry it, colour only helps."""
+    """Return a verdict as a badge; colour is only an aid."""
     return Markup('<span class="verdict {}">{}</span>').format(verdict.replace(" ", "-"), verdict)
 
 
@@ -139,7 +139,7 @@ def _facts(entry: Entry) -> Iterable[tuple[str, object]]:
     yield "Because", "; ".join(entry.reasons)
     if entry.certainty:
         yield "Certainty", entry.certainty
-    yield "Stands in", f"{entry.advertised['title']}, {entry.advertised['locator']}"
+    yield "Source", f"{entry.advertised['title']}, {entry.advertised['locator']}"
     if entry.studies:
         yield "Rests on", Markup(rows_behind(entry).html())
 
@@ -159,7 +159,7 @@ def _certainty(entry: Entry) -> Markup:
 
 
 def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """Return a table behind its title; nothing for no rows."""
+    """Return a folded table with its title; empty without rows."""
     if not rows:
         return Markup()
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in names)
@@ -171,7 +171,7 @@ def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _sources(entry: Entry) -> Markup:
-    """Return every source that speaks to a claim without a figure, counted or not."""
+    """Return all sources on a claim without a number, counted or not."""
     if not entry.facts or "direction" not in entry.facts[0]:
         return Markup()
     table = page.safe_html(facts_table(entry)._repr_html_())
