@@ -1,4 +1,4 @@
-"""The specification curve of a question: every combination fitted in one batch, and which choices move the answer."""
+"""The specification curve of a question: every combination fitted in one batch, and the influence of each choice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cellclaims.specifications.row_sets import RowSets, report_tables, row_sets
 def options_of(
     lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
 ) -> pd.DataFrame:
-    """The median estimate of each option over all combinations of the other choices.
+    """Return the median estimate of each option over all combinations of the other choices.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def _middle(values: NDArray) -> dict[str, float]:
 def influence_of(
     lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
 ) -> pd.DataFrame:
-    r"""One line a choice: what fixing it takes from the spread of the estimates, and how far it alone moves them.
+    r"""Return one line per choice: the variance of the estimates it explains, and its effect on the estimate.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ def influence_of(
     DataFrame
         ``choice``; ``share`` of the variance of the estimates over all combinations that lies between the options,
         :math:`\eta^2 = \mathrm{Var}(E[\hat\beta \mid \mathrm{option}]) / \mathrm{Var}(\hat\beta)` (the
-        correlation ratio; shares need not add up to 1); ``low`` and ``high``, the lowest and the highest median of an
-        option, with its name; ``verdict_changes``, the share of the combinations of the other choices in which this
-        choice alone decides the verdict. Choices with one option only are left out.
+        correlation ratio; proportions need not add up to 1); ``low`` and ``high``, the lowest and the highest median
+        of an option, with its name; ``verdict_changes``, the proportion of combinations of the other choices in which
+        this choice alone determines the verdict. Choices with one option are omitted.
     """
     beta, verdict = lines.beta.to_numpy(float)[grid], pd.factorize(lines.verdict)[0][grid]
     alone = {c.choice_id: float((verdict.max(a) != verdict.min(a)).mean()) for a, c in enumerate(choices)}
@@ -94,7 +94,7 @@ INFLUENCE = ["choice", "share", "low", "low_option", "high", "high_option", "ver
 
 
 def _moved(options: pd.DataFrame, spread: float) -> dict[str, object]:
-    """Share of the variance between the options, and the options with the lowest and the highest median."""
+    """Return the proportion of variance between options, and the options with the lowest and the highest median."""
     known = options[options.combinations > 0]
     if known.empty:
         return {"share": np.nan, "low": np.nan, "low_option": "", "high": np.nan, "high_option": ""}
@@ -107,17 +107,17 @@ def _moved(options: pd.DataFrame, spread: float) -> dict[str, object]:
 
 
 def _alone(verdict: NDArray, parts: pd.DataFrame, name: str) -> float:
-    """How often analyses that differ in one part only give different verdicts."""
+    """Return how often analyses that differ in one part only give different verdicts."""
     others = [other for other in parts if other != name]
     groups = [list(own.index) for _, own in parts.groupby(others, sort=False) if len(own) > 1]
     changes = [(verdict[..., own].max(-1) != verdict[..., own].min(-1)).mean() for own in groups]
     return float(np.mean(changes)) if changes else 0.0
 
 
-#: The parts of an analysis that are choices of their own.
+#: The parts of an analysis that are separate choices.
 OF_ANALYSIS = {"model": "Model", "method": "Spread between reports", "test": "Interval"}
 GRADES = ("good", "partial", "poor")
-#: What each kind of question pools, and in which unit it is told.
+#: Measure and unit of each kind of question.
 DATA = {"rate": ("events", "n"), "difference": ("yi", "vi")}
 UNITS = {"rate": "percent", "difference": "percentage points"}
 
@@ -148,7 +148,7 @@ class Curve:
     combinations : int
         How many combinations of options there are.
     sets : RowSets
-        Which reports stand behind each line (``lines.row_set``).
+        The reports of each line (``lines.row_set``).
     unit : str
     """
 
@@ -164,24 +164,24 @@ class Curve:
 
     @property
     def verdict(self) -> str:
-        """The verdict of the review's own choices."""
+        """Return the verdict of the review's own choices."""
         return str(self.lines.verdict[self.primary])
 
     @property
     def verdicts(self) -> pd.Series:
-        """Share of the counted distinct specifications with each verdict, the most frequent first."""
+        """Return the proportion of counted distinct specifications with each verdict, the most frequent first."""
         return self.lines.verdict[self.lines.counted].value_counts(normalize=True)
 
     @property
     def stability(self) -> tuple[float, int]:
-        """Share of the counted distinct specifications with the review's verdict, and their number."""
+        """Return the proportion of counted distinct specifications with the review's verdict, and their number."""
         counted = self.lines[self.lines.counted]
         return float((counted.verdict == self.verdict).mean()), len(counted)
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Every specification of a question, fitted and not yet judged: several claims may ask the same question.
+    """All fitted specifications of a question, without verdicts, because several claims may have the same question.
 
     Attributes
     ----------
@@ -190,8 +190,8 @@ class Fitted:
     analyses : list of NamedAnalysis
     sets : RowSets
     fits : SpecificationCurve
-        Distinct fits with what the verdict needs to know of their rows: ``randomised``, and ``population_grade`` and
-        ``outcome_grade`` (empty where the grade of the match holds).
+        Distinct fits with the facts of their rows for the verdict: ``randomised``, and ``population_grade`` and
+        ``outcome_grade`` (empty if the grade of the match applies).
     unit : str
     """
 
@@ -202,7 +202,7 @@ class Fitted:
     unit: str
 
     def judged(self, decide: Decide) -> Curve:
-        """The curve with a verdict for each line."""
+        """Return the curve with a verdict for each line."""
         lines = self.fits.lines.assign(verdict=list(decide(self.fits.lines, self.sets.of)))
         grid = self.fits.line_of[self.sets.number]
         parts = pd.DataFrame({name: [getattr(a, name) for a in self.analyses] for name in OF_ANALYSIS})
@@ -253,7 +253,7 @@ def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
 
 
 def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
-    """Drop options that give the review's own rows in every combination: there is nothing to choose."""
+    """Drop options that give the review's own rows in every combination."""
     kept, number = [], sets.number
     for axis, choice in enumerate(choices):
         own = number.take(0, axis)
@@ -265,7 +265,7 @@ def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice
 
 
 def _facts(question: Question, choices: Sequence[Choice], sets: RowSets) -> pd.DataFrame:
-    """What the verdict needs to know of each row set beside its numbers."""
+    """Return the facts of each row set for the verdict, other than its numbers."""
     rows, keep = sets.rows, sets.keep
     return pd.DataFrame(
         {
@@ -277,7 +277,7 @@ def _facts(question: Question, choices: Sequence[Choice], sets: RowSets) -> pd.D
 
 
 def _of_types(question: Question, choices: Sequence[Choice], rows: pd.DataFrame) -> list[str]:
-    """For each report the grade of the first option that asks for its type of diabetes; empty for the review's own."""
+    """Return for each report the grade of the first option with its type of diabetes; empty for the review's own."""
     options = {choice.choice_id: choice for choice in choices}["population"].options
     return [
         next((o.settings.get("grade", "") for o in options if own in o.settings.get("types", question.population)), "")
@@ -292,21 +292,21 @@ def _of_outcomes(question: Question, choices: Sequence[Choice], rows: pd.DataFra
 
 
 def _worst(keep: NDArray[np.bool_], grades: Sequence[str]) -> list[str]:
-    """The lowest grade that any report of a row set brings; empty: that of the match."""
+    """Return the lowest grade of any report of a row set; empty means that of the match."""
     known = ("", *GRADES)
     place = np.array([known.index(grade) for grade in grades], dtype=int).reshape(1, -1)
     return [known[i] for i in np.where(keep, place, 0).max(axis=1, initial=0)]
 
 
 def _part(name: str, values: pd.Series) -> Choice:
-    """A part of the analysis as a choice."""
+    """Return a part of the analysis as a choice."""
     return Choice(name, OF_ANALYSIS[name], tuple(Option(value, "") for value in dict.fromkeys(values)))
 
 
 def _marked(
     lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Which options lead to each line, and the options of the combination that departs least from the review's own."""
+    """Return the options of each line, and those of the combination closest to the review's own."""
     places = np.indices(grid.shape, sparse=True)
     departures = sum((place > 0).astype(np.int8) for place in places)
     least = np.lexsort((departures.ravel(), grid.ravel()))

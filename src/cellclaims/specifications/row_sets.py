@@ -1,4 +1,4 @@
-"""Choices between reports: whose reports count, one a cohort. Every combination at once, as masks."""
+"""Choices between reports, one per cohort: every combination at once, as masks."""
 
 from __future__ import annotations
 
@@ -40,9 +40,8 @@ from cellclaims.selection import (
 from cellclaims.specifications.choices import BETWEEN, WITHIN, Choice, Option, classes_of
 
 # Choices within a report: which row answers, which figure is used, which effect is made of it.
-#
-# A *report figure* is what one report gives under one way to read it. A *table* holds the report figures of one
-# combination of choices; it does not depend on which reports are asked for, so few tables serve all questions.
+# A *report figure* is the result of one report under one reading. A *table* contains the report figures of one
+# combination of choices; it does not depend on the selection of reports, so few tables suffice for all questions.
 
 
 #: What is kept of a report figure; events and n for counts, yi and vi for effects.
@@ -57,16 +56,16 @@ Table = dict[str, int]
 
 @dataclass(frozen=True, eq=False)
 class ReportTables:
-    """Report figures, and the tables that hold them.
+    """Report figures, and the tables that contain them.
 
     Attributes
     ----------
     figures : DataFrame
-        One line a report figure (:data:`FIGURE`).
+        One line per report figure (:data:`FIGURE`).
     members : list of tuple of int
         For each distinct table the numbers of its report figures.
     favourable : list of bool
-        Whether the table is of the most favourable reports: their timing then decides which of them speaks.
+        Whether the table is of the most favourable reports, among which timing decides.
     number : ndarray of int
         The table of each combination of options, one axis a choice in the order of WITHIN.
     """
@@ -79,13 +78,13 @@ class ReportTables:
 
 @dataclass
 class Collected:
-    """Report figures as they are found, each once."""
+    """Collects report figures, each once."""
 
     known: dict[Any, int] = field(default_factory=dict)
     figures: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, key: Any, figure: Record, outcome: str) -> int:
-        """The number of a report figure; ``key`` says which ones are the same."""
+        """Return the number of a report figure; ``key`` identifies equal ones."""
         if key not in self.known:
             self.known[key] = len(self.figures)
             self.figures.append({name: getattr(figure, name, np.nan) for name in FIGURE} | {"outcome": outcome})
@@ -93,7 +92,7 @@ class Collected:
 
 
 def report_tables(base: EvidenceBase, question: Question, kind: str, choices: Sequence[Choice]) -> ReportTables:
-    """The report figures of every combination of the choices within a report."""
+    """Return the report figures of every combination of the choices within a report."""
 
     options = {choice.choice_id: choice.options for choice in choices}
     found, make = Collected(), {"rate": count_tables, "difference": difference_tables}[kind]
@@ -109,14 +108,14 @@ def report_tables(base: EvidenceBase, question: Question, kind: str, choices: Se
 
 
 def _wide(protocol: Protocol, question: Question, choices: Sequence[Choice]) -> Question:
-    """The question with every type of diabetes and every design that an option asks for."""
+    """Return the question with every type of diabetes and every design of any option."""
     population = {choice.choice_id: choice for choice in choices}["population"]
     types = [t for option in population.options for t in option.settings.get("types", question.population)]
     return replace(question.at(protocol), population=tuple(dict.fromkeys(types)), designs=())
 
 
 def handled_otherwise(asked: Question, handling: Option) -> tuple[Question, Sequence[str]]:
-    """For an alternative handling: the question that asks for it, and the studies that it touches (empty: all)."""
+    """Return for an alternative handling its question, and the studies concerned (empty: all)."""
     if not handling.settings:
         return asked, ()
     return replace(asked, alternative=(*asked.alternative, handling.settings["alternative"])), handling.settings[
@@ -125,25 +124,25 @@ def handled_otherwise(asked: Question, handling: Option) -> tuple[Question, Sequ
 
 
 def of_studies(rows: Sequence[Record], studies: Collection[str]) -> Sequence[Record]:
-    """The rows of some studies; all rows where none are named."""
+    """Return the rows of some studies; all rows if none are named."""
     return [row for row in rows if row.study_id in studies] if studies else rows
 
 
 def read_otherwise(primary: Table, handling: Option, own: Table) -> Table:
-    """The table of the review's own handling, with the touched studies read in the other way."""
+    """Return the table of the review's own handling, with the alternative for the studies concerned."""
     touched = handling.settings["studies"]
     return {s: i for s, i in primary.items() if s not in touched} | own if touched else own
 
 
 def timed(protocol: Protocol, asked: Question, timing: Option, figures: Option) -> Question:
-    """The question at the time and with the figures that the options ask for."""
+    """Return the question with the time and values of the options."""
     when = {name: timing.settings[name] for name in ("estimand", "months", "window") if name in timing.settings}
     when |= {name: float(when[name]) for name in ("months", "window") if name in when}
     return replace(asked, **when, assumed=figures.settings.get("assumed", asked.assumed)).at(protocol)
 
 
 def as_printed(rows: Sequence[Record], figures: Option) -> Sequence[Record]:
-    """Without rows that the reader worked out from the print, where the option asks for that."""
+    """Exclude derived rows if the option requires it."""
     return rows if figures.settings.get("derived", True) else [row for row in rows if row.status != "derived"]
 
 
@@ -153,14 +152,14 @@ SAME = {"rate": ["study_id", "outcome", "events", "n"], "difference": ["study_id
 
 @dataclass(frozen=True, eq=False)
 class RowSets:
-    """Distinct choices of reports.
+    """Distinct selections of reports.
 
     Attributes
     ----------
     rows : DataFrame
-        The reports that any row set holds, one line a distinct figure of a report.
+        The reports in any row set, one line per distinct figure of a report.
     keep : ndarray of bool, shape (s, m)
-        Which of them each row set holds.
+        Which of them are in each row set.
     number : ndarray of int
         The row set of each combination of options: axes in the order of WITHIN, then of BETWEEN.
     """
@@ -170,7 +169,7 @@ class RowSets:
     number: NDArray[np.intp]
 
     def of(self, row_set: int) -> pd.DataFrame:
-        """The reports of one row set."""
+        """Return the reports of one row set."""
         return self.rows[self.keep[row_set]]
 
 
@@ -178,7 +177,7 @@ def row_sets(
     base: EvidenceBase, question: Question, kind: str, choices: Sequence[Choice],
     tables: ReportTables,
 ) -> RowSets:  # fmt: skip
-    """The reports of every combination of choices, overlapping cohorts resolved."""
+    """Return the reports of every combination of choices, without overlapping cohorts."""
     figures = tables.figures
     content = figures.groupby(SAME[kind], sort=False, dropna=False).ngroup().to_numpy()
     rows = figures.iloc[pd.Series(content).drop_duplicates().index].reset_index(drop=True)
@@ -198,7 +197,7 @@ def row_sets(
 
 
 def _asked(protocol: Protocol, question: Question, choices: Sequence[Choice], figures: pd.DataFrame) -> NDArray:
-    """Whether each report figure is asked for, one axis a choice in the order of BETWEEN, reports last."""
+    """Return whether each report figure is selected, with one axis per choice in the order of BETWEEN, reports last."""
     by_id = {choice.choice_id: choice for choice in choices}
     asked = np.ones((1,) * len(BETWEEN) + (len(figures),), dtype=bool)
     for axis, choice_id in enumerate(BETWEEN):
@@ -229,7 +228,7 @@ def _cohorts(base: EvidenceBase, figures: pd.DataFrame) -> list[frozenset[str]]:
 
 
 def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool) -> NDArray[np.intp]:
-    """The report figures of a table, the one that speaks for its cohort before the others."""
+    """Return the report figures of a table, the preferred one of each cohort first."""
     own = figures.iloc[list(members)]
     timing = own.timing if favourable else [""] * len(own)
     keys = map(fullness, timing, own.n, own.source_rank, own.year, own.study_id)
@@ -242,7 +241,7 @@ def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool
 def count_tables(
     base: EvidenceBase, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
 ) -> dict[tuple[int, ...], Table]:
-    """The table of every combination: axes outcome, timing, figures, effect (one option), handling."""
+    """Return the table of every combination: axes outcome, timing, figures, effect (one option), handling."""
     tables: dict[tuple[int, ...], Table] = {}
     for (o, outcome), (h, handling) in product(enumerate(options["outcome"]), enumerate(options["handling"])):
         about = replace(wide, outcome=outcome.settings.get("definition", wide.outcome))
@@ -264,7 +263,7 @@ class _CountsRead:
         self.known: dict[Any, int] = {}
 
     def table(self, rows: Sequence[Record], asked: Question) -> Table:
-        """The report figure of every report that has an answer."""
+        """Return the report figure of every report with a result."""
         table = {}
         for study_id, report in by_report(rows).items():
             key = (tuple(row.line for row in report), asked.estimand, asked.months)
@@ -282,7 +281,7 @@ class _CountsRead:
 
 @dataclass(frozen=True, eq=False)
 class _Report:
-    """Rows of one report at one time: with cells, without, and as differences."""
+    """Return the rows of one report at one time: with cells, without, and as differences."""
 
     study_id: str
     at: Question
@@ -290,14 +289,14 @@ class _Report:
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
-        """What its effects depend on."""
+        """Return the values that determine its effects."""
         return (self.study_id, *(tuple(row.line for row in rows) for rows in self.sides), self.at.months)
 
 
 def difference_tables(
     base: EvidenceBase, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
 ) -> dict[tuple[int, ...], Table]:
-    """The table of every combination: axes outcome (one option), timing, figures, effect, handling."""
+    """Return the table of every combination: axes outcome (one option), timing, figures, effect, handling."""
     if len(options["outcome"]) > 1:
         raise ProtocolError(f"expected one outcome for differences, found {len(options['outcome'])}")
     controlled = controlled_reports(base, wide)
@@ -314,7 +313,7 @@ def difference_tables(
 def _read_tables(
     read: _DifferencesRead, options: Mapping[str, Sequence[Option]]
 ) -> Iterator[tuple[int, int, list[Table]]]:
-    """For every time and choice of figures the table of each effect; choices that keep the same rows are read once."""
+    """Return for every time and choice of values the table of each effect; equal rows are read once."""
     for t, timing in enumerate(options["timing"]):
         contrasts = contrasts_of(read.base, timed(read.base.protocol, read.asked, timing, Option("all")))
         known: dict[tuple[Any, ...], list[Table]] = {}
@@ -350,13 +349,13 @@ class _DifferencesRead:
         ]
 
     def reports(self, at: Question, levels: Sequence[Sequence[Record]], contrasts: Sequence[Record]) -> list[_Report]:
-        """The rows of each controlled report at one time."""
+        """Return the rows of each controlled report at one time."""
         parts = [by_report(rows) for rows in (*(passing(rows, level_rules(at)) for rows in levels), contrasts)]
         named = set().union(*parts) & self.controlled
         return [_Report(s, at, tuple(rows.get(s, ()) for rows in parts)) for s in sorted(named)]
 
     def table(self, reports: Sequence[_Report], effect: Option) -> Table:
-        """The report figure of every report whose rows allow this effect."""
+        """Return the report figure of every report whose rows allow this effect."""
         table = {}
         for report in reports:
             key = (*report.key, effect.name)
@@ -383,7 +382,7 @@ class _DifferencesRead:
 
 
 def _of_changes(cells: Sequence[Record], controls: Sequence[Record], at: Question, correlation: float) -> Effect:
-    """Change with cells minus change without, each from levels with the same correlation."""
+    """Return the change with cells minus the change without, each from levels with the same correlation."""
     if not (cells and controls):
         raise DataError("no levels on one of the two sides")
     with_cells, without = (change_of_report(rows, at, correlation) for rows in (cells, controls))
