@@ -228,7 +228,8 @@ def sight_sentence(sight: FirstSight) -> Sentence:
     news = sum(bool(news_of(one, trial)) for one, trial in sight.found)
     return say(
         f"Snapshot {sight.name} contains {len(sight.found)} of {known} known registrations, {news} of them with news "
-        f"about posted results, and {len(sight.unknown)} trials that are not in the review; {len(sight.papers)} papers cite a known registration.",
+        f"about posted results, and {len(sight.unknown)} trials that are not in the review; {len(sight.papers)} papers "
+        "cite a known registration.",
         decided_words(sight.decided),
         notices_words(sight.notices),
         contradictions_words(sight.contradictions),

@@ -171,7 +171,7 @@ def _binomial(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray
 
 
 def _beta_binomial(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
-    """Return the mean over settings in percent; no prediction interval, which would ignore that a and b are estimates."""
+    """Return the mean over settings in percent; no prediction interval, as a and b are only estimates."""
     fit = meta.beta_binomial(packed.values["events"], packed.values["n"], keep=packed.keep, level=level)
     unknown = np.full(len(packed.keep), np.nan)
     shown = [100.0 * expit(np.asarray(part)) for part in (fit.beta, fit.ci_lb, fit.ci_ub)]
