@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -109,8 +110,12 @@ def pool(studies: Path, measure: str | None, method: str, test: str, level: floa
     fit, read = own_studies.pool(studies, measure, method=method, test=test, level=level)
     click.echo(own_studies.report(fit, read))
     if into is not None:
-        for path in own_studies.write(fit, read, into):
-            click.echo(path)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            for path in own_studies.write(fit, read, into):
+                click.echo(path)
+        for one in found:
+            click.echo(f"cellclaims: {one.message}", err=True)
 
 
 def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
@@ -426,8 +431,10 @@ def club(
 
 
 @main.command()
-@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="Write the records to decide on to a new file.")
-@click.option("--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Record the decisions of this list.")
+@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="New CSV file with the records to decide on.")
+@click.option(
+    "--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Add the decisions of this list to the table."
+)
 @click.option("--reviewer", default="", metavar="NAME", help="With --into: a second reviewer's list.")
 @click.option("--snapshot", default="", metavar="NAME", help="With --into: snapshot of the store; the last by default.")
 @click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
@@ -480,8 +487,14 @@ def screen(
 @click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
 @click.option("--into", type=FOLDER, help="Folder of the dated pages; REPORTS/living by default.")
 @click.option("--only", multiple=True, metavar="SOURCE", help="Ask this source alone (may be given again).")
-@click.option("--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Replay recorded answers.")
-@click.option("--no-pull", is_flag=True, help="Use the last snapshot without asking the sources.")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Read saved answers from this file or folder.",
+)
+@click.option("--no-pull", is_flag=True, help="Use the last snapshot, without the network.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
 @click.option("--json", "as_json", is_flag=True, help="Say everything as one line of JSON.")
 def living(

@@ -1,4 +1,4 @@
-"""``open_review``: what a notebook opens, that is the evidence, the protocol and the folders for its results.
+"""``open_review``: opens the evidence, the protocol and the folders for the results of a notebook.
 
 A :class:`Review` selects rows, pools them, shows figures and records pools. It writes a figure or a record only where
 it was given a folder, so that a notebook that is run by hand changes nothing but its own output.
@@ -35,7 +35,7 @@ OWN_FOLDERS = ("data", "figures", "notebooks", "reports")
 
 @dataclass(frozen=True, eq=False)
 class Review(EvidenceBase):
-    """The evidence base of a review, with what one notebook does with it.
+    """The evidence base of a review, with the operations of a notebook.
 
     Attributes
     ----------
