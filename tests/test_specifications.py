@@ -254,8 +254,10 @@ def as_question(question, options):
                 asked[name] = (value,)
             elif name in IN_A_QUESTION:
                 asked[IN_A_QUESTION[name]] = tuple(value) if isinstance(value, list) else value
-            elif name in ("estimand", "months", "window"):
-                asked[name] = value if name == "estimand" else float(value)
+            elif name in ("secondary", "co_treatments", "estimand"):
+                asked[name] = value
+            elif name in ("months", "window"):
+                asked[name] = float(value)
             else:
                 return None
     return replace(question, **asked)
@@ -273,7 +275,7 @@ def test_any_combination_has_the_rows_that_its_question_selects(name):
     curve, claim = real_curves()[name], claim_of(real(), name)
     question = question_of(real(), claim, plan_of(rules(), claim))
     compared = 0
-    for place in combinations(curve, 120, seed=3):
+    for place in combinations(curve, 240, seed=3):
         options = [choice.options[i] for choice, i in zip(curve.choices, place, strict=False)]
         asked = as_question(question, options)
         if asked is None:
@@ -364,6 +366,8 @@ def large_trials(spread=0.1):
         name = f"trial{i}"
         made.trial(name, blinding="double").level(name, 6.5 + spread * (i % 3), "cells", n=400.0)
         made.level(name, 8.0, "sham", n=400.0)
+        made.add("judgements", judgement_id=f"j{i:03d}", study_id=name, tool="RoB 2", domain="overall",
+                 judgement="high", reviewer="Invented Reviewer", date="2026-01-02", support="made up")  # fmt: skip
     return made.evidence()
 
 

@@ -24,13 +24,18 @@ SCHEMA = Path(__file__).with_name("protocol.schema.json")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One outcome of the protocol: the month asked for and how far a report may stand from it."""
+    """One outcome of the protocol: the month asked for and how far a study may be from it, in months.
+
+    ``months`` is a pair, the shortest and the longest follow-up, where the longest that a study reports is used.
+    ``units`` are those that do not convert into each other, the first by default.
+    """
 
     outcome_id: str
     name: str
     better: str
-    months: float
-    window: float
+    months: float | tuple[float, float]
+    window: float = 0.0
+    units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,26 +53,29 @@ class Protocol:
         return str(self.content["evidence_date"])
 
     def outcome(self, outcome_id: str) -> Outcome:
-        """The outcome of that name; raises ProtocolError with the known names."""
-        found = _lookup(self.content["outcomes"], outcome_id, "outcome")
-        return Outcome(outcome_id, found["name"], found["better"], float(found["months"]), float(found["window"]))
+        """Return the outcome or harm of that name; raises ProtocolError with the known names."""
+        found = _lookup({**self.content["harms"]["outcomes"], **self.content["outcomes"]}, outcome_id, "outcome")
+        months, units = found["months"], tuple(found.get("units", ()))
+        if isinstance(months, list):
+            return Outcome(outcome_id, found["name"], found["better"], tuple(map(float, months)), units=units)
+        return Outcome(outcome_id, found["name"], found["better"], float(months), float(found["window"]), units)
 
     def classes(self, product: str) -> list[str]:
         """Intervention classes of a product; raises ProtocolError with the known products."""
         return list(_lookup(self.content["eligibility"]["products"], product, "product")["classes"])
 
     def product_name(self, product: str) -> str:
-        """A product in words."""
+        """Return a product in words."""
         return _lookup(self.content["eligibility"]["products"], product, "product")["name"]
 
     def populations(self, wanted: list[str]) -> list[str]:
-        """The same list, after each type of diabetes was found in the protocol."""
+        """Return the same list, after each type of diabetes was found in the protocol."""
         for population in wanted:
             _lookup(self.content["eligibility"]["populations"], population, "population")
         return list(wanted)
 
     def estimand(self, name: str) -> str:
-        """An estimand of insulin independence in words; raises ProtocolError with the known names."""
+        """Return an estimand of insulin independence in words; raises ProtocolError with the known names."""
         return _lookup(self.content["outcomes"]["insulin_independence"]["estimands"], name, "estimand")
 
     def queries(self, source: str) -> dict[str, dict[str, str]]:
@@ -104,7 +112,7 @@ def load(folder: str | Path = "data") -> Protocol:
 
 
 def faults(folder: str | Path = "data") -> list[Fault]:
-    """Every fault of ``protocol.yml``: its form, unknown, misspelt, repeated and missing keys, and wrong values.
+    """Return every fault of ``protocol.yml``: its form, unknown, misspelt, repeated and missing keys, and wrong values.
 
     Its shape is declared by ``protocol.schema.json``. What it names must exist: classes, comparators and designs among
     the values that ``datapackage.json`` of the same folder allows, products and outcomes in the protocol itself.
@@ -200,7 +208,7 @@ def _key_rows(schema: Mapping[str, Any], part: Mapping[str, Any], place: str, ne
 
 
 def _value_words(part: Mapping[str, Any]) -> str:
-    """What a key may be, in words."""
+    """Return what a key may be, in words."""
     words = [f"`{one}`" for one in part.get("enum", ())]
     words += [f"a value of `{part['valuesOf']}`"] if "valuesOf" in part else []
     words += [f"a key of `{part['keysOf']}`"] if "keysOf" in part else []
