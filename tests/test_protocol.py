@@ -369,35 +369,6 @@ def test_insulin_independence_has_four_estimands():
     assert set(rules()["outcomes"]["insulin_independence"]["estimands"]) == set(ESTIMANDS)
 
 
-def test_every_claim_is_answered_by_a_counterpart_and_none_is_left_over():
-    answered = set(real().claims.answered_by)
-    assert answered <= set(rules()["counterparts"])
-    kept_for_other_clinics = {"insulin_independence", "insulin_dose_halved"}
-    assert set(rules()["counterparts"]) - answered == kept_for_other_clinics
-
-
-COUNTERPARTS = rules()["counterparts"]
-
-
-@pytest.mark.parametrize("name", sorted(COUNTERPARTS))
-def test_every_grade_of_a_match_has_its_reason(name):
-    assert all(reason.strip() for _, reason in COUNTERPARTS[name]["match"].values())
-
-
-@pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "definition" in plan))
-def test_a_counterpart_asks_a_question_that_the_protocol_knows(name):
-    plan = COUNTERPARTS[name]
-    assert set(plan["match"]) == {"population", "product", "outcome", "time"}
-    rules().outcome(plan["definition"])
-    rules().classes(plan["product"])
-    assert plan["estimand"] in (*ESTIMANDS, "mean_difference")
-
-
-@pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "topic" in plan))
-def test_a_topic_has_rows(name):
-    assert (real().topic_evidence.topic == COUNTERPARTS[name]["topic"]).any()
-
-
 # --- the list of rules -------------------------------------------------------------------------------------------
 
 

@@ -476,8 +476,8 @@ def same_number(fit: Any, pool: Pool, unit: str = "") -> Sentence:
         return say("No eligible study: there is nothing to pool.")
     made, known = (f"{_value(pool, one.beta, unit)} ({_limits_of(pool, one)})" for one in (fit, pool.fit))
     equal = all(np.isclose(getattr(fit, end), getattr(pool.fit, end)) for end in ("beta", "ci_lb", "ci_ub"))
-    verdict = "the same number" if equal else "another number"
-    return say(f"Step by step: {made}. The pool of the review, {pool.title}: {known}: {verdict}.")
+    same = "the same number" if equal else "another number"
+    return say(f"Step by step: {made}. The pool of the review, {pool.title}: {known}: {same}.")
 
 
 def _limits_of(pool: Pool, fit: Any) -> str:
