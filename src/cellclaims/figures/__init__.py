@@ -18,7 +18,28 @@ from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
 __all__ = [
-    "ClaimRow", "Drawing", "Mark", "Step", "StudyMark", "advertised", "change", "directions", "durability", "estimates",
-    "evidence_map", "evidence_years", "flow", "forest", "funnel", "gosh", "influence", "missing_results",
-    "power_curves", "save", "sensitivity", "show", "specification_curve", "traffic_light",
-]  # fmt: skip
+    "ClaimRow",
+    "Drawing",
+    "Mark",
+    "Step",
+    "StudyMark",
+    "advertised",
+    "change",
+    "directions",
+    "durability",
+    "estimates",
+    "evidence_map",
+    "evidence_years",
+    "flow",
+    "forest",
+    "funnel",
+    "gosh",
+    "influence",
+    "missing_results",
+    "power_curves",
+    "save",
+    "sensitivity",
+    "show",
+    "specification_curve",
+    "traffic_light",
+]
