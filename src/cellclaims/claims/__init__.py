@@ -14,6 +14,7 @@ from cellclaims.claims.counterparts import (
 )
 from cellclaims.claims.findings import effect_finding, mechanism_finding, probabilities_of, rate_finding
 from cellclaims.claims.ledger import Entry, advertised_rates, entry_of, entry_with, groups_of, ledger
+from cellclaims.claims.stability import curve_of, with_stability
 
 __all__ = [
     "Entry",
@@ -21,6 +22,7 @@ __all__ = [
     "answer_of",
     "control_pool",
     "counterpart_pool",
+    "curve_of",
     "effect_finding",
     "entry_of",
     "entry_with",
@@ -32,4 +34,5 @@ __all__ = [
     "probabilities_of",
     "question_of",
     "rate_finding",
+    "with_stability",
 ]

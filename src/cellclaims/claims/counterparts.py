@@ -169,7 +169,7 @@ def question_of(base: EvidenceBase, claim_id: str, arms: str = "cells") -> Quest
 def asked(base: EvidenceBase, answer: Mapping[str, Any], population: tuple[str, ...], arms: str = "cells") -> Question:
     """The question of an answer (or of a nearest result) for some types of diabetes; own trials never answer."""
     product, designs = answer.get("product", INFUSED), tuple(answer.get("designs", ()))
-    estimand = "at_month" if is_measured(answer) else "most_favourable"
+    estimand = "at_month" if is_measured(answer) else "any_time"
     question = Question(answer["outcome"], population, product, arms, estimand, designs=designs)
     name = base.protocol.outcome(answer["outcome"]).name
     both = ", types 1 and 2" if len(population) > 1 else ""

@@ -6,16 +6,21 @@ reports (which of them count), so that a few hundred row sets stand for tens of 
 """
 
 from cellclaims.specifications.choices import Choice, Option, analyses_of, choices_of
-from cellclaims.specifications.curve import Curve, Fitted, fitted
+from cellclaims.specifications.curve import Curve, Fitted, fitted, without_idle
 from cellclaims.specifications.fits import specification_curve
+from cellclaims.specifications.row_sets import RowSets, report_tables, row_sets
 
 __all__ = [
     "Choice",
     "Curve",
     "Fitted",
     "Option",
+    "RowSets",
     "analyses_of",
     "choices_of",
     "fitted",
+    "report_tables",
+    "row_sets",
     "specification_curve",
+    "without_idle",
 ]
