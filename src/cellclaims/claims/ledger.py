@@ -564,6 +564,25 @@ def _own_question(base: EvidenceBase, name: str) -> Entry:
     )
 
 
+def pool_of_entry(base: EvidenceBase, entry: Entry) -> Pool | None:
+    """The pool of the studies that answer an entry; None where no counted or measured outcome answers it.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    entry : Entry
+
+    Returns
+    -------
+    Pool or None
+    """
+    question = question_of_entry(base, entry)
+    if question is None:
+        return None
+    name = entry.entry_id.replace(".", "_")
+    return pooled(base, question.named(name, question.title), measure_of(question))
+
+
 def question_of_entry(base: EvidenceBase, entry: Entry) -> Question | None:
     """The question of an entry whose outcome is counted or measured; None for another one."""
     answer = base.protocol["answers"][entry.answered_by]

@@ -137,6 +137,23 @@ def curve_of(base: EvidenceBase, question: Question) -> Curve:
     return fitted(base, question, "difference").judged(decide)
 
 
+def curve_of_entry(base: EvidenceBase, entry: Entry) -> Curve | None:
+    """The specification curve of an entry that a measured outcome answers; None for another one, or without a study.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    entry : Entry
+
+    Returns
+    -------
+    Curve or None
+    """
+    question = question_of_entry(base, entry) if entry.studies else None
+    is_measured_one = question is not None and question.outcome == "hba1c"
+    return curve_of(base, question) if is_measured_one else None
+
+
 def _results(rows: pd.DataFrame, better: str) -> list[StudyResult]:
     """Too few trials to pool: each by its own normal interval."""
     reach = normal_quantile(0.95)
