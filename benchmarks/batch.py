@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def claims(count: int) -> list[str]:
-    """The first claims of the evidence."""
+    """Return the first claims of the evidence."""
     with (ROOT / "data" / "advertised" / "claims.csv").open(encoding="utf-8") as file:
         return [row["claim_id"] for row in csv.DictReader(file)][:count]
 
@@ -69,7 +69,7 @@ def measured(sets: Path, peers: int, rounds: int, workers: int) -> tuple[list[fl
 
 
 def table(reports: int, workers: int, batches: list[float], singles: list[float]) -> str:
-    """The times as a table: seconds of all reports (medians), of one, and the ratio."""
+    """Return the times as a table: seconds of all reports (medians), of one, and the ratio."""
     batch, single = statistics.median(batches), statistics.median(singles)
     whole = single * reports
     scaled = "" if len(singles) == reports else f", median of {len(singles)} reports times {reports}"

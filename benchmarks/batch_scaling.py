@@ -38,7 +38,7 @@ WAYS = {
 
 
 def sets_file(folder: Path, names: Sequence[str], count: int) -> Path:
-    """A file that asks for so many reports: every claim, again and again under another name."""
+    """Return a file that asks for so many reports: every claim, again and again under another name."""
     lines = ["title: Claims", f"notebooks: {ROOT / 'notebooks'}", "sets:"]
     for turn in range(-(-count // len(names))):
         some = names[: count - turn * len(names)]
@@ -49,7 +49,7 @@ def sets_file(folder: Path, names: Sequence[str], count: int) -> Path:
 
 
 def python(*arguments: object, **more: object) -> subprocess.Popen:
-    """A process of this Python."""
+    """Return a process of this Python."""
     return subprocess.Popen([sys.executable, *map(str, arguments)], env=ONE_THREAD, **more)
 
 
@@ -117,7 +117,7 @@ def _processor_seconds() -> float:
 
 
 def with_efficiency(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """The rows with seconds a report, and the share of the best speed-up over one worker that was reached."""
+    """Return the rows with seconds a report, and the share of the best speed-up over one worker that was reached."""
     table = pd.DataFrame(rows)
     table["seconds_a_report"] = (table.seconds / table.reports).round(3)
     alone = table[table.workers == 1].set_index("reports").seconds

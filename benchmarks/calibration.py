@@ -92,7 +92,7 @@ MEASURES: dict[str, tuple[Callable[[pd.DataFrame], float], float]] = {
 
 
 def best(table: pd.DataFrame) -> list[str]:
-    """Which methods are nearest to what they say, by each measure and model; ties are all named."""
+    """Return which methods are nearest to what they say, by each measure and model; ties are all named."""
     lines = []
     for what, (measure, tie) in MEASURES.items():
         for model, own in table.groupby("model", sort=False):
@@ -108,7 +108,7 @@ TABLES = {"summary": summary, "best": best, "by setting": by_setting}
 
 
 def written(text: str, table: pd.DataFrame) -> str:
-    """A page with the tables between its marks made new."""
+    """Return a page with the tables between its marks made new."""
     for name, make in TABLES.items():
         mark = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
         if not mark.search(text):

@@ -64,7 +64,7 @@ def timed(panel: Panel, name: str, value: object) -> tuple[float, float]:
 
 
 def line(what: str, taken: list[tuple[float, float]]) -> str:
-    """The medians and the worst of some moves."""
+    """Return the medians and the worst of some moves."""
     clock, processor = zip(*taken, strict=True)
     words = f"clock {median(clock):6.1f} ms (worst {max(clock):6.1f}), processor {median(processor):6.1f} ms"
     return f"{what:32} {words}"

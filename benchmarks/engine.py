@@ -47,7 +47,7 @@ def seconds(job: Job) -> float:
 
 
 def written(time: float | str) -> str:
-    """A time in the unit that suits it."""
+    """Return a time in the unit that suits it."""
     if isinstance(time, str):
         return time
     for unit, factor in (("h", 1 / 3600), ("s", 1.0), ("ms", 1e3)):
@@ -58,7 +58,7 @@ def written(time: float | str) -> str:
 
 
 def table() -> list[str]:
-    """The table as lines of Markdown, one a job."""
+    """Return the table as lines of Markdown, one a job."""
     heads = ["job", "here", *PEERS, *(f"{peer} / here" for peer in PEERS)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for job in jobs():

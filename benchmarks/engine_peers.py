@@ -40,7 +40,7 @@ def metafor(job: Job) -> float | str:
 
 
 def pymare(job: Job) -> float | str:
-    """All data sets of one size in one call, PyMARE's quickest way; the subsets grouped by size."""
+    """Return all data sets of one size in one call, PyMARE's quickest way; the subsets grouped by size."""
     if find_spec("pymare") is None:
         return "no pymare"
     from pymare.estimators import VarianceBasedLikelihoodEstimator

@@ -1,7 +1,7 @@
-"""What a pull makes of every fault and abuse of a source: the table of docs/pull.md.
+"""What a pull makes of every fault and abuse of a source: the table of docs/appendix_faults.md.
 
     python benchmarks/faults.py            print the table
-    python benchmarks/faults.py --write    write it into docs/pull.md, between its marks
+    python benchmarks/faults.py --write    write it into docs/appendix_faults.md, between its marks
 
 The cases stand in tests/registry_faults.py; each is a whole pull against servers on this computer.
 """
@@ -20,7 +20,7 @@ from tests import registry_faults, registry_server  # noqa: E402
 
 from cellclaims.files import write_atomically  # noqa: E402
 
-PAGE = ROOT / "docs" / "pull.md"
+PAGE = ROOT / "docs" / "appendix_faults.md"
 MARKS = "<!-- faults: made by benchmarks/faults.py, do not edit -->", "<!-- end of faults -->"
 
 

@@ -106,7 +106,7 @@ class Case:
 
 
 def case_of(notebook: str, chosen: Mapping[str, object]) -> Case:
-    """The case of one combination of a notebook's grid."""
+    """Return the case of one combination of a notebook's grid."""
     flat: dict[str, object] = {}
     for name, value in chosen.items():
         flat |= value if name == "TIME" else {name: value}
@@ -116,7 +116,7 @@ def case_of(notebook: str, chosen: Mapping[str, object]) -> Case:
 
 
 def whole() -> Iterator[Case]:
-    """Every combination of every notebook."""
+    """Yield every combination of every notebook."""
     for notebook, grid in GRID.items():
         for values in itertools.product(*grid.values()):
             yield case_of(notebook, dict(zip(grid, values, strict=True)))
@@ -140,7 +140,7 @@ def _pairs(row: tuple[int, ...]) -> list[tuple]:
 
 
 def data_at(level: float, folder: Path) -> Path:
-    """A copy of the evidence whose protocol asks for intervals of this level."""
+    """Return a copy of the evidence whose protocol asks for intervals of this level."""
     target = folder / f"data-{level:g}"
     if not target.exists():
         shutil.copytree(ROOT / "data", target, ignore=shutil.ignore_patterns("registry"))
@@ -221,12 +221,12 @@ def foreign(text: str, own: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def drawn_text(svg: str) -> str:
-    """The words of a drawing, its description included."""
+    """Return the words of a drawing, its description included."""
     return " ".join(unescape(re.sub(r"<[^>]+>", "", part)) for part in re.findall(r"<(?:text|desc)\b.*?</", svg, re.S))
 
 
 def _texts(executed: Path) -> Iterator[tuple[str, str]]:
-    """What the outputs of a run say: ("headline" or "output", text)."""
+    """Yield what the outputs of a run say: ("headline" or "output", text)."""
     for cell in read(executed).cells:
         kind = "headline" if "headline" in cell.metadata.get("tags", []) else "output"
         for output in cell.get("outputs", []):

@@ -56,7 +56,7 @@ if __name__ == "__main__":
 
 
 def recorded(folder: Path) -> list[bytes]:
-    """Every recorded study as one line."""
+    """Return every recorded study as one line."""
     studies = [json.loads(path.read_bytes()) for path in sorted((folder / "ctgov-v2").glob("*.json"))]
     for path in sorted((folder / "ctgov-v2-pages").glob("*.json")):
         page = json.loads(path.read_bytes())
@@ -65,7 +65,7 @@ def recorded(folder: Path) -> list[bytes]:
 
 
 def write_stream(path: Path, lines: list[bytes], records: int) -> int:
-    """The lines in turns until there are so many, each with a number of its own; bytes written."""
+    """Return the lines in turns until there are so many, each with a number of its own; bytes written."""
     with path.open("wb") as file:
         for number, line in enumerate(islice(cycle(lines), records)):
             file.write(NUMBER.sub(b"\\g<1>%08d" % number, line, count=1))
@@ -73,7 +73,7 @@ def write_stream(path: Path, lines: list[bytes], records: int) -> int:
 
 
 def turns(path: Path) -> Iterator[list[bytes]]:
-    """The lines of a file, a few at a time."""
+    """Yield the lines of a file, a few at a time."""
     with path.open("rb") as file:
         while lines := list(islice(file, TURN)):
             yield lines
@@ -107,7 +107,7 @@ def side_by_side(path: Path) -> tuple[float, float]:
 
 
 def run(code: str, *arguments: object) -> list[float]:
-    """What a fresh process prints."""
+    """Return what a fresh process prints."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return [float(one) for one in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
 

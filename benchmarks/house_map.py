@@ -33,7 +33,7 @@ BEGIN, END = "<!-- numbers: written by benchmarks/house_map.py -->\n", "<!-- end
 
 
 def modules(package: Path = PACKAGE) -> dict[str, Path]:
-    """Every module by its name below the package (``meta.fit``; a folder by its own name), sorted."""
+    """Return every module by its name below the package (``meta.fit``; a folder by its own name), sorted."""
     found = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
@@ -42,7 +42,7 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
 
 
 def tree_of(path: Path) -> ast.Module:
-    """A file as Python reads it; parsed once while the file stays as it is."""
+    """Return a file as Python reads it; parsed once while the file stays as it is."""
     return _parsed(path, path.stat().st_mtime_ns)
 
 
@@ -52,7 +52,7 @@ def _parsed(path: Path, _: int) -> ast.Module:
 
 
 def imports(path: Path, package: Path, known: Collection[str]) -> Iterator[tuple[int, str]]:
-    """What a file imports of the package, wherever in the file: line, and the module among the ``known`` ones.
+    """Yield what a file imports of the package, wherever in the file: line, and the module among the ``known`` ones.
 
     ``from cellclaims.meta import fit`` imports the module ``meta.fit`` if there is one, else ``meta``.
     """
@@ -129,7 +129,7 @@ def class_names(package: Path = PACKAGE) -> dict[str, list[str]]:
 
 
 def numbers(package: Path = PACKAGE) -> list[tuple[str, str]]:
-    """The table of docs/design.md: what is counted, and how much of it there is."""
+    """Return the table of docs/design.md: what is counted, and how much of it there is."""
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules(package).items()}
     longest = max(lengths, key=lengths.__getitem__)
     names = class_names(package)
@@ -146,12 +146,12 @@ def numbers(package: Path = PACKAGE) -> list[tuple[str, str]]:
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:
-    """The numbers as a Markdown table."""
+    """Return the numbers as a Markdown table."""
     return "\n".join(["| | |", "|---|---|", *(f"| {what} | {much} |" for what, much in rows)]) + "\n"
 
 
 def drawn(order: Sequence[str] = ORDER, package: Path = PACKAGE) -> str:
-    """The map as SVG: a line for each module or folder, a dot where it imports the one of the column.
+    """Return the map as SVG: a line for each module or folder, a dot where it imports the one of the column.
 
     Every dot lies below the diagonal, as nothing imports what comes after it.
     """
@@ -185,7 +185,7 @@ def drawn(order: Sequence[str] = ORDER, package: Path = PACKAGE) -> str:
 
 
 def written(page: str, rows: Sequence[tuple[str, str]]) -> str:
-    """A page with the table between its marks made new."""
+    """Return a page with the table between its marks made new."""
     mark = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     if not mark.search(page):
         raise SystemExit(f"expected the mark {BEGIN.strip()} with its {END} in docs/design.md, found none")

@@ -19,7 +19,7 @@ from cellclaims import journal_club, meta
 from cellclaims.claims import entry_of, own_trials
 from cellclaims.claims.counterparts import claim_of, rate_entry
 from cellclaims.errors import DataError, ParameterError, ProtocolError
-from cellclaims.journal_club import controls, exercises, quick_forest
+from cellclaims.journal_club import claim_file, exercises, quick_forest
 from cellclaims.journal_club.controls import answer, chance, p_prior
 from cellclaims.journal_club.widgets import VERDICTS
 from cellclaims.pool import pooled
@@ -527,7 +527,7 @@ def test_what_a_registry_answered_is_not_copied(other, tmp_path, monkeypatch):
     (folder / "registry" / "large.csv").write_text("x")
     seen = []
     monkeypatch.setattr(
-        controls, "_read", lambda view, *_: seen.append((view / "registry").exists()) or SimpleNamespace()
+        claim_file, "_read", lambda view, *_: seen.append((view / "registry").exists()) or SimpleNamespace()
     )
     with pytest.raises(AttributeError):
         journal_club.load(folder, other())

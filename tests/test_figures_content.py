@@ -56,6 +56,35 @@ def test_a_flow_that_does_not_add_up_is_refused():
         figures.flow([])
 
 
+def test_a_flow_shows_what_comes_in_on_the_way_and_from_where():
+    steps = [
+        figures.Step("Identified", 7, {"twice": 2}, {"A registry, 2026-01-02": 4, "An index": 3}),
+        figures.Step("In the evidence", 25, {}, {"found before": 20}, "Not used"),
+    ]
+    drawing = figures.flow(steps, title="From search to pool", note="Read up to a day.")
+    said = words(drawing.figure)
+    assert {"From these sources: 7", "4\u2002A registry, 2026-01-02", "3\u2002An index", "20\u2002found before"} <= set(
+        said
+    )
+    assert {"From search to pool", "Read up to a day."} <= set(said)
+    assert "Identified: 7, from: 4 A registry, 2026-01-02; 3 An index, left out: 2 twice." in drawing.alt
+    with pytest.raises(DataError, match=r"expected 24 at 'In the evidence' .* and 19 added\), found 25"):
+        figures.flow([steps[0], figures.Step("In the evidence", 25, {}, {"found before": 19})])
+    with pytest.raises(DataError, match="expected 7 at 'Identified', as many as come in there, found 8"):
+        figures.flow([figures.Step("Identified", 8, {}, steps[0].added)])
+
+
+def test_the_evidence_map_keeps_the_order_of_categories():
+    table = pd.DataFrame(
+        [("B", "Islets", "Single-arm", 3), ("A", "Islets", "Randomised", 1)],
+        columns=["population", "product", "design", "studies"],
+    )
+    table["design"] = pd.Categorical(table["design"], ["Randomised", "Single-arm"], ordered=True)
+    said = words(figures.evidence_map(table).figure)
+    assert said.index("Randomised") < said.index("Single-arm")
+    assert said.index("B") < said.index("A")
+
+
 def test_the_evidence_map_counts_each_combination_and_shows_the_gaps():
     table = pd.DataFrame(
         [("Type 1", "Islets", "Randomised", 7), ("Type 1", "Islets", "One arm", 34), ("Type 2", "Cells", "One arm", 2)],
@@ -63,8 +92,9 @@ def test_the_evidence_map_counts_each_combination_and_shows_the_gaps():
     )
     fig = figures.evidence_map(table, unit="reports").figure
     said = words(fig)
-    assert sum(isinstance(patch, Rectangle) for patch in fig.axes[0].patches) == 4
+    assert sum(isinstance(patch, Rectangle) for patch in fig.axes[0].patches) == 4 + 2, "tiles, and two of the legend"
     assert said.count("·") == 1
+    assert "Colour: number of reports (· none)" in said
     assert {"Type 1", "Type 2", "Islets", "Cells", "Randomised", "One arm", "7", "34", "2"} <= set(said)
     assert {"41", "36", "43"} <= set(said)
 
@@ -78,7 +108,7 @@ def test_a_combination_with_no_study_can_be_shown_as_a_gap():
 
 def test_the_more_studies_the_darker_the_tile():
     table = pd.DataFrame({"population": "T", "product": list("abc"), "design": "d", "studies": [1, 10, 30]})
-    tiles = [p for p in figures.evidence_map(table).figure.axes[0].patches if isinstance(p, Rectangle)]
+    tiles = [p for p in figures.evidence_map(table).figure.axes[0].patches if isinstance(p, Rectangle)][:3]
     assert [sum(to_rgb(tile.get_facecolor())) for tile in tiles] == sorted(
         (sum(to_rgb(tile.get_facecolor())) for tile in tiles), reverse=True
     )
@@ -201,21 +231,21 @@ def test_the_level_of_the_intervals_is_in_the_heading():
 
 
 def test_a_light_says_the_same_by_sign_and_by_colour():
-    table = pd.DataFrame([["+", "-"], ["?", ""]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
+    table = pd.DataFrame([["+", "-"], ["?", "x"]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
     fig = figures.traffic_light(table).figure
     lights = [patch for patch in fig.axes[0].patches if isinstance(patch, Circle)]
     assert len(lights) == 4 + 4
     assert len({light.get_facecolor() for light in lights}) == 4
     assert lights[2].get_facecolor()[:3] == to_rgb(YELLOW)
-    assert {"+", "−", "?", "yes", "no", "not stated", "does not apply"} <= set(words(fig))
+    assert {"+", "−", "?", "×", "low", "high or serious", "critical"} <= set(words(fig))
 
 
 def test_the_key_explains_only_signs_that_occur():
     table = pd.DataFrame([["+"]], index=["A 2001"], columns=["Randomised"])
-    assert "not stated" not in words(figures.traffic_light(table).figure)
+    assert "critical" not in words(figures.traffic_light(table).figure)
 
 
 def test_an_unknown_sign_is_refused_by_study_and_fact():
     table = pd.DataFrame([["+"], ["low"]], index=["A 2001", "B 2002"], columns=["Randomised"])
-    with pytest.raises(DataError, match=r"B 2002, Randomised: expected one of .*, found 'low'"):
+    with pytest.raises(DataError, match=r"B 2002, Randomised: expected signs among .*, found 'l'"):
         figures.traffic_light(table)

@@ -90,8 +90,8 @@ def test_the_share_after_islets_lies_between_34_and_54_per_cent():
 
 def test_the_two_figures_that_an_anomaly_changes_are_changed_and_flagged():
     rows = proportion(ISLETS).rows.set_index("study_id")
-    assert rows.note["froud2005"].startswith("a48: ") and "(printed: 14)" in rows.note["froud2005"]
-    assert "a55: " in rows.note["gillard2008"] and "(printed: 5)" in rows.note["gillard2008"]
+    assert rows.note["froud2005"].startswith("a48: ") and "(reported: 14)" in rows.note["froud2005"]
+    assert "a55: " in rows.note["gillard2008"] and "(reported: 5)" in rows.note["gillard2008"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from cellclaims import overview, protocol
+from cellclaims.appraisal import LEVELS
 from cellclaims.effects import FORMS
 from cellclaims.errors import ProtocolError
 from cellclaims.meta import binomial
@@ -248,7 +249,18 @@ def test_the_schema_knows_the_estimators_tests_and_grades_that_the_engine_knows(
     assert set(models["proportion"]["properties"]["test"]["enum"]) == set(binomial.TESTS)
     assert set(declared["$defs"]["way"]["properties"]["model"]["enum"]) == {model for model, _ in MODEL_WORDS}
     assert declared["$defs"]["option"]["properties"]["forms"]["items"]["enum"] == list(FORMS)
-    assert set(declared["properties"]["certainty"]["properties"]["start"]["properties"]) == {"randomised", "otherwise"}
+    starts = declared["properties"]["certainty"]["properties"]["start"]["properties"]
+    assert set(starts) == {"randomised", "proportion", "otherwise"}
+    assert declared["$defs"]["certainty"]["enum"] == list(LEVELS)
+
+
+def test_every_harm_of_the_protocol_is_a_harm_of_the_definitions():
+    """Those that are pooled may be, and those that are only listed may not."""
+    known = real().definitions.set_index("definition_id")
+    shown, listed = list(rules()["harms"]["outcomes"]), rules()["harms"]["listed"]
+    assert set(known.kind[[*shown, *listed]]) == {"harm"}
+    assert set(known.pooled[shown]) == {"yes"} and set(known.pooled[listed]) == {"no"}
+    assert rules().outcome("death").better == "lower"
 
 
 def test_every_column_that_the_schema_takes_values_from_has_declared_values():

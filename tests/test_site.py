@@ -256,7 +256,7 @@ def test_every_table_and_column_is_explained_and_every_key_leads_to_one():
         for column in table.columns:
             assert f'<tr id="{table.name}.{column.name}">' in page
             assert f"<td>{Markup.escape(column.description)}</td>" in page
-    assert page.count(" leads to <a href=") == sum(len(table.foreign_keys) for table in schema.tables.values()) > 0
+    assert page.count(" refers to <a href=") == sum(len(table.foreign_keys) for table in schema.tables.values()) > 0
     anchors = {*places.ids, *(dictionary_page.anchor_of(name) for name in schema.tables)}
     assert {link[1:] for link in places.links if link.startswith("#")} <= anchors
 

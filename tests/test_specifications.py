@@ -366,6 +366,8 @@ def large_trials(spread=0.1):
         name = f"trial{i}"
         made.trial(name, blinding="double").level(name, 6.5 + spread * (i % 3), "cells", n=400.0)
         made.level(name, 8.0, "sham", n=400.0)
+        made.add("judgements", judgement_id=f"j{i:03d}", study_id=name, tool="RoB 2", domain="overall",
+                 judgement="high", reviewer="Invented Reviewer", date="2026-01-02", support="made up")  # fmt: skip
     return made.evidence()
 
 

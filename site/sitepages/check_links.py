@@ -56,13 +56,13 @@ class Page(HTMLParser):
 
 
 def read_pages(folder: Path) -> dict[str, Page]:
-    """Every page of a site by its path."""
+    """Return every page of a site by its path."""
     paths = sorted(folder.rglob("*.html"))
     return {path.relative_to(folder).as_posix(): Page(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def faults(folder: Path, pages: Mapping[str, Page]) -> list[str]:
-    """What is wrong with the pages of a site, a line each; none if all is well.
+    """Return what is wrong with the pages of a site, a line each; none if all is well.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _link_fault(folder: Path, pages: Mapping[str, Page], name: str, link: str) -
 
 
 def _target(folder: Path, name: str, path: str) -> tuple[str, bool]:
-    """The file that a relative link leads to, and whether it lies in the site."""
+    """Return the file that a relative link leads to, and whether it lies in the site."""
     if not path:
         return name, True
     full = (folder / name).parent.joinpath(path).resolve()
@@ -119,7 +119,7 @@ def _fetch_fault(folder: Path, name: str, address: str) -> str:
 
 
 def is_well_formed(address: str) -> bool:
-    """Whether an address outside has the form of one; not whether it answers.
+    """Return whether an address outside has the form of one; not whether it answers.
 
     Examples
     --------

@@ -15,9 +15,12 @@ MOVED = {
 #: Heading of the menu -> pages of ``docs/`` below it, in reading order; others come at the end of GUIDES.
 METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "The project"
 NAMED = {
-    METHOD: ("README", "method", "protocol", "search", "add_a_study", "own_studies", "appraisal", "journal_club"),
-    GUIDES: ("batch", "pull", "harvest", "proposals", "changes", "site", "environment"),
-    INSIDE: ("engine", "calibration", "design", "decisions"),
+    METHOD: (
+        *("README", "method", "protocol", "search", "screening", "add_a_study", "own_studies", "appraisal"),
+        "journal_club",
+    ),
+    GUIDES: ("environment", "batch", "site", "living", "pull", "changes", "harvest", "proposals"),
+    INSIDE: ("r", "engine", "calibration", "design", "decisions", "appendix_performance", "appendix_faults"),
 }
 
 #: Pages of the menu that are not made from a file of ``docs/``.
@@ -25,7 +28,7 @@ MADE = {INSIDE: ("api/meta", "api/robustness"), PROJECT: ("tests/RULES", "change
 
 
 def notebooks(root: Path) -> list[Path]:
-    """The notebooks: numbered ones in their order, then the others by name."""
+    """Return the notebooks: numbered ones in their order, then the others by name."""
     found = (root / "notebooks").glob("*.ipynb")
     return sorted(
         (path for path in found if ".running" not in path.name), key=lambda p: (not p.name[0].isdigit(), p.name)

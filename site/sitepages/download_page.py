@@ -41,7 +41,7 @@ To check a download against the number beside it:
 
 
 def download_page(offered: Iterable[Download], origin: Provenance, citation: str) -> str:
-    """The page as Markdown.
+    """Return the page as Markdown.
 
     Parameters
     ----------

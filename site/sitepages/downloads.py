@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -41,7 +41,7 @@ class Download:
 
 
 def table_files(root: Path) -> list[str]:
-    """The tables that the data package declares, as paths from the root of the repository."""
+    """Return the tables that the data package declares, as paths from the root of the repository."""
     declared = json.loads((root / "data" / FILE).read_text(encoding="utf-8"))
     return [f"data/{resource['path']}" for resource in declared["resources"]]
 
@@ -53,14 +53,20 @@ def package_of(root: Path, date: str) -> Download:
     """
     folder = f"cellclaims-data-{date}"
     names = sorted([*table_files(root), *BESIDE])
+    content = zipped({f"{folder}/{name}": (root / name).read_bytes() for name in names})
+    return Download(f"{folder}.zip", content, "all tables with their description, protocol and licence")
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Files as a zip without compression or dates, in the order in which they come: equal files give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in names:
-            entry = zipfile.ZipInfo(f"{folder}/{name}", NO_DATE)
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, NO_DATE)
             entry.external_attr = READABLE
             entry.create_system = 3  # the same on every system
-            archive.writestr(entry, (root / name).read_bytes())
-    return Download(f"{folder}.zip", buffer.getvalue(), "all tables with their description, protocol and licence")
+            archive.writestr(entry, content)
+    return buffer.getvalue()
 
 
 def downloads(root: Path, reports: Path, date: str) -> list[Download]:
@@ -85,13 +91,13 @@ def downloads(root: Path, reports: Path, date: str) -> list[Download]:
 
 
 def _singles(root: Path) -> Iterable[Download]:
-    """Each table alone, and what describes them."""
+    """Yield each table alone, and what describes them."""
     for name in [*table_files(root), *BESIDE[:3]]:
         yield Download(name, (root / name).read_bytes(), "")
 
 
 def size_words(count: int) -> str:
-    """A number of bytes for readers.
+    """Return a number of bytes for readers.
 
     Examples
     --------

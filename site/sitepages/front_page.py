@@ -25,7 +25,7 @@ def front_page(
     origin: Provenance,
     contents: Mapping[str, Sequence[str]],
 ) -> str:
-    """The front page as Markdown.
+    """Return the front page as Markdown.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def front_page(
 
 
 def question(readme: str) -> str:
-    """The first bold paragraph."""
+    """Return the first bold paragraph."""
     found = re.search(r"^\*\*(.+?)\*\*$", readme, re.MULTILINE | re.DOTALL)
     if not found:
         raise SiteError("README.md: expected the question as a bold paragraph, found none")
@@ -65,7 +65,7 @@ def question(readme: str) -> str:
 
 
 def between(text: str, begin: str, end: str) -> str:
-    """What stands between two marks."""
+    """Return what stands between two marks."""
     _, mark, rest = text.partition(begin)
     inside, last, _ = rest.partition(end)
     if not (mark and last):
@@ -74,7 +74,7 @@ def between(text: str, begin: str, end: str) -> str:
 
 
 def section(readme: str, title: str) -> str:
-    """The text below a heading of the second level, up to the next."""
+    """Return the text below a heading of the second level, up to the next."""
     found = re.search(rf"^## {re.escape(title)}\n+(.+?)\s*(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
     if not found:
         raise SiteError(f"README.md: expected a section {title!r}, found none")
@@ -82,7 +82,7 @@ def section(readme: str, title: str) -> str:
 
 
 def _after_answer(readme: str) -> str:
-    """The paragraph that explains the words of the table."""
+    """Return the paragraph that explains the words of the table."""
     _, _, rest = readme.partition(END)
     return rest.strip().partition("\n\n")[0]
 

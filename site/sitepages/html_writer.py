@@ -50,7 +50,7 @@ class Translator(HTML5Translator):
 
 
 def shown(formula: str, display: str) -> str:
-    """A formula as MathML.
+    """Return a formula as MathML.
 
     Raises
     ------

@@ -29,7 +29,7 @@ def targets(text: str, source: str) -> set[str]:
 
 
 def repointed(text: str, source: str, moved: Mapping[str, str]) -> str:
-    """The page with every link to a file of ``moved`` led to its new place; other links stay as they are.
+    """Return the page with every link to a file of ``moved`` led to its new place; other links stay as they are.
 
     Parameters
     ----------

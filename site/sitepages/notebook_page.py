@@ -33,7 +33,7 @@ class Outputs(page.Contents):
     files: dict[str, str] = field(default_factory=dict)
 
     def drawing(self, data: Mapping[str, str]) -> Markup:
-        """A drawing as a picture that leads to the drawing alone."""
+        """Return a drawing as a picture that leads to the drawing alone."""
         self.drawings += 1
         svg = data["image/svg+xml"]
         name = self._kept(svg)
@@ -54,7 +54,7 @@ class Outputs(page.Contents):
 
 
 def enlargeable(address: str, words: str) -> Markup:
-    """A picture with its words; a click or the enter key opens the drawing itself, as large as the window."""
+    """Return a picture with its words; a click or the enter key opens the drawing itself, as large as the window."""
     frame = Markup(
         '<figure class="drawing"><a class="enlarge" href="{}"><img src="{}" alt="{}">'
         '<span class="cue">Open large</span></a></figure>'
@@ -71,7 +71,7 @@ class NotebookPage:
 
 
 def notebook_page(notebook: NotebookNode, name: str) -> NotebookPage:
-    """The page of an executed notebook.
+    """Return the page of an executed notebook.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def notebook_page(notebook: NotebookNode, name: str) -> NotebookPage:
 
 
 def _joined(sections: list[dict | str]) -> Iterator[dict | str]:
-    """The sections, with the code of a cell that shows nothing joined to that of the next."""
+    """Return the sections, with the code of a cell that shows nothing joined to that of the next."""
     as_sections = [one if isinstance(one, dict) else {"kind": "text", "source": one} for one in sections]
     return (one if one["kind"] == "code" else one.get("source", "") for one in page.joined(as_sections))
 
@@ -116,7 +116,7 @@ def _box(shown: Markup, tags: list[str]) -> Markup:
 
 
 def provenance(notebook: NotebookNode, name: str) -> Markup:
-    """The link to the notebook's file, and its parameters with their meaning."""
+    """Return the link to the notebook's file, and its parameters with their meaning."""
     rows = [
         Markup('<tr><th scope="row"><code>{}</code></th><td><code>{!r}</code></td><td>{}</td></tr>').format(
             one.name, one.value, one.help

@@ -78,7 +78,7 @@ def write_stage(material: Material, source: Path, extra: Path) -> None:
 
 
 def pages(material: Material) -> dict[str, str]:
-    """Every page by its path in the site."""
+    """Return every page by its path in the site."""
     root, places = material.root, contents.moved(material.root)
     found = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in contents.written(root)}
     found |= {f"notebooks/{book.path.name}": book.page.markdown for book in material.books}

@@ -13,7 +13,7 @@ DARK = re.compile(r"prefers-color-scheme: dark\) \{\n  :root \{\n(.*?)\n  \}\n\}
 
 
 def stylesheet() -> str:
-    """The reports' style sheet, and its colours once more for a reader who has chosen light or dark.
+    """Return the reports' style sheet, and its colours once more for a reader who has chosen light or dark.
 
     Raises
     ------

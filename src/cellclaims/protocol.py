@@ -53,8 +53,8 @@ class Protocol:
         return str(self.content["evidence_date"])
 
     def outcome(self, outcome_id: str) -> Outcome:
-        """The outcome of that name; raises ProtocolError with the known names."""
-        found = _lookup(self.content["outcomes"], outcome_id, "outcome")
+        """Return the outcome or harm of that name; raises ProtocolError with the known names."""
+        found = _lookup({**self.content["harms"]["outcomes"], **self.content["outcomes"]}, outcome_id, "outcome")
         months, units = found["months"], tuple(found.get("units", ()))
         if isinstance(months, list):
             return Outcome(outcome_id, found["name"], found["better"], tuple(map(float, months)), units=units)
@@ -65,17 +65,17 @@ class Protocol:
         return list(_lookup(self.content["eligibility"]["products"], product, "product")["classes"])
 
     def product_name(self, product: str) -> str:
-        """A product in words."""
+        """Return a product in words."""
         return _lookup(self.content["eligibility"]["products"], product, "product")["name"]
 
     def populations(self, wanted: list[str]) -> list[str]:
-        """The same list, after each type of diabetes was found in the protocol."""
+        """Return the same list, after each type of diabetes was found in the protocol."""
         for population in wanted:
             _lookup(self.content["eligibility"]["populations"], population, "population")
         return list(wanted)
 
     def estimand(self, name: str) -> str:
-        """An estimand of insulin independence in words; raises ProtocolError with the known names."""
+        """Return an estimand of insulin independence in words; raises ProtocolError with the known names."""
         return _lookup(self.content["outcomes"]["insulin_independence"]["estimands"], name, "estimand")
 
     def queries(self, source: str) -> dict[str, dict[str, str]]:
@@ -112,7 +112,7 @@ def load(folder: str | Path = "data") -> Protocol:
 
 
 def faults(folder: str | Path = "data") -> list[Fault]:
-    """Every fault of ``protocol.yml``: its form, unknown, misspelt, repeated and missing keys, and wrong values.
+    """Return every fault of ``protocol.yml``: its form, unknown, misspelt, repeated and missing keys, and wrong values.
 
     Its shape is declared by ``protocol.schema.json``. What it names must exist: classes, comparators and designs among
     the values that ``datapackage.json`` of the same folder allows, products and outcomes in the protocol itself.
@@ -208,7 +208,7 @@ def _key_rows(schema: Mapping[str, Any], part: Mapping[str, Any], place: str, ne
 
 
 def _value_words(part: Mapping[str, Any]) -> str:
-    """What a key may be, in words."""
+    """Return what a key may be, in words."""
     words = [f"`{one}`" for one in part.get("enum", ())]
     words += [f"a value of `{part['valuesOf']}`"] if "valuesOf" in part else []
     words += [f"a key of `{part['keysOf']}`"] if "keysOf" in part else []

@@ -321,7 +321,7 @@ def _pool(pool: Pool) -> dict[str, Any] | None:
 
 def certainty_of(base: EvidenceBase, answer: Mapping[str, Any], pool: Pool) -> Any:
     """The certainty of the evidence of a pool or of its one or two studies."""
-    return certainty_of_pool(pool, {}, base.protocol, base.evidence.judgements)
+    return certainty_of_pool(base, pool)
 
 
 def rated(certainty: Any) -> dict[str, Any]:
@@ -383,7 +383,7 @@ def _certainty_of_results(
     is_randomised = controlled[0]["kind"] == "randomised"
     agree = len({fact["direction"] for fact in controlled}) == 1
     certainty = certainty_of_reports(
-        len(references), is_randomised, agree, {}, base.protocol, references, base.evidence.judgements
+        base, len(references), randomised=is_randomised, agree=agree, precise=False, studies=references
     )
     return rated(certainty)
 

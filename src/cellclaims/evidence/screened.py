@@ -95,6 +95,12 @@ def _together(rows: list) -> Screened:
     )
 
 
+def decided_identifiers(evidence: Evidence) -> frozenset[str]:
+    """Everything by which the records are known that were included or excluded; unsure ones and conflicts are open."""
+    records = (one.ids for one in screened(evidence) if one.decision in ("include", "exclude"))
+    return frozenset().union(*records)
+
+
 def conflicts(evidence: Evidence) -> list[Screened]:
     """The records on which reviewers differ and for which no row with ``final`` yes says what they agreed on."""
     return [one for one in screened(evidence) if one.decision == CONFLICT]

@@ -5,7 +5,7 @@ text. :func:`show` saves and displays it, :func:`save` only saves.
 """
 
 from cellclaims.figures.advertised import advertised, directions
-from cellclaims.figures.appraisal import certainty_profile, missing_results, traffic_light
+from cellclaims.figures.appraisal import missing_results, traffic_light
 from cellclaims.figures.diagnostics import funnel, gosh, influence
 from cellclaims.figures.durability import durability
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
@@ -16,7 +16,7 @@ from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
 __all__ = [
-    "ClaimRow", "Drawing", "Mark", "Step", "StudyMark", "advertised", "certainty_profile", "change",
-    "choices_that_matter", "directions", "durability", "evidence_map", "evidence_years", "flow", "forest", "funnel",
-    "gosh", "influence", "missing_results", "save", "sensitivity", "show", "specification_curve", "traffic_light",
+    "ClaimRow", "Drawing", "Mark", "Step", "StudyMark", "advertised", "change", "choices_that_matter", "directions",
+    "durability", "evidence_map", "evidence_years", "flow", "forest", "funnel", "gosh", "influence",
+    "missing_results", "save", "sensitivity", "show", "specification_curve", "traffic_light",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from cellclaims.lazy import load_lazily
 
 #: Public name -> the module of this package that holds it.
 WHERE = {
-    "load": "controls",
+    "load": "claim_file",
     "Controls": "controls",
     "controls_of": "controls",
     "pool_of": "controls",

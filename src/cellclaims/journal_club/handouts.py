@@ -22,7 +22,8 @@ from cellclaims.claims.counterparts import UNSAID, answer_of, claim_of
 from cellclaims.errors import ParameterError
 from cellclaims.files import write_atomically
 from cellclaims.journal_club.by_hand import ByHand, three
-from cellclaims.journal_club.controls import controls_of, load, outcomes, pool_of
+from cellclaims.journal_club.claim_file import load
+from cellclaims.journal_club.controls import controls_of, outcomes, pool_of
 from cellclaims.journal_club.widgets import FINDINGS, GUESSES
 from cellclaims.protocol import load as load_protocol
 from cellclaims.reporting.claims import capital, figure_words

@@ -73,12 +73,12 @@ class StratifiedFit(Estimate):
     method: str = "EE"
 
     def _title(self) -> str:
-        """The method."""
+        """Return the method."""
         name = {"mantel_haenszel": "Mantel-Haenszel", "peto": "Peto"}[self.model]
         return f"Equal-effects estimate by {name} (k = {self.k})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return what the estimate is."""
         return measure_in_words(self.measure)
 
     def _Q_df(self) -> int:

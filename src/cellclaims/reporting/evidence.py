@@ -13,9 +13,11 @@ import cellclaims
 from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC
-from cellclaims.overview import Stage
+from cellclaims.evidence.screened import counts, listed_reasons, screened
+from cellclaims.overview import separate_studies
 from cellclaims.pool import label, link
 from cellclaims.protocol import Protocol
+from cellclaims.registries.client import source_name
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, table
 from cellclaims.selection import EvidenceBase
@@ -42,14 +44,81 @@ def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
     Sentence
     """
     randomised = int((reports.design == "randomised").sum())
-    figures = sum(len(getattr(evidence, name)) for name in FIGURES)
+    results = sum(len(getattr(evidence, name)) for name in FIGURES)
     linked = evidence.studies.doi.ne("") | evidence.studies.pmid.ne("") | evidence.studies.registry_id.ne("")
+    every = len(evidence.studies)
     return say(
-        f"{len(reports)} reports were found, {randomised} of them randomised.",
-        f"From all reports {figures} figures were taken, each with its source and place.",
-        f"{int(linked.sum())} of {len(linked)} reports lead a reader to a DOI, PubMed or a registry.",
-        f"{len(evidence.anomalies)} printed figures or labels are doubted and named as anomalies.",
+        f"{every} reports of {separate_studies(evidence)} studies were found; reports on wholly the same participants "
+        "count as one study.",
+        "" if len(reports) == every else f"{len(reports)} of these reports are on the chosen types of diabetes.",
+        f"{randomised} of {len(reports)} reports are of randomised trials.",
+        f"All reports together gave {results} results, each with its source and place.",
+        f"A DOI, PubMed or registry number is known for {int(linked.sum())} of {every} reports.",
+        f"{len(evidence.anomalies)} reported values or labels are questionable and recorded as anomalies.",
     )
+
+
+def screening_words(evidence: Evidence) -> Sentence:
+    """How the reports were found and screened, as far as it was recorded."""
+    counted = counts(evidence)
+    if counted is None:
+        return say(
+            "No search has been screened yet.",
+            "The reports were found before screening existed, in two rounds of reading described in docs/search.md: "
+            "how many records were identified, screened and excluded then was not recorded.",
+        )
+    records = screened(evidence)
+    last = evidence.searches.snapshot.max()
+    said = [f"{sum(one.decision == name for one in records)} {words}" for name, words in DECIDED.items()]
+    return say(
+        f"The last screened search (snapshot {last}) gave {counted.records} records, of which {counted.merged} came "
+        f"from a second source and {counted.known} belong to reports that the review already had.",
+        f"{counted.screened} records have been screened: {', '.join(said)}; {counted.waiting} wait for a decision.",
+        "Reports that were found before screening existed have no record of it (docs/search.md).",
+    )
+
+
+#: Decisions of screening in words.
+DECIDED = {"include": "included", "exclude": "excluded", "unsure": "unsure", "conflict": "on which reviewers differ"}
+
+
+def searches_table(evidence: Evidence) -> Table:
+    """Every screened search: source, day, records, and what became of them before they were read."""
+    shown = evidence.searches.assign(
+        snapshot=evidence.searches.snapshot, source=evidence.searches.source.map(source_name)
+    )
+    columns = {
+        "snapshot": "search",
+        "source": "source",
+        "searched": "day",
+        "records": "records",
+        "merged": "from a second source",
+        "known": "already in the review",
+        "waiting": "waiting for a decision",
+    }
+    return table(shown, "Records identified, by search, source and day", columns)
+
+
+def excluded_table(base: EvidenceBase) -> Table:
+    """Why screened records were left out: each reason of the protocol with its number of records."""
+    records = screened(base.evidence)
+    lines = [
+        {
+            "reason": one["words"],
+            "stage": STAGES[one["stage"]],
+            "records": float(sum(r.reason == name for r in records)),
+        }
+        for name, one in listed_reasons(base.protocol.content).items()
+    ]
+    return table(pd.DataFrame(lines, columns=["reason", "stage", "records"]), "Screened records that were left out")
+
+
+#: Stages of the protocol's reasons in words.
+STAGES = {
+    "record": "on title, abstract or registry entry",
+    "retrieval": "sought, not readable",
+    "report": "after the report was read",
+}
 
 
 def how_it_was_read(evidence: Evidence) -> Sentence:
@@ -127,26 +196,56 @@ def years_alt(counts: pd.DataFrame, unit: str) -> str:
     return f"Number of {unit} by year, {counts.year.min():g} to {counts.year.max():g}. Totals: {words}."
 
 
-def flow_alt(stages: Sequence[Stage], pools: Sequence[tuple[str, int]]) -> str:
+def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
+    """How many reports a figure leaves out because nothing places them, in words; empty if it shows all.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+    by_year : bool
+        Whether the figure is one of years.
+
+    Examples
+    --------
+    >>> not_shown(pd.DataFrame({"product": ["a", "a", None], "year": [2001.0, None, 2002.0]}), by_year=True)
+    'Of 3 reports, 1 without a year and 1 of another product are not shown.'
+    """
+    other = int(reports["product"].isna().sum())
+    undated = int((reports["year"].isna() & reports["product"].notna()).sum()) if by_year else 0
+    parts = [f"{undated} without a year"] * bool(undated) + [f"{other} of another product"] * bool(other)
+    verb = "is" if undated + other == 1 else "are"
+    return f"Of {len(reports)} reports, {' and '.join(parts)} {verb} not shown." if parts else ""
+
+
+def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
     """The flow figure in words.
 
     Parameters
     ----------
     stages : sequence of Stage
-        Name, number of reports, and how many stop there for which reason.
+        Name and number of each stage, how many stop there for which reason, how many come in there and from where, and
+        what those that stop are called (:class:`cellclaims.overview.Stage`).
     pools : sequence of tuple
 
     Returns
     -------
     str
     """
-    steps = "; ".join(f"{name}: {count}" for name, count, _ in stages)
+    steps = []
+    for name, count, left_out, added, heading in stages:
+        come = "; ".join(f"{number} {source}" for source, number in added.items())
+        stop = "; ".join(f"{number} {reason}" for reason, number in left_out.items())
+        parts = [f"{name}: {count}", f"from: {come}" if come else "", f"{heading.lower()}: {stop}" if stop else ""]
+        steps.append(", ".join(filter(None, parts)))
     ends = "; ".join(f"{title}: {k}" for title, k in pools)
-    return f"From reports found to reports pooled. {steps}. Reports in each pool: {ends}."
+    return f"From records found to reports pooled. {'. '.join(steps)}." + (
+        f" Reports in each pool: {ends}." if ends else ""
+    )
 
 
 def anomalies(evidence: Evidence) -> Table:
-    """Every doubted figure: where it stands, what is printed, what is wrong, what is done.
+    """Every questionable value: where it is, what is reported, what is wrong, and how it is handled.
 
     Parameters
     ----------
@@ -164,8 +263,9 @@ def anomalies(evidence: Evidence) -> Table:
     frame = frame.assign(
         report=links, outcome=frame.outcome.str.replace("_", " "), kind=frame.kind.str.replace("_", " ")
     )
-    columns = {c: c for c in ("report", "outcome", "kind", "printed", "problem", "handling")}
-    return table(frame, "Doubted figures and what is done about them", {"anomaly_id": "", **columns})
+    columns = {"report": "report", "outcome": "outcome", "kind": "kind", "printed": "reported"}
+    columns |= {"problem": "problem", "handling": "handling"}
+    return table(frame, "Questionable values and how we handled them", {"anomaly_id": "", **columns})
 
 
 def studies(frame: pd.DataFrame, caption: str) -> Table:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from cellclaims.errors import SourceError
 from cellclaims.evidence import Evidence
+from cellclaims.evidence.screened import decided_identifiers
 from cellclaims.files import csv_text, write_atomically
 from cellclaims.overview import PRODUCTS, described
 from cellclaims.pool import label, link
@@ -107,7 +108,11 @@ MOST_REFUSED = 20
 def changes_sentence(changes: Changes) -> Sentence:
     """What changed, in one paragraph."""
     between = f"From snapshot {changes.since} to {changes.until}"
-    rest = (contradictions_words(changes.contradictions), refused_words(changes.refused))
+    rest = (
+        decided_words(changes.decided),
+        contradictions_words(changes.contradictions),
+        refused_words(changes.refused),
+    )
     if not changes.lines:
         return say(f"{between} nothing changed.", *rest)
     told = [f"{COUNTED[kind]}: {count}" for kind, count in changes.counts.items()]
@@ -115,6 +120,18 @@ def changes_sentence(changes: Changes) -> Sentence:
     names = "; ".join(f"{line.what.removeprefix(USED)} ({line.kind})" for line in used)
     first = f"Sources of this review: {names}." if used else ""
     return say(f"{between}: {'; '.join(told)}.", first, *rest)
+
+
+def decided_words(count: int) -> str:
+    """How many new records are not listed, as screening has decided on them; empty if none is.
+
+    Examples
+    --------
+    >>> decided_words(1), decided_words(0)
+    ('1 new record is not listed, because screening has decided on it.', '')
+    """
+    records = "1 new record is" if count == 1 else f"{count} new records are"
+    return f"{records} not listed, because screening has decided on {'it' if count == 1 else 'them'}." if count else ""
 
 
 def contradictions_words(found: Sequence[Contradiction]) -> str:
@@ -213,6 +230,7 @@ def sight_sentence(sight: FirstSight) -> Sentence:
         f"Snapshot {sight.name} is set beside what the review knows: it describes {len(sight.found)} of {known} known "
         f"registrations, {news} of them with news about posted results, and {len(sight.unknown)} trials that the "
         f"review does not know; {len(sight.papers)} papers cite a known registration.",
+        decided_words(sight.decided),
         notices_words(sight.notices),
         contradictions_words(sight.contradictions),
         refused_words(sight.refused),
@@ -463,17 +481,17 @@ def registry_news(evidence: Evidence, since: str = "", until: str = "", registry
         If there is no snapshot, none of that name, or ``since`` is later than ``until``.
     """
     store, known = Store(registry or registry_of(evidence.folder)), known_registrations(evidence)
-    sources = known_sources(evidence)
+    sources, decided = known_sources(evidence), decided_identifiers(evidence)
     new = store.snapshot(until)
     earlier = [name for name in store.names() if name < new.name]
     if since > new.name:
         raise SourceError(f"expected a snapshot since which to tell, not later than {new.name}; found {since}")
     if not since and not earlier:
-        sight = first_sight(state_of(store, new), known, sources)
+        sight = first_sight(state_of(store, new), known, sources, decided)
         lines = sight_lines(sight)
         return News(sight_sentence(sight), tuple(sight_tables(sight)), tuple(lines))
     old = store.snapshot(since or earlier[-1])
-    changes = compare(state_of(store, old), state_of(store, new), known, sources)
+    changes = compare(state_of(store, old), state_of(store, new), known, sources, decided)
     lines = changes_lines(changes)
     return News(changes_sentence(changes), tuple(changes_tables(changes)), tuple(lines))
 

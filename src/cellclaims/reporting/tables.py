@@ -230,6 +230,33 @@ def _cell(value: object) -> object:
     return str(value)
 
 
+def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
+    """A figure of single estimates in words: each group with its lines.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        ``group``, ``label``, ``estimate``, ``low`` and ``high`` of each line.
+    what : str
+        What is shown, as the start of the sentence.
+    decimals : int
+        Digits after the point.
+
+    Returns
+    -------
+    str
+    """
+    parts = []
+    for group, rows in lines.groupby("group", sort=False):
+        said = [
+            f"{row.label} {number(row.estimate, decimals)}"
+            + ("" if math.isnan(row.low) else f" ({interval(row.low, row.high, decimals)})")
+            for row in rows.itertuples()
+        ]
+        parts.append(f"{group}: {'; '.join(said)}" if group else "; ".join(said))
+    return f"{what}. {'. '.join(parts)}."
+
+
 def reports(pool: Pool) -> Table:
     """The reports of a pool: patients, effect, weight, how the effect was made, and every flag.
 
