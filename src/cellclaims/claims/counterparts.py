@@ -373,8 +373,17 @@ def _nearest(base: EvidenceBase, near: Mapping[str, Any], population: tuple[str,
         "n": float(pool.rows.n.sum()),
         **shown(pool),
         "weight_from_secondary": pool.weight_from_secondary if pool.is_pooled else None,
+        "without_secondary": _without_secondary(pool),
         "studies": studies,
     }
+
+
+def _without_secondary(pool: Pool) -> dict[str, Any] | None:
+    """The result without counts from tables of reviews, where they carry enough of the weight to be shown with it."""
+    own = pool.without_secondary if pool.is_pooled else None
+    if own is None:
+        return None
+    return {"k": own.k, "events": float(own.rows.events.sum()), "n": float(own.rows.n.sum()), **shown(own)}
 
 
 def shown(pool: Pool) -> dict[str, float | None]:
