@@ -13,7 +13,7 @@ from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
 from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
-from cellclaims.figures.specifications import sensitivity, specification_curve
+from cellclaims.figures.specifications import choices_that_matter, sensitivity, specification_curve
 from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
@@ -25,6 +25,7 @@ __all__ = [
     "StudyMark",
     "advertised",
     "change",
+    "choices_that_matter",
     "directions",
     "durability",
     "estimates",
