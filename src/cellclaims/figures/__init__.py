@@ -11,12 +11,12 @@ from cellclaims.figures.durability import durability
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
 from cellclaims.figures.show import Drawing, save, show
-from cellclaims.figures.specifications import choices_that_matter, sensitivity, specification_curve
+from cellclaims.figures.specifications import choices_that_matter, sensitivity
 from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
 __all__ = [
     "ClaimRow", "Drawing", "Mark", "Step", "StudyMark", "advertised", "change", "choices_that_matter", "directions",
     "durability", "evidence_map", "evidence_years", "flow", "forest", "funnel", "gosh", "influence",
-    "missing_results", "save", "sensitivity", "show", "specification_curve", "traffic_light",
+    "missing_results", "save", "sensitivity", "show", "traffic_light",
 ]  # fmt: skip
