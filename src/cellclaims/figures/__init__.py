@@ -13,7 +13,7 @@ from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
 from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
-from cellclaims.figures.specifications import choices_that_matter, sensitivity, specification_curve
+from cellclaims.figures.specifications import choices_that_matter, sensitivity
 from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
@@ -41,6 +41,5 @@ __all__ = [
     "save",
     "sensitivity",
     "show",
-    "specification_curve",
     "traffic_light",
 ]
