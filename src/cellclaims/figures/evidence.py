@@ -63,7 +63,7 @@ def shade(count: float, largest: float) -> tuple[str, str]:
 
 
 def put_tile(sheet: Sheet, corner: tuple[float, float], height: float, count: float, largest: float) -> None:
-    """One tile with its number; a dot where nothing was found, so that a gap is seen as a gap."""
+    """One tile with its number; a dot where nothing was found, so that a gap is visible."""
     face, ink = shade(count, largest)
     x, y = corner
     sheet.box(x, y, TILE[0], height, facecolor=face, edgecolor=PALE, lw=0.6)
@@ -187,7 +187,7 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
 # Flow of reports: how many were found, left out at each step and why, and how many each pool holds.
 
 
-#: Inches: margin, width of a box on the way and of one beside it, the gap between them and between two steps.
+#: Inches: margin, width of a box on the way and of one at its side, the gap between them and between two steps.
 BOX_EDGE, STEP_WIDTH, SIDE_WIDTH, ACROSS, DOWN = 0.1, 2.6, 3.6, 0.45, 0.3
 
 #: Inches inside a box, around its words.
@@ -206,7 +206,7 @@ class Step:
     left_out : mapping
         Reason -> how many do not reach the next step.
     added : mapping
-        Where they come from -> how many come in at this step, beside those of the step before.
+        Where they come from -> how many come in at this step in addition to those of the step before.
     heading : str
         What those that are left out are called.
     """
@@ -257,7 +257,7 @@ def reason_words(reasons: Mapping[str, int], heading: str = "Left out") -> str:
     widest = len(number(ordered[0][1], 0))
     lines = [wrapped(f"{heading}: {number(sum(reasons.values()), 0)}", SIDE_WIDTH - 2 * PADDING, weight="bold")]
     for reason, count in ordered:
-        # figure spaces are as wide as a digit, so that the numbers stand below one another
+        # figure spaces are as wide as a digit, so that the digits are aligned
         count_words = number(count, 0).rjust(widest, "\u2007")
         room = SIDE_WIDTH - 2 * PADDING - text_width(f"{count_words}\u2002")
         broken = wrapped(reason, room).split("\n")

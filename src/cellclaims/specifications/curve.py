@@ -243,15 +243,25 @@ def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
     question = question.at(base.protocol)
     choices, analyses = choices_of(base, question, kind), analyses_of(base.protocol, kind)
     tables = report_tables(base, question, kind, choices)
-    choices, sets = _without_idle(choices, row_sets(base, question, kind, choices, tables))
+    choices, sets = without_idle(choices, row_sets(base, question, kind, choices, tables))
     data = {name: sets.rows[name].to_numpy(float) for name in DATA[kind]}
     ways = [named.analysis for named in analyses]
     fits = specification_curve(data, sets.keep, ways, facts=_facts(sets))
     return Fitted(choices, analyses, sets, fits, UNITS[kind])
 
 
-def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
-    """Drop options that give the review's own rows in every combination: there is nothing to choose."""
+def without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
+    """Drop options that give the review's own rows in every combination: there is nothing to choose.
+
+    Parameters
+    ----------
+    choices : sequence of Choice
+    sets : RowSets
+
+    Returns
+    -------
+    tuple of (list of Choice, RowSets)
+    """
     kept, number = [], sets.number
     for axis, choice in enumerate(choices):
         own = number.take(0, axis)
