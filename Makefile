@@ -27,7 +27,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull fuzz-atheris site site-test club slides worksheet worksheet-pdf
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull r-check fuzz-atheris living release site site-test zenodo club slides worksheet worksheet-pdf
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ batch-pdf: batch  ## the same, with PDFs of the pages (needs Chromium)
 
 pull: $(INSTALLED)  ## download current registry and literature records into data/registry/ (docs/pull.md)
 	$(BIN)/cellclaims pull
+
+living: $(INSTALLED)  ## pull, changes, list to screen, check, review, dated page: for a scheduler (docs/living.md; LIVING="--json")
+	$(BIN)/cellclaims living --workers $(WORKERS) $(LIVING)
 
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
@@ -89,6 +92,9 @@ fuzz-atheris: $(VENV)/installed-fuzz  ## coverage-guided mutation of registry re
 bench: $(INSTALLED)  ## compare the speed of the engine with metafor, PyMARE and statsmodels, if installed
 	$(BIN)/python benchmarks/engine.py
 
+r-check: review  ## redo every pool of the reports with metafor and compare (needs R with r-cran-metafor and r-cran-lme4)
+	$(BIN)/python benchmarks/r_check.py reports
+
 browser: review $(VENV)/installed-browser  ## test reports and JupyterLab in Chromium (needs Chromium)
 	$(TESTS) -m browser tests
 
@@ -104,6 +110,14 @@ site: review $(VENV)/installed-site  ## build the website: reports/site/index.ht
 
 site-test: site $(VENV)/installed-browser  ## build the website twice, and open every page in Chromium
 	$(BIN)/python -m pytest -m site tests/test_site_pages.py
+
+release: $(INSTALLED)  ## check version, dates and tree, then build dist/: data, site, citation; uploads nothing (VERSION=0.2.0)
+	PYTHONPATH=site $(BIN)/python -m sitepages.release $(VERSION) --check
+	$(MAKE) site
+	PYTHONPATH=site $(BIN)/python -m sitepages.release $(VERSION)
+
+zenodo: $(INSTALLED)  ## write .zenodo.json from CITATION.cff
+	PYTHONPATH=site $(BIN)/python -m sitepages.release --zenodo
 
 environment: $(INSTALLED)  ## make .venv from requirements.lock
 

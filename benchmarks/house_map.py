@@ -25,8 +25,8 @@ PACKAGE = ROOT / "src" / "cellclaims"
 #: Import order of what lies directly under the package: each imports only what comes before it.
 ORDER = """
 errors lazy files yaml_files units dispersion protocol evidence registries harvest screening question anomalies
-selection effects meta robustness pool specifications overview parameters appraisal claims reporting figures
-own_studies review runner journal_club forms cli
+selection effects meta robustness trial_size pool specifications overview harms alternatives parameters appraisal
+claims reporting figures own_studies review runner journal_club forms cli
 """.split()
 #: Marks around the table in docs/design.md.
 BEGIN, END = "<!-- numbers: written by benchmarks/house_map.py -->\n", "<!-- end -->"

@@ -15,9 +15,12 @@ MOVED = {
 #: Heading of the menu -> pages of ``docs/`` below it, in reading order; others come at the end of GUIDES.
 METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "The project"
 NAMED = {
-    METHOD: ("README", "method", "protocol", "search", "add_a_study", "own_studies", "appraisal", "journal_club"),
-    GUIDES: ("environment", "batch", "site", "pull", "changes", "harvest", "proposals"),
-    INSIDE: ("engine", "calibration", "design", "decisions", "appendix_performance", "appendix_faults"),
+    METHOD: (
+        *("README", "method", "protocol", "search", "screening", "add_a_study", "own_studies", "appraisal"),
+        "journal_club",
+    ),
+    GUIDES: ("environment", "batch", "site", "living", "pull", "changes", "harvest", "proposals"),
+    INSIDE: ("r", "engine", "calibration", "design", "decisions", "appendix_performance", "appendix_faults"),
 }
 
 #: Pages of the menu that are not made from a file of ``docs/``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +22,7 @@ BESIDE = ("data/README.md", "data/protocol.yml", f"data/{FILE}", "LICENSE-DATA",
 #: Numbers that a review leaves in its folder of reports, and what they are.
 NUMBERS = {
     "results.json": "every pool of the review with its rows, at full precision",
-    "claims.json": "every entry of the ledger with verdict, reasons and sources",
+    "claims.json": "every entry of the ledger with its finding, reasons and sources",
 }
 
 
@@ -53,14 +53,20 @@ def package_of(root: Path, date: str) -> Download:
     """
     folder = f"cellclaims-data-{date}"
     names = sorted([*table_files(root), *BESIDE])
+    content = zipped({f"{folder}/{name}": (root / name).read_bytes() for name in names})
+    return Download(f"{folder}.zip", content, "all tables with their description, protocol and licence")
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Files as a zip without compression or dates, in the order in which they come: equal files give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in names:
-            entry = zipfile.ZipInfo(f"{folder}/{name}", NO_DATE)
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, NO_DATE)
             entry.external_attr = READABLE
             entry.create_system = 3  # the same on every system
-            archive.writestr(entry, (root / name).read_bytes())
-    return Download(f"{folder}.zip", buffer.getvalue(), "all tables with their description, protocol and licence")
+            archive.writestr(entry, content)
+    return buffer.getvalue()
 
 
 def downloads(root: Path, reports: Path, date: str) -> list[Download]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from cellclaims.reporting.claims import BEGIN, END
+from cellclaims.reporting.answer import BEGIN, END
 from cellclaims.runner.page import Provenance
 from cellclaims.runner.review import Card
 from sitepages import SiteError
@@ -100,7 +100,7 @@ def origin_line(origin: Provenance) -> Markup:
 
 #: Links for most readers: address, text.
 WAYS = {
-    "ledger.html": "Every claim with its verdict",
+    "ledger.html": "Every claim with its finding",
     "download.html": "Download the data",
     "docs/method.html": "The method",
     "docs/add_a_study.html": "Add a study",

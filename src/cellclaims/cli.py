@@ -247,11 +247,15 @@ def pdf(folder: Path) -> None:
 
 @main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
+@click.option("--claims", "claim_file", type=NOTEBOOK, help="CSV file with the claims of another advertisement.")
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
-def claims(data: Path, kind: str) -> None:
+def claims(data: Path, claim_file: Path | None, kind: str) -> None:
     """Show the ledger with a finding for every advertised statement; json has full precision."""
     from cellclaims.runner.review import stored
 
+    if claim_file is not None:
+        click.echo(ledger_texts(data, claim_file)[kind])
+        return
     click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
 
 
@@ -269,21 +273,26 @@ def wanted_texts(data: Path) -> dict[str, str]:
     return {"md": files.markdown_table(cells), "csv": files.csv_text(cells).rstrip("\n"), "json": values}
 
 
-def ledger_texts(data: Path) -> dict[str, str]:
-    """Return the ledger in each output format."""
+def ledger_texts(data: Path, claim_file: Path | None = None) -> dict[str, str]:
+    """Return the ledger of the review's claims, or of a file of others, in each output format."""
     import json
+    from dataclasses import replace
 
     from cellclaims import files, reporting
     from cellclaims.claims import ledger
     from cellclaims.runner.run import base_of
 
     base = base_of(data)
+    if claim_file is not None:
+        from cellclaims.journal_club import load
+
+        base = replace(base, evidence=load(data, claim_file), _prepared={})
     entries = ledger(base)
     table = reporting.ledger_table(entries)
     note = reporting.other_pages(base.evidence)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
-    markdown = files.markdown_table(rows) + (f"\n\n{note}" if note else "")
+    markdown = f"{reporting.COMPARED_WITH}\n\n{files.markdown_table(rows)}" + (f"\n\n{note}" if note else "")
     return {"md": markdown, "csv": files.csv_text(rows).rstrip("\n"), "json": values}
 
 
@@ -354,8 +363,8 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
 def answer(page: Path, data: Path) -> None:
     """Write the table of the main answers into PAGE, between its marks."""
-    from cellclaims.reporting.claims import answer as answer_of
-    from cellclaims.reporting.claims import put_answer
+    from cellclaims.reporting.answer import answer as answer_of
+    from cellclaims.reporting.answer import put_answer
     from cellclaims.runner.run import base_of
 
     put_answer(page, answer_of(base_of(data)))

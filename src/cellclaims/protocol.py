@@ -24,13 +24,18 @@ SCHEMA = Path(__file__).with_name("protocol.schema.json")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One outcome of the protocol: the requested time and the window around it."""
+    """One outcome of the protocol: the requested time and the window around it, in months.
+
+    ``months`` is a pair, the shortest and the longest follow-up, if the longest of each study is used.
+    ``units`` are those without a conversion between them, the default first.
+    """
 
     outcome_id: str
     name: str
     better: str
-    months: float
-    window: float
+    months: float | tuple[float, float]
+    window: float = 0.0
+    units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,10 @@ class Protocol:
     def outcome(self, outcome_id: str) -> Outcome:
         """Return the outcome or harm of that name; raises ProtocolError with the known names."""
         found = _lookup({**self.content["harms"]["outcomes"], **self.content["outcomes"]}, outcome_id, "outcome")
-        return Outcome(outcome_id, found["name"], found["better"], float(found["months"]), float(found["window"]))
+        months, units = found["months"], tuple(found.get("units", ()))
+        if isinstance(months, list):
+            return Outcome(outcome_id, found["name"], found["better"], tuple(map(float, months)), units=units)
+        return Outcome(outcome_id, found["name"], found["better"], float(months), float(found["window"]), units)
 
     def classes(self, product: str) -> list[str]:
         """Intervention classes of a product; raises ProtocolError with the known products."""

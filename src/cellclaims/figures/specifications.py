@@ -47,7 +47,7 @@ RIGHT = LEFT + PLOT
 WIDTH = RIGHT + MEDIAN + 0.2 + BAR + 0.5 + EDGE
 #: Height of the plot of estimates, of a line of options, and of the space above a choice.
 CURVE, LINE, GAP = 2.1, 0.165, 0.07
-#: Height of the headings between the verdicts and the choices.
+#: Height of the headings between the findings and the choices.
 HEADS = 0.24
 #: More lines than this are gathered, neighbours together, into as many columns of a strip.
 COLUMNS = 150
@@ -60,7 +60,7 @@ class Strip:
     """One line below the curve: an option, which of the specifications in order have it, and its figures in words.
 
     ``first`` is true for the first line of a choice, whose title stands beside it. ``share`` is the share of a
-    verdict, or that of a choice in the spread.
+    finding, or that of a choice in the spread.
     """
 
     title: str
@@ -86,11 +86,11 @@ class Strip:
 
 
 def strips_of(curve: Curve, shown: pd.Index, decimals: int) -> list[Strip]:
-    """The verdicts, then the choices with more than one option, the one that moves the answer most first."""
+    """The findings, then the choices with more than one option, the one that moves the answer most first."""
     strips = [
-        Strip("Verdict", verdict, (curve.lines.verdict[shown] == verdict).to_numpy(), share=share,
-              own=verdict == curve.verdict, first=i == 0, color=VERMILLION)
-        for i, (verdict, share) in enumerate(curve.verdicts.items())
+        Strip("Finding", finding, (curve.lines.finding[shown] == finding).to_numpy(), share=share,
+              own=finding == curve.finding, first=i == 0, color=VERMILLION)
+        for i, (finding, share) in enumerate(curve.findings.items())
     ]  # fmt: skip
     by_id = {choice.choice_id: choice for choice in curve.choices}
     medians = curve.options.set_index(["choice", "option"])["median"]
@@ -209,7 +209,7 @@ def mark_own(sheet: Sheet, axes: Axes, place: float, estimate: float, span: tupl
 
 
 def write_heads(sheet: Sheet, y: float) -> None:
-    """Headings of the columns of the verdicts."""
+    """Headings of the columns of the findings."""
     sheet.text(EDGE + CHOICE, y, "Bold: the review's own", size=SMALL, color=GREY)
     sheet.text(LEFT + PLOT / 2, y, "from the lowest estimate to the highest", size=SMALL, color=GREY, ha="center")
     sheet.text(WIDTH - EDGE, y, "Share of specifications", size=SMALL, color=GREY, ha="right")
@@ -227,7 +227,7 @@ def write_summary(sheet: Sheet, top: float, axis_label: str, curve: Curve, shown
     share, counted = curve.stability
     words = [
         f"{number(counted, 0)} distinct specifications from {number(curve.combinations, 0)} combinations of choices.",
-        f"{share_words(share)} give the verdict of the review: {curve.verdict}.",
+        f"{share_words(share)} give the finding of the review: {curve.finding}.",
     ]
     if shown < counted:
         words.append(f"{number(counted - shown, 0)} without an estimate.")
@@ -246,8 +246,8 @@ def specification_curve(
     """Every distinct estimate with its interval in order, the claim as a line, the choices below.
 
     Each option is a strip under the curve: a column is full where all specifications there have the option. The
-    strips of the verdict come first, then the choices, the one with the largest share of the spread of the estimates
-    first. Beside each option stands the median of all combinations that have it (beside a verdict its share), beside
+    strips of the finding come first, then the choices, the one with the largest share of the spread of the estimates
+    first. Beside each option stands the median of all combinations that have it (beside a finding its share), beside
     each choice its share of the spread.
 
     Parameters
@@ -288,7 +288,7 @@ def specification_curve(
     write_heads(sheet, start - 0.1)
     own = draw_curve(sheet, curve, curve.lines.loc[shown], claim, (top, start))
     for place, strip in enumerate(strips):
-        if strip.first and place > 0 and strips[place - 1].title == "Verdict":
+        if strip.first and place > 0 and strips[place - 1].title == "Finding":
             write_choice_heads(sheet, start + HEADS - 0.08, curve.unit)
             start += HEADS
         draw_strip(sheet, strip, start, len(shown), own)

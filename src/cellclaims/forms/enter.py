@@ -564,7 +564,7 @@ def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = F
         text = csv_text([table.names, *([row.cells[name] for name in table.names] for row in rows)], guarded=False)
         origins |= {(table.path, line): row for line, row in enumerate(rows, start=2)}
         contents[folder / table.path] = (b"", text.encode())
-    known = list(protocol.load(folder)["counterparts"])
+    known = list(protocol.load(folder)["answers"])
     faults = [
         row.fault("answered_by", "counterpart", one_of(known, row.cells["answered_by"]), row.cells["answered_by"])
         for row in form.rows["claims"]

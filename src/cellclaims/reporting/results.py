@@ -87,12 +87,11 @@ def record(notebook: str, pool: Pool) -> dict[str, Any]:
 
 
 def _bayes(pool: Pool) -> list[dict[str, Any]]:
-    """The Bayesian fits with the protocol's prior, half of its scale and double; none where nothing is pooled."""
-    fits = {scale: pool.bayes_at(scale) for scale in pool.prior_scales}
+    """The Bayesian fits by the scale of the prior: the protocol's, and others that the notebook showed."""
     return [
         {"tau_prior": "half-normal", "scale": scale, **{key: plain(float(getattr(fit, key))) for key in BAYES_KEYS}}
-        for scale, fit in fits.items() if fit is not None
-    ]  # fmt: skip
+        for scale, fit in pool.bayes_fits.items()
+    ]
 
 
 def plain(value: Any) -> Any:

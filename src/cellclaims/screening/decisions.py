@@ -36,6 +36,7 @@ from cellclaims.screening.records import Record, records
 from cellclaims.screening.worklist import TO_FILL, WORK_COLUMNS, Sorted, sort_records, worklist
 
 DECISIONS = ("include", "exclude", "unsure")
+DECISION_WORDS = ", ".join(DECISIONS)
 #: What a list must hold to be taken over.
 NEEDED = (*TO_FILL, "identifier", "title", "snapshot")
 WHAT = "a list of records to decide on (cellclaims screen --into)"
@@ -312,7 +313,11 @@ def write_list(into: Path, data: Path, registry: Path, snapshot: str = "", revie
     ]
     if found.refused:
         lines.append(f"{len(found.refused)} answers or records could not be read, the first: {found.refused[0]}")
-    lines.append(f"fill in decision, reason and reviewer, then: cellclaims screen --accept {into}")
+    reasons = listed_reasons(protocol.load(data).content)
+    lines += [
+        *(f"  {name}: {one['words']} ({DECISION_OF[one['stage']]})" for name, one in reasons.items()),
+        f"fill in decision ({DECISION_WORDS}), reason (one of these) and reviewer: cellclaims screen --accept {into}",
+    ]
     return "\n".join(lines)
 
 

@@ -175,7 +175,12 @@ def _differs(protocol: Protocol, question: Question, choice_id: str, option: Opt
         return set(asked["designs"]) < own if own else True
     if choice_id == "timing":
         named = ("estimand", "months", "window")
-        return any(asked.get(name, getattr(question, name)) != getattr(question, name) for name in named)
+        wanted = {
+            name: tuple(asked[name]) if isinstance(asked[name], list) else asked[name]
+            for name in named
+            if name in asked
+        }
+        return any(value != getattr(question, name) for name, value in wanted.items())
     return True
 
 

@@ -45,7 +45,7 @@ class SpecificationCurve:
     ----------
     lines : DataFrame
         One line per distinct fit: ``row_set`` and ``analysis`` (the first with this fit), k, :data:`NUMBERS`, the facts
-        of the row set, ``counted``, and ``verdict`` on request.
+        of the row set, ``counted``, and ``finding`` on request.
     line_of : ndarray of int, shape (s, a)
         The line of each row set under each analysis.
     """
@@ -81,7 +81,7 @@ def specification_curve(
     facts : DataFrame, s rows, optional
         Further facts of each row set; its columns are added to the lines.
     decide : callable, optional
-        decide(lines): the verdict of each line.
+        decide(lines): the finding of each line.
     level : float
 
     Returns
@@ -110,7 +110,7 @@ def specification_curve(
     counted = np.array([analysis.counted for analysis in analyses])
     lines["counted"] = np.bincount(line_of.ravel(), np.tile(counted, len(keep)), len(lines)) > 0
     if decide is not None:
-        lines["verdict"] = list(decide(lines))
+        lines["finding"] = list(decide(lines))
     return SpecificationCurve(lines, line_of)
 
 
