@@ -190,8 +190,8 @@ def files(root: Path) -> list[Path]:
     patterns = (
         "*.md", "docs/*.md", "data/README.md", "tests/RULES.md", "notebooks/*.ipynb", "src/cellclaims/**/*.py",
         "src/cellclaims/**/*.j2", "benchmarks/**/*.py", "site/**/*.py", "site/**/*.html", "data/datapackage.json",
-        "data/protocol.yml", "data/*.schema.json", "runs/*.yml", "runs/schema.json", "Makefile", ".ci/run", "Dockerfile", "environment.yml",
-        "CITATION.cff", "pyproject.toml",
+        "data/protocol.yml", "data/*.schema.json", "runs/*.yml", "runs/schema.json", "Makefile", ".ci/run",
+        "Dockerfile", "environment.yml", "CITATION.cff", "pyproject.toml",
     )  # fmt: skip
     found = {path for pattern in patterns for path in root.glob(pattern) if ".running" not in path.name}
     return sorted(found)
