@@ -1,4 +1,4 @@
-"""The specification curve: every distinct estimate in order, and below it which choices lead there."""
+"""Specification curves: every distinct estimate in order, with the choices below."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: Inches: margin, columns of the choice, of the option, of the plot, of the median, and the longest bar of a share.
+#: Inches: margin, columns of the choice, of the option, of the plot, of the median, and the longest bar.
 EDGE, CHOICE, OPTION, PLOT, MEDIAN, BAR = 0.12, 1.2, 2.0, 3.0, 0.62, 0.5
 LEFT = EDGE + CHOICE + OPTION + 0.1
 RIGHT = LEFT + PLOT
@@ -51,7 +51,7 @@ CURVE, LINE, GAP = 2.1, 0.165, 0.07
 HEADS = 0.24
 #: More lines than this are gathered, neighbours together, into as many columns of a strip.
 COLUMNS = 150
-#: More intervals than this would blacken the plot and bloat the file: every so many-th one is drawn.
+#: Largest number of intervals; of more, a regular selection is drawn.
 INTERVALS = 1200
 
 
@@ -59,8 +59,8 @@ INTERVALS = 1200
 class Strip:
     """One line below the curve: an option, which of the specifications in order have it, and its figures in words.
 
-    ``first`` is true for the first line of a choice, whose title stands beside it. ``share`` is the share of a
-    finding, or that of a choice in the spread.
+    ``first`` is true for the first line of a choice, which has its title. ``share`` is the proportion of a
+    finding, or of the variance explained by a choice.
     """
 
     title: str
@@ -74,7 +74,7 @@ class Strip:
 
     @property
     def words(self) -> str:
-        """The option, broken into lines that its column holds."""
+        """Return the option, broken into lines that fit its column."""
         return wrapped(self.option, OPTION, SMALL, "bold" if self.own else "normal")
 
     @property
@@ -86,7 +86,7 @@ class Strip:
 
 
 def strips_of(curve: Curve, shown: pd.Index, decimals: int) -> list[Strip]:
-    """The findings, then the choices with more than one option, the one that moves the answer most first."""
+    """Return the findings, then the choices with more than one option, the one that moves the answer most first."""
     strips = [
         Strip("Finding", finding, (curve.lines.finding[shown] == finding).to_numpy(), share=share,
               own=finding == curve.finding, first=i == 0, color=VERMILLION)
@@ -106,7 +106,7 @@ def strips_of(curve: Curve, shown: pd.Index, decimals: int) -> list[Strip]:
 
 
 def heights_of(leads: NDArray[np.bool_]) -> tuple[NDArray, NDArray]:
-    """Edges of the columns of a strip, in specifications, and the share of each column that the option leads to.
+    """Return the edges of the columns of a strip, in specifications, and the proportion of each with the option.
 
     Examples
     --------
@@ -150,7 +150,7 @@ def draw_strip(sheet: Sheet, strip: Strip, top: float, total: int, own: float | 
 
 
 def write_strip(sheet: Sheet, strip: Strip, top: float, middle: float) -> None:
-    """The words of a line: choice, option, median, and the share as a bar with its number."""
+    """Write the text of a line: choice, option, median, and the proportion as a bar with its number."""
     weight = "bold" if strip.own else "normal"
     first = middle - 0.07 * strip.words.count("\n")
     if strip.first:
@@ -175,7 +175,7 @@ def value_limits(curve: Curve, lines: pd.DataFrame, claim: float | None) -> tupl
 
 
 def curve_axes(sheet: Sheet, top: float, limits: tuple[float, float], total: int, unit: str) -> Axes:
-    """The plot of estimates with faint lines to read along."""
+    """Return the plot of estimates with faint lines to read along."""
     axes = sheet.axes(LEFT, top, PLOT, CURVE)
     axes.set(xlim=(0, total), ylim=limits, xticks=[])
     ticks = ticks_within(limits)
@@ -243,12 +243,12 @@ def specification_curve(
     curve: Curve, *, axis_label: str, claim: tuple[float, str] | None = None, title: str = "",
     notes: Sequence[str] = (), decimals: int | None = None, what: str = "",
 ) -> Drawing:  # fmt: skip
-    """Every distinct estimate with its interval in order, the claim as a line, the choices below.
+    """Draw every distinct estimate with its interval in order, the claim as a line, the choices below.
 
     Each option is a strip under the curve: a column is full where all specifications there have the option. The
-    strips of the finding come first, then the choices, the one with the largest share of the spread of the estimates
-    first. Beside each option stands the median of all combinations that have it (beside a finding its share), beside
-    each choice its share of the spread.
+    strips of the finding come first, then the choices, in the order of the variance that they explain. Each option has
+    the median of all combinations with it (a finding its proportion), and each choice the proportion of the variance
+    that it explains.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def specification_curve(
 def draw_curve(
     sheet: Sheet, curve: Curve, lines: pd.DataFrame, claim: tuple[float, str] | None, span: tuple[float, float]
 ) -> float | None:
-    """The upper plot: estimates, claim, the review's own; gives its place, if it has one."""
+    """Return the upper plot: estimates, claim, the review's own; gives its place, if it has one."""
     limits = value_limits(curve, lines, None if claim is None else claim[0])
     axes = curve_axes(sheet, span[0], limits, len(lines), curve.unit)
     draw_estimates(axes, lines)
