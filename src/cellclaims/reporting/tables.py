@@ -98,7 +98,7 @@ SAFE_SCHEMES = ("https://", "http://")
 #: A table with more rows is folded in HTML: its caption and number of rows show, the rows when asked for.
 FOLDED_FROM = 26
 #: Class of a column in HTML -> characters of its longest text.
-LONG = {"longer": 120, "long": 40}
+LONG = {"longest": 300, "longer": 120, "long": 40}
 
 
 @dataclass(frozen=True)
