@@ -63,6 +63,7 @@ notebooks: review  ## update the committed notebooks, figures and the table of t
 	  { echo "make notebooks: data/registry contains snapshots that are not committed, and the reports name the last: move it away first" >&2; exit 1; }
 	$(BIN)/cellclaims notebooks
 	$(BIN)/cellclaims answer README.md
+	$(BIN)/cellclaims screen --flow docs/search.md
 
 club: $(INSTALLED)  ## open a copy of the journal club in JupyterLab, with live controls (docs/journal_club.md)
 	$(BIN)/cellclaims club --only copy $(CLUB)

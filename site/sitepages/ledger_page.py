@@ -42,7 +42,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """A recorded entry and its paragraph."""
+    """An entry as it was recorded: the entry itself and its paragraph."""
 
     entry: Entry
     text: str
@@ -54,7 +54,7 @@ def recorded(path: Path) -> list[Recorded]:
     Raises
     ------
     SiteError
-        If the file is missing or contains no entries.
+        If the file is missing or holds no entries.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))

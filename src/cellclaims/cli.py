@@ -440,6 +440,7 @@ def club(
 @click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--dry-run", is_flag=True, help="With --accept: check everything, write nothing.")
+@click.option("--flow", type=NOTEBOOK, metavar="PAGE", help="Write the flow of records into PAGE, between its marks.")
 def screen(
     into: Path | None,
     decided: Path | None,
@@ -448,19 +449,27 @@ def screen(
     registry: Path | None,
     data: Path,
     dry_run: bool,
+    flow: Path | None,
 ) -> None:
-    """List the records of a search that nobody has decided on, or take decisions over, all or none.
+    """List the records of a search that nobody has decided on, or record decisions, all or none.
 
     Without --into and --accept: how far screening is, and where reviewers differ (docs/screening.md).
     """
     from cellclaims.registries.store import registry_of
 
-    if into and decided:
-        raise click.UsageError("expected --into or --accept, found both")
+    if sum(bool(one) for one in (into, decided, flow)) > 1:
+        raise click.UsageError("expected one of --into, --accept and --flow, found several")
     if (reviewer or snapshot) and not into:
         raise click.UsageError("--reviewer and --snapshot: expected --into, whose list they are for; found none")
     if dry_run and not decided:
         raise click.UsageError("--dry-run: expected --accept, which it tries; found none")
+    if flow:
+        from cellclaims.reporting.evidence import put_flow
+        from cellclaims.runner.run import base_of
+
+        put_flow(flow, base_of(data))
+        click.echo(f"{flow}: flow of records up to date")
+        return
     from cellclaims.screening import decisions
 
     if into:

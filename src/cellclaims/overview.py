@@ -487,7 +487,7 @@ def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
     lines = [
-        {"report": "pooled", "kind": "pooled", "months": p.question.target, "percent": p.shown(p.fit.beta)}
+        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": p.shown(p.fit.beta)}
         | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
         for p in pools
         if p.is_pooled and np.isfinite(p.fit.beta)

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from cellclaims import meta, protocol
 from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import ReviewError
-from cellclaims.evidence import load
+from cellclaims.evidence import Evidence, load
 from cellclaims.figures.show import Drawing, show
 from cellclaims.files import WITH_PNG
 from cellclaims.parameters import refuse_impossible
@@ -54,6 +54,20 @@ class Review(EvidenceBase):
     reports: str = ""
     registries: Sentence = field(default_factory=say)
     results: Results = field(default_factory=lambda: Results(""))
+
+    def with_evidence(self, evidence: Evidence) -> Review:
+        """The same review on other tables, such as those with the claims of another advertisement.
+
+        Parameters
+        ----------
+        evidence : Evidence
+
+        Returns
+        -------
+        Review
+            With the same record; its rows are prepared anew.
+        """
+        return replace(self, evidence=evidence, _prepared={})
 
     def select(self, question: Question, analysis: Analysis) -> Selected:
         """Return the rows that answer a question, and every other row of its outcome with the reason why not.

@@ -13,12 +13,34 @@ from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
 from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
-from cellclaims.figures.specifications import sensitivity, specification_curve
+from cellclaims.figures.specifications import choices_that_matter, sensitivity, specification_curve
 from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
 __all__ = [
-    "ClaimRow", "Drawing", "Mark", "Step", "StudyMark", "advertised", "change", "directions", "durability", "estimates",
-    "evidence_map", "evidence_years", "flow", "forest", "funnel", "gosh", "influence", "missing_results",
-    "power_curves", "save", "sensitivity", "show", "specification_curve", "traffic_light",
-]  # fmt: skip
+    "ClaimRow",
+    "Drawing",
+    "Mark",
+    "Step",
+    "StudyMark",
+    "advertised",
+    "change",
+    "choices_that_matter",
+    "directions",
+    "durability",
+    "estimates",
+    "evidence_map",
+    "evidence_years",
+    "flow",
+    "forest",
+    "funnel",
+    "gosh",
+    "influence",
+    "missing_results",
+    "power_curves",
+    "save",
+    "sensitivity",
+    "show",
+    "specification_curve",
+    "traffic_light",
+]

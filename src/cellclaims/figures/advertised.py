@@ -31,7 +31,7 @@ HEAD, WORDS, NOTE = 15.0, 13.0, 12.0
 
 #: Inches: margin, width of the words, of the plot and of the sheet.
 EDGE, LEFT, PLOT = 0.15, 4.55, 4.6
-WIDTH = EDGE + LEFT + PLOT + 0.35
+WIDTH = EDGE + LEFT + PLOT + 0.45
 #: Inches: least height of a result, space above a claim.
 LINE, GAP = 0.72, 0.2
 #: Inches below the results of a claim, for the numbers of its axis.
@@ -262,10 +262,8 @@ def directions(counts: pd.DataFrame, *, title: str, note: str = "") -> Drawing:
     top = EDGE + block_height(heading, HEAD) + 0.68
     sheet = Sheet(width, top + sum(heights) + (block_height(below, NOTE) + 0.2 if note else 0.1))
     sheet.text(EDGE, EDGE + 0.1, heading, size=HEAD, weight="bold")
-    for i, (words, color) in enumerate(COLUMNS.values()):
-        sheet.text(
-            EDGE + CLAIM + (i + 0.5) * COUNT, top - 0.38, words, size=NOTE, ha="center", color=color, weight="bold"
-        )
+    for i, (words, _) in enumerate(COLUMNS.values()):
+        sheet.text(EDGE + CLAIM + (i + 0.5) * COUNT, top - 0.38, words, size=NOTE, ha="center", weight="bold")
     sheet.text(EDGE + CLAIM + 3 * COUNT + 0.1, top - 0.16, "finding", size=NOTE, weight="bold")
     for (claim, finding, row), height in zip(lines, heights, strict=True):
         sheet.rule(top, EDGE, width - EDGE, color=PALE, lw=0.8)

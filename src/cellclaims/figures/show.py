@@ -83,7 +83,9 @@ def svg_text(fig: Figure, *, alt: str, name: str) -> str:
     True
     """
     buffer = io.StringIO()
-    with applied():
+    with applied(), warnings.catch_warnings():
+        if letters_missing(fig):
+            warnings.filterwarnings("ignore", message="Glyph")  # a viewer has other fonts
         fig.savefig(buffer, format="svg", metadata=NO_SVG_TRACES)
     text = buffer.getvalue()
     text = IDENTIFIER.sub(rf"\g<1>{name}-\g<2>", text[text.index("<svg") :])

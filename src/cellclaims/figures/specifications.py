@@ -380,3 +380,78 @@ def sensitivity(
     axis = scale_for(rows, scale, marks, axis_label, favours, limits)
     fig = draw(rows, shown, axis, label_heading="Choice", title=title, marks=marks, notes=notes)
     return Drawing(fig, choices_alt(table, what or axis_label, digits))
+
+
+# The choices that move an answer, large enough to be read at half size.
+
+#: Point sizes, and inches: the column of the options, of the plot, and a line.
+HEAD, WORDS = 15.0, 12.0
+NAMES, RANGE, STEP = 4.3, 4.7, 0.3
+#: A choice that moves less of the spread than this is not drawn.
+LEAST = 0.01
+
+
+@applied()
+def choices_that_matter(
+    curve: Curve, *, title: str, axis_label: str, note: str = "", marks: Sequence[tuple[float, str]] = ()
+) -> Drawing:
+    """For each option of each choice the median estimate, and the lowest and highest of its specifications.
+
+    Parameters
+    ----------
+    curve : Curve
+    title, axis_label, note : str
+    marks : sequence of (float, str)
+        Values with their words, drawn as lines.
+
+    Returns
+    -------
+    Drawing
+        Choices that move less than one hundredth of the spread are left out.
+
+    Raises
+    ------
+    DataError
+        If no counted specification has an estimate.
+    """
+    shown = curve.lines.counted & np.isfinite(curve.lines.beta)
+    if not shown.any():
+        raise DataError("choices: expected an estimate, found none in any counted specification")
+    rows = _option_rows(curve, shown)
+    width = 2 * EDGE + NAMES + RANGE
+    heading, below = wrapped(title, width - 2 * EDGE, HEAD, "bold"), wrapped(note, width - 2 * EDGE, WORDS)
+    top = EDGE + block_height(heading, HEAD) + 0.2
+    bottom = top + STEP * len(rows) + 0.1
+    sheet = Sheet(width, bottom + 0.75 + (block_height(below, WORDS) + 0.2 if note else 0.0))
+    sheet.text(EDGE, EDGE + 0.1, heading, size=HEAD, weight="bold")
+    axes = sheet.axes(EDGE + NAMES, top, RANGE - 0.2, bottom - top)
+    axes.set(ylim=(bottom, top), yticks=[])
+    axes.xaxis.set_tick_params(labelsize=WORDS)
+    axes.set_xlabel(axis_label, fontsize=WORDS)
+    axes.spines["left"].set_visible(False)
+    for value, _ in marks:
+        axes.axvline(value, color=VERMILLION, lw=1.6, ls=(0, (4, 2)), zorder=1)
+    for i, (words, own, low, middle, high) in enumerate(rows):
+        y = top + STEP * (i + 0.6)
+        is_head = np.isnan(middle)
+        sheet.text(EDGE + (0 if is_head else 0.2), y, words, size=WORDS, weight="bold" if is_head or own else "normal")
+        if not is_head:
+            axes.plot((low, high), (y, y), color=BLUE, lw=3, solid_capstyle="butt", zorder=3)
+            axes.plot([middle], [y], "D" if own else "o", ms=9, mfc=BLACK if own else BLUE, mec="white", zorder=4)
+    sheet.text(EDGE, bottom + 0.85, below, size=WORDS)
+    return Drawing(sheet.figure, specification_alt(curve, axis_label, marks[0][1] if marks else ""))
+
+
+def _option_rows(curve: Curve, shown: pd.Series) -> list[tuple[str, bool, float, float, float]]:
+    """A heading for each choice, then its options: words, the review's own, lowest, median and highest estimate."""
+    by_id = {choice.choice_id: choice for choice in curve.choices}
+    rows: list[tuple[str, bool, float, float, float]] = []
+    moved = curve.influence[curve.influence.share >= LEAST].sort_values("share", ascending=False, kind="stable")
+    for one in moved.itertuples():
+        choice = by_id[one.choice]
+        rows.append((f"{choice.title} ({share_words(one.share)} of the spread)", False, *[np.nan] * 3))
+        for i, option in enumerate(choice.options):
+            beta = curve.lines.beta[shown & curve.marks[one.choice, option.name]]
+            if len(beta):
+                rows.append((option.name, i == 0, float(beta.min()), float(beta.median()), float(beta.max())))
+    return rows

@@ -235,7 +235,7 @@ def refit_step(one: Run, _: Settings | None) -> str:
     other: list[str] = []
     one.without = list(without(base, records, reasons, other))
     names = ", ".join(reasons)
-    rest = f"; pooled in another way, not refitted: {', '.join(other)}" if other else ""
+    rest = f"; not reproduced from their questions, so not refitted: {', '.join(other)}" if other else ""
     return f"{len(one.without)} pools refitted without {names}{rest}"
 
 
@@ -287,8 +287,8 @@ def without(
     reasons : mapping of str
         Study -> why it is left out.
     other : list of str
-        Takes the names of pools that the engine does not reproduce from their question: they are pooled in a way of
-        their own, so that a refit would compare two analyses.
+        Takes the names of pools that the engine does not reproduce from their question: a refit
+        would compare two analyses.
     """
     for one in records:
         mine = [row["study_id"] for row in one["rows"]]

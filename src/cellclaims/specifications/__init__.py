@@ -7,16 +7,21 @@ combinations.
 """
 
 from cellclaims.specifications.choices import Choice, Option, analyses_of, choices_of
-from cellclaims.specifications.curve import Curve, Fitted, fitted
+from cellclaims.specifications.curve import Curve, Fitted, fitted, without_idle
 from cellclaims.specifications.fits import specification_curve
+from cellclaims.specifications.row_sets import RowSets, report_tables, row_sets
 
 __all__ = [
     "Choice",
     "Curve",
     "Fitted",
     "Option",
+    "RowSets",
     "analyses_of",
     "choices_of",
     "fitted",
+    "report_tables",
+    "row_sets",
     "specification_curve",
+    "without_idle",
 ]

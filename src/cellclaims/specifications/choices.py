@@ -126,8 +126,8 @@ def _own(protocol: Protocol, question: Question) -> dict[str, Option]:
 def _listed(content: Mapping[str, Any], choice_id: str, question: Question, kind: str) -> list[Option]:
     """Return the options of a choice in the protocol, by kind or by outcome."""
     known = content[choice_id]
-    by_outcome = known.get("of", {}).get(question.outcome, [])
-    listed = by_outcome or known.get("options") or known.get(kind, [])
+    by_outcome = (known.get("of") or {}).get(question.outcome, [])
+    listed = by_outcome or known.get("options") or known.get(kind) or []
     return [Option(o["name"], o["why"], {k: v for k, v in o.items() if k not in ("name", "why")}) for o in listed]
 
 

@@ -1,4 +1,4 @@
-"""The specification curve of a question: every combination fitted in one batch, and the influence of each choice."""
+"""The specification curve of a question: every combination fitted in one batch, and which choices move the answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cellclaims.specifications.row_sets import RowSets, report_tables, row_sets
 def options_of(
     lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return the median estimate of each option over all combinations of the other choices.
+    """The median estimate of each option over all combinations of the other choices.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def _middle(values: NDArray) -> dict[str, float]:
 def influence_of(
     lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
 ) -> pd.DataFrame:
-    r"""Return one line per choice: the variance of the estimates it explains, and its effect on the estimate.
+    r"""One line a choice: what fixing it takes from the spread of the estimates, and how far it alone moves them.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ INFLUENCE = ["choice", "share", "low", "low_option", "high", "high_option", "fin
 
 
 def _moved(options: pd.DataFrame, spread: float) -> dict[str, object]:
-    """Return the proportion of variance between options, and the options with the lowest and the highest median."""
+    """Share of the variance between the options, and the options with the lowest and the highest median."""
     known = options[options.combinations > 0]
     if known.empty:
         return {"share": np.nan, "low": np.nan, "low_option": "", "high": np.nan, "high_option": ""}
@@ -114,7 +114,7 @@ def _alone(finding: NDArray, parts: pd.DataFrame, name: str) -> float:
     return float(np.mean(changes)) if changes else 0.0
 
 
-#: The parts of an analysis that are separate choices.
+#: The parts of an analysis that are choices of their own.
 OF_ANALYSIS = {"model": "Model", "method": "Spread between reports", "test": "Interval"}
 #: Measure and unit of each kind of question.
 DATA = {"rate": ("events", "n"), "difference": ("yi", "vi")}
@@ -147,7 +147,7 @@ class Curve:
     combinations : int
         How many combinations of options there are.
     sets : RowSets
-        The reports of each line (``lines.row_set``).
+        Which reports stand behind each line (``lines.row_set``).
     unit : str
     """
 
@@ -180,7 +180,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """All fitted specifications of a question, without verdicts, because several claims may have the same question.
+    """Every specification of a question, fitted and not yet judged: several claims may ask the same question.
 
     Attributes
     ----------
@@ -243,15 +243,25 @@ def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
     question = question.at(base.protocol)
     choices, analyses = choices_of(base, question, kind), analyses_of(base.protocol, kind)
     tables = report_tables(base, question, kind, choices)
-    choices, sets = _without_idle(choices, row_sets(base, question, kind, choices, tables))
+    choices, sets = without_idle(choices, row_sets(base, question, kind, choices, tables))
     data = {name: sets.rows[name].to_numpy(float) for name in DATA[kind]}
     ways = [named.analysis for named in analyses]
     fits = specification_curve(data, sets.keep, ways, facts=_facts(sets))
     return Fitted(choices, analyses, sets, fits, UNITS[kind])
 
 
-def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
-    """Drop options that give the review's own rows in every combination."""
+def without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
+    """Drop options that give the review's own rows in every combination: there is nothing to choose.
+
+    Parameters
+    ----------
+    choices : sequence of Choice
+    sets : RowSets
+
+    Returns
+    -------
+    tuple of (list of Choice, RowSets)
+    """
     kept, number = [], sets.number
     for axis, choice in enumerate(choices):
         own = number.take(0, axis)
@@ -269,14 +279,14 @@ def _facts(sets: RowSets) -> pd.DataFrame:
 
 
 def _part(name: str, values: pd.Series) -> Choice:
-    """Return a part of the analysis as a choice."""
+    """A part of the analysis as a choice."""
     return Choice(name, OF_ANALYSIS[name], tuple(Option(value, "") for value in dict.fromkeys(values)))
 
 
 def _marked(
     lines: pd.DataFrame, grid: NDArray[np.intp], choices: Sequence[Choice], parts: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the options of each line, and those of the combination closest to the review's own."""
+    """Which options lead to each line, and the options of the combination that departs least from the review's own."""
     places = np.indices(grid.shape, sparse=True)
     departures = sum((place > 0).astype(np.int8) for place in places)
     least = np.lexsort((departures.ravel(), grid.ravel()))

@@ -1,4 +1,4 @@
-"""Fits of every reasonable way to pool, in one batch, and their distinct estimates.
+"""Every reasonable way to pool, fitted in one batch: which estimates there are, and which of them are different.
 
 A *row set* is one choice of reports; an :class:`~cellclaims.question.Analysis` is one way to pool them.
 Each row set under each analysis is a *specification*; specifications whose fits do not differ are one *line*.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: What a specification gives, on the scale that readers know (percent for counts).
 NUMBERS = ("beta", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "I2")
-#: Fits that agree to this many decimals of the readers' scale count as one; finer than any displayed value.
+#: Fits that agree to this many decimals of the readers' scale are one: finer than anything that is printed.
 DECIMALS = 6
 #: Quadrature points of the binomial-normal model where none are given.
 NODES = 21
@@ -39,7 +39,7 @@ POOLS = {
 
 @dataclass(frozen=True, eq=False)
 class SpecificationCurve:
-    """Distinct fits, in the order of their estimates, and their specifications.
+    """Distinct fits, in the order of their estimates, and which specification gives which.
 
     Attributes
     ----------
@@ -66,12 +66,12 @@ def specification_curve(
     decide: Decide | None = None,
     level: float = 0.95,
 ) -> SpecificationCurve:
-    """Fit every row set under every analysis, and count distinct fits.
+    """Fit every row set under every analysis, and count what differs.
 
     Parameters
     ----------
     data : mapping of array-like, shape (m,)
-        ``events`` and ``n``, or ``yi`` and ``vi``, of every report in any row set.
+        ``events`` and ``n``, or ``yi`` and ``vi``, of every report that any row set holds.
     keep : array-like of bool, shape (s, m)
         The row sets.
     analyses : sequence of Analysis
@@ -79,7 +79,7 @@ def specification_curve(
         the Bayesian one with the scale of its prior. A measure of counts (PLO, PAS, PFT) says on which scale the normal
         model pools them; without one the effects are pooled as given.
     facts : DataFrame, s rows, optional
-        Further facts of each row set; its columns are added to the lines.
+        What else is known of each row set; its columns are handed on to the lines.
     decide : callable, optional
         decide(lines): the finding of each line.
     level : float
@@ -137,7 +137,7 @@ def _checked(
 
 @dataclass(frozen=True, eq=False)
 class _Packed:
-    """Return row sets with the kept reports of each on the left, so that no fit includes reports of another."""
+    """Row sets side by side: the kept reports of each to the left, so that no fit carries reports of another."""
 
     values: dict[str, NDArray]
     keep: NDArray[np.bool_]
@@ -159,7 +159,7 @@ def _numbers(packed: _Packed, analysis: Analysis, level: float) -> NDArray:
 
 
 def _binomial(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
-    """Return results for the median setting in percent; with the normal quantile instead of t on request."""
+    """Median setting in percent; the normal quantile in place of t where asked for."""
     events, n = packed.values["events"], packed.values["n"]
     fit = meta.glmm(events, n, keep=packed.keep, level=level, nodes=analysis.nodes or NODES)
     low, high = np.asarray(fit.ci_lb), np.asarray(fit.ci_ub)
@@ -171,7 +171,7 @@ def _binomial(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray
 
 
 def _beta_binomial(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
-    """Return the mean over settings in percent; no prediction interval, as a and b are only estimates."""
+    """Mean over settings in percent; no prediction interval, as none carries the doubt about a and b."""
     fit = meta.beta_binomial(packed.values["events"], packed.values["n"], keep=packed.keep, level=level)
     unknown = np.full(len(packed.keep), np.nan)
     shown = [100.0 * expit(np.asarray(part)) for part in (fit.beta, fit.ci_lb, fit.ci_ub)]
@@ -185,7 +185,7 @@ def _normal(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
 
 
 def _bayes(packed: _Packed, analysis: Analysis, level: float) -> list[NDArray]:
-    """Return posterior mean and central intervals; fewer than two reports are not pooled."""
+    """Posterior mean and central intervals; fewer than two reports are shown and not pooled, as everywhere."""
     shown = _normal(packed, replace(analysis, model="normal", method="EE", test="z"), level)
     yi, vi, back = _effects(packed, analysis)
     some = packed.keep.sum(axis=1) > 1
@@ -201,7 +201,7 @@ Back = Callable[[NDArray], NDArray]
 
 
 def _effects(packed: _Packed, analysis: Analysis) -> tuple[NDArray, NDArray, Back]:
-    """Return effects, their variances, and the transformation to the readers' scale."""
+    """Effects, their variances, and the way back to the readers' scale."""
     if analysis.measure not in BACK:
         return packed.values["yi"], packed.values["vi"], np.array
     events, n = packed.values["events"], packed.values["n"]
@@ -212,18 +212,18 @@ def _effects(packed: _Packed, analysis: Analysis) -> tuple[NDArray, NDArray, Bac
 
 
 def from_arcsine(values: NDArray, typical: NDArray) -> NDArray:
-    """Return the proportion of ``asin(sqrt(p))``, limited to 0 and 1."""
+    """Proportion of ``asin(sqrt(p))``; beyond the ends the end."""
     return np.sin(np.clip(values, 0.0, np.pi / 2)) ** 2
 
 
 def from_double_arcsine(values: NDArray, typical: NDArray) -> NDArray:
-    r"""Return the proportion of Freeman and Tukey's transformation at one ``n`` for all reports, their harmonic mean.
+    r"""Proportion of Freeman and Tukey's transformation at one ``n`` for all reports, their harmonic mean.
 
     .. math:: p = \tfrac12 \left(1 - \mathrm{sgn}(\cos t)
        \sqrt{1 - \left(\sin t + \frac{\sin t - 1/\sin t}{n}\right)^2}\right), \quad t = 2y
 
-    Miller 1978, https://doi.org/10.1080/00031305.1978.10479283. Provided to reproduce published numbers; reports of
-    other sizes would give another result (Schwarzer and others 2019, https://doi.org/10.1002/jrsm.1348).
+    Miller 1978, https://doi.org/10.1080/00031305.1978.10479283. Kept to reproduce printed numbers: reports of other
+    sizes get another answer (Schwarzer and others 2019, https://doi.org/10.1002/jrsm.1348).
 
     Examples
     --------
@@ -247,7 +247,7 @@ BACK: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
 
 
 def _distinct(fitted: NDArray, k: NDArray, facts: pd.DataFrame | None) -> tuple[pd.DataFrame, NDArray]:
-    """Return lines in the order of their estimates, and the line of each (row set, analysis)."""
+    """Lines in the order of their estimates, and the line of each (row set, analysis)."""
     import pandas as pd
 
     sets, ways, _ = fitted.shape

@@ -1,4 +1,4 @@
-"""Choices between reports, one per cohort: every combination at once, as masks."""
+"""Choices between reports: whose reports count, one a cohort. Every combination at once, as masks."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ from cellclaims.selection import (
 from cellclaims.specifications.choices import BETWEEN, WITHIN, Choice, Option, classes_of
 
 # Choices within a report: which row answers, which figure is used, which effect is made of it.
-# A *report figure* is the result of one report under one reading. A *table* contains the report figures of one
-# combination of choices; it does not depend on the selection of reports, so few tables suffice for all questions.
+#
+# A *report figure* is what one report gives under one way to read it. A *table* holds the report figures of one
+# combination of choices; it does not depend on which reports are asked for, so few tables serve all questions.
 
 
 #: What is kept of a report figure; events and n for counts, yi and vi for effects.
@@ -58,16 +59,16 @@ Table = dict[str, int]
 
 @dataclass(frozen=True, eq=False)
 class ReportTables:
-    """Report figures, and the tables that contain them.
+    """Report figures, and the tables that hold them.
 
     Attributes
     ----------
     figures : DataFrame
-        One line per report figure (:data:`FIGURE`).
+        One line a report figure (:data:`FIGURE`).
     members : list of tuple of int
         For each distinct table the numbers of its report figures.
     favourable : list of bool
-        Whether the table is of the most favourable reports, among which timing decides.
+        Whether the table is of the most favourable reports: their timing then decides which of them speaks.
     number : ndarray of int
         The table of each combination of options, one axis a choice in the order of WITHIN.
     """
@@ -80,13 +81,13 @@ class ReportTables:
 
 @dataclass
 class Collected:
-    """Collects report figures, each once."""
+    """Report figures as they are found, each once."""
 
     known: dict[Any, int] = field(default_factory=dict)
     figures: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, key: Any, figure: Record, outcome: str) -> int:
-        """Return the number of a report figure; ``key`` identifies equal ones."""
+        """The number of a report figure; ``key`` says which ones are the same."""
         if key not in self.known:
             self.known[key] = len(self.figures)
             self.figures.append({name: getattr(figure, name, np.nan) for name in FIGURE} | {"outcome": outcome})
@@ -94,7 +95,7 @@ class Collected:
 
 
 def report_tables(base: EvidenceBase, question: Question, kind: str, choices: Sequence[Choice]) -> ReportTables:
-    """Return the report figures of every combination of the choices within a report."""
+    """The report figures of every combination of the choices within a report."""
 
     options = {choice.choice_id: choice.options for choice in choices}
     found, make = Collected(), {"rate": count_tables, "difference": difference_tables}[kind]
@@ -110,14 +111,14 @@ def report_tables(base: EvidenceBase, question: Question, kind: str, choices: Se
 
 
 def _wide(protocol: Protocol, question: Question, choices: Sequence[Choice]) -> Question:
-    """Return the question with every type of diabetes and every design of any option."""
+    """The question with every type of diabetes and every design that an option asks for."""
     population = {choice.choice_id: choice for choice in choices}["population"]
     types = [t for option in population.options for t in option.settings.get("types", question.population)]
     return replace(question.at(protocol), population=tuple(dict.fromkeys(types)), designs=())
 
 
 def handled_otherwise(asked: Question, handling: Option) -> tuple[Question, Sequence[str]]:
-    """Return for an alternative handling its question, and the studies concerned (empty: all)."""
+    """For an alternative handling: the question that asks for it, and the studies that it touches (empty: all)."""
     if not handling.settings:
         return asked, ()
     return replace(asked, alternative=(*asked.alternative, handling.settings["alternative"])), handling.settings[
@@ -126,18 +127,18 @@ def handled_otherwise(asked: Question, handling: Option) -> tuple[Question, Sequ
 
 
 def of_studies(rows: Sequence[Record], studies: Collection[str]) -> Sequence[Record]:
-    """Return the rows of some studies; all rows if none are named."""
+    """The rows of some studies; all rows where none are named."""
     return [row for row in rows if row.study_id in studies] if studies else rows
 
 
 def read_otherwise(primary: Table, handling: Option, own: Table) -> Table:
-    """Return the table of the review's own handling, with the alternative for the studies concerned."""
+    """The table of the review's own handling, with the touched studies read in the other way."""
     touched = handling.settings["studies"]
     return {s: i for s, i in primary.items() if s not in touched} | own if touched else own
 
 
 def timed(protocol: Protocol, asked: Question, timing: Option, figures: Option) -> Question:
-    """Return the question with the time and values of the options."""
+    """The question at the time and with the figures that the options ask for."""
     when = {name: timing.settings[name] for name in ("estimand", "months", "window") if name in timing.settings}
     if isinstance(when.get("months"), list):
         when |= {"months": tuple(when["months"]), "window": None}
@@ -167,14 +168,14 @@ SAME = {"rate": ["study_id", "outcome", "events", "n"], "difference": ["study_id
 
 @dataclass(frozen=True, eq=False)
 class RowSets:
-    """Distinct selections of reports.
+    """Distinct choices of reports.
 
     Attributes
     ----------
     rows : DataFrame
-        The reports in any row set, one line per distinct figure of a report.
+        The reports that any row set holds, one line a distinct figure of a report.
     keep : ndarray of bool, shape (s, m)
-        Which of them are in each row set.
+        Which of them each row set holds.
     number : ndarray of int
         The row set of each combination of options: axes in the order of WITHIN, then of BETWEEN.
     """
@@ -184,7 +185,7 @@ class RowSets:
     number: NDArray[np.intp]
 
     def of(self, row_set: int) -> pd.DataFrame:
-        """Return the reports of one row set."""
+        """The reports of one row set."""
         return self.rows[self.keep[row_set]]
 
 
@@ -192,7 +193,7 @@ def row_sets(
     base: EvidenceBase, question: Question, kind: str, choices: Sequence[Choice],
     tables: ReportTables,
 ) -> RowSets:  # fmt: skip
-    """Return the reports of every combination of choices, without overlapping cohorts."""
+    """The reports of every combination of choices, overlapping cohorts resolved."""
     figures = tables.figures
     content = figures.groupby(SAME[kind], sort=False, dropna=False).ngroup().to_numpy()
     rows = figures.iloc[pd.Series(content).drop_duplicates().index].reset_index(drop=True)
@@ -212,7 +213,7 @@ def row_sets(
 
 
 def _asked(protocol: Protocol, question: Question, choices: Sequence[Choice], figures: pd.DataFrame) -> NDArray:
-    """Return whether each report figure is selected, with one axis per choice in the order of BETWEEN, reports last."""
+    """Whether each report figure is asked for, one axis a choice in the order of BETWEEN, reports last."""
     by_id = {choice.choice_id: choice for choice in choices}
     asked = np.ones((1,) * len(BETWEEN) + (len(figures),), dtype=bool)
     for axis, choice_id in enumerate(BETWEEN):
@@ -243,7 +244,7 @@ def _cohorts(base: EvidenceBase, figures: pd.DataFrame) -> list[frozenset[str]]:
 
 
 def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool) -> NDArray[np.intp]:
-    """Return the report figures of a table, the preferred one of each cohort first."""
+    """The report figures of a table, the one that speaks for its cohort before the others."""
     own = figures.iloc[list(members)]
     rate = own.events / own.n if favourable else [0.0] * len(own)
     keys = map(fullness, rate, own.n, own.source_rank, own.year, own.study_id)
@@ -256,7 +257,7 @@ def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool
 def count_tables(
     base: EvidenceBase, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
 ) -> dict[tuple[int, ...], Table]:
-    """Return the table of every combination: axes outcome, timing, figures, effect (one option), handling."""
+    """The table of every combination: axes outcome, timing, figures, effect (one option), handling."""
     tables: dict[tuple[int, ...], Table] = {}
     for (o, outcome), (h, handling) in product(enumerate(options["outcome"]), enumerate(options["handling"])):
         about = replace(wide, outcome=outcome.settings.get("definition", wide.outcome))
@@ -278,7 +279,7 @@ class _CountsRead:
         self.known: dict[Any, int | None] = {}
 
     def table(self, rows: Sequence[Record], asked: Question) -> Table:
-        """Return the report figure of every report with a result."""
+        """The report figure of every report that has an answer."""
         table = {}
         for study_id, report in by_report(rows).items():
             key = (tuple(row.line for row in report), asked.estimand, asked.target)
@@ -299,7 +300,7 @@ class _CountsRead:
 
 @dataclass(frozen=True, eq=False)
 class _Report:
-    """Return the rows of one report at one time: with cells, without, and as differences."""
+    """Rows of one report at one time: with cells, without, and as differences."""
 
     study_id: str
     at: Question
@@ -314,7 +315,7 @@ class _Report:
 def difference_tables(
     base: EvidenceBase, wide: Question, options: Mapping[str, Sequence[Option]], found: Collected
 ) -> dict[tuple[int, ...], Table]:
-    """Return the table of every combination: axes outcome (one option), timing, figures, effect, handling."""
+    """The table of every combination: axes outcome (one option), timing, figures, effect, handling."""
     if len(options["outcome"]) > 1:
         raise ProtocolError(f"expected one outcome for differences, found {len(options['outcome'])}")
     controlled = controlled_reports(base, wide)
@@ -331,7 +332,7 @@ def difference_tables(
 def _read_tables(
     read: _DifferencesRead, options: Mapping[str, Sequence[Option]]
 ) -> Iterator[tuple[int, int, list[Table]]]:
-    """Return for every time and choice of values the table of each effect; equal rows are read once."""
+    """For every time and choice of figures the table of each effect; choices that keep the same rows are read once."""
     for t, timing in enumerate(options["timing"]):
         known: dict[tuple[Any, ...], list[Table]] = {}
         for f, figures in enumerate(options["figures"]):
@@ -366,13 +367,13 @@ class _DifferencesRead:
         ]
 
     def reports(self, at: Question, levels: Sequence[Sequence[Record]], contrasts: Sequence[Record]) -> list[_Report]:
-        """Return the rows of each controlled report at one time."""
+        """The rows of each controlled report at one time."""
         parts = [by_report(rows) for rows in (*(passing(rows, level_rules(at)) for rows in levels), contrasts)]
         named = set().union(*parts) & self.controlled
         return [_Report(s, at, tuple(rows.get(s, ()) for rows in parts)) for s in sorted(named)]
 
     def table(self, reports: Sequence[_Report], effect: Option) -> Table:
-        """Return the report figure of every report whose rows allow this effect."""
+        """The report figure of every report whose rows allow this effect."""
         table = {}
         for report in reports:
             key = (*report.key, effect.name)
@@ -401,7 +402,7 @@ class _DifferencesRead:
 
 
 def _of_changes(cells: Sequence[Record], controls: Sequence[Record], at: Question, correlation: float) -> Effect:
-    """Return the change with cells minus the change without, each from levels with the same correlation."""
+    """Change with cells minus change without, each from levels with the same correlation."""
     if not (cells and controls):
         raise DataError("no levels on one of the two sides")
     with_cells, without = (change_of_report(rows, at, correlation) for rows in (cells, controls))
