@@ -1,4 +1,4 @@
-"""Results in, drawings out; rounds only through ``reporting`` and computes no statistics.
+"""Figures: drawings of results, without computing statistics; numbers are rounded through ``reporting``.
 
 Every function returns a :class:`Drawing`: a :class:`matplotlib.figure.Figure` apart from pyplot, with its alternative
 text. :func:`show` saves and displays it, :func:`save` only saves.
