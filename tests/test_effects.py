@@ -11,6 +11,8 @@ from scipy import stats
 
 from cellclaims import units
 from cellclaims.effects import FORMS, mean_changes, mean_differences
+from cellclaims.pool import pooled
+from cellclaims.question import Analysis
 from cellclaims.selection import Question
 
 from .made_up_trials import MadeUp, base, real, rules
@@ -21,12 +23,12 @@ R = 0.5
 EXACT = 1e-12
 
 
-def differences(made, question=CELLS, **more):
-    return mean_differences(made.base(), question.at(rules()), R, **more)
+def differences(made, question=CELLS, forms=FORMS, **asked):
+    return mean_differences(made.base(), replace(question, **asked).at(rules()), R, forms=forms)
 
 
-def changes(made, question=CELLS, correlation=R):
-    return mean_changes(made.base(), question.at(rules()), correlation)
+def changes(made, question=CELLS, correlation=R, **asked):
+    return mean_changes(made.base(), replace(question, **asked).at(rules()), correlation)
 
 
 def only(chosen):
@@ -72,7 +74,7 @@ def test_an_adjusted_difference_as_reported_comes_first():
 
 def test_changes_with_their_sd_come_before_final_values():
     effect = only(differences(with_changes(finals())))
-    assert (effect.form, effect.detail) == ("change", "difference of printed changes")
+    assert (effect.form, effect.detail) == ("change", "difference of reported changes")
     assert effect.yi == pytest.approx(-0.9, rel=EXACT)
     assert effect.vi == pytest.approx(0.9**2 / 20 + 0.8**2 / 24, rel=EXACT)
 
@@ -80,7 +82,7 @@ def test_changes_with_their_sd_come_before_final_values():
 def test_how_the_sd_of_a_printed_change_was_found_is_recorded():
     made = MadeUp().trial("one").change("one", -1.4, "cells", dispersion_type="se", dispersion_low=0.2)
     effect = only(differences(made.change("one", -0.5, "sham")))
-    assert effect.detail == "difference of printed changes; SD from SE"
+    assert effect.detail == "difference of reported changes; SD from SE"
     assert effect.vi == pytest.approx(0.2**2 + 1.0**2 / 20)
 
 
@@ -152,7 +154,7 @@ def without_sd():
 
 def test_changes_without_an_sd_take_the_se_from_the_p_value_between_arms():
     effect = only(differences(without_sd().contrast("one", p_value=0.01, measure="p only")))
-    assert (effect.form, effect.detail) == ("change", "printed changes, SE from P value")
+    assert (effect.form, effect.detail) == ("change", "reported changes, SE from P value")
     assert effect.yi == pytest.approx(-0.9, rel=EXACT)
     t = 0.9 / math.sqrt(effect.vi)
     assert 2 * stats.t.sf(t, 20 + 24 - 2) == pytest.approx(0.01, rel=1e-9)
@@ -161,7 +163,7 @@ def test_changes_without_an_sd_take_the_se_from_the_p_value_between_arms():
 def test_changes_without_sd_and_p_value_are_left_out():
     chosen = differences(without_sd())
     assert chosen.rows.empty
-    assert "change printed without dispersion, and no exact P value between arms" in reasons(chosen)["one"]
+    assert "change reported without dispersion, and no exact P value between arms" in reasons(chosen)["one"]
 
 
 def test_a_p_value_that_an_anomaly_leaves_out_gives_no_se():
@@ -272,16 +274,56 @@ def test_printed_changes_of_several_doses_are_combined_too():
     assert effect.yi == pytest.approx(-0.6 - -0.1)
 
 
-def test_the_best_of_several_reported_doses_never_speaks_for_all():
-    """Adjusted differences of three doses share one control: none of them alone is the trial's effect."""
+def test_adjusted_differences_of_several_doses_are_combined_against_their_control():
+    """d weighted by n; variance sigma² (1 / sum n + 1 / n_c): no single dose speaks for the trial."""
     made = doses()
     for dose, estimate in {"high": -0.9, "middle": -0.5, "low": -0.1}.items():
         made.contrast("one", dose, "sham", estimate=estimate, se=0.2)
-    assert not set(differences(made).rows.yi) & {-0.9, -0.5, -0.1}
-    for dose, mean in {"low": 7.9, "middle": 7.4, "high": 7.0}.items():
-        made.level("one", mean, dose, n=10.0)
-    effect = only(differences(made.level("one", 8.2, "sham", n=30.0)))
-    assert (effect.n, effect.n_control) == (30, 30)
+    effect = only(differences(made))
+    assert (effect.form, effect.n, effect.n_control, effect.arm_id) == ("adjusted", 30, 30, "high+middle+low v sham")
+    assert effect.yi == pytest.approx(-0.5, rel=EXACT)
+    sigma2 = 0.2**2 / (1 / 10 + 1 / 30)
+    assert effect.vi == pytest.approx(sigma2 * (1 / 30 + 1 / 30), rel=EXACT)
+
+
+def test_a_difference_of_all_doses_stands_for_its_parts():
+    made = doses().arm("one", "all_doses", n=30.0)
+    for row in made.rows["arms"]:
+        row.update({"part_of": "all_doses"} if row["arm_id"] in ("low", "middle", "high") else {})
+    made.contrast("one", "high", "sham", estimate=-0.9, se=0.2)
+    effect = only(differences(made.contrast("one", "all_doses", "sham", estimate=-0.4, se=0.15)))
+    assert (effect.yi, effect.vi, effect.n) == (-0.4, pytest.approx(0.15**2), 30)
+
+
+def test_a_trial_whose_se_came_by_t_has_an_interval_by_t():
+    effect = only(differences(without_sd().contrast("one", p_value=0.01)))
+    assert effect.df == 20 + 24 - 2
+    pool = pooled(without_sd().contrast("one", p_value=0.01).base(), CELLS.named("n", "t"), Analysis("MD"))
+    reach = stats.t.ppf(0.975, 42) * math.sqrt(effect.vi)
+    assert (pool.fit.ci_lb, pool.rows.ci_ub[0]) == (pytest.approx(-0.9 - reach), pytest.approx(-0.9 + reach))
+    assert pool.settings["interval"] == "t with 42 df"
+    assert np.isnan(only(differences(finals())).df)
+
+
+def medians(cells, sham):
+    made = MadeUp().trial("one")
+    for arm, (low, middle, high) in {"cells": cells, "sham": sham}.items():
+        more = {"center_type": "median", "dispersion_type": "iqr", "dispersion_low": low, "dispersion_high": high}
+        made.level("one", middle, arm, n=11.0, **more)
+    return only(differences(made))
+
+
+def test_medians_and_means_of_different_sign_have_no_clear_direction():
+    """bhansali2014: medians 7.1 v 7.0, and -0.08 as means."""
+    effect = medians((6.6, 7.1, 7.5), (6.9, 7.0, 7.5))
+    assert effect.yi < 0 and effect.direction == "unclear"
+    assert "medians 7.1 v 7, but \N{MINUS SIGN}0.0" in effect.detail
+    assert medians((6.6, 6.9, 7.5), (6.9, 7.0, 7.5)).direction == ""
+
+
+def test_skewed_quartiles_are_named():
+    assert "skewed by its quartiles (arm cells)" in medians((7.0, 7.0, 9.0), (6.9, 7.0, 7.5)).detail
+    assert "skewed" not in medians((6.6, 7.1, 7.5), (6.9, 7.2, 7.5)).detail
 
 
 def test_no_report_has_two_differences():
@@ -313,9 +355,10 @@ def test_a_printed_change_with_its_sd_needs_no_correlation():
     assert "r =" not in effects[0].detail
 
 
-def test_a_printed_change_without_an_sd_gives_way_to_the_levels():
+def test_a_reported_change_without_an_sd_takes_it_from_the_levels():
     effect = only(changes(before_after().change("one", -1.4, "cells", dispersion_type="none")))
-    assert effect.yi == pytest.approx(-1.5) and "r = 0.5" in effect.detail
+    assert effect.yi == -1.4 and "change as reported (from the means \N{MINUS SIGN}1.50)" in effect.detail
+    assert "r = 0.5" in effect.detail and effect.vi == pytest.approx(only(changes(before_after())).vi)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +368,7 @@ def test_a_printed_change_without_an_sd_gives_way_to_the_levels():
         (MadeUp().trial("one").level("one", 9.0, "cells", months=0), "no follow-up in the window"),
         (
             MadeUp().trial("one").change("one", -1.4, "cells", dispersion_type="none"),
-            "change printed without dispersion, and no levels before and after",
+            "change reported without dispersion, and no levels before and after",
         ),
     ],
     ids=["no baseline", "no follow-up", "no spread"],
@@ -351,9 +394,25 @@ def test_changes_of_several_arms_are_one_change_of_all_patients():
     assert (effect.yi, effect.n, effect.arm_id) == (pytest.approx(-1.0), 30, "low+middle+high")
 
 
-def test_the_follow_up_nearest_to_the_month_is_used():
+def test_of_a_window_the_longest_follow_up_is_used_and_of_a_month_the_nearest():
     made = before_after().level("one", 7.9, "cells", months=10).level("one", 7.7, "cells", months=14)
-    assert only(changes(made)).yi == pytest.approx(-1.5)
+    assert only(changes(made)).yi == pytest.approx(-1.3)
+    assert only(changes(made, months=(2.75, 13.0))).yi == pytest.approx(-1.5)
+    assert only(changes(made, months=12.0, window=3.0)).yi == pytest.approx(-1.5)
+    assert only(changes(made, months=(2.75, 11.0))).yi == pytest.approx(-1.1)
+
+
+def test_doses_of_insulin_in_units_that_do_not_convert_are_never_mixed():
+    made = MadeUp()
+    for name, unit in (("one", "U/day"), ("two", "U/kg/day"), ("three", "% relative reduction")):
+        made.trial(name)
+        for arm, value in (("cells", 30.0), ("sham", 20.0)):
+            made.change(name, value, arm, outcome="insulin_dose", unit=unit)
+    found = {}
+    for unit in ("U/day", "U/kg/day", "% of baseline"):
+        chosen = differences(made, outcome="insulin_dose", unit=unit)
+        found[unit] = {row.study_id: row.yi for row in chosen.records}
+    assert found == {"U/day": {"one": 10.0}, "U/kg/day": {"two": 10.0}, "% of baseline": {"three": -10.0}}
 
 
 def test_an_arm_and_its_part_are_never_both_in_a_change():

@@ -34,8 +34,8 @@ MARKS = {
     "doubted": r"\bdoubt(?:ed|s|ful)?\b",
     "one a report": (
         r"\b(?:rows?|lines?|cards?|reports?|process(?:es)?|records?|figures?|seconds?|modules?|folders?|commits?|one"
-        r"|pages?|cells?|entry|drawings?|tests?|files?|answers?|times) an? (?:reports?|figure|row|line|study|record|source"
-        r"|page|kind|group|parameter|worker|package|test|claim|entry|fit|batch|file|arm|second|day|year)\b"
+        r"|pages?|cells?|entry|drawings?|tests?|files?|answers?|times) an? (?:reports?|figure|row|line|study|record"
+        r"|source|page|kind|group|parameter|worker|package|test|claim|entry|fit|batch|file|arm|second|day|year)\b"
     ),
     "what is left": r"\bwhat is left\b|\bis left of\b",
     "from nothing": r"\bfrom nothing\b|\bnothing else\b|\bas named\b|\bof (?:its|their) own\b",
@@ -57,29 +57,94 @@ PATTERNS = {mark: re.compile(pattern, re.IGNORECASE) for mark, pattern in MARKS.
 SMALL = 2
 
 #: File -> how many marks it may have, and why these are right.
-ALLOWED: dict[str, tuple[int, str]] = {}
+ALLOWED: dict[str, tuple[int, str]] = {
+    "data/README.md": (3, "printed is a value of the column status"),
+    "data/datapackage.json": (3, "printed is a value of the column status, and the title of a column"),
+    "src/cellclaims/units.py": (6, "spellings of units in the tables, such as (unit not printed)"),
+}
 
 #: File -> marks that it has today; each is to be rewritten and then to leave this list.
-WAITING: dict[str, int] = {}
+WAITING: dict[str, int] = {
+    "README.md": 28,
+    "benchmarks/calibration.py": 4,
+    "benchmarks/calibration_study/draw.py": 4,
+    "benchmarks/calibration_study/simulate.py": 9,
+    "data/protocol.yml": 32,
+    "docs/add_a_study.md": 36,
+    "docs/appraisal.md": 25,
+    "docs/calibration.md": 60,
+    "docs/journal_club.md": 21,
+    "docs/method.md": 30,
+    "docs/protocol.md": 10,
+    "notebooks/02_hba1c.ipynb": 8,
+    "notebooks/03_insulin_independence.ipynb": 13,
+    "notebooks/04_half_the_insulin.ipynb": 7,
+    "notebooks/05_advertised_and_published.ipynb": 13,
+    "notebooks/07_how_sure.ipynb": 27,
+    "notebooks/claim.ipynb": 6,
+    "notebooks/journal_club.ipynb": 19,
+    "src/cellclaims/appraisal/check.py": 8,
+    "src/cellclaims/appraisal/checks.py": 27,
+    "src/cellclaims/appraisal/consistency.py": 14,
+    "src/cellclaims/appraisal/design_facts.py": 10,
+    "src/cellclaims/appraisal/granularity.py": 33,
+    "src/cellclaims/claims/counterparts.py": 7,
+    "src/cellclaims/claims/findings.py": 5,
+    "src/cellclaims/claims/ledger.py": 8,
+    "src/cellclaims/effects.py": 8,
+    "src/cellclaims/evidence/screened.py": 3,
+    "src/cellclaims/figures/advertised.py": 6,
+    "src/cellclaims/figures/appraisal.py": 3,
+    "src/cellclaims/figures/durability.py": 10,
+    "src/cellclaims/figures/evidence.py": 6,
+    "src/cellclaims/figures/forest.py": 13,
+    "src/cellclaims/figures/intervals.py": 10,
+    "src/cellclaims/figures/show.py": 3,
+    "src/cellclaims/figures/specifications.py": 18,
+    "src/cellclaims/figures/style.py": 6,
+    "src/cellclaims/forms/enter.py": 4,
+    "src/cellclaims/forms/sheets.py": 3,
+    "src/cellclaims/forms/submission.py": 3,
+    "src/cellclaims/journal_club/by_hand.py": 7,
+    "src/cellclaims/journal_club/claim_file.py": 4,
+    "src/cellclaims/journal_club/controls.py": 15,
+    "src/cellclaims/journal_club/exercises.py": 23,
+    "src/cellclaims/journal_club/handouts.py": 7,
+    "src/cellclaims/journal_club/quick_forest.py": 4,
+    "src/cellclaims/journal_club/widgets.py": 16,
+    "src/cellclaims/pool.py": 3,
+    "src/cellclaims/reporting/appraisal.py": 3,
+    "src/cellclaims/reporting/claims.py": 25,
+    "src/cellclaims/reporting/evidence.py": 15,
+    "src/cellclaims/reporting/r_script.py": 3,
+    "src/cellclaims/reporting/specifications.py": 8,
+    "src/cellclaims/reporting/tables.py": 9,
+    "src/cellclaims/screening/decisions.py": 15,
+    "src/cellclaims/screening/records.py": 4,
+    "src/cellclaims/selection.py": 11,
+    "tests/RULES.md": 50,
+}
 
 
 def markdown(text: str) -> str:
     """Prose of a Markdown text: without code, addresses and the pipe's rows that a program writes."""
-    text = re.sub(r"```.*?```|<!-- faults.*?<!-- end of faults -->|^(?: {4}|\t).*?$", "", text, flags=re.S | re.M)
+    without = r"```.*?```|<!-- faults.*?<!-- end of faults -->|^(?: {4}|\t).*?$"
+    text = re.sub(without, "", text, flags=re.S | re.M)
     return re.sub(r"`[^`\n]*`|\]\([^)]*\)|https?://\S+", " ", text)
 
 
 def strings(source: str) -> Iterator[str]:
     """Docstrings, comments and sentences of a Python text; names in it and single words are no prose."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and " " in token.string) or token.type == getattr(tokenize, "FSTRING_MIDDLE", None):
+        sentence = token.type == tokenize.STRING and " " in token.string
+        if sentence or token.type in (tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", None)):
             yield token.string
 
 
 def python(source: str) -> str:
     """Prose of a Python text, without examples, fields of f-strings and quoted code."""
     text = "\n".join(strings(source))
-    text = re.sub(r"^\s*(?:>>>|\.\.\.).*$", "", text, flags=re.M)
+    text = re.sub(r"^\s*(?:>>>|\.\.\.|[\w, *]+ : ).*$", "", text, flags=re.M)
     return re.sub(r"\{[^{}\n]*\}|``[^`\n]*``|:\w+:`[^`\n]*`|`[^`\n]*`", " ", text)
 
 
@@ -109,19 +174,19 @@ def described(text: str) -> str:
     return "\n".join(found)
 
 
-def shell(text: str) -> str:
-    """Comments of a Makefile, a script or a style sheet, with the sentences that it writes."""
-    return "\n".join(re.findall(r"#+ .*|/\*.*?\*/|//.*|echo \".*?\"", text, flags=re.S | re.M)) if text else ""
+def template(text: str) -> str:
+    """Text of a template without its tags."""
+    return re.sub(r"{%.*?%}|{{.*?}}|<style>.*?</style>", " ", text, flags=re.S)
 
 
-READ = {".md": markdown, ".py": python, ".ipynb": notebook, ".json": described}
+READ = {".md": markdown, ".py": python, ".ipynb": notebook, ".json": described, ".j2": template, ".html": template}
 
 
 def files(root: Path) -> list[Path]:
     """The texts that are written for people: pages, notebooks, the package, the site, descriptions of data."""
     patterns = (
         "*.md", "docs/*.md", "data/README.md", "tests/RULES.md", "notebooks/*.ipynb", "src/cellclaims/**/*.py",
-        "src/cellclaims/**/*.j2", "benchmarks/**/*.py", "site/**/*.py", "data/datapackage.json", "data/protocol.yml",
+        "src/cellclaims/**/*.j2", "benchmarks/**/*.py", "site/**/*.py", "site/**/*.html", "data/datapackage.json", "data/protocol.yml",
         "data/*.schema.json", "runs/*.yml", "runs/schema.json", "Makefile", ".ci/run", "Dockerfile", "environment.yml",
         "CITATION.cff", "pyproject.toml",
     )  # fmt: skip

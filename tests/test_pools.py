@@ -323,6 +323,15 @@ def test_a_report_without_events_in_either_arm_counts_and_nothing_is_added_to_it
     assert pool.fit.beta == pytest.approx(0.7 / 3, rel=EXACT)  # (0 + 0.5 + 0.2) / 3
 
 
+def test_the_interval_that_a_report_gives_for_its_difference_is_used():
+    """zang2022: 20% v 4.55%, 2.25 to 28.66 points as reported; from the counts 1.6 to 29.3."""
+    pool = pooled(base(), replace(BOTH, exclude=("bhansali2014",)).named("name", "title"), Analysis("RD"))
+    assert (pool.fit.ci_lb, pool.fit.ci_ub) == (0.0225, 0.2866)
+    assert pool.settings["interval"] == "as reported" and "interval as reported" in pool.rows.note[0]
+    other = pooled(base(), replace(BOTH, exclude=("bhansali2014",)).named("name", "title"), Analysis("RD", level=0.9))
+    assert other.settings["interval"] == "Newcombe"
+
+
 def test_a_single_risk_difference_has_newcombes_limits():
     pool = risk_difference(controlled((56, 70, 48, 80)))
     assert (pool.fit.ci_lb, pool.fit.ci_ub) == (pytest.approx(0.0524, abs=5e-5), pytest.approx(0.3339, abs=5e-5))
@@ -352,7 +361,7 @@ def test_a_report_of_several_arms_that_shares_its_patients_is_left_out_with_its_
         made.arm("again", arm).count("again", 3, 10, arm, definition_id=BOTH.outcome, timing="ever")
     pool = risk_difference(made.count("again", 1, 10, "sham", definition_id=BOTH.outcome, timing="ever"))
     assert pool.rows.study_id.tolist() == ["r0"]
-    assert set(pool.left_out.arm_id) == {"low+high", "sham"}
+    assert set(pool.left_out.arm_id) == {"low+high v sham"}
     assert pool.left_out.reason.str.startswith("shares patients (r0) with r0").all()
 
 
@@ -421,7 +430,7 @@ def test_each_alternative_that_changes_a_row_is_fitted_again_and_no_other():
     made.handle("a03", "leave_out", study_id="two", months=24.0)
     found = switched(made.base(), ISLETS.named("pool", ""), Analysis("PLO"))
     assert [(p.name, p.rows.events.tolist()) for p in found.values()] == [("pool_a01", [6, 4])]
-    assert list(found) == ["Invented 2020: set it (a01)"]
+    assert list(found) == ["Invented 2020a: set it (a01)"]
 
 
 def test_the_alternatives_of_the_evidence_change_the_pool_of_islets_one_report_at_a_time():
@@ -470,11 +479,11 @@ def test_a_report_is_called_by_author_and_year(study, name):
     assert label(MadeUp().study("leiden_iak", **study).evidence(), "leiden_iak") == name
 
 
-def test_two_reports_of_one_name_are_told_apart():
+def test_two_studies_of_one_author_and_year_get_letters():
     made = MadeUp()
     for name in ("zang2022", "zang2022b"):
         made.study(name, first_author="Zang L", year=2022.0).arm(name).count(name, 3, 10)
-    assert proportion(made.evidence()).rows.label.tolist() == ["Zang 2022 (zang2022)", "Zang 2022 (zang2022b)"]
+    assert proportion(made.evidence()).rows.label.tolist() == ["Zang 2022a", "Zang 2022b"]
 
 
 def test_a_value_is_shown_on_the_scale_that_readers_know():

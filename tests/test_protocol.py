@@ -71,7 +71,7 @@ WRONG = {
     "a misspelt key": (
         "months: 12, window: 3}",
         "months: 12, windwo: 3}",
-        "outcomes.hba1c.windwo",
+        "outcomes.insulin_halved_and_hba1c_lt_7.windwo",
         "(did you mean 'window'?)",
         "'windwo'",
     ),
@@ -79,14 +79,14 @@ WRONG = {
     "text for a number": (
         "months: 12, window: 3}",
         'months: "12", window: 3}',
-        "outcomes.hba1c.months",
+        "outcomes.insulin_halved_and_hba1c_lt_7.months",
         "a number",
         "'12'",
     ),
     "a negative window": (
         "months: 12, window: 3}",
         "months: 12, window: -3}",
-        "outcomes.hba1c.window",
+        "outcomes.insulin_halved_and_hba1c_lt_7.window",
         "at least 0",
         "-3",
     ),
@@ -205,10 +205,10 @@ def test_all_faults_of_the_protocol_are_named_at_once(edited):
 
 
 def test_a_tab_in_the_protocol_is_named_with_its_line(edited):
-    folder = edited("  hba1c: {name: HbA1c,", "\thba1c: {name: HbA1c,")
+    folder = edited("  insulin_dose_halved: {name", "\tinsulin_dose_halved: {name")
     (fault,) = protocol.faults(folder)
     assert (fault.expected, fault.found) == ("spaces at the start of the line", "a tab")
-    assert "\thba1c" in (folder / "protocol.yml").read_text().splitlines()[fault.row - 1]
+    assert "\tinsulin_dose_halved" in (folder / "protocol.yml").read_text().splitlines()[fault.row - 1]
 
 
 @pytest.mark.parametrize(
@@ -306,13 +306,16 @@ def test_an_unknown_name_is_refused_with_the_known_ones(look_up, what):
 
 def test_an_outcome_has_its_month_and_window():
     found = rules().outcome("hba1c")
-    assert (found.months, found.window, found.better) == (12.0, 3.0, "lower")
+    assert (found.months, found.better) == ((2.75, 15.0), "lower")
+    assert rules().outcome("insulin_halved_and_hba1c_lt_7").window == 3
     assert rules().outcome("insulin_independence").window == 0  # status at that month, not near it
 
 
 def test_a_question_takes_month_and_window_from_the_protocol_unless_it_has_its_own():
     asked = Question("hba1c", ("T2D",), "msc").at(rules())
-    assert (asked.months, asked.window) == (12.0, 3.0)
+    assert (asked.months, asked.window, asked.span, asked.target) == ((2.75, 15.0), None, (2.75, 15.0), 15.0)
+    assert asked.fewest == rules()["eligibility"]["fewest_participants"] == 5
+    assert Question("insulin_dose", "T2D", "msc").at(rules()).unit == "U/day"
     asked = Question("hba1c", ("T2D",), "msc", months=6.0, window=0.0).at(rules())
     assert (asked.months, asked.window) == (6.0, 0.0)
 
@@ -364,35 +367,6 @@ def test_the_untreated_comparators_are_these_four_and_no_other():
 
 def test_insulin_independence_has_four_estimands():
     assert set(rules()["outcomes"]["insulin_independence"]["estimands"]) == set(ESTIMANDS)
-
-
-def test_every_claim_is_answered_by_a_counterpart_and_none_is_left_over():
-    answered = set(real().claims.answered_by)
-    assert answered <= set(rules()["counterparts"])
-    kept_for_other_clinics = {"insulin_independence", "insulin_dose_halved"}
-    assert set(rules()["counterparts"]) - answered == kept_for_other_clinics
-
-
-COUNTERPARTS = rules()["counterparts"]
-
-
-@pytest.mark.parametrize("name", sorted(COUNTERPARTS))
-def test_every_grade_of_a_match_has_its_reason(name):
-    assert all(reason.strip() for _, reason in COUNTERPARTS[name]["match"].values())
-
-
-@pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "definition" in plan))
-def test_a_counterpart_asks_a_question_that_the_protocol_knows(name):
-    plan = COUNTERPARTS[name]
-    assert set(plan["match"]) == {"population", "product", "outcome", "time"}
-    rules().outcome(plan["definition"])
-    rules().classes(plan["product"])
-    assert plan["estimand"] in (*ESTIMANDS, "mean_difference")
-
-
-@pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "topic" in plan))
-def test_a_topic_has_rows(name):
-    assert (real().topic_evidence.topic == COUNTERPARTS[name]["topic"]).any()
 
 
 # --- the list of rules -------------------------------------------------------------------------------------------

@@ -561,3 +561,10 @@ def test_the_review_says_how_many_of_its_figures_were_read_twice():
     tables_ = [getattr(real(), name) for name in ("continuous", "binary", "survival", "contrasts")]
     twice = sum((rows.read_twice == "yes").sum() for rows in tables_)
     assert f"{twice} of {sum(map(len, tables_))} results" in str(reporting.how_it_was_read(real()))
+
+
+def test_columns_of_long_texts_are_marked_so_that_pages_keep_them_wide():
+    made = table(pd.DataFrame({"a": ["x" * 39], "b": ["x" * 40], "c": ["x" * 120]}), "Three")
+    heads = made._repr_html_().split("<tbody>")[0].split("<th ")[1:]
+    assert ['class="long"' in head for head in heads] == [False, True, False]
+    assert ['class="longer"' in head for head in heads] == [False, False, True]

@@ -363,13 +363,25 @@ def test_an_estimand_takes_rows_of_its_own_timing_only(estimand, events):
     chosen = select(four_ways(), estimand=estimand)
     assert counted(chosen) == {"one": (events, 10)}
     assert set(chosen.rows.timing) == {estimand}
-    others = {timing for timing in FAVOURABLE if timing != estimand}
+    others = {timing for timing in ("ever", "last_follow_up", "at_month") if timing != estimand}
     assert {why.split(",")[0] for why in chosen.left_out.reason if why.startswith("counted")} == {
         f"counted {timing}" for timing in others
     }
+    unstated = [why for why in chosen.left_out.reason if why.startswith("time not stated")]
+    assert len(unstated) == (estimand != "ever")
 
 
-@pytest.mark.parametrize("timing", ["ever", "last_follow_up", "not_stated"])
+def test_a_count_whose_time_is_not_stated_counts_as_ever_and_for_no_window():
+    made = MadeUp().study("one").arm("one").count("one", 4, 10, timing="not_stated")
+    assert counted(select(made, estimand="ever")) == {"one": (4, 10)}
+    assert counted(select(made, estimand="any_time")) == {"one": (4, 10)}
+    assert counted(select(made, estimand="at_month", window=240.0)) == {}
+    assert reasons(select(made))["one", "all"] == "time not stated, asked for at_month"
+    both = made.count("one", 6, 10, timing="last_follow_up").count("one", 3, 10, timing="ever")
+    assert counted(select(both, estimand="ever")) == counted(select(both, estimand="any_time")) == {"one": (3, 10)}
+
+
+@pytest.mark.parametrize("timing", ["ever", "last_follow_up"])
 def test_a_count_of_another_timing_is_never_status_at_a_month(timing):
     """ "Ever" is never status at a time, even where its month is the one that is asked for."""
     made = MadeUp().study("one").arm("one").count("one", 5, 10, months=12, timing=timing)
@@ -381,21 +393,32 @@ def test_status_at_a_month_is_never_ever():
     made = MadeUp().study("one").arm("one").count("one", 5, 10)
     assert counted(select(made, estimand="ever")) == {}
     assert counted(select(made, estimand="last_follow_up")) == {}
+    assert counted(select(made, estimand="any_time")) == {"one": (5, 10)}  # a lower bound
 
 
-@pytest.mark.parametrize("question", [q for q in ASKED if q.estimand != "most_favourable"], ids=in_short)
+@pytest.mark.parametrize("question", [q for q in ASKED if q.estimand not in FAVOURABLE], ids=in_short)
 def test_no_choice_of_the_evidence_mixes_two_timings(question):
-    assert set(chosen_of(question).rows.timing) <= {question.estimand}
+    allowed = {question.estimand} | ({"not_stated"} if question.estimand == "ever" else set())
+    assert set(chosen_of(question).rows.timing) <= allowed
 
 
-def test_the_most_favourable_report_is_ever_then_last_follow_up_then_unstated_then_the_latest_month():
-    assert FAVOURABLE == ("ever", "last_follow_up", "not_stated", "at_month")
+def test_the_most_favourable_is_the_highest_proportion_whatever_its_time_and_the_others_stand_with_it():
     made, best = four_ways(), []
-    for timing in FAVOURABLE:
-        best.append(counted(select(made, estimand="most_favourable"))["one"][0])
-        made.rows["binary"] = [row for row in made.rows["binary"] if row["timing"] != timing]
-    assert best == [5, 3, 4, 2]
-    assert made.rows["binary"] == []
+    for _ in range(5):
+        chosen = select(made, estimand="most_favourable")
+        best.append(int(chosen.rows.events[0]))
+        made.rows["binary"] = [row for row in made.rows["binary"] if row["events"] != best[-1]]
+    assert best == [5, 4, 3, 2, 1]
+    flag = select(four_ways(), estimand="most_favourable").rows.flag[0]
+    assert "also 1/10 at 12 months; also 2/10 at 24 months; also 3/10 at the last follow-up, 36 months" in flag
+
+
+def test_the_effective_rate_shows_both_proportions_of_its_report():
+    """li2021: 19 of 22 at the end of treatment, 15 of 22 at 12 months."""
+    question = Question("effective_undefined", ("T2D",), "any_cells", estimand="most_favourable")
+    row = select_counts(base(), question).rows.iloc[0]
+    assert (row.study_id, row.events, row.n) == ("li2021", 19, 22)
+    assert "also 15/22 at 12 months" in row.flag
 
 
 def test_the_most_favourable_report_of_a_cohort_goes_before_its_largest():
@@ -404,6 +427,51 @@ def test_the_most_favourable_report_of_a_cohort_goes_before_its_largest():
     made.study("ever", cohorts=("same",)).arm("ever").count("ever", 8, 10, timing="ever")
     assert counted(select(made, estimand="most_favourable")) == {"ever": (8, 10)}
     assert counted(select(made)) == {"large": (40, 90)}
+
+
+# --- switches ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "kept"), [(4, False), (5, True)])
+def test_arms_of_fewer_than_five_are_listed_not_pooled(n, kept):
+    made = MadeUp().study("one").arm("one", n=n).count("one", 2, n)
+    chosen = select(made)
+    assert bool(counted(chosen)) == kept
+    if not kept:
+        assert reasons(chosen)["one", "all"] == "fewer than 5 participants in an arm: listed, not pooled"
+    assert counted(select(made, fewest=1)) == {"one": (2, n)}
+
+
+def test_a_small_report_takes_no_cohort_from_a_larger_one():
+    made = MadeUp()
+    made.study("case", cohorts=("same",)).arm("case", n=1).count("case", 1, 1)
+    made.study("series", cohorts=("same",)).arm("series").count("series", 2, 20)
+    assert counted(select(made, estimand="most_favourable")) == {"series": (2, 20)}
+
+
+def test_arms_with_another_treatment_can_be_left_out_unless_the_controls_got_it_too():
+    made = MadeUp().study("oxygen").arm("oxygen", co_treatment="hyperbaric oxygen").count("oxygen", 4, 15)
+    made.study("both").arm("both", co_treatment="liraglutide").count("both", 5, 20)
+    made.arm("both", "sham", "sham", co_treatment="liraglutide")
+    assert set(counted(select(made))) == {"both", "oxygen"}
+    chosen = select(made, co_treatments=False)
+    assert set(counted(chosen)) == {"both"}
+    assert reasons(chosen)["oxygen", "all"] == "another treatment was given with the cells: hyperbaric oxygen"
+
+
+def test_months_can_be_asked_to_count_from_one_event():
+    made = MadeUp().study("first").arm("first").count("first", 5, 10, time_origin="first_infusion")
+    made.study("last").arm("last").count("last", 6, 10, time_origin="last_infusion")
+    made.study("unsaid").arm("unsaid").count("unsaid", 7, 10)
+    assert set(counted(select(made))) == {"first", "last", "unsaid"}
+    assert set(counted(select(made, origin="last_infusion"))) == {"last"}
+    assert reasons(select(made, origin="first_infusion"))["last", "all"].startswith("months counted from last infusion")
+
+
+def test_numbers_from_tables_of_reviews_can_be_left_out():
+    made = MadeUp().study("own").arm("own").count("own", 5, 10)
+    made.study("said", source="secondary").arm("said").count("said", 6, 10)
+    assert set(counted(select(made, secondary=False))) == {"own"}
 
 
 # --- months ------------------------------------------------------------------------------------------------------

@@ -254,8 +254,10 @@ def as_question(question, options):
                 asked[name] = (value,)
             elif name in IN_A_QUESTION:
                 asked[IN_A_QUESTION[name]] = tuple(value) if isinstance(value, list) else value
-            elif name in ("estimand", "months", "window"):
-                asked[name] = value if name == "estimand" else float(value)
+            elif name in ("secondary", "co_treatments", "estimand"):
+                asked[name] = value
+            elif name in ("months", "window"):
+                asked[name] = float(value)
             else:
                 return None
     return replace(question, **asked)
@@ -273,7 +275,7 @@ def test_any_combination_has_the_rows_that_its_question_selects(name):
     curve, claim = real_curves()[name], claim_of(real(), name)
     question = question_of(real(), claim, plan_of(rules(), claim))
     compared = 0
-    for place in combinations(curve, 120, seed=3):
+    for place in combinations(curve, 240, seed=3):
         options = [choice.options[i] for choice, i in zip(curve.choices, place, strict=False)]
         asked = as_question(question, options)
         if asked is None:

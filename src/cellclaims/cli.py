@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -109,8 +110,12 @@ def pool(studies: Path, measure: str | None, method: str, test: str, level: floa
     fit, read = own_studies.pool(studies, measure, method=method, test=test, level=level)
     click.echo(own_studies.report(fit, read))
     if into is not None:
-        for path in own_studies.write(fit, read, into):
-            click.echo(path)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            for path in own_studies.write(fit, read, into):
+                click.echo(path)
+        for one in found:
+            click.echo(f"cellclaims: {one.message}", err=True)
 
 
 def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
@@ -242,11 +247,15 @@ def pdf(folder: Path) -> None:
 
 @main.command()
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
+@click.option("--claims", "claim_file", type=NOTEBOOK, help="CSV file with the claims of another advertisement.")
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
-def claims(data: Path, kind: str) -> None:
+def claims(data: Path, claim_file: Path | None, kind: str) -> None:
     """Show the ledger with a finding for every advertised statement; json has full precision."""
     from cellclaims.runner.review import stored
 
+    if claim_file is not None:
+        click.echo(ledger_texts(data, claim_file)[kind])
+        return
     click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
 
 
@@ -264,21 +273,26 @@ def wanted_texts(data: Path) -> dict[str, str]:
     return {"md": files.markdown_table(cells), "csv": files.csv_text(cells).rstrip("\n"), "json": values}
 
 
-def ledger_texts(data: Path) -> dict[str, str]:
-    """Return the ledger in each output format."""
+def ledger_texts(data: Path, claim_file: Path | None = None) -> dict[str, str]:
+    """Return the ledger of the review's claims, or of a file of others, in each output format."""
     import json
+    from dataclasses import replace
 
     from cellclaims import files, reporting
     from cellclaims.claims import ledger
     from cellclaims.runner.run import base_of
 
     base = base_of(data)
+    if claim_file is not None:
+        from cellclaims.journal_club import load
+
+        base = replace(base, evidence=load(data, claim_file), _prepared={})
     entries = ledger(base)
     table = reporting.ledger_table(entries)
     note = reporting.other_pages(base.evidence)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
-    markdown = files.markdown_table(rows) + (f"\n\n{note}" if note else "")
+    markdown = f"{reporting.COMPARED_WITH}\n\n{files.markdown_table(rows)}" + (f"\n\n{note}" if note else "")
     return {"md": markdown, "csv": files.csv_text(rows).rstrip("\n"), "json": values}
 
 
@@ -349,8 +363,8 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
 def answer(page: Path, data: Path) -> None:
     """Write the table of the main answers into PAGE, between its marks."""
-    from cellclaims.reporting.claims import answer as answer_of
-    from cellclaims.reporting.claims import put_answer
+    from cellclaims.reporting.answer import answer as answer_of
+    from cellclaims.reporting.answer import put_answer
     from cellclaims.runner.run import base_of
 
     put_answer(page, answer_of(base_of(data)))
@@ -417,8 +431,10 @@ def club(
 
 
 @main.command()
-@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="Write the records to decide on to a new file.")
-@click.option("--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Record the decisions of this list.")
+@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="New CSV file with the records to decide on.")
+@click.option(
+    "--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Add the decisions of this list to the table."
+)
 @click.option("--reviewer", default="", metavar="NAME", help="With --into: a second reviewer's list.")
 @click.option("--snapshot", default="", metavar="NAME", help="With --into: snapshot of the store; the last by default.")
 @click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
@@ -471,8 +487,14 @@ def screen(
 @click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
 @click.option("--into", type=FOLDER, help="Folder of the dated pages; REPORTS/living by default.")
 @click.option("--only", multiple=True, metavar="SOURCE", help="Ask this source alone (may be given again).")
-@click.option("--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Replay recorded answers.")
-@click.option("--no-pull", is_flag=True, help="Use the last snapshot without asking the sources.")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Read saved answers from this file or folder.",
+)
+@click.option("--no-pull", is_flag=True, help="Use the last snapshot, without the network.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
 @click.option("--json", "as_json", is_flag=True, help="Say everything as one line of JSON.")
 def living(

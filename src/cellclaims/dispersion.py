@@ -90,6 +90,31 @@ def se_from_p(difference: float, p: float, df: float) -> float:
     return float(abs(difference) / -stdtrit(df, p / 2))  # the lower tail is accurate for small P values
 
 
+def is_skewed(kind: str, low: float, median: float, high: float, n: float) -> bool:
+    """Whether quartiles or a range around a median are too lopsided for a normal distribution, at the 5% level.
+
+    Shi and others 2023 (https://doi.org/10.1177/09622802231172043): the distance of the median from the middle, as a
+    share of the width, against 2.65 / sqrt(n) - 6 / n² (quartiles) or 1.01 / log(n + 9) + 2.43 / (n + 1) (range).
+
+    Parameters
+    ----------
+    kind : {"iqr", "range"}
+        Any other dispersion is never skewed.
+    low, median, high : float
+    n : float
+        Participants.
+
+    Examples
+    --------
+    >>> is_skewed("iqr", 6.6, 7.1, 7.5, 11), is_skewed("iqr", 0.0, 1.0, 30.0, 40)
+    (False, True)
+    """
+    limits = {"iqr": lambda: 2.65 / math.sqrt(n) - 6 / n**2, "range": lambda: 1.01 / math.log(n + 9) + 2.43 / (n + 1)}
+    if kind not in limits or not high > low:
+        return False
+    return abs(low + high - 2 * median) / (high - low) > limits[kind]()
+
+
 def sd_of_change(sd_before: float, sd_after: float, correlation: float) -> float:
     """Return the SD of individual changes from the SDs before and after (Handbook, section 6.5.2.8).
 

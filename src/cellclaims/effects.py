@@ -14,19 +14,24 @@ from typing import Any
 
 from cellclaims import units
 from cellclaims.anomalies import joined
-from cellclaims.dispersion import MeanSD, combine_groups, mean_and_sd, sd_of_change, se_from_p
+from cellclaims.dispersion import MeanSD, combine_groups, is_skewed, mean_and_sd, sd_of_change, se_from_p
 from cellclaims.errors import DataError
 from cellclaims.question import FORMS
-from cellclaims.selection import EvidenceBase, LeftOut, Question, Record, Selected, by_report, select_levels
+from cellclaims.selection import EvidenceBase, LeftOut, Question, Record, Selected, by_report, in_a_whole, select_levels
 
 COLUMNS = tuple(
     "study_id arm_id source_id year diabetes_type intervention_class design randomised blinding months n n_control "
-    "yi vi form detail flag table line source_rank".split()
+    "yi vi df form detail direction flag table line source_rank".split()
 )
 #: One effect: what a pool needs of a report.
 Effect = namedtuple("Effect", COLUMNS)
 #: What is known of a report, for an effect that comes from a reported difference.
 STUDY = ("year", "diabetes_type", "intervention_class", "design", "randomised", "blinding")
+#: Two changes that differ by less are the same, to the digits that reports print.
+ROUNDED = 0.015
+MINUS = "\N{MINUS SIGN}"
+#: What the direction of a difference is called that medians and means show with different signs.
+UNCLEAR = "unclear"
 #: 97.5th centile of the normal distribution, for an interval of a reported difference.
 Z975 = 1.959963984540054
 
@@ -34,8 +39,8 @@ Z975 = 1.959963984540054
 def mean_changes(base: EvidenceBase, question: Question, correlation: float) -> Selected:
     """Mean change from baseline within an arm, one per report, before overlapping cohorts are resolved.
 
-    A reported change with its dispersion is used as it is; else the levels before and after, with the SD of the
-    change from ``correlation``. vi is SD squared over n.
+    A reported change with its dispersion is used as it is; one without dispersion with the SD of the change from the
+    levels and ``correlation``; else the change of the levels, with the same SD. vi is SD squared over n.
 
     Parameters
     ----------
@@ -69,8 +74,9 @@ def mean_differences(
 ) -> Selected:
     """Difference between the arms with cells and the untreated arms of each controlled report.
 
-    Several dose arms are combined before they are compared with their control, so that no control patient counts
-    twice.
+    Several dose arms are combined before they are compared with their control, so that no control participant counts
+    twice: levels and changes as groups, adjusted differences by :func:`combined_contrasts`. Of several follow-ups that
+    the question admits the longest is used, or the nearest to the month asked for.
 
     Parameters
     ----------
@@ -129,16 +135,21 @@ def _change_of_arm(arm: Sequence[Record], question: Question, correlation: float
     """The change of one arm with the rows that it was made from."""
     changes = _nearest([row for row in arm if row.kind == "change"], question)
     if changes and changes[0].dispersion_type != "none":
-        return _points(changes[0], is_change=True), changes
+        return points(changes[0], is_change=True), changes
     levels = [row for row in arm if row.kind == "level"]
     before = [row for row in levels if row.months == 0]
     after = _nearest([row for row in levels if row.months > 0], question)
     if not (before and after):
         raise DataError(_why_no_change(arm, before))
-    start, end = _points(before[0]), _points(after[0])
+    start, end = points(before[0]), points(after[0])
     sd = sd_of_change(start.sd, end.sd, correlation)
-    how = _how(start.how, end.how, f"SD of change with r = {correlation:g}")
-    return MeanSD(min(start.n, end.n), end.mean - start.mean, sd, how), [before[0], *after]
+    n, change, how = min(start.n, end.n), end.mean - start.mean, _how(start.how, end.how)
+    rows = [before[0], *after]
+    if changes and changes[0].months == after[0].months:
+        reported = _in_points(changes[0], changes[0].center, True)
+        differs = "" if abs(reported - change) < ROUNDED else f" (from the means {change:+.2f})".replace("-", MINUS)
+        change, how, rows = reported, _how(f"change as reported{differs}", how), [*rows, *changes]
+    return MeanSD(n, change, sd, _how(how, f"SD of change with r = {correlation:g}")), rows
 
 
 def _how(*words: str) -> str:
@@ -147,7 +158,7 @@ def _how(*words: str) -> str:
 
 def _why_no_change(arm: Sequence[Record], before: Sequence[Record]) -> str:
     if any(row.kind == "change" for row in arm):
-        return "change printed without dispersion, and no levels before and after"
+        return "change reported without dispersion, and no levels before and after"
     return "no follow-up in the window" if before else "no baseline"
 
 
@@ -180,22 +191,79 @@ def _adjusted(base: EvidenceBase, study_id: str, printed: Sequence[Record], ques
     usable = [
         row for row in printed
         if not math.isnan(row.estimate) and not (math.isnan(row.se) and math.isnan(row.ci_low)) and not row.leave
+        and row.measure in ADJUSTED
     ]  # fmt: skip
     if not usable:
         left = [row.leave for row in printed if row.leave]
         raise DataError(left[0] if left else "no adjusted difference with its precision is reported")
     nearest = _nearest(usable, question)
-    if len(nearest) > 1:
-        raise DataError(f"adjusted differences of {len(nearest)} arms share a control, and none of them speaks for all")
-    row = nearest[0]
-    se = row.se if math.isfinite(row.se) else (row.ci_high - row.ci_low) / (2 * Z975)
-    estimate, se = (_in_points(row, x, True) for x in (row.estimate, se))
+    parts = in_a_whole(
+        [row.treatment_arm for row in nearest], [base.arms[study_id, row.treatment_arm].part_of for row in nearest]
+    )
+    rows = [row for row, is_part in zip(nearest, parts, strict=True) if not is_part]
+    if len({(row.control_arm, row.months) for row in rows}) > 1:
+        raise DataError("adjusted differences of several arms have no common control arm and month")
+    sizes = [_size(base.arms[study_id, row.treatment_arm]) for row in rows]
+    n_control = _size(base.arms[study_id, rows[0].control_arm])
+    pairs = [(_in_points(row, row.estimate, True), _in_points(row, _se_of(row), True)) for row in rows]
+    estimate, se = combined_contrasts(pairs, sizes, n_control)
+    how = f"{len(rows)} dose arms with one control combined" if len(rows) > 1 else ""
     study = base.studies[study_id]
     facts = {name: getattr(study, name) for name in STUDY}
-    n, n_control = (_size(base.arms[study_id, arm]) for arm in (row.treatment_arm, row.control_arm))
-    named = row._replace(arm_id=f"{row.treatment_arm} v {row.control_arm}")
-    more = {**facts, "n": n, "n_control": n_control, "form": "adjusted", "detail": row.measure}
-    return _effect([named], estimate, se**2, **more)
+    arms = "+".join(row.treatment_arm for row in rows)
+    named = [row._replace(arm_id=f"{arms} v {rows[0].control_arm}") for row in rows]
+    more = {**facts, "n": sum(sizes), "n_control": n_control, "form": "adjusted"}
+    return _effect(named, estimate, se**2, **more, detail=_how(rows[0].measure, how))
+
+
+#: Measures of contrasts.csv that are a difference between whole arms.
+ADJUSTED = (
+    "mean difference", "adjusted mean difference", "adjusted LS mean difference",
+    "adjusted LS mean difference, derived for all doses",
+)  # fmt: skip
+
+
+def _se_of(row: Record) -> float:
+    """The SE of a reported difference: as reported, else from its 95% interval."""
+    return row.se if math.isfinite(row.se) else (row.ci_high - row.ci_low) / (2 * Z975)
+
+
+def combined_contrasts(
+    pairs: Sequence[tuple[float, float]], sizes: Sequence[float], n_control: float
+) -> tuple[float, float]:
+    """Adjusted differences of several arms from one control as a single one (Cochrane Handbook, section 23.3.4).
+
+    The mean is weighted by the participants of the arms; the variance is sigma² (1 / sum n + 1 / n_control), with
+    sigma² from the SE of each difference.
+
+    Parameters
+    ----------
+    pairs : sequence of (estimate, SE)
+    sizes : sequence of float
+        Participants of each arm.
+    n_control : float
+        Participants of the control arm.
+
+    Returns
+    -------
+    tuple of float
+        Estimate and SE, in the unit of the differences.
+
+    Examples
+    --------
+    Three dose arms of 15 against 16, each with an SE of 0.25:
+
+    >>> estimate, se = combined_contrasts([(0.0, 0.25), (-0.15, 0.25), (-0.3, 0.25)], [15, 15, 15], 16)
+    >>> round(estimate, 4), round(se, 4)
+    (-0.15, 0.2025)
+    """
+    if len(pairs) == 1:
+        return pairs[0]
+    total = sum(sizes)
+    mean = sum(n * estimate for (estimate, _), n in zip(pairs, sizes, strict=True)) / total
+    variances = [se**2 / (1 / n + 1 / n_control) for (_, se), n in zip(pairs, sizes, strict=True)]
+    sigma2 = sum(n * v for n, v in zip(sizes, variances, strict=True)) / total
+    return mean, math.sqrt(sigma2 * (1 / total + 1 / n_control))
 
 
 def _size(arm: Record) -> float:
@@ -208,13 +276,14 @@ def _difference_of_changes(
     sides = ([row for row in rows if row.kind == "change"] for rows in (cells, controls))
     cells, controls = _at_one_month(*sides, question)
     left, right = (combine_groups([_change_of_row(row) for row in arms]) for arms in (cells, controls))
-    difference = left.mean - right.mean
+    difference, df = left.mean - right.mean, math.nan
     if math.isfinite(left.sd) and math.isfinite(right.sd):
-        variance, lead = _variance_of_difference(left, right), "difference of printed changes"
+        variance, lead = _variance_of_difference(left, right), "difference of reported changes"
     else:
+        df = left.n + right.n - 2
         variance = _variance_from_p(left, right, difference, printed, question)
-        lead = "printed changes, SE from P value"
-    more = {"n": left.n, "n_control": right.n, "form": "change", "detail": _how(lead, left.how, right.how)}
+        lead = "reported changes, SE from P value"
+    more = {"n": left.n, "n_control": right.n, "df": df, "form": "change", "detail": _how(lead, left.how, right.how)}
     return _effect(_sides(cells, controls), difference, variance, **more)
 
 
@@ -222,7 +291,7 @@ def _change_of_row(row: Record) -> MeanSD:
     """A reported change; its SD is NaN when no dispersion is reported."""
     if row.dispersion_type == "none":
         return MeanSD(row.n, _in_points(row, row.center, True), math.nan)
-    return _points(row, is_change=True)
+    return points(row, is_change=True)
 
 
 def _variance_from_p(
@@ -230,17 +299,40 @@ def _variance_from_p(
 ) -> float:
     p = _nearest([row for row in printed if not math.isnan(row.p_value) and not row.leave], question)
     if not p or difference == 0:
-        raise DataError("change printed without dispersion, and no exact P value between arms")
+        raise DataError("change reported without dispersion, and no exact P value between arms")
     return se_from_p(difference, p[0].p_value, left.n + right.n - 2) ** 2
 
 
 def _difference_of_levels(cells: Sequence[Record], controls: Sequence[Record], question: Question) -> Effect:
     sides = ([row for row in rows if row.kind == "level" and row.months > 0] for rows in (cells, controls))
     cells, controls = _at_one_month(*sides, question)
-    left, right = (combine_groups([_points(row) for row in arms]) for arms in (cells, controls))
-    more = {"n": left.n, "n_control": right.n, "form": "final", "detail": _how("final values", left.how, right.how)}
-    variance = _variance_of_difference(left, right)
-    return _effect(_sides(cells, controls), left.mean - right.mean, variance, **more)
+    left, right = (combine_groups([points(row) for row in arms]) for arms in (cells, controls))
+    difference, variance = left.mean - right.mean, _variance_of_difference(left, right)
+    doubt = _medians_disagree(cells, controls, difference)
+    how = _how("final values", left.how, right.how, *_skewed(cells, controls), doubt)
+    more = {"n": left.n, "n_control": right.n, "form": "final", "detail": how, "direction": UNCLEAR if doubt else ""}
+    return _effect(_sides(cells, controls), difference, variance, **more)
+
+
+def _medians_disagree(cells: Sequence[Record], controls: Sequence[Record], difference: float) -> str:
+    """In words, where the difference of the medians has another sign than that of the means made from them."""
+    if len(cells) != 1 or len(controls) != 1 or {cells[0].center_type, controls[0].center_type} != {"median"}:
+        return ""
+    with_cells, without = (_in_points(row, row.center, False) for row in (cells[0], controls[0]))
+    if (with_cells - without) * difference >= 0:
+        return ""
+    shown = f"{difference:+.2f}".replace("-", MINUS)
+    return f"medians {with_cells:g} v {without:g}, but {shown} as means: direction unclear"
+
+
+def _skewed(*sides: Sequence[Record]) -> list[str]:
+    """A word for each row of quartiles or ranges that the test of skewness finds skewed."""
+    return [
+        f"skewed by its {'quartiles' if row.dispersion_type == 'iqr' else 'range'} (arm {row.arm_id})"
+        for side in sides for row in side
+        if row.center_type == "median"
+        and is_skewed(row.dispersion_type, row.dispersion_low, row.center, row.dispersion_high, row.n)
+    ]  # fmt: skip
 
 
 def _at_one_month(
@@ -253,7 +345,7 @@ def _at_one_month(
     common = {row.months for row in cells} & {row.months for row in controls}
     if not common:
         raise DataError("no month at which both arms are reported")
-    month = min(common, key=lambda m: (abs(m - question.months), -m))
+    month = min(common, key=lambda m: (abs(m - question.target), -m))
     return tuple(
         [arm[0] for arm in _by_arm(row for row in rows if row.months == month).values()] for rows in (cells, controls)
     )
@@ -271,11 +363,11 @@ def _sides(cells: Sequence[Record], controls: Sequence[Record]) -> list[Record]:
 
 def _nearest(rows: Sequence[Record], question: Question) -> list[Record]:
     """Of each arm the row at the month nearest to the one asked for; equally near: the later one."""
-    ordered = sorted(rows, key=lambda row: (abs(row.months - question.months), -row.months))
+    ordered = sorted(rows, key=lambda row: (abs(row.months - question.target), -row.months))
     return [arm[0] for arm in _by_arm(ordered).values()]
 
 
-def _points(row: Record, is_change: bool = False) -> MeanSD:
+def points(row: Record, is_change: bool = False) -> MeanSD:
     """Mean and SD of a row in percentage points (HbA1c) or the outcome's own unit."""
     scale = lambda x: _in_points(row, x, is_change)  # noqa: E731 - one conversion for centre and limits
     spread = lambda x: _in_points(row, x, True)  # noqa: E731 - an SD has no offset
@@ -288,6 +380,8 @@ def _points(row: Record, is_change: bool = False) -> MeanSD:
 
 
 def _in_points(row: Record, value: float, is_change: bool) -> float:
+    if row.outcome == "insulin_dose" and units.family_of(row.unit) == units.RELATIVE:
+        return units.relative_change(value, row.unit)
     if row.outcome != "hba1c":
         return value
     return units.convert(value, row.unit, "%", row.outcome, change=is_change)
@@ -303,7 +397,8 @@ def _effect(rows: Sequence[Record], yi: float, vi: float, **more: Any) -> Effect
         "flag": joined(*(row.flag for row in rows)),
         "line": ";".join(str(row.line) for row in rows),
     }
-    return Effect(**known | combined | {"yi": float(yi), "vi": float(vi), "n_control": math.nan} | more)
+    blank = {"n_control": math.nan, "df": math.nan, "direction": ""}
+    return Effect(**known | combined | {"yi": float(yi), "vi": float(vi)} | blank | more)
 
 
 def _with_the_rest(
@@ -346,7 +441,10 @@ def contrasts_of(base: EvidenceBase, question: Question) -> list[Record]:
     """Reported differences of cells and untreated arms at the month asked for."""
     return [
         row for row in base.records("contrasts", question.alternative, question.outcome)
-        if abs(row.months - question.months) <= question.window
+        if question.admits(row.months)
+        and (question.secondary or not base.is_secondary(row.source_id))
+        and (question.co_treatments or not base.co_treatment(row.study_id, row.treatment_arm))
+        and (not question.unit or not row.unit or units.family_of(row.unit) == units.family_of(question.unit))
         and base.is_treated(row.study_id, row.treatment_arm) and base.is_untreated(row.study_id, row.control_arm)
     ]  # fmt: skip
 

@@ -267,8 +267,8 @@ def take_lock(file: IO[bytes], path: Path) -> bool:
         return False
 
 
-# CSV and Markdown. Cells may hold text from outside: a title, a comment, the words of an advertisement. A spreadsheet
-# runs some cells as formulas, and Markdown may contain HTML. All CSV files are written here.
+# CSV and Markdown. Cells may contain text from outside: a title, a comment, the words of an advertisement. A
+# spreadsheet runs some cells as formulas, and Markdown may contain HTML. All CSV files are written here.
 
 
 #: A number as tables write it.

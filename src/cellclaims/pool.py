@@ -13,12 +13,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from string import ascii_lowercase
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtri, stdtrit
 
 from cellclaims import meta
 from cellclaims.anomalies import joined
@@ -27,20 +29,31 @@ from cellclaims.errors import PoolingError
 from cellclaims.evidence import Evidence
 from cellclaims.meta.binomial_fit import clopper_pearson, newcombe
 from cellclaims.question import Analysis, Question
-from cellclaims.selection import EvidenceBase, LeftOut, Record, Selected, independent, select_counts
+from cellclaims.selection import (
+    EvidenceBase,
+    LeftOut,
+    Record,
+    Selected,
+    independent,
+    report_counts,
+    select_counts,
+)
 
 ROW_COLUMNS = (  # in the order of results.json
-    "study_id arm_id source_id label year diabetes_type product design randomised blinding months events n "
-    "events_control n_control yi vi ci_lb ci_ub weight link detail note table line controlled secondary"
+    "study_id arm_id source_id label year diabetes_type product design randomised blinding months timing time_origin "
+    "co_treatment events n events_control n_control yi vi df ci_lb ci_ub weight link detail direction note table line "
+    "controlled secondary"
 ).split()
 #: Types of the columns of a pool without rows; with rows they follow from the values.
 TYPES = dict.fromkeys(ROW_COLUMNS, "str") | dict.fromkeys(
-    "year months events n events_control n_control yi vi ci_lb ci_ub weight".split(), float
+    "year months events n events_control n_control yi vi df ci_lb ci_ub weight".split(), float
 ) | {"controlled": bool, "secondary": bool}  # fmt: skip
 #: Text columns that may have nothing to say.
-EMPTY = {"detail": "", "note": ""}
+EMPTY = dict.fromkeys(("detail", "note", "timing", "time_origin", "direction"), "")
 #: Why a report with only one of two sides is in no difference.
 NO_PAIR = "no count for both an arm with cells and an untreated one"
+#: Quadrature of the Bayesian model of counts: limits within 0.0001 on the logit, ten times as fast as by default.
+QUADRATURE: dict[str, Any] = {"panels": (2, 8), "mean_points": 20}
 #: A variance between studies below this is none.
 SMALLEST_TAU2 = 1e-6
 #: Numbers of studies that a label writes out.
@@ -320,7 +333,14 @@ class Pool(PooledRows):
         level = float(self.settings["level"])
         if self.scale != "logit":
             return meta.bayes(self.rows.yi.to_numpy(float), self.rows.vi.to_numpy(float), prior, level=level)
-        return meta.bayes_binomial(self.rows.events.to_numpy(float), self.rows.n.to_numpy(float), prior, level=level)
+        counts = self.rows.events.to_numpy(float), self.rows.n.to_numpy(float)
+        return meta.bayes_binomial(*counts, prior, level=level, **QUADRATURE)
+
+    @property
+    def bayes_fits(self) -> dict[float, meta.BayesFit]:
+        """The Bayesian fits by the scale of the prior: the protocol's, and those that were asked for before."""
+        fits = {self.prior_scale: self.bayes} | vars(self).get("_bayes", {})
+        return {scale: fit for scale, fit in sorted(fits.items()) if fit is not None}
 
     @property
     def prior_scales(self) -> tuple[float, ...]:
@@ -354,7 +374,14 @@ class Pool(PooledRows):
         return PoolCaution("hidden_heterogeneity", self.Q_p) if is_due else None
 
     def _mixed(self) -> list[PoolCaution]:
-        return []
+        """Months that count from different events, and treatments given with the cells in some studies."""
+        if self.k < 2:
+            return []
+        origins = set(self.rows.time_origin) - {""}
+        found = [PoolCaution("time_origin")] if len(origins) > 1 and set(self.rows.timing) == {"at_month"} else []
+        given = self.rows[self.rows.co_treatment != ""]
+        words = ", ".join(f"{row.label} ({row.co_treatment})" for row in given.itertuples())
+        return found + ([PoolCaution("co_intervention", study=words)] if words else [])
 
     @cached_property
     def without_secondary(self) -> Pool | None:
@@ -458,12 +485,18 @@ def _difference(base: EvidenceBase, question: Question, analysis: Analysis) -> P
 
 
 def _risk_difference(base: EvidenceBase, question: Question, analysis: Analysis) -> Pool:
-    """Difference of two proportions in controlled reports: Mantel-Haenszel, no correction for empty cells."""
-    sides = [select_counts(base, replace(question, arms=arms)) for arms in ("cells", "control")]
-    rows, counts = _with_control(*(side.records for side in sides))
+    """Difference of two proportions in controlled studies: Mantel-Haenszel, no correction for empty cells."""
+    sides = [report_counts(base, replace(question, arms=arms)) for arms in ("cells", "control")]
+    pairs = _with_control(*(side.records for side in sides))
+    neutral = replace(question, estimand="at_month")  # of a cohort the largest study, not the most favourable one
+    chosen = independent(base, neutral, [both for both, _, _ in pairs])
+    place = {both.line: number for number, (both, _, _) in enumerate(pairs)}
+    kept = [pairs[place[row.line]] for row in chosen.records]
+    rows, counts = chosen.records, _counts([(one, other) for _, one, other in kept])
     level, found, fit = analysis.level, counts, None
     if rows:
         found = counts | _risk_differences(*counts.values(), level)
+        rows = _as_reported(base, question, rows, found, level)
         events, everyone = (counts[name] + counts[f"{name}_control"] for name in ("events", "n"))
         if len(rows) == 1:
             fit = _own(found, level)
@@ -473,13 +506,15 @@ def _risk_difference(base: EvidenceBase, question: Question, analysis: Analysis)
         else:
             found["weight"] = _no_weight(events)
     settings = {"model": analysis.model, "method": analysis.method, "test": analysis.test, "level": level}
-    settings["interval"] = "normal" if len(rows) != 1 else "Newcombe"
-    paired = {row.study_id for row in rows}
+    settings["interval"] = "normal"
+    if len(rows) == 1:
+        settings["interval"] = "as reported" if AS_REPORTED in rows[0].flag else "Newcombe"
+    paired = {both.study_id for both, _, _ in pairs}
     alone = [
         LeftOut(row.study_id, row.arm_id, row.months, row.table, row.line, NO_PAIR)
         for side in sides for row in side.records if row.study_id not in paired
     ]  # fmt: skip
-    left = each_by_its_side(base, *(side.left for side in sides), alone)
+    left = each_by_its_side(base, *(side.left for side in sides), [*alone, *chosen.left])
     return _pool(base, question, analysis, settings, rows, found, left, fit)
 
 
@@ -542,14 +577,22 @@ def _normal(base: EvidenceBase, question: Question, analysis: Analysis, made: Se
     settings = _for_so_many({**settings, "level": analysis.level, **more}, len(chosen.records))
     if chosen.records:
         y, v = _numbers(chosen.records, "yi"), _numbers(chosen.records, "vi")
-        reach = ndtri(0.5 + settings["level"] / 2) * np.sqrt(v)
+        df = _numbers(chosen.records, "df")
+        reach = _quantiles(settings["level"], df) * np.sqrt(v)
         found = {"yi": y, "vi": v, "ci_lb": y - reach, "ci_ub": y + reach, "weight": _no_weight(y)}
         if len(y) == 1:
-            fit = _own(found, settings["level"])
+            fit = _own(found, settings["level"], float(df[0]))
+            settings["interval"] = "normal" if np.isnan(df[0]) else f"t with {df[0]:g} df"
         elif len(y) >= base.protocol["models"]["fewest_pooled"]:
             fit = meta.fit(y, v, **{key: settings[key] for key in ("method", "test", "level")})
             found["weight"] = np.atleast_1d(fit.weights)
     return _pool(base, question, analysis, settings, chosen.records, found, [*made.left, *chosen.left], fit)
+
+
+def _quantiles(level: float, df: np.ndarray) -> np.ndarray:
+    """Quantile of each study's own interval: of t where its SE came by t, else of the normal distribution."""
+    t = stdtrit(np.where(np.isnan(df), 1.0, df), 0.5 + level / 2)
+    return np.where(np.isnan(df), ndtri(0.5 + level / 2), t)
 
 
 def _numbers(rows: Sequence[Record], name: str) -> np.ndarray:
@@ -591,25 +634,40 @@ def _information(events: np.ndarray, n: np.ndarray, fit: Any) -> np.ndarray:
     return 100 * information / information.sum()
 
 
-def _with_control(cells: Sequence[Record], control: Sequence[Record]) -> tuple[list[Record], dict[str, np.ndarray]]:
-    """Reports that count both sides in the same way at the same time, and the counts of both sides of each."""
+def _with_control(cells: Sequence[Record], control: Sequence[Record]) -> list[tuple[Record, Record, Record]]:
+    """Studies that count both sides in the same way at the same time: both as one row, and the row of each side."""
     others, pairs = {row.study_id: row for row in control}, []
     for row in cells:
         other = others.get(row.study_id)
         if other is not None and other.timing == row.timing and _same(row.months, other.months):
-            pairs.append((row, other))
-    both = [
-        row._replace(
+            pairs.append((_both(row, other), row, other))
+    return pairs
+
+
+def _both(row: Record, other: Record) -> Record:
+    """A treated arm and its control as one row, with the events and participants of the treated arm."""
+    return Compared(
+        **row._replace(
             arm_id=f"{row.arm_id} v {other.arm_id}",
             source_id=";".join(dict.fromkeys((row.source_id, other.source_id))),
             line=f"{row.line};{other.line}",
             flag=joined(row.flag, other.flag),
-        )
-        for row, other in pairs
-    ]
-    counts = {f"{name}{end}": _numbers([pair[side] for pair in pairs], name)
-              for side, end in enumerate(("", "_control")) for name in ("events", "n")}  # fmt: skip
-    return both, counts
+        )._asdict(),
+        n_control=other.n,
+    )
+
+
+class Compared(SimpleNamespace):
+    """A row of both arms of a study."""
+
+    def _replace(self, **changed: Any) -> Compared:
+        return Compared(**vars(self) | changed)
+
+
+def _counts(pairs: Sequence[tuple[Record, Record]]) -> dict[str, np.ndarray]:
+    """Events and participants of the treated arms and of their controls."""
+    return {f"{name}{end}": _numbers([pair[side] for pair in pairs], name)
+            for side, end in enumerate(("", "_control")) for name in ("events", "n")}  # fmt: skip
 
 
 def _same(one: float, other: float) -> bool:
@@ -631,6 +689,36 @@ def _risk_differences(
     }
 
 
+def _as_reported(
+    base: EvidenceBase, question: Question, rows: list[Record], found: dict[str, np.ndarray], level: float
+) -> list[Record]:
+    """Put the interval that a report gives for its difference in the place of the one made from its counts.
+
+    Only at the level of 95%, at which reports print them, and where the difference is the same to a tenth of a point.
+    """
+    if level != REPORTED_LEVEL:
+        return rows
+    known = base.contrasts(question.alternative)
+    known = known[(known.measure == "risk difference") & (known.leave == "") & known.ci_low.notna()]
+    out = []
+    for place, row in enumerate(rows):
+        arms = [row.arm_id.split(" v ")]
+        own = known[(known.study_id == row.study_id) & (known.outcome == row.outcome) & (known.months == row.months)]
+        own = own[[[one.treatment_arm, one.control_arm] in arms for one in own.itertuples()]] if len(own) else own
+        own = own[(own.estimate / 100 - found["yi"][place]).abs() < 0.001]
+        if len(own):
+            found["ci_lb"][place], found["ci_ub"][place] = own.ci_low.iloc[0] / 100, own.ci_high.iloc[0] / 100
+            row = row._replace(flag=joined(row.flag, AS_REPORTED))
+        out.append(row)
+    return out
+
+
+#: Flag of a difference whose interval is that of its report.
+AS_REPORTED = "interval as reported"
+#: The level at which reports print intervals.
+REPORTED_LEVEL = 0.95
+
+
 def _pool(
     base: EvidenceBase,
     question: Question,
@@ -645,10 +733,11 @@ def _pool(
     own = {
         "product": [row.intervention_class for row in records],
         "note": [row.flag for row in records],
-        "label": _labels(base, records),
+        "label": [label(base.evidence, row.study_id) for row in records],
         "link": [link(base.evidence, row.study_id, row.source_id) for row in records],
         "controlled": [row.study_id in base.controlled for row in records],
         "secondary": [base.is_secondary(row.source_id) for row in records],
+        "co_treatment": [base.co_treatment(row.study_id, row.arm_id) for row in records],
     }
     models = base.protocol["models"]
     columns = {
@@ -675,36 +764,47 @@ def _prior_scale(base: EvidenceBase, question: Question, analysis: Analysis) -> 
     if analysis.prior is not None:
         return float(analysis.prior)
     scales = base.protocol["models"]["bayes"]["scale"]
-    name = "logit" if SCALES.get(analysis.measure) == "logit" else question.outcome
+    name = "logit" if SCALES.get(analysis.measure) == "logit" else question.unit or question.outcome
     return float(scales.get(name, math.nan))
 
 
-def _labels(base: EvidenceBase, records: Sequence[Record]) -> list[str]:
-    """The reports as readers know them; two of one label get their ids."""
-    labels = [label(base.evidence, row.study_id) for row in records]
-    alike = {x for x in labels if labels.count(x) > 1}
-    return [f"{x} ({row.study_id})" if x in alike else x for x, row in zip(labels, records, strict=True)]
+#: Evidence -> its studies by id, the address at which each source was read, and the label of each study.
+_KNOWN: WeakKeyDictionary[Evidence, tuple[dict[str, Any], dict[str, str], dict[str, str]]] = WeakKeyDictionary()
 
 
-#: Evidence -> its studies by id, and the address at which each source was read.
-_KNOWN: WeakKeyDictionary[Evidence, tuple[dict[str, Any], dict[str, str]]] = WeakKeyDictionary()
-
-
-def _known(evidence: Evidence) -> tuple[dict[str, Any], dict[str, str]]:
+def _known(evidence: Evidence) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
     if evidence not in _KNOWN:
         studies = {row.study_id: row for row in evidence.studies.itertuples(index=False)}
-        _KNOWN[evidence] = studies, dict(zip(evidence.sources.source_id, evidence.sources.url, strict=True))
+        addresses = dict(zip(evidence.sources.source_id, evidence.sources.url, strict=True))
+        _KNOWN[evidence] = studies, addresses, _labels(studies)
     return _KNOWN[evidence]
 
 
 def label(evidence: Evidence, study_id: str) -> str:
-    """A report as readers know it: first author and year; without an author, its id in words.
+    """A study as readers know it: first author and year, with a letter where several have both in common.
+
+    Without an author it is called by its id in words.
 
     >>> _id_in_words("gillard2008"), _id_in_words("emory_nct00133809"), _id_in_words("leiden_iak")
     ('Gillard', 'Emory NCT00133809', 'Leiden IAK')
     """
-    study = _known(evidence)[0][study_id]
-    author = re.sub(r"\s+[A-Z]{1,4}$", "", study.first_author) or _id_in_words(study_id)
+    return _known(evidence)[2][study_id]
+
+
+def _labels(studies: Mapping[str, Any]) -> dict[str, str]:
+    """The label of every study; several of one author and year get letters in the order of their ids."""
+    alike: dict[str, list[str]] = {}
+    for study_id in sorted(studies):
+        alike.setdefault(_author_and_year(studies[study_id]), []).append(study_id)
+    letters = [""], list(ascii_lowercase)
+    return {
+        study_id: words + (letters[len(ids) > 1][place] if place < len(ascii_lowercase) else f" ({study_id})")
+        for words, ids in alike.items() for place, study_id in enumerate(ids)
+    }  # fmt: skip
+
+
+def _author_and_year(study: Any) -> str:
+    author = re.sub(r"\s+[A-Z]{1,4}$", "", study.first_author) or _id_in_words(study.study_id)
     return f"{author} {study.year:.0f}" if np.isfinite(study.year) else author
 
 
@@ -718,7 +818,7 @@ def link(evidence: Evidence, study_id: str, source_id: str = "") -> str:
 
     Empty where neither is known: a copy, a mirror or a page that is not scientific is never a link.
     """
-    studies, addresses = _known(evidence)
+    studies, addresses, _ = _known(evidence)
     study = studies[study_id]
     number = re.search(r"NCT\d{8}", study.registry_id)
     known = [study.doi and f"https://doi.org/{study.doi}", study.pmid and f"https://pubmed.ncbi.nlm.nih.gov/{study.pmid}/",

@@ -14,7 +14,9 @@ from typing import Any
 from cellclaims.errors import PoolingError, ProtocolError
 from cellclaims.protocol import Protocol
 
-ESTIMANDS = ("at_month", "ever", "last_follow_up", "most_favourable")
+ESTIMANDS = ("at_month", "ever", "last_follow_up", "most_favourable", "any_time")
+#: From which event months may be counted.
+ORIGINS = ("first_infusion", "last_infusion")
 ARMS = ("cells", "control")
 
 #: Measure -> what one study contributes: a proportion (logit, double arcsine transformations), a mean change within an
@@ -39,16 +41,29 @@ class Question:
         A product of the protocol.
     arms : {"cells", "control"}
         Arms that got cells, or untreated controls of such arms.
-    estimand : {"at_month", "ever", "last_follow_up", "most_favourable"}
-        For counts: when the outcome counts.
-    months, window : float, optional
-        Follow-up asked for and how far a report may be from it, in months; the protocol's by default.
+    estimand : {"at_month", "ever", "last_follow_up", "most_favourable", "any_time"}
+        For counts: when the outcome counts. ``any_time`` takes an ever count, else the largest status (a lower bound of
+        it); ``most_favourable`` the largest proportion whatever the time.
+    months : float or (float, float), optional
+        Follow-up asked for, in months, or the shortest and the longest one that is admitted, of which the longest that
+        a study reports is used; the protocol's by default.
+    window : float, optional
+        How far a study may be from the month asked for; none where ``months`` is a pair.
+    unit : str
+        For an outcome that is reported in units that do not convert (insulin dose): which of them; the protocol's first
+        by default.
     designs, exclude : iterable of str
         Designs to use (all if empty); study_ids to leave out.
     alternative : iterable of str
         Anomalies (a44, ...) whose alternative handling is used.
     secondary : bool
         False leaves out numbers that come from a table of a published review and not from the study's own report.
+    co_treatments : bool
+        False leaves out arms that got another treatment with the cells which the control arm did not get.
+    origin : {"", "first_infusion", "last_infusion"}
+        For counts at a month: only those whose months are counted from this event.
+    fewest : int, optional
+        Smallest number of participants of an arm; the protocol's by default.
     assumed : bool
         False leaves out rows with an assumed label or with the arm's number of participants in place of their own.
     name, title : str
@@ -60,12 +75,16 @@ class Question:
     product: str
     arms: str = "cells"
     estimand: str = "at_month"
-    months: float | None = None
+    months: float | tuple[float, float] | None = None
     window: float | None = None
+    unit: str = ""
     designs: tuple[str, ...] = ()
     alternative: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     secondary: bool = True
+    co_treatments: bool = True
+    origin: str = ""
+    fewest: int | None = None
     assumed: bool = True
     name: str = ""
     title: str = ""
@@ -74,6 +93,33 @@ class Question:
         """Take one population as a text, and any list as a tuple, so that equal questions are equal."""
         for field_name in ("population", "designs", "alternative", "exclude"):
             object.__setattr__(self, field_name, _texts(getattr(self, field_name)))
+        if isinstance(self.months, list | tuple):
+            object.__setattr__(self, "months", tuple(float(month) for month in self.months))
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """The shortest and the longest follow-up that is admitted, in months; of a question with its month and window.
+
+        Examples
+        --------
+        >>> Question("hba1c", "T2D", "msc", months=(2.75, 15)).span
+        (2.75, 15.0)
+        >>> Question("hba1c", "T2D", "msc", months=12, window=3).span
+        (9, 15)
+        """
+        if isinstance(self.months, tuple):
+            return self.months
+        return self.months - self.window, self.months + self.window
+
+    @property
+    def target(self) -> float:
+        """The follow-up that is preferred: the month asked for, or the longest one that is admitted."""
+        return self.months[1] if isinstance(self.months, tuple) else self.months
+
+    def admits(self, months: float) -> bool:
+        """Whether a follow-up is in the window asked for; one that is not stated never is."""
+        low, high = self.span
+        return low <= months <= high
 
     def named(self, name: str, title: str) -> Question:
         """The same question under another name and title."""
@@ -98,9 +144,24 @@ class Question:
             raise ProtocolError(f"expected estimand to be one of {', '.join(ESTIMANDS)}; found {self.estimand!r}")
         if self.arms not in ARMS:
             raise ProtocolError(f"expected arms to be cells or control; found {self.arms!r}")
+        if self.origin not in ("", *ORIGINS):
+            raise ProtocolError(f"expected origin to be empty or one of {', '.join(ORIGINS)}; found {self.origin!r}")
+        if self.unit and self.unit not in outcome.units:
+            known = ", ".join(outcome.units) or "none"
+            raise ProtocolError(f"expected unit of {self.outcome} to be one of {known}; found {self.unit!r}")
+        fewest = protocol["eligibility"]["fewest_participants"] if self.fewest is None else self.fewest
+        more = {"fewest": int(fewest), "unit": self.unit or next(iter(outcome.units), "")}
         months = outcome.months if self.months is None else self.months
+        if isinstance(months, tuple) and (self.months is not None or self.window is None):
+            low, high = months if len(months) == 2 else (1.0, 0.0)
+            if not 0 <= low <= high or self.window is not None:
+                found = f"{self.months!r} with window {self.window!r}"
+                raise ProtocolError(f"expected months as (shortest, longest) without a window; found {found}")
+            return replace(self, months=months, **more)
+        if isinstance(months, tuple):
+            raise ProtocolError(f"expected a month for the window {self.window!r}; found none")
         window = outcome.window if self.window is None else self.window
-        return replace(self, months=float(months), window=float(window))
+        return replace(self, months=float(months), window=float(window), **more)
 
 
 @dataclass(frozen=True)

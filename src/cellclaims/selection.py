@@ -26,18 +26,21 @@ from cellclaims.evidence.cohorts import cohorts_of
 from cellclaims.evidence.rules_reports import SOURCE_CLASS
 from cellclaims.protocol import Protocol
 from cellclaims.question import ESTIMANDS, Question
+from cellclaims.units import family_of
 
 __all__ = [
-    "ESTIMANDS", "FAVOURABLE", "EvidenceBase", "LeftOut", "Question", "Selected", "benchmarks", "count_rules",
+    "ESTIMANDS", "EVER", "FAVOURABLE", "EvidenceBase", "LeftOut", "Question", "Selected", "benchmarks", "count_rules",
     "eligible", "independent", "level_rules", "one_a_cohort", "passing", "report_counts", "select", "select_counts",
-    "select_levels", "series", "sharing", "source_rank",
+    "select_levels", "series", "sharing", "source_rank", "too_few", "when_counted", "window_words",
 ]  # fmt: skip
 
 #: Why a count leaves whose definition is shown and never pooled (``definitions.csv``).
 NEVER_POOLED = "a single named event, or events only called severe or related: shown, never pooled"
 
-#: Order of the most favourable report of a cohort; a count without a stated time comes before a fixed month.
-FAVOURABLE = ("ever", "last_follow_up", "not_stated", "at_month")
+#: Estimands under which one cohort is answered by its highest proportion.
+FAVOURABLE = ("most_favourable", "any_time")
+#: Timings that stand for "at any time", the better first; a status at a month or visit is a lower bound of it.
+EVER = {"ever": 0, "not_stated": 1}
 #: Which column of a table says what a question asks about.
 OUTCOME_OF = {"binary": "definition_id", "continuous": "outcome"}
 #: A row as a named tuple: quick to read, field by field, thousands of times.
@@ -181,6 +184,17 @@ class EvidenceBase:
             self._prepared["controlled"] = frozenset(study for study, arm in self.arms if self.is_untreated(study, arm))
         return self._prepared["controlled"]
 
+    def co_treatment(self, study_id: str, arm_id: str) -> str:
+        """What arms got with the cells that no untreated control arm of the report got; empty for nothing.
+
+        ``arm_id`` may name several arms, ``a+b v c``; those after the v are controls.
+        """
+        treated = arm_id.split(" v ")[0].split("+")
+        given = {self.arms[study_id, arm].co_treatment for arm in treated if self.is_treated(study_id, arm)}
+        shared = {arm.co_treatment for (study, name), arm in self.arms.items()
+                  if study == study_id and self.is_untreated(study, name)} if given - {""} else set()  # fmt: skip
+        return "; ".join(sorted(given - shared - {""}))
+
     def is_secondary(self, source_id: str) -> bool:
         """Whether one of these sources, joined by ``;``, is a published review and not the study itself."""
         if "secondary" not in self._prepared:
@@ -264,8 +278,9 @@ def in_a_whole(arms: Sequence[Any], part_of: Sequence[Any]) -> list[bool]:
 def preference(row: Record, estimand: str, month: float) -> tuple[float, ...]:
     """Sorts the row that answers best to the front.
 
-    At a month the nearest one, of the fullest source. Where success at any time counts (ever, the most favourable
-    report), the order of FAVOURABLE, then the later month, then the higher proportion.
+    At a month the nearest one, of the fullest source. At any time an ever count before one whose time is not stated,
+    and both before a status, then the higher proportion. The most favourable is the highest proportion, then the later
+    month.
     """
     at = 0.0 if math.isnan(row.months) else row.months
     if estimand == "at_month":
@@ -273,7 +288,9 @@ def preference(row: Record, estimand: str, month: float) -> tuple[float, ...]:
     if estimand == "last_follow_up":
         return (row.source_rank, -at, row.line)
     rate = -row.events / row.n
-    return (rate, row.line) if estimand == "ever" else (FAVOURABLE.index(row.timing), -at, rate, row.line)
+    if estimand == "most_favourable":
+        return (rate, -at, row.line)
+    return (EVER.get(row.timing, len(EVER)), rate, row.line)
 
 
 def best_of_arms(rows: Sequence[Record], estimand: str, month: float) -> list[Record]:
@@ -294,6 +311,31 @@ def counted_alike(rows: Sequence[Record], estimand: str, month: float) -> list[R
         for r in rows
         if r.timing == best.timing and (same or r.months == best.months or math.isnan(r.months + best.months))
     ]
+
+
+def also_reported(chosen: Sequence[Record], others: Sequence[tuple[Record, str]]) -> str:
+    """Other proportions of the same arms, with their times: what stands with the most favourable one."""
+    arms = {row.arm_id for row in chosen}
+    used = {(row.events, row.n) for row in chosen}
+    found = [row for row, _ in others if row.arm_id in arms and (row.events, row.n) not in used]
+    return "; ".join(
+        dict.fromkeys(f"also {row.events:g}/{row.n:g} {when_counted(row.timing, row.months)}" for row in found)
+    )
+
+
+def when_counted(timing: str, months: float) -> str:
+    """When a count was taken, in words.
+
+    >>> when_counted("at_month", 12.0), when_counted("not_stated", 12.0)
+    ('at 12 months', 'time not stated')
+    """
+    at = "" if math.isnan(months) else f" {months:g} months"
+    words = {
+        "at_month": f"at{at}",
+        "ever": "at any time",
+        "last_follow_up": f"at the last follow-up{at and ', ' + at.strip()}",
+    }
+    return words.get(timing, "time not stated")
 
 
 def answer(rows: Sequence[Record], estimand: str, month: float) -> tuple[list[Record], list[tuple[Record, str]]]:
@@ -331,13 +373,12 @@ def summed(rows: Sequence[Record]) -> Record:
     )
 
 
-def fullness(timing: str, n: float, source_rank: float, year: float, study_id: str) -> tuple[Any, ...]:
+def fullness(rate: float, n: float, source_rank: float, year: float, study_id: str) -> tuple[Any, ...]:
     """Sorts the report that is used for its cohort to the front: most patients, the fullest source, the later year.
 
-    ``timing`` is empty unless the most favourable report is asked for; then its order comes first.
+    ``rate`` is 0 unless the most favourable report is asked for; then the highest proportion comes first.
     """
-    early = FAVOURABLE.index(timing) if timing else 0
-    return (early, -n, source_rank, 0.0 if math.isnan(year) else -year, study_id)
+    return (-rate, -n, source_rank, 0.0 if math.isnan(year) else -year, study_id)
 
 
 def sharing(cohorts: Sequence[frozenset[str]]) -> NDArray[np.bool_]:
@@ -430,8 +471,11 @@ def report_counts(base: EvidenceBase, question: Question) -> Selected:
     kept, left = _apply(rows, [*_eligibility(base, question), *count_rules(question)])
     single, several = [], []
     for report in by_report(kept).values():
-        alike, others = answer(report, question.estimand, question.months)
-        (single if len(alike) == 1 else several).append(summed(alike))
+        alike, others = answer(report, question.estimand, question.target)
+        one = summed(alike)
+        if question.estimand in FAVOURABLE and (words := also_reported(alike, others)):
+            one = one._replace(flag=joined(one.flag, words))
+        (single if len(alike) == 1 else several).append(one)
         left += [_left_out(row, reason) for row, reason in others]
     return Selected([*single, *several], _by_study(left), tuple(base.rows("binary").columns))
 
@@ -475,7 +519,8 @@ def count_rules(question: Question) -> list[Rule]:
 
 def level_rules(question: Question) -> list[Rule]:
     """The rules on levels and changes that depend on the month, on what may be assumed, and on one another."""
-    return [_each(_month_or_baseline(question)), _each(_assumed(question)), _part_of_a_whole]
+    units = [_each(_unit(question))] if question.unit else []
+    return [*units, _each(_month_or_baseline(question)), _each(_assumed(question)), _part_of_a_whole]
 
 
 def passing(rows: Sequence[Record], rules: Iterable[Rule]) -> list[Record]:
@@ -498,7 +543,8 @@ def independent(base: EvidenceBase, question: Question, reports: Sequence[Record
     Selected
         Rows in the order of their years; the others with the report that is used instead.
     """
-    kept, left = _apply(reports, [_one_report_a_cohort(base, question.at(base.protocol))])
+    question = question.at(base.protocol)
+    kept, left = _apply(reports, [_each(_enough(question)), _one_report_a_cohort(base, question)])
     return Selected(sorted(kept, key=_year), _by_study(left))
 
 
@@ -606,6 +652,7 @@ def _eligibility(base: EvidenceBase, question: Question) -> list[Rule]:
         lambda row: "registry: a benchmark beside the pool, never in it" if row.design in registries else "",
         lambda row: "left out by the parameter exclude" if row.study_id in exclude else "",
         *([] if question.secondary else [_own_report(base)]),
+        *([] if question.co_treatments else [_cells_alone(base)]),
         _arms(base, question),
         *([design] if designs else []),
     ]
@@ -615,6 +662,14 @@ def _eligibility(base: EvidenceBase, question: Question) -> list[Rule]:
 def _own_report(base: EvidenceBase) -> Callable[[Record], str]:
     def why(row: Record) -> str:
         return "from a table of a published review" if base.is_secondary(row.source_id) else ""
+
+    return why
+
+
+def _cells_alone(base: EvidenceBase) -> Callable[[Record], str]:
+    def why(row: Record) -> str:
+        given = base.co_treatment(row.study_id, row.arm_id)
+        return f"another treatment was given with the cells: {given}" if given else ""
 
     return why
 
@@ -635,16 +690,25 @@ def _timing(question: Question) -> Callable[[Record], str]:
     asked = question.estimand
 
     def why(row: Record) -> str:
-        fits = asked in ("most_favourable", row.timing)
-        return "" if fits else f"counted {row.timing}, asked for {asked}"
+        fits = asked in (*FAVOURABLE, row.timing) or (asked == "ever" and row.timing in EVER)
+        if fits:
+            return ""
+        counted = "time not stated" if row.timing == "not_stated" else f"counted {row.timing}"
+        return f"{counted}, asked for {asked}"
 
     return why
 
 
 def _month(question: Question) -> Callable[[Record], str]:
     def why(row: Record) -> str:
-        fits = question.estimand != "at_month" or abs(row.months - question.months) <= question.window
-        return "" if fits else _month_words(row.months, question)
+        if question.estimand != "at_month":
+            return ""
+        if not question.admits(row.months):
+            return _month_words(row.months, question)
+        if question.origin and row.time_origin != question.origin:
+            counted = row.time_origin.replace("_", " ") or "an event that is not stated"
+            return f"months counted from {counted}, asked for {question.origin.replace('_', ' ')}"
+        return ""
 
     return why
 
@@ -652,15 +716,47 @@ def _month(question: Question) -> Callable[[Record], str]:
 def _month_or_baseline(question: Question) -> Callable[[Record], str]:
     def why(row: Record) -> str:
         is_baseline = row.months == 0 and row.kind == "level"
-        fits = is_baseline or abs(row.months - question.months) <= question.window
-        return "" if fits else _month_words(row.months, question)
+        return "" if is_baseline or question.admits(row.months) else _month_words(row.months, question)
+
+    return why
+
+
+def _unit(question: Question) -> Callable[[Record], str]:
+    """The rule that units which do not convert into each other are never mixed."""
+    asked = family_of(question.unit)
+
+    def why(row: Record) -> str:
+        return "" if family_of(row.unit) == asked else f"reported in {row.unit}, asked for {question.unit}"
 
     return why
 
 
 def _month_words(months: float, question: Question) -> str:
     found = "no month stated" if math.isnan(months) else f"month {months:g}"
-    return f"{found}, asked for {question.months:g} \N{PLUS-MINUS SIGN} {question.window:g}"
+    return f"{found}, asked for {window_words(question)}"
+
+
+def window_words(question: Question) -> str:
+    """The months asked for, without the word: "12 ± 3", or "2.75 to 15".
+
+    >>> window_words(Question("hba1c", "T2D", "msc", months=(2.75, 15)))
+    '2.75 to 15'
+    """
+    if isinstance(question.months, tuple):
+        return "{:g} to {:g}".format(*question.months)
+    return f"{question.months:g} \N{PLUS-MINUS SIGN} {question.window:g}"
+
+
+def too_few(row: Record, fewest: int) -> bool:
+    """Whether an arm of a count or an effect is smaller than the review pools."""
+    control = getattr(row, "n_control", math.nan)
+    return (row.n if math.isnan(control) else min(row.n, control)) < fewest
+
+
+def _enough(question: Question) -> Callable[[Record], str]:
+    """The rule that smaller arms and single cases are listed, not pooled."""
+    words = f"fewer than {question.fewest} participants in an arm: listed, not pooled"
+    return lambda row: words if too_few(row, question.fewest) else ""
 
 
 def _counted(row: Record) -> str:
@@ -689,11 +785,14 @@ def _one_report_a_cohort(base: EvidenceBase, question: Question) -> Rule:
     """The best report takes its cohorts; a later one that shares any of them leaves."""
 
     def rule(rows: Sequence[Record]) -> list[str]:
-        favourable = question.estimand == "most_favourable"
+        favourable = question.estimand in FAVOURABLE
         keys = [
-            fullness(getattr(row, "timing", "") if favourable else "", row.n, row.source_rank, row.year, row.study_id)
+            fullness(
+                row.events / row.n if favourable and hasattr(row, "events") else 0.0,
+                row.n, row.source_rank, row.year, row.study_id,
+            )
             for row in rows
-        ]
+        ]  # fmt: skip
         taken: dict[str, str] = {}
         reasons = [""] * len(rows)
         for place in sorted(range(len(rows)), key=keys.__getitem__):

@@ -93,6 +93,39 @@ UNITS_OF: dict[str, tuple[str, ...]] = {
 }
 
 
+#: What a value relative to baseline is called when its units are taken together.
+RELATIVE = "% of baseline"
+
+
+def family_of(unit: str) -> str:
+    """The unit itself, or RELATIVE for each unit that is relative to baseline: one family is pooled at a time.
+
+    >>> family_of("% relative reduction"), family_of("U/day")
+    ('% of baseline', 'U/day')
+    """
+    return RELATIVE if unit in _RELATIVE else unit
+
+
+def relative_change(value: float, unit: str, *, spread: bool = False) -> float:
+    """A value relative to baseline as a change in percent of baseline, below zero for a fall.
+
+    Parameters
+    ----------
+    value : float
+    unit : {"% relative change", "% relative reduction", "% of baseline"}
+    spread : bool
+        True for a standard deviation or standard error, which has no sign.
+
+    Examples
+    --------
+    >>> relative_change(27.78, "% relative reduction"), relative_change(80.0, "% of baseline")
+    (-27.78, -20.0)
+    """
+    if spread:
+        return value
+    return {"% relative reduction": -value, "% of baseline": value - 100.0}.get(unit, value)
+
+
 def tidy(printed: str) -> str:
     """Return the tidy spelling of a reported unit; empty if none is reported or the text is not a unit.
 

@@ -328,10 +328,10 @@ def _length_faults(rows: list[list[str]], table: TableSchema) -> Iterator[Fault]
 
 def cell_faults(table: TableSchema, column: Column, cells: list[str]) -> Iterator[Fault]:
     """Yield the cells of a column that its declaration does not allow; each distinct text is checked once."""
-    verdicts = {cell: problem for cell in set(cells) if (problem := _problem(column, cell))}
+    problems = {cell: problem for cell in set(cells) if (problem := _problem(column, cell))}
     for line, cell in enumerate(cells, start=2):
-        if cell in verdicts:
-            rule, expected = verdicts[cell]
+        if cell in problems:
+            rule, expected = problems[cell]
             yield Fault(table.path, line, column.name, rule, expected, repr(cell) if cell else "nothing")
 
 

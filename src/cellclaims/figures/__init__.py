@@ -4,19 +4,43 @@ Every function returns a :class:`Drawing`: a :class:`matplotlib.figure.Figure` a
 text. :func:`show` saves and displays it, :func:`save` only saves.
 """
 
-from cellclaims.figures.advertised import advertised
+from cellclaims.figures.advertised import advertised, directions
 from cellclaims.figures.appraisal import missing_results, traffic_light
 from cellclaims.figures.diagnostics import funnel, gosh, influence
 from cellclaims.figures.durability import durability
+from cellclaims.figures.estimates import estimates
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
+from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
-from cellclaims.figures.specifications import sensitivity, specification_curve
-from cellclaims.reporting.claims import ClaimRow
+from cellclaims.figures.specifications import choices_that_matter, sensitivity, specification_curve
+from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
 __all__ = [
-    "ClaimRow", "Drawing", "Mark", "Step", "advertised", "change", "durability", "evidence_map",
-    "evidence_years", "flow", "forest", "funnel", "gosh", "influence", "missing_results", "save", "sensitivity", "show",
-    "specification_curve", "traffic_light",
-]  # fmt: skip
+    "ClaimRow",
+    "Drawing",
+    "Mark",
+    "Step",
+    "StudyMark",
+    "advertised",
+    "change",
+    "choices_that_matter",
+    "directions",
+    "durability",
+    "estimates",
+    "evidence_map",
+    "evidence_years",
+    "flow",
+    "forest",
+    "funnel",
+    "gosh",
+    "influence",
+    "missing_results",
+    "power_curves",
+    "save",
+    "sensitivity",
+    "show",
+    "specification_curve",
+    "traffic_light",
+]

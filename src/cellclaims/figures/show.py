@@ -5,10 +5,14 @@ from __future__ import annotations
 import html
 import io
 import re
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.text import Text
 
 from cellclaims.errors import DataError
 from cellclaims.figures.style import applied
@@ -53,6 +57,13 @@ def nothing_to_draw(what: str) -> Drawing:
 NO_SVG_TRACES = {"Date": None, "Creator": None, "Format": None, "Type": None}
 NO_PNG_TRACES = {"Software": None}
 
+#: Fonts with Chinese, Japanese and Korean characters; the first one installed is used where DejaVu Sans has none.
+FALLBACKS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC", "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei", "Droid Sans Fallback", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic",
+    "Malgun Gothic", "Arial Unicode MS",
+)  # fmt: skip
+
 #: Where an identifier is given or used inside an SVG.
 IDENTIFIER = re.compile(r'(\bid="|\bhref="#|url\(#)([^")]+)')
 
@@ -85,11 +96,51 @@ def svg_text(fig: Figure, *, alt: str, name: str) -> str:
     return head + end + " " + words + rest
 
 
+class MissingLetters(UserWarning):
+    """Characters of a figure that no installed font has: its PNG shows boxes instead."""
+
+
+def letters_missing(fig: Figure) -> str:
+    """Return the characters of a figure that its fonts lack, after adding an installed font of :data:`FALLBACKS`.
+
+    DejaVu Sans has no Chinese, Japanese or Korean characters. An SVG contains text as text, so a viewer uses its own
+    fonts; a PNG needs one on this computer.
+    """
+    own = get_font(findfont("DejaVu Sans")).get_charmap()
+    installed = {font.name for font in fontManager.ttflist}
+    other = next((name for name in FALLBACKS if name in installed), "")
+    known = get_font(findfont(other)).get_charmap() if other else {}
+    missing = ""
+    for text, letters in _foreign(fig, own):
+        if other:
+            text.set_fontfamily(["DejaVu Sans", other])
+        missing += "".join(one for one in letters if ord(one) not in known and one not in missing)
+    return missing
+
+
+def _foreign(fig: Figure, own: dict[int, int]) -> Iterator[tuple[Text, str]]:
+    """Yield the texts of a figure with characters that are not among ``own``, and these characters."""
+    for text in fig.findobj(Text):
+        if letters := "".join(one for one in text.get_text() if one.isprintable() and ord(one) not in own):
+            yield text, letters
+
+
 def png_bytes(fig: Figure) -> bytes:
-    """The figure as PNG at print resolution, without software or date."""
+    """The figure as PNG at print resolution, without software or date.
+
+    Warns
+    -----
+    MissingLetters
+        If no installed font has some of its characters.
+    """
     buffer = io.BytesIO()
-    with applied():
+    with applied(), warnings.catch_warnings():
+        if missing := letters_missing(fig):
+            warnings.filterwarnings("ignore", message="Glyph")  # matplotlib's, one for each character
         fig.savefig(buffer, format="png", dpi=PNG_DPI, metadata=NO_PNG_TRACES)
+    if missing:
+        words = f"no installed font has the characters {missing!r}: the PNG shows boxes, the SVG contains the text"
+        warnings.warn(MissingLetters(f"{words} (install a font such as Noto Sans CJK)"), stacklevel=2)
     return buffer.getvalue()
 
 

@@ -47,7 +47,7 @@ RIGHT = LEFT + PLOT
 WIDTH = RIGHT + MEDIAN + 0.2 + BAR + 0.5 + EDGE
 #: Height of the plot of estimates, of a line of options, and of the space above a choice.
 CURVE, LINE, GAP = 2.1, 0.165, 0.07
-#: Height of the headings between the verdicts and the choices.
+#: Height of the headings between the findings and the choices.
 HEADS = 0.24
 #: More lines than this are gathered, neighbours together, into as many columns of a strip.
 COLUMNS = 150
@@ -60,7 +60,7 @@ class Strip:
     """One line below the curve: an option, which of the specifications in order have it, and its figures in words.
 
     ``first`` is true for the first line of a choice, whose title stands beside it. ``share`` is the share of a
-    verdict, or that of a choice in the spread.
+    finding, or that of a choice in the spread.
     """
 
     title: str
@@ -86,11 +86,11 @@ class Strip:
 
 
 def strips_of(curve: Curve, shown: pd.Index, decimals: int) -> list[Strip]:
-    """The verdicts, then the choices with more than one option, the one that moves the answer most first."""
+    """The findings, then the choices with more than one option, the one that moves the answer most first."""
     strips = [
-        Strip("Verdict", verdict, (curve.lines.verdict[shown] == verdict).to_numpy(), share=share,
-              own=verdict == curve.verdict, first=i == 0, color=VERMILLION)
-        for i, (verdict, share) in enumerate(curve.verdicts.items())
+        Strip("Finding", finding, (curve.lines.finding[shown] == finding).to_numpy(), share=share,
+              own=finding == curve.finding, first=i == 0, color=VERMILLION)
+        for i, (finding, share) in enumerate(curve.findings.items())
     ]  # fmt: skip
     by_id = {choice.choice_id: choice for choice in curve.choices}
     medians = curve.options.set_index(["choice", "option"])["median"]
@@ -209,7 +209,7 @@ def mark_own(sheet: Sheet, axes: Axes, place: float, estimate: float, span: tupl
 
 
 def write_heads(sheet: Sheet, y: float) -> None:
-    """Headings of the columns of the verdicts."""
+    """Headings of the columns of the findings."""
     sheet.text(EDGE + CHOICE, y, "Bold: the review's own", size=SMALL, color=GREY)
     sheet.text(LEFT + PLOT / 2, y, "from the lowest estimate to the highest", size=SMALL, color=GREY, ha="center")
     sheet.text(WIDTH - EDGE, y, "Share of specifications", size=SMALL, color=GREY, ha="right")
@@ -227,7 +227,7 @@ def write_summary(sheet: Sheet, top: float, axis_label: str, curve: Curve, shown
     share, counted = curve.stability
     words = [
         f"{number(counted, 0)} distinct specifications from {number(curve.combinations, 0)} combinations of choices.",
-        f"{share_words(share)} give the verdict of the review: {curve.verdict}.",
+        f"{share_words(share)} give the finding of the review: {curve.finding}.",
     ]
     if shown < counted:
         words.append(f"{number(counted - shown, 0)} without an estimate.")
@@ -246,8 +246,8 @@ def specification_curve(
     """Every distinct estimate with its interval in order, the claim as a line, the choices below.
 
     Each option is a strip under the curve: a column is full where all specifications there have the option. The
-    strips of the verdict come first, then the choices, the one with the largest share of the spread of the estimates
-    first. Beside each option stands the median of all combinations that have it (beside a verdict its share), beside
+    strips of the finding come first, then the choices, the one with the largest share of the spread of the estimates
+    first. Beside each option stands the median of all combinations that have it (beside a finding its share), beside
     each choice its share of the spread.
 
     Parameters
@@ -288,7 +288,7 @@ def specification_curve(
     write_heads(sheet, start - 0.1)
     own = draw_curve(sheet, curve, curve.lines.loc[shown], claim, (top, start))
     for place, strip in enumerate(strips):
-        if strip.first and place > 0 and strips[place - 1].title == "Verdict":
+        if strip.first and place > 0 and strips[place - 1].title == "Finding":
             write_choice_heads(sheet, start + HEADS - 0.08, curve.unit)
             start += HEADS
         draw_strip(sheet, strip, start, len(shown), own)
@@ -380,3 +380,78 @@ def sensitivity(
     axis = scale_for(rows, scale, marks, axis_label, favours, limits)
     fig = draw(rows, shown, axis, label_heading="Choice", title=title, marks=marks, notes=notes)
     return Drawing(fig, choices_alt(table, what or axis_label, digits))
+
+
+# The choices that move an answer, large enough to be read at half size.
+
+#: Point sizes, and inches: the column of the options, of the plot, and a line.
+HEAD, WORDS = 15.0, 12.0
+NAMES, RANGE, STEP = 4.3, 4.7, 0.3
+#: A choice that moves less of the spread than this is not drawn.
+LEAST = 0.01
+
+
+@applied()
+def choices_that_matter(
+    curve: Curve, *, title: str, axis_label: str, note: str = "", marks: Sequence[tuple[float, str]] = ()
+) -> Drawing:
+    """For each option of each choice the median estimate, and the lowest and highest of its specifications.
+
+    Parameters
+    ----------
+    curve : Curve
+    title, axis_label, note : str
+    marks : sequence of (float, str)
+        Values with their words, drawn as lines.
+
+    Returns
+    -------
+    Drawing
+        Choices that move less than one hundredth of the spread are left out.
+
+    Raises
+    ------
+    DataError
+        If no counted specification has an estimate.
+    """
+    shown = curve.lines.counted & np.isfinite(curve.lines.beta)
+    if not shown.any():
+        raise DataError("choices: expected an estimate, found none in any counted specification")
+    rows = _option_rows(curve, shown)
+    width = 2 * EDGE + NAMES + RANGE
+    heading, below = wrapped(title, width - 2 * EDGE, HEAD, "bold"), wrapped(note, width - 2 * EDGE, WORDS)
+    top = EDGE + block_height(heading, HEAD) + 0.2
+    bottom = top + STEP * len(rows) + 0.1
+    sheet = Sheet(width, bottom + 0.75 + (block_height(below, WORDS) + 0.2 if note else 0.0))
+    sheet.text(EDGE, EDGE + 0.1, heading, size=HEAD, weight="bold")
+    axes = sheet.axes(EDGE + NAMES, top, RANGE - 0.2, bottom - top)
+    axes.set(ylim=(bottom, top), yticks=[])
+    axes.xaxis.set_tick_params(labelsize=WORDS)
+    axes.set_xlabel(axis_label, fontsize=WORDS)
+    axes.spines["left"].set_visible(False)
+    for value, _ in marks:
+        axes.axvline(value, color=VERMILLION, lw=1.6, ls=(0, (4, 2)), zorder=1)
+    for i, (words, own, low, middle, high) in enumerate(rows):
+        y = top + STEP * (i + 0.6)
+        is_head = np.isnan(middle)
+        sheet.text(EDGE + (0 if is_head else 0.2), y, words, size=WORDS, weight="bold" if is_head or own else "normal")
+        if not is_head:
+            axes.plot((low, high), (y, y), color=BLUE, lw=3, solid_capstyle="butt", zorder=3)
+            axes.plot([middle], [y], "D" if own else "o", ms=9, mfc=BLACK if own else BLUE, mec="white", zorder=4)
+    sheet.text(EDGE, bottom + 0.85, below, size=WORDS)
+    return Drawing(sheet.figure, specification_alt(curve, axis_label, marks[0][1] if marks else ""))
+
+
+def _option_rows(curve: Curve, shown: pd.Series) -> list[tuple[str, bool, float, float, float]]:
+    """A heading for each choice, then its options: words, the review's own, lowest, median and highest estimate."""
+    by_id = {choice.choice_id: choice for choice in curve.choices}
+    rows: list[tuple[str, bool, float, float, float]] = []
+    moved = curve.influence[curve.influence.share >= LEAST].sort_values("share", ascending=False, kind="stable")
+    for one in moved.itertuples():
+        choice = by_id[one.choice]
+        rows.append((f"{choice.title} ({share_words(one.share)} of the spread)", False, *[np.nan] * 3))
+        for i, option in enumerate(choice.options):
+            beta = curve.lines.beta[shown & curve.marks[one.choice, option.name]]
+            if len(beta):
+                rows.append((option.name, i == 0, float(beta.min()), float(beta.median()), float(beta.max())))
+    return rows

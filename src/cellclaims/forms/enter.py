@@ -71,7 +71,7 @@ class Edit:
         """The columns that differ; empty for a row that comes or goes."""
         if self.before is None or self.after is None:
             return []
-        return [name for name in self.after if not _alike(self.before[name], self.after[name])]
+        return [name for name in self.after if not alike(self.before[name], self.after[name])]
 
     @property
     def row(self) -> Cells:
@@ -105,7 +105,7 @@ class Addition:
     hints: list[str] = field(default_factory=list)
 
 
-def _alike(one: str, other: str) -> bool:
+def alike(one: str, other: str) -> bool:
     """Whether two cells say the same: a spreadsheet makes 8 of 8.0."""
     if one == other:
         return True
@@ -185,6 +185,11 @@ def prepare(
     return done
 
 
+def differences(form: Submission, folder: Path) -> list[Edit]:
+    """Every difference of the form of a study from the tables: rows that come, go or change."""
+    return _edits(form, read_held(folder))[0]
+
+
 def _refuse_other_study(form: Submission, held: Held, update: bool) -> None:
     known = held.has("studies", "study_id", form.study)
     row = form.rows["studies"][0]
@@ -240,7 +245,7 @@ def _edits(form: Submission, held: Held) -> tuple[list[Edit], dict[tuple[str, in
 
 def _kept(before: str, after: str) -> str:
     """The cell as the table has it, where the form says the same."""
-    return before if _alike(before, after) else after
+    return before if alike(before, after) else after
 
 
 def _sorting(table: TableSchema, cells: Cells) -> list[tuple[float, str]]:
@@ -260,7 +265,7 @@ def _matched(
     whole = tuple(column for column in (old[0] if old else {}) if column not in ("line", "judgement_id"))
     for key in (whole, *KEYS[name]):
         for row in list(new):
-            same = (one for one in left if all(_alike(one[column], row.cells[column]) for column in key))
+            same = (one for one in left if all(alike(one[column], row.cells[column]) for column in key))
             if (before := next(same, None)) is not None:
                 pairs.append((before, row))
                 left.remove(before)
@@ -564,7 +569,7 @@ def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = F
         text = csv_text([table.names, *([row.cells[name] for name in table.names] for row in rows)], guarded=False)
         origins |= {(table.path, line): row for line, row in enumerate(rows, start=2)}
         contents[folder / table.path] = (b"", text.encode())
-    known = list(protocol.load(folder)["counterparts"])
+    known = list(protocol.load(folder)["answers"])
     faults = [
         row.fault("answered_by", "counterpart", one_of(known, row.cells["answered_by"]), row.cells["answered_by"])
         for row in form.rows["claims"]

@@ -1,6 +1,6 @@
 """The journal club: one advertised figure read, guessed at, pooled by hand and by the engine, and judged in an hour.
 
-A *audience* is what the listeners say: their guesses, their answers to exercises, their verdict. What is *asked* is the
+A *audience* is what the listeners say: their guesses, their answers to exercises, their finding. What is *asked* is the
 state of all controls; its *answer* a pool with the probabilities of the claim. A *panel* is a set of live controls
 with what follows from them; without a front end the same is shown once, at the values of the parameters.
 
@@ -25,7 +25,7 @@ WHERE = {
     "forest_svg": "quick_forest",
     "Audience": "widgets",
     "guesses_table": "widgets",
-    "verdict_beside": "widgets",
+    "finding_beside": "widgets",
     "ByHand": "by_hand",
     "three": "by_hand",
     "said": "widgets",

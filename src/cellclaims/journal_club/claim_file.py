@@ -88,7 +88,7 @@ def _read(view: Path, given: Path, documents: Path) -> Evidence:
 
 def check_counterparts(base: EvidenceBase, given: Path) -> None:
     """Refuse claims that nothing in the protocol answers, each with its line."""
-    known = base.protocol["counterparts"]
+    known = base.protocol["answers"]
     faults = [
         Fault(str(given), line, "answered_by", "counterpart", one_of(list(known), name), repr(name))
         for line, name in base.evidence.claims.answered_by.items()

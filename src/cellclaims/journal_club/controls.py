@@ -133,9 +133,13 @@ def _between(name: str, found: float, low: float, high: float) -> None:
         raise ParameterError(f"{name.upper()}: expected a number from {low:g} to {high:g}; found {found!r}")
 
 
+#: Keys of an outcome of the protocol that is measured, not counted.
+MEASURED = {"unit", "units"}
+
+
 def outcomes(protocol: Protocol) -> dict[str, str]:
     """What can be asked for: the shares of the protocol and the two means of HbA1c, each in words."""
-    shares = {name: about["name"] for name, about in protocol["outcomes"].items() if name != "hba1c"}
+    shares = {name: about["name"] for name, about in protocol["outcomes"].items() if not MEASURED & {*about}}
     return {**shares, **MEANS}
 
 

@@ -162,7 +162,7 @@ def by_time(base: EvidenceBase, question: Question, title: str) -> dict[str, Poo
     found = {}
     for estimand in ("ever", "at_month", "last_follow_up"):
         asked = replace(question, estimand=estimand).at(base.protocol)
-        when = f"at {asked.months:g} months" if estimand == "at_month" else estimand.replace("_", " ")
+        when = f"at {asked.target:g} months" if estimand == "at_month" else estimand.replace("_", " ")
         found[estimand] = pooled(base, asked.named(f"by_time_{estimand}", f"{title}, {when}"), Analysis("PLO"))
     return found
 
@@ -306,7 +306,7 @@ def _pooled(sheet: ByHand) -> Exercise:
 
 def _at_month(at_month: Pool, ever: Pool) -> Exercise:
     value, other = (pool.shown(float(pool.fit.beta)) for pool in (at_month, ever))
-    month = f"{at_month.question.months:g} months"
+    month = f"{at_month.question.target:g} months"
     mistakes = (
         Mistake(other, f"that is the share that was off insulin at any time; at {month} fewer still are"),
         Mistake(value / 100, "that is the share between 0 and 1; per cent are asked for"),

@@ -18,13 +18,13 @@ from markupsafe import Markup
 
 from cellclaims import claims, protocol
 from cellclaims.claims import Entry
-from cellclaims.claims.counterparts import POOLED, UNSAID, claim_of, plan_of
+from cellclaims.claims.counterparts import UNSAID, answer_of, claim_of
 from cellclaims.errors import ParameterError
 from cellclaims.files import write_atomically
 from cellclaims.journal_club.by_hand import ByHand, three
 from cellclaims.journal_club.claim_file import load
 from cellclaims.journal_club.controls import controls_of, outcomes, pool_of
-from cellclaims.journal_club.widgets import GUESSES, VERDICTS
+from cellclaims.journal_club.widgets import FINDINGS, GUESSES
 from cellclaims.protocol import load as load_protocol
 from cellclaims.reporting.claims import capital, figure_words
 from cellclaims.runner.page import Contents, Provenance, exporter, provenance, shell, title, write_page
@@ -164,12 +164,12 @@ def write_worksheet(
 
 
 def worksheet(entry: Entry, sheet: ByHand, outcome: str, origin: Provenance) -> str:
-    """The worksheet as HTML: the claim, blanks for guesses, the counts of three reports, the formulas, the verdicts."""
+    """The worksheet as HTML: the claim, blanks for guesses, the counts of three reports, the formulas, the findings."""
     from cellclaims.runner.page import mathml
 
     return filled(
         "worksheet.html.j2",
-        claim=capital(entry.advertised["what"]),
+        claim=capital(entry.statements[0]["what"]),
         figure=figure_words(entry),
         said=entry.advertised,
         unsaid=list(UNSAID.values()),
@@ -178,7 +178,7 @@ def worksheet(entry: Entry, sheet: ByHand, outcome: str, origin: Provenance) -> 
         reports=[(label, f"{x:g}", f"{n:g}") for label, x, n in zip(sheet.labels, sheet.events, sheet.n, strict=True)],
         formulas={name: Markup(mathml(latex, "inline")) for name, latex in FORMULAS.items()},
         moves=MOVES,
-        verdicts=VERDICTS,
+        findings=FINDINGS,
         origin=origin,
         style=Markup((TEMPLATES / "worksheet.css").read_text(encoding="utf-8")),
     )
@@ -221,7 +221,7 @@ def first_claim(data: Path, claim_file: Path) -> str:
     """The first claim of a file that a pool answers, else its first; the file is checked."""
     evidence, protocol = load(data, claim_file), load_protocol(data)
     rows = list(evidence.claims.itertuples())
-    pooled = [row.claim_id for row in rows if plan_of(protocol, row)["kind"] in POOLED]
+    pooled = [row.claim_id for row in rows if "outcome" in answer_of(protocol, row)]
     if not rows:
         raise ParameterError(f"{claim_file}: expected at least one claim, found none")
     return pooled[0] if pooled else rows[0].claim_id

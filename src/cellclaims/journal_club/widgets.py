@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from cellclaims.claims import Entry
+from cellclaims.claims.findings import NOT_EXCLUDED, RATE_FINDINGS
 from cellclaims.errors import ParameterError, ReviewError
 from cellclaims.journal_club.controls import (
     MEANS,
@@ -171,20 +172,11 @@ def _set(control: widgets.Widget, options: Any, value: Any) -> None:
         control.value = value
 
 
-# What the audience says: guesses before it sees anything, answers to exercises, a verdict; and the answers beside.
+# What the audience says: guesses before it sees anything, answers to exercises, a finding; and the answers beside.
 
 
-#: The eight verdicts of the protocol, the most cautious first.
-VERDICTS = (
-    "not testable",
-    "no evidence",
-    "insufficient",
-    "contradicted",
-    "above the evidence",
-    "mixed",
-    "compatible",
-    "supported",
-)
+#: The findings of the protocol on an advertised percentage.
+FINDINGS = RATE_FINDINGS
 #: Guesses: name -> (question, unit, lowest, highest, step).
 GUESSES = {
     "reports": ("How many independent reports count exactly the claimed outcome?", "reports", 0, 40, 1),
@@ -201,12 +193,12 @@ GUESSES = {
 
 @dataclass
 class Audience:
-    """The audience's guesses (unit as asked), its verdict, and its answers to exercises by name."""
+    """The audience's guesses (unit as asked), its finding, and its answers to exercises by name."""
 
     reports: float = 10.0
     share: float = 50.0
     without_cells: float = 0.0
-    verdict: str = "compatible"
+    finding: str = NOT_EXCLUDED
     answers: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -216,7 +208,7 @@ class Audience:
         Raises
         ------
         ParameterError
-            For an unknown name, a value that is no number or out of range, or no verdict of the protocol.
+            For an unknown name, a value that is no number or out of range, or no finding of the protocol.
 
         Examples
         --------
@@ -233,9 +225,9 @@ class Audience:
         audience = cls(**given)
         for name, (_, _, low, high, _) in GUESSES.items():
             _number(f"AUDIENCE, {name}", getattr(audience, name), low, high)
-        if audience.verdict not in VERDICTS:
+        if audience.finding not in FINDINGS:
             raise ParameterError(
-                f"AUDIENCE, verdict: expected one of {', '.join(VERDICTS)}; found {audience.verdict!r}"
+                f"AUDIENCE, finding: expected one of {', '.join(FINDINGS)}; found {audience.finding!r}"
             )
         if not isinstance(audience.answers, dict):
             raise ParameterError(
@@ -290,14 +282,14 @@ def _beside(guess: float, found: float | None, unit: str) -> tuple[str, str]:
     return _shown(found, unit), words
 
 
-def verdict_beside(audience: Audience, entry: Entry) -> Sentence:
-    """The audience's verdict beside the ledger's, with the ledger's reasons."""
-    same = audience.verdict == entry.verdict
-    ledger = f"The ledger says {entry.verdict}: {'; '.join(entry.reasons)}."
-    return say(f"The audience says {audience.verdict}.", ledger, "Both agree." if same else "They differ: say why.")
+def finding_beside(audience: Audience, entry: Entry) -> Sentence:
+    """The audience's finding beside the ledger's, with the ledger's reasons."""
+    same = audience.finding == entry.finding
+    ledger = f"The ledger says {entry.finding}: {'; '.join(entry.reasons)}."
+    return say(f"The audience says {audience.finding}.", ledger, "Both agree." if same else "They differ: say why.")
 
 
-# Controls for what the audience says: guesses, answers, the verdict; each keeps its value in the audience.
+# Controls for what the audience says: guesses, answers, the finding; each keeps its value in the audience.
 
 
 INITIAL_WIDTH = {"description_width": "initial"}
@@ -359,23 +351,23 @@ def _said(asked: Exercise, given: float | None) -> str:
     return f'<strong role="status">{escape(asked.check(given))}</strong>' if given is not None else ""
 
 
-def verdict(audience: Audience, entry: Entry) -> widgets.Widget:
-    """The audience's verdict; the ledger's stays hidden until one is chosen or the line is opened."""
+def finding(audience: Audience, entry: Entry) -> widgets.Widget:
+    """The audience's finding; the ledger's stays hidden until one is chosen or the line is opened."""
     choice = widgets.Dropdown(
-        options=VERDICTS, value=audience.verdict, description="The audience's verdict", style=INITIAL_WIDTH
+        options=FINDINGS, value=audience.finding, description="The audience's finding", style=INITIAL_WIDTH
     )
     words = widgets.HTML(_folded(audience, entry))
 
     def follow(change: Mapping[str, Any]) -> None:
-        audience.verdict = change["new"]
-        words.value = f'<p role="status">{escape(str(verdict_beside(audience, entry)))}</p>'
+        audience.finding = change["new"]
+        words.value = f'<p role="status">{escape(str(finding_beside(audience, entry)))}</p>'
 
     choice.observe(follow, "value")
     return widgets.VBox([choice, words])
 
 
 def _folded(audience: Audience, entry: Entry) -> str:
-    return f"<details><summary>The ledger</summary><p>{escape(str(verdict_beside(audience, entry)))}</p></details>"
+    return f"<details><summary>The ledger</summary><p>{escape(str(finding_beside(audience, entry)))}</p></details>"
 
 
 # Show live controls where a front end looks on, and else what they show at the parameters' values.
@@ -448,7 +440,7 @@ def ask(exercise: Exercise, audience: Audience) -> None:
 
 
 def judge(audience: Audience, entry: Entry) -> None:
-    """Ask for the audience's verdict and set it beside the ledger's.
+    """Ask for the audience's finding and set it beside the ledger's.
 
     Parameters
     ----------
@@ -459,8 +451,8 @@ def judge(audience: Audience, entry: Entry) -> None:
     """
     widget = None
     if is_watched():
-        widget = verdict(audience, entry)
-    words = verdict_beside(audience, entry)
+        widget = finding(audience, entry)
+    words = finding_beside(audience, entry)
     show({"text/markdown": words._repr_markdown_(), "text/plain": str(words)}, widget)
 
 
@@ -512,14 +504,14 @@ def said(entries: Sequence[Entry], chosen: str = "") -> Table:
     --------
     >>> from cellclaims import protocol
     >>> from cellclaims.evidence import load
-    >>> from cellclaims.claims.counterparts import rate_entry
+    >>> from cellclaims.claims import advertised_rates
     >>> from cellclaims.selection import EvidenceBase
     >>> base = EvidenceBase(load("data"), protocol.load("data"))
-    >>> said([rate_entry(base, "stop_all_2016")], "stop_all_2016").cells[0][3]
-    '30 %'
+    >>> said(advertised_rates(base), "stop_all_2016").cells[2][3]
+    '30%'
     """
     header = ("chosen", "as of", "claim", "advertised", "of so many treated", "not said")
-    cells = tuple(_cells(entry, entry.claim_id == chosen) for entry in entries)
+    cells = tuple(_cells(entry, chosen in entry.claim_ids) for entry in entries)
     return Table(header, cells, "What is advertised", frozenset({3, 4}))
 
 
@@ -528,4 +520,5 @@ def _cells(entry: Entry, is_chosen: bool) -> tuple[str, ...]:
     n = "–" if about["n_treated"] is None else f"{about['n_treated']}"
     unsaid = "; ".join(entry.unsaid) or "nothing"
     marked = "this sitting" if is_chosen else ""
-    return (marked, about["as_of"] or "–", capital(about["what"]), figure_words(entry), n, unsaid)
+    said = entry.statements[0]
+    return (marked, said["as_of"] or "–", capital(said["what"]), figure_words(entry), n, unsaid)

@@ -536,6 +536,8 @@ MODE_STEPS, END_STEPS = 40, 8
 #: over the blur); above it, a normal distribution about each point of the mean. Both are exact to 1e-11
 #: where they are used.
 NARROW, BLUR_POINTS = 0.5, 32
+#: A logit that is known through one study of one participant, spread by tau, has more information than this.
+LEAST_INFORMATION = 1e-2
 
 
 class MeanGivenTau(NamedTuple):
@@ -623,7 +625,7 @@ def _over_tau(
 
     def rough(tau: NDArray) -> NDArray:
         mode, here = _mode(x, n, tau.ravel(), prior, levels(9))
-        laplace = here.value + prior.log_mean(mode) - 0.5 * np.log(prior.mean_sd**-2 - here.by_mu_mu)
+        laplace = here.value + prior.log_mean(mode) - 0.5 * np.log(_curvature(here, tau.ravel(), prior))
         return laplace.reshape(tau.shape) + prior.log_tau(tau)
 
     empirical = np.log((x + 0.5) / (n - x + 0.5))
@@ -654,11 +656,16 @@ def _mode(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, nodes: tuple[int, 
     mu = np.full(tau.shape, np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)))
     for _ in range(MODE_STEPS):
         here = _rows(x, n, mu, tau, nodes)
-        step = (here.by_mu - known * (mu - prior.mean)) / (known - here.by_mu_mu)
+        step = (here.by_mu - known * (mu - prior.mean)) / _curvature(here, tau, prior)
         if np.all(np.abs(step) < 1e-6):
             break
         mu = mu + np.clip(step, -2.0, 2.0)
     return mu, here
+
+
+def _curvature(here: Derivatives, tau: NDArray, prior: Prior) -> NDArray:
+    """Information on the mean given tau; a bound where rounding leaves none, far out, where tau weighs nothing."""
+    return np.maximum(prior.mean_sd**-2 - here.by_mu_mu, LEAST_INFORMATION / (1.0 + tau * tau))
 
 
 def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -> MeanGivenTau:
@@ -666,7 +673,7 @@ def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -
     nodes = levels(NODES)
     mode, here = _mode(x, n, tau, prior, nodes)
     top = here.value + prior.log_mean(mode)
-    sd = 1.0 / np.sqrt(prior.mean_sd**-2 - here.by_mu_mu)
+    sd = 1.0 / np.sqrt(_curvature(here, tau, prior))
     low, high = (_end(x, n, tau, prior, mode, top, side * sd) for side in (-1.0, 1.0))
     low, high = (np.arcsinh((end - mode) / sd) for end in (low, high))
     z, weights = gauss_legendre(points)

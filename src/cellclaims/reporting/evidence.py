@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import pandas as pd
 
@@ -340,15 +341,22 @@ def protocol_outcomes(protocol: Protocol) -> Table:
     """
     frame = pd.DataFrame(
         [
-            {"outcome": o["name"], "better": o["better"], "month": o["months"], "window": f"± {o['window']}"}
+            {"outcome": o["name"], "better": o["better"], "months": _months_words(o)}
             for o in protocol["outcomes"].values()
         ]
     )
-    return table(frame.astype({"month": float}), "Outcomes and the months at which they are read")
+    return table(frame, "Outcomes and the months at which they are read")
 
 
-def protocol_verdicts(protocol: Protocol) -> Table:
-    """The verdict rules in their order.
+def _months_words(outcome: Mapping[str, Any]) -> str:
+    months = outcome["months"]
+    if isinstance(months, list):
+        return f"longest follow-up of {months[0]:g} to {months[1]:g}"
+    return f"{months:g} ± {outcome.get('window', 0):g}"
+
+
+def protocol_findings(protocol: Protocol) -> Table:
+    """The rules of the findings in their order.
 
     Parameters
     ----------
@@ -359,8 +367,13 @@ def protocol_verdicts(protocol: Protocol) -> Table:
     -------
     Table
     """
-    rules = pd.DataFrame(protocol["verdict"]["order"])
-    return table(rules, "Verdicts, in order: the first rule that applies")
+    parts = {"rates": "an advertised percentage", "effects": "an effect or a mechanism"}
+    rules = [
+        {"claim": words, "finding": step["finding"], "rule": step["rule"]}
+        for part, words in parts.items()
+        for step in protocol["findings"][part]["order"]
+    ]
+    return table(pd.DataFrame(rules), "Findings, in order: the first rule that holds")
 
 
 class Elsewhere:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
-from cellclaims.pool import Pool, switch_words
+from cellclaims.pool import Pool, label, switch_words
 from cellclaims.protocol import Protocol
 from cellclaims.reporting.tables import (
     Table,
@@ -23,7 +23,7 @@ from cellclaims.reporting.tables import (
     study_words,
     value_words,
 )  # fmt: skip
-from cellclaims.selection import EvidenceBase, Question
+from cellclaims.selection import EvidenceBase, Question, window_words
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -207,7 +207,7 @@ def question_title(question: Question, protocol: Protocol) -> str:
     people = " or ".join(protocol["eligibility"]["populations"][p] for p in question.population)
     designs = f", {' or '.join(DESIGNS[d] for d in question.designs)}" if question.designs else ""
     what = f"{protocol.outcome(question.outcome).name}, {protocol.product_name(question.product)}, {people}{designs}"
-    return f"{what}, at {question.months:g} ± {question.window:g} months"
+    return f"{what}, at {window_words(question)} months"
 
 
 def _in_words(pool: Pool) -> str:
@@ -434,8 +434,17 @@ def what_differs(question: Question, other: Question, base: EvidenceBase) -> str
     if question.designs != other.designs:
         designs = " or ".join(DESIGNS[name] for name in question.designs)
         parts.append(designs or "randomised or not")
-    if (question.months, question.window) != (other.months, other.window):
-        parts.append(f"at {question.months:g} ± {question.window:g} months")
+    if question.span != other.span:
+        parts.append(f"at {window_words(question)} months")
+    left = [study for study in question.exclude if study not in other.exclude]
+    if left:
+        parts.append(f"without {', '.join(label(base.evidence, study) for study in left)}")
+    if other.secondary and not question.secondary:
+        parts.append("without numbers from tables of reviews")
+    if other.co_treatments and not question.co_treatments:
+        parts.append("cells alone, without another treatment")
+    if question.origin != other.origin:
+        parts.append(f"months counted from the {question.origin.replace('_', ' ')}")
     if question.alternative != other.alternative:
         parts += _switched(question, base) or ["questionable values as the review handles them"]
     return _start("; ".join(parts) or "the same question")
@@ -467,8 +476,8 @@ def same_number(fit: Any, pool: Pool, unit: str = "") -> Sentence:
         return say("No eligible study: there is nothing to pool.")
     made, known = (f"{_value(pool, one.beta, unit)} ({_limits_of(pool, one)})" for one in (fit, pool.fit))
     equal = all(np.isclose(getattr(fit, end), getattr(pool.fit, end)) for end in ("beta", "ci_lb", "ci_ub"))
-    verdict = "the same number" if equal else "another number"
-    return say(f"Step by step: {made}. The pool of the review, {pool.title}: {known}: {verdict}.")
+    same = "the same number" if equal else "another number"
+    return say(f"Step by step: {made}. The pool of the review, {pool.title}: {known}: {same}.")
 
 
 def _limits_of(pool: Pool, fit: Any) -> str:

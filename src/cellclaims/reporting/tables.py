@@ -97,6 +97,8 @@ TEXT_WIDTH = 60
 SAFE_SCHEMES = ("https://", "http://")
 #: A table with more rows is folded in HTML: its caption and number of rows show, the rows when asked for.
 FOLDED_FROM = 26
+#: Class of a column in HTML -> characters of its longest text.
+LONG = {"longer": 120, "long": 40}
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,9 @@ class Table:
         return f'<details class="folded">{summary}{self._whole_html()}</details>'
 
     def _whole_html(self) -> str:
-        head = "".join(f'<th scope="col"{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header))
+        head = "".join(
+            f'<th scope="col"{self._long(i)}{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header)
+        )
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.cells)
         caption = f"<caption>{escape(self.caption)}</caption>"
         return f'<table class="shown">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -181,6 +185,11 @@ class Table:
     def _row(self, row: Sequence[object]) -> str:
         shown = [c.html() if isinstance(c, Link | Links) else escape(str(c)) for c in row]
         return "".join(f"<td{self._align(i)}>{cell}</td>" for i, cell in enumerate(shown))
+
+    def _long(self, column: int) -> str:
+        """Return the class of a column with long texts, which pages keep wide enough to read in narrow windows."""
+        longest = max((len(str(row[column])) for row in self.cells), default=0)
+        return next((f' class="{name}"' for name, least in LONG.items() if longest >= least), "")
 
     def _align(self, column: int) -> str:
         return f' style="text-align:{"right" if column in self.right else "left"}"'

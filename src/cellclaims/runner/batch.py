@@ -34,7 +34,7 @@ from cellclaims.runner.batch_report import (
     write_failure,
 )
 from cellclaims.runner.kernels import Limits
-from cellclaims.runner.page import as_csv, exporter, pool_lines, pools_of, provenance, shell
+from cellclaims.runner.page import NUMBER_FILES, as_csv, exporter, pool_lines, pools_of, provenance, shell
 from cellclaims.runner.parameter_sets import ParameterSets, read_sets
 from cellclaims.runner.review import Card, card_of, is_current, main_drawing
 from cellclaims.runner.run import read
@@ -380,7 +380,7 @@ class IndexEntry:
     @property
     def files(self) -> list[str]:
         """Return the names of the report's files of results."""
-        return sorted(path.name for path in self.job.folder.iterdir() if path.suffix in (".csv", ".json"))
+        return sorted(path.name for path in self.job.folder.iterdir() if path.suffix in NUMBER_FILES)
 
     @property
     def which(self) -> str:

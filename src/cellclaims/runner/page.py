@@ -34,6 +34,7 @@ from cellclaims import protocol
 from cellclaims.errors import NotebookError
 from cellclaims.files import csv_text, fingerprint, write_atomically
 from cellclaims.registries.store import NONE, dated, snapshot_of
+from cellclaims.reporting.r_script import r_script
 from cellclaims.runner.run import INJECTED, PLACES, declared, read
 
 if TYPE_CHECKING:
@@ -269,8 +270,13 @@ POOL = ("pool", "title", "estimand", "measure", "scale")
 RESULT = ("k", "beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q", "df")
 
 
+#: Files of a report's numbers: CSV, JSON, and R that redoes its pools.
+NUMBER_FILES = (".csv", ".json", ".R")
+
+
 def write_numbers(executed: Path) -> list[str]:
-    """Write the pools of a report as CSV next to their JSON; return the names of both files, none without pools.
+    """Write the pools of a report as CSV and as an R script next to their JSON; return the names of the files, none
+    without pools.
 
     Raises
     ------
@@ -281,7 +287,10 @@ def write_numbers(executed: Path) -> list[str]:
     if not pools:
         return []
     write_atomically(executed.with_suffix(".csv"), as_csv(pool_lines(pools)))
-    return [f"{executed.stem}.csv", f"{executed.stem}.json"]
+    whole = [pool for pool in pools if {"settings", "rows"} <= pool.keys()]
+    if whole:
+        write_atomically(executed.with_suffix(".R"), r_script(executed.stem, whole))
+    return [f"{executed.stem}{ending}" for ending in NUMBER_FILES if whole or ending != ".R"]
 
 
 def pools_of(executed: Path) -> list[dict[str, Any]]:
@@ -387,7 +396,7 @@ def provenance(data: Path, snapshot: str = "") -> Provenance:
 
 
 def write_page(executed: Path, target: Path, origin: Provenance, *, index: str = "") -> None:
-    """Write the page of an executed notebook, and its results as CSV next to their JSON.
+    """Write the page of an executed notebook, and its results as CSV and as an R script next to their JSON.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class Report:
 
     def files(self) -> list[Path]:
         """Return the existing files of the report; the names of its figures start with the notebook's number."""
-        own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json", ".csv")]
+        own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json", ".csv", ".R")]
         return [path for path in [*own, *sorted(self.figures.glob(f"{self.name[:3]}*.*"))] if path.is_file()]
 
 

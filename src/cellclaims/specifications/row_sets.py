@@ -23,6 +23,7 @@ from cellclaims.effects import (
 from cellclaims.errors import DataError, ProtocolError
 from cellclaims.protocol import Protocol
 from cellclaims.selection import (
+    FAVOURABLE,
     EvidenceBase,
     Question,
     Record,
@@ -36,6 +37,7 @@ from cellclaims.selection import (
     passing,
     sharing,
     summed,
+    too_few,
 )
 from cellclaims.specifications.choices import BETWEEN, WITHIN, Choice, Option, classes_of
 
@@ -102,7 +104,7 @@ def report_tables(base: EvidenceBase, question: Question, kind: str, choices: Se
     number = np.empty([len(options[choice_id]) for choice_id in WITHIN], dtype=np.intp)
     for place in np.ndindex(*number.shape):
         estimand = options["timing"][place[1]].settings.get("estimand", question.estimand)
-        key = (tuple(sorted(tables[place].values())), kind == "rate" and estimand == "most_favourable")
+        key = (tuple(sorted(tables[place].values())), kind == "rate" and estimand in FAVOURABLE)
         number[place] = distinct.setdefault(key, len(distinct))
     figures = pd.DataFrame(found.figures, columns=FIGURE)
     return ReportTables(figures, [m for m, _ in distinct], [f for _, f in distinct], number)
@@ -138,13 +140,28 @@ def read_otherwise(primary: Table, handling: Option, own: Table) -> Table:
 def timed(protocol: Protocol, asked: Question, timing: Option, figures: Option) -> Question:
     """The question at the time and with the figures that the options ask for."""
     when = {name: timing.settings[name] for name in ("estimand", "months", "window") if name in timing.settings}
-    when |= {name: float(when[name]) for name in ("months", "window") if name in when}
-    return replace(asked, **when, assumed=figures.settings.get("assumed", asked.assumed)).at(protocol)
+    if isinstance(when.get("months"), list):
+        when |= {"months": tuple(when["months"]), "window": None}
+    which = {name: figures.settings.get(name, getattr(asked, name)) for name in SWITCHES}
+    return replace(asked, **when, **which).at(protocol)
 
 
-def as_printed(rows: Sequence[Record], figures: Option) -> Sequence[Record]:
-    """Without rows that the reader worked out from the print, where the option asks for that."""
-    return rows if figures.settings.get("derived", True) else [row for row in rows if row.status != "derived"]
+#: Switches of a question that an option of the choice "figures" may turn off.
+SWITCHES = ("assumed", "secondary", "co_treatments")
+
+
+def as_printed(base: EvidenceBase, rows: Sequence[Record], figures: Option) -> Sequence[Record]:
+    """Without the rows that the option leaves out: worked out by the reader, from tables of reviews, or of arms that
+    got another treatment with the cells.
+    """
+    asked = figures.settings
+    if not asked.get("derived", True):
+        rows = [row for row in rows if row.status != "derived"]
+    if not asked.get("secondary", True):
+        rows = [row for row in rows if not base.is_secondary(row.source_id)]
+    if not asked.get("co_treatments", True):
+        rows = [row for row in rows if not base.co_treatment(row.study_id, row.arm_id)]
+    return rows
 
 
 #: Columns that make two report figures the same numbers of the same report.
@@ -231,8 +248,8 @@ def _cohorts(base: EvidenceBase, figures: pd.DataFrame) -> list[frozenset[str]]:
 def _by_fullness(figures: pd.DataFrame, members: Sequence[int], favourable: bool) -> NDArray[np.intp]:
     """The report figures of a table, the one that speaks for its cohort before the others."""
     own = figures.iloc[list(members)]
-    timing = own.timing if favourable else [""] * len(own)
-    keys = map(fullness, timing, own.n, own.source_rank, own.year, own.study_id)
+    rate = own.events / own.n if favourable else [0.0] * len(own)
+    keys = map(fullness, rate, own.n, own.source_rank, own.year, own.study_id)
     return np.array([number for _, number in sorted(zip(keys, members, strict=True))], dtype=np.intp)
 
 
@@ -251,7 +268,7 @@ def count_tables(
         read = _CountsRead((o, h), found)
         for (t, timing), (f, figures) in product(enumerate(options["timing"]), enumerate(options["figures"])):
             at = timed(base.protocol, asked, timing, figures)
-            own = read.table(passing(as_printed(rows, figures), count_rules(at)), at)
+            own = read.table(passing(as_printed(base, rows, figures), count_rules(at)), at)
             tables[o, t, f, 0, h] = own if h == 0 else read_otherwise(tables[o, t, f, 0, 0], handling, own)
     return tables
 
@@ -261,19 +278,22 @@ class _CountsRead:
 
     def __init__(self, handling: tuple[int, int], found: Collected) -> None:
         self.handling, self.found = handling, found
-        self.known: dict[Any, int] = {}
+        self.known: dict[Any, int | None] = {}
 
     def table(self, rows: Sequence[Record], asked: Question) -> Table:
         """The report figure of every report that has an answer."""
         table = {}
         for study_id, report in by_report(rows).items():
-            key = (tuple(row.line for row in report), asked.estimand, asked.months)
+            key = (tuple(row.line for row in report), asked.estimand, asked.target)
             if key not in self.known:
-                alike, _ = answer(report, asked.estimand, asked.months)
+                alike, _ = answer(report, asked.estimand, asked.target)
                 figure = summed(alike)
                 lines = tuple(row.line for row in alike)
-                self.known[key] = self.found.add((self.handling, lines), figure, outcome=figure.definition_id)
-            table[study_id] = self.known[key]
+                few = too_few(figure, asked.fewest)
+                own = None if few else self.found.add((self.handling, lines), figure, outcome=figure.definition_id)
+                self.known[key] = own
+            if self.known[key] is not None:
+                table[study_id] = self.known[key]
         return table
 
 
@@ -291,7 +311,7 @@ class _Report:
     @cached_property
     def key(self) -> tuple[Any, ...]:
         """What its effects depend on."""
-        return (self.study_id, *(tuple(row.line for row in rows) for rows in self.sides), self.at.months)
+        return (self.study_id, *(tuple(row.line for row in rows) for rows in self.sides), self.at.target)
 
 
 def difference_tables(
@@ -316,14 +336,13 @@ def _read_tables(
 ) -> Iterator[tuple[int, int, list[Table]]]:
     """For every time and choice of figures the table of each effect; choices that keep the same rows are read once."""
     for t, timing in enumerate(options["timing"]):
-        contrasts = contrasts_of(read.base, timed(read.base.protocol, read.asked, timing, Option("all")))
         known: dict[tuple[Any, ...], list[Table]] = {}
         for f, figures in enumerate(options["figures"]):
             at = timed(read.base.protocol, read.asked, timing, figures)
-            levels = [as_printed(rows, figures) for rows in read.levels]
+            levels = [as_printed(read.base, rows, figures) for rows in read.levels]
             key = (at, *(len(rows) for rows in levels))
             if key not in known:
-                reports = read.reports(at, levels, contrasts)
+                reports = read.reports(at, levels, contrasts_of(read.base, at))
                 known[key] = [read.table(reports, effect) for effect in options["effect"]]
             yield t, f, known[key]
 
@@ -370,6 +389,8 @@ class _DifferencesRead:
         try:
             made = self._effect(report, effect)
         except DataError:
+            return None
+        if too_few(made, self.asked.fewest):
             return None
         key = (self.handling, made.study_id, made.arm_id, made.line, made.yi, made.vi)
         return self.found.add(key, made, outcome=report.at.outcome)
