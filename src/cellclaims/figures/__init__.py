@@ -11,6 +11,7 @@ from cellclaims.figures.durability import durability
 from cellclaims.figures.estimates import estimates
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
+from cellclaims.figures.formula import formula, formula_svg
 from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
 from cellclaims.figures.specifications import choices_that_matter, sensitivity
@@ -33,6 +34,8 @@ __all__ = [
     "evidence_years",
     "flow",
     "forest",
+    "formula",
+    "formula_svg",
     "funnel",
     "gosh",
     "influence",
