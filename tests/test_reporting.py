@@ -570,14 +570,21 @@ def test_what_was_read_twice_is_counted_and_a_difference_is_said():
         made.count("one2020", 3, 10, months=months, read_twice=twice)
     text = str(reporting.how_it_was_read(made.evidence()))
     assert "2 of 3 figures were read again" in text
-    assert "None of the figures read again was found to differ." in text
+    assert "None of the results read again was found to differ." in text
     assert "Of 2 sources, 1 were full texts or parts of one." in text
     assert "1 are not scientific" in text
     made.level("one2020", 7.0, read_twice="differs").level("one2020", 7.1, months=24, read_twice="differs")
-    assert "2 of the figures read again were found to differ." in str(reporting.how_it_was_read(made.evidence()))
+    assert "2 of the results read again were found to differ." in str(reporting.how_it_was_read(made.evidence()))
 
 
 def test_the_review_says_how_many_of_its_figures_were_read_twice():
     tables_ = [getattr(real(), name) for name in ("continuous", "binary", "survival", "contrasts")]
     twice = sum((rows.read_twice == "yes").sum() for rows in tables_)
-    assert f"{twice} of {sum(map(len, tables_))} figures" in str(reporting.how_it_was_read(real()))
+    assert f"{twice} of {sum(map(len, tables_))} results" in str(reporting.how_it_was_read(real()))
+
+
+def test_columns_of_long_texts_are_marked_so_that_pages_keep_them_wide():
+    made = table(pd.DataFrame({"a": ["x" * 39], "b": ["x" * 40], "c": ["x" * 120], "d": ["x" * 300]}), "Four")
+    heads = made._repr_html_().split("<tbody>")[0].split("<th ")[1:]
+    classes = [re.findall(r'class="(\w+)"', head) for head in heads]
+    assert classes == [[], ["long"], ["longer"], ["longest"]]

@@ -8,8 +8,7 @@ from typing import Any
 
 from cellclaims.claims import Entry, ledger
 from cellclaims.claims.counterparts import INFUSED, share_of
-from cellclaims.errors import ReviewError
-from cellclaims.files import markdown_table, write_atomically
+from cellclaims.files import markdown_table, put_between
 from cellclaims.harms import harms
 from cellclaims.reporting.claims import (
     BLINDINGS,
@@ -130,8 +129,4 @@ def _harm_words(base: EvidenceBase, row: Any) -> str:
 
 def put_answer(path: Path, text: str) -> None:
     """Replace what stands between the two marks of a Markdown file; refuses a file without them."""
-    page = path.read_text(encoding="utf-8")
-    if BEGIN not in page or END not in page:
-        raise ReviewError(f"{path}: expected the lines {BEGIN!r} and {END!r}, found none")
-    before, rest = page.split(BEGIN, 1)
-    write_atomically(path, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+    put_between(path, BEGIN, END, text)
