@@ -180,19 +180,20 @@ def test_no_committed_drawing_is_active():
 # --- the ledger ----------------------------------------------------------------------------------------------
 
 
+#: A statement with nothing but what it must have.
+STATEMENT = dict.fromkeys(("qualifier", "kind", "as_of", "note"), "") | {
+    "claim_id": "vision", "wording": "Made up.", "what": "vision improves", "document": "ad", "title": "A page",
+    "locator": "line 1", "copy": True,
+}  # fmt: skip
+
+
 def entry(**more):
     """An entry with nothing but what it must have."""
-    said = {"what": "vision improves", "as_of": "2016", "value": None, "unit": "", "qualifier": "", "n_treated": None}
     given = {
-        "claim_id": "vision",
-        "kind": "outcome",
-        "outcome": "retinopathy",
-        "unsaid": [],
-        "match": {},
-        "studies": [],
-    }
-    values = given | {"verdict": "mixed", "reasons": ["they differ"]} | more
-    return Entry(**values, advertised=said | {"title": "A page", "locator": "line 1", "document": "ad"})
+        "entry_id": "effect.vision", "family": "effect", "answered_by": "vision", "name": "better vision",
+        "finding": "uncontrolled studies only", "reasons": ["no controlled study"], "statements": [STATEMENT],
+    }  # fmt: skip
+    return Entry(**given | more)
 
 
 @pytest.fixture
@@ -207,30 +208,41 @@ def ledger(tmp_path):
     return record
 
 
-def test_every_entry_has_a_line_and_a_card_with_verdict_reasons_and_sources(ledger):
-    study = {"study_id": "a2020", "row_id": "b001", "label": "A 2020", "link": "https://doi.org/10.1/a"}
-    page = ledger_page.ledger_page(ledger(entry(studies=[study]), entry(claim_id="other_kind", kind="new kind")))
-    for anchor in ("claim-vision", "claim-other-kind"):
+STUDY = {"study_id": "a2020", "row_id": "b001", "label": "A 2020", "link": "https://doi.org/10.1/a"}
+
+
+def test_every_entry_has_a_line_and_a_card_with_finding_rule_and_sources(ledger):
+    fact = STUDY | {"is_pooled": False, "kind": "uncontrolled", "n": 3.0, "result": "better", "direction": "cells",
+                    "ci_lb": None, "ci_ub": None, "p": "", "counted": True, "under": False}  # fmt: skip
+    page = ledger_page.ledger_page(
+        ledger(entry(studies=[fact]), entry(entry_id="mechanism.vision", family="mechanism"))
+    )
+    for anchor in ("claim-effect-vision", "claim-mechanism-vision"):
         assert f"({anchor})=" in page
-        assert f'<a href="#{anchor}">Vision improves (2016)</a>' in page
-    assert page.count("### Vision improves") == 2
-    assert '<span class="verdict mixed">mixed</span>' in page
-    assert "<dt>Because</dt>\n<dd>they differ</dd>" in page, "the index of the search needs a space between them"
-    assert '<a href="https://doi.org/10.1/a">b001 a2020</a>' in page
-    assert ledger_page.OTHER in page
+    assert '<a href="#claim-effect-vision">Better vision</a>' in page
+    assert '<span class="finding uncontrolled-studies-only">uncontrolled studies only</span>' in page
+    flat = page.replace("\n", "")
+    assert "<dt>Rule</dt><dd>no controlled study</dd>" in flat
+    assert "<dt>Statements</dt><dd>A page, line 1</dd>" in flat
+    assert '<a href="https://doi.org/10.1/a">b001 A 2020</a>' in page
+    for title in ("Effects without a percentage", "How the cells are said to work"):
+        assert f"## {title}" in page
 
 
-def test_certainty_and_match_are_told_with_their_reasons(ledger):
+def test_certainty_and_closeness_are_given_with_their_reasons(ledger):
     step = {"domain": "imprecision", "step": -1, "reason": "one report", "judged_by": "computed"}
-    grade = {"population": {"grade": "good", "reason": "as advertised"}, "time": None}
-    page = ledger_page.ledger_page(ledger(entry(certainty="low", certainty_steps=[step], match=grade)))
-    assert "<td>imprecision</td>\n<td>-1</td>\n<td>one report</td>\n<td>computed</td>" in page
-    assert "<td>population</td>\n<td>good</td>\n<td>as advertised</td>" in page
+    close = {"population": {"grade": "partly", "reason": "as advertised"}}
+    page = ledger_page.ledger_page(ledger(entry(certainty="low", certainty_steps=[step], close=close)))
+    page = page.replace("\n", "")
+    assert "<td>imprecision</td><td>-1</td><td>one report</td><td>computed</td>" in page
+    assert "<td>population</td><td>partly</td><td>as advertised</td>" in page
 
 
 def test_hostile_text_of_the_ledger_is_text(ledger):
-    study = {"study_id": HOSTILE, "row_id": "b", "label": HOSTILE, "link": "javascript:alert(1)"}
-    page = ledger_page.ledger_page(ledger(entry(reasons=[HOSTILE], unsaid=[HOSTILE], studies=[study], verdict=HOSTILE)))
+    fact = STUDY | {"study_id": HOSTILE, "label": HOSTILE, "link": "javascript:alert(1)", "is_pooled": False,
+                    "kind": "uncontrolled", "n": None, "result": HOSTILE, "direction": "none", "ci_lb": None,
+                    "ci_ub": None, "p": HOSTILE, "counted": True, "under": False}  # fmt: skip
+    page = ledger_page.ledger_page(ledger(entry(reasons=[HOSTILE], studies=[fact], finding=HOSTILE)))
     assert "<script" not in page
     assert "<img" not in page
     assert "javascript:" not in page
@@ -343,16 +355,16 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_front_page_has_question_answer_picture_and_menu():
     figure = {"address": "figures/a.svg", "alternative": "Words of the picture."}
     page = front_page.front_page(README, figure, [], ORIGIN, {"The review": ["notebooks/01"]})
-    assert "Some providers advertise success rates for stem cell treatment of diabetes." in page
-    assert "| outcome | advertised | published | 95 % interval | verdict |" in page
-    assert "*Insufficient*:" in page
+    assert "Some clinics advertise success rates for stem cell treatment of diabetes." in page
+    assert "| what is advertised | closest published results | what can be said |" in page
+    assert "compares advertised statements with published results" in page
     assert 'alt="Words of the picture."' in page
     assert "It is no medical advice" in page
     assert ":caption: The review\n\nnotebooks/01\n" in page
     assert "2026-11-20" in page
 
 
-@pytest.mark.parametrize("missing", ["**Some providers", "<!-- answer", "<!-- end of answer", "## What this is not"])
+@pytest.mark.parametrize("missing", ["**Some clinics", "<!-- answer", "<!-- end of answer", "## What this is not"])
 def test_a_readme_without_a_part_that_the_front_page_shows_is_refused(missing):
     with pytest.raises(SiteError, match=r"README\.md: expected "):
         front_page.front_page(README.replace(missing, "x"), {"address": "a", "alternative": "b"}, [], ORIGIN, {})

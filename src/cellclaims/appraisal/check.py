@@ -25,11 +25,11 @@ ARITHMETIC, PLAUSIBILITY = "arithmetic", "plausibility"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check says of one row: the verdict, what is printed, what was expected, and why."""
+    """What a check says of one row: the result, what is printed, what was expected, and why."""
 
     table: str
     line: int
-    verdict: str
+    result: str
     printed: str = ""
     expected: str = ""
     reason: str = ""
