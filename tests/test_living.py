@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -154,6 +155,27 @@ def test_a_second_run_at_the_same_time_is_refused_with_a_status_of_its_own(order
         other.stdin.close()
     with locked(order.into / ".lock") as is_alone:
         assert is_alone, "a process that ended holds no lock"
+
+
+def test_a_retraction_in_the_answers_refits_the_pools_of_that_source(order, base, quick, tmp_path, capsys):
+    question = Question("insulin_independence", "T1D", "islets", months=12).named("islets", "Free of insulin")
+    mine = pooled(base, question, Analysis("PLO")).rows.study_id
+    studies = base.evidence.studies[base.evidence.studies.study_id.isin(mine) & (base.evidence.studies.doi != "")]
+    study_id, doi = studies.study_id.iloc[0], studies.doi.iloc[0]
+    notice = {"type": "retraction", "DOI": "10.1000/notice", "updated": {"date-parts": [[2026, 1, 2]]}}
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    work = {"DOI": doi, "title": ["A work"], "updated-by": [notice]}
+    answer = {"status": "ok", "message-type": "work", "message-version": "1.0.0", "message": work}
+    (folder / "work.json").write_text(json.dumps(answer))
+    assert run(dataclasses.replace(order, folder=folder)) == DONE
+    facts = said(capsys)
+    (one,) = facts["without"]
+    assert (one["pool"], one["without"]) == ("01_small: islets", f"{study_id} (retraction)")
+    assert one["after"]["k"] == one["before"]["k"] - 1
+    page = Path(facts["page"]).read_text()
+    assert "1 pool was refitted without a retracted or changed source" in page
+    assert f"{study_id} (retraction)" in page
 
 
 def test_the_command_replays_recorded_answers_and_refuses_a_folder_that_is_not_there(order, quick, tmp_path):

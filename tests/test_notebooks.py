@@ -16,8 +16,9 @@ from cellclaims.runner.run import declared
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 
-#: What a tag may be: ``headline`` is the answer in short, ``main-figure`` stands on the index.
-TAGS = {"parameters", "headline", "figure", "main-figure", "hide-input"}
+#: What a tag may be: ``headline`` is the answer in short, ``main-figure`` stands on the index, ``no-slide`` is left out
+#: of the journal club's slides.
+TAGS = {"parameters", "headline", "figure", "main-figure", "hide-input", "no-slide"}
 #: Characters of a line of code: what a page, a slide and a printed sheet show without scrolling.
 WIDEST = 100
 #: Lines of a cell; parameters are a table, one a line, and may be as many as a reader still takes in.

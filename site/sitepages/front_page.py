@@ -1,4 +1,4 @@
-"""The front page: the question, the answer in a table and a picture, and the way to everything else."""
+"""The front page: the question, the answer as a table and a figure, and links to all pages."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def front_page(
     Parameters
     ----------
     readme : str
-        The README: its opening question and the table of its answer, which a test keeps fresh.
+        The README: its question and the table of the answer.
     figure : mapping
-        Address and words (``alternative``) of the picture below the table.
+        Address and alternative text (``alternative``) of the figure below the table.
     cards : sequence of Card
-        What to say of each notebook.
+        Data of each notebook.
     origin : Provenance
-        What the numbers were made from.
+        Origin of the numbers.
     contents : mapping of str to sequence of str
         Heading -> pages, for the menu.
     """
@@ -65,7 +65,7 @@ def question(readme: str) -> str:
 
 
 def between(text: str, begin: str, end: str) -> str:
-    """Return what stands between two marks."""
+    """Return the text between two marks."""
     _, mark, rest = text.partition(begin)
     inside, last, _ = rest.partition(end)
     if not (mark and last):
@@ -88,7 +88,7 @@ def _after_answer(readme: str) -> str:
 
 
 def origin_line(origin: Provenance) -> Markup:
-    """Evidence date, version and fingerprint, as every report shows them."""
+    """Return evidence date, version and fingerprint, as in every report."""
     frame = Markup(
         '<dl class="origin"><div><dt>Evidence of</dt><dd><time datetime="{0}">{0}</time></dd></div>'
         '<div><dt>Data</dt><dd><span title="SHA-256 {1}">{2}</span></dd></div>'
@@ -98,11 +98,11 @@ def origin_line(origin: Provenance) -> Markup:
     return frame.format(origin.evidence_date, origin.fingerprint, origin.fingerprint[:12], origin.version)
 
 
-#: What most readers come for: address, words.
+#: Links for most readers: address, text.
 WAYS = {
     "ledger.html": "Every claim with its finding",
     "download.html": "Download the data",
-    "docs/method.html": "How a figure becomes a number",
+    "docs/method.html": "The method",
     "docs/add_a_study.html": "Add a study",
 }
 

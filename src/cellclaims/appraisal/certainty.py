@@ -81,7 +81,7 @@ class Certainty:
     why_not: str = ""
 
 
-class Answer(NamedTuple):
+class ShownEstimate(NamedTuple):
     """An estimate with its limits on the reader's scale, and whose it is: the pool's, or one study's by label."""
 
     estimate: float
@@ -295,7 +295,7 @@ def _spread(pool: Pool, rules: Mapping[str, Any]) -> str:
     return f"{words} of {middle:.0f}%" if wide and not mean_too else ""
 
 
-def answer_of(pool: Pool) -> Answer:
+def answer_of(pool: Pool) -> ShownEstimate:
     """The result that imprecision is rated on.
 
     The pool's; of studies that are not pooled that of the one with most participants.
@@ -307,13 +307,13 @@ def answer_of(pool: Pool) -> Answer:
 
     Returns
     -------
-    Answer
+    ShownEstimate
         In percentage points (HbA1c, difference of proportions), the unit of the outcome, or percent.
     """
     if pool.fit is not None and (pool.is_pooled or pool.k == 1):
-        return Answer(*(pool.shown(float(getattr(pool.fit, name))) for name in ("beta", "ci_lb", "ci_ub")), "")
+        return ShownEstimate(*(pool.shown(float(getattr(pool.fit, name))) for name in ("beta", "ci_lb", "ci_ub")), "")
     row = pool.rows.iloc[int(participants_of(pool).argmax())]
-    return Answer(*(pool.shown(float(row[name])) for name in ("yi", "ci_lb", "ci_ub")), str(row.label))
+    return ShownEstimate(*(pool.shown(float(row[name])) for name in ("yi", "ci_lb", "ci_ub")), str(row.label))
 
 
 def imprecision(pool: Pool, protocol: Any) -> Rated:
@@ -347,7 +347,7 @@ def important(pool: Pool, protocol: Any) -> float:
     return math.nan
 
 
-def _of_difference(pool: Pool, answer: Answer, rules: Mapping[str, Any], protocol: Any) -> Rated:
+def _of_difference(pool: Pool, answer: ShownEstimate, rules: Mapping[str, Any], protocol: Any) -> Rated:
     least, step = important(pool, protocol), rules["step"]
     better = protocol.outcome(pool.question.outcome).better
     benefit = least if better == "higher" else -least
@@ -364,7 +364,7 @@ def _of_difference(pool: Pool, answer: Answer, rules: Mapping[str, Any], protoco
     return step, words
 
 
-def _of_proportion(pool: Pool, answer: Answer, rules: Mapping[str, Any], protocol: Any) -> Rated:
+def _of_proportion(pool: Pool, answer: ShownEstimate, rules: Mapping[str, Any], protocol: Any) -> Rated:
     few, many = (factor * answer.estimate for factor in rules["proportion"])
     crossed = [
         f"{100 * factor:g}%"

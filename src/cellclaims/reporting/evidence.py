@@ -1,9 +1,10 @@
-"""Words and tables about the evidence itself: what was found, what is doubted, which rules hold."""
+"""Words and tables about the evidence itself: what was found, what is questionable, which rules apply."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -14,7 +15,8 @@ from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC
 from cellclaims.evidence.screened import counts, listed_reasons, screened
-from cellclaims.overview import separate_studies
+from cellclaims.files import markdown_table, put_between
+from cellclaims.overview import screening_stages, separate_studies
 from cellclaims.pool import label, link
 from cellclaims.protocol import Protocol
 from cellclaims.registries.client import source_name
@@ -22,15 +24,15 @@ from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, table
 from cellclaims.selection import EvidenceBase
 
-#: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
+#: Names in the ids of reviews whose authors were not in the text that was read: journals and registries.
 NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})
 
-#: Characters of a title that stands for an author.
+#: Characters of a title that replaces an author.
 LONGEST_TITLE = 44
 
 
 def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
-    """How many reports, how many of them randomised, and the figures taken from them.
+    """Return how many reports, how many of them randomised, and the figures taken from them.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
 
 
 def screening_words(evidence: Evidence) -> Sentence:
-    """How the reports were found and screened, as far as it was recorded."""
+    """Return how the reports were found and screened, as far as it was recorded."""
     counted = counts(evidence)
     if counted is None:
         return say(
@@ -82,8 +84,43 @@ def screening_words(evidence: Evidence) -> Sentence:
 DECIDED = {"include": "included", "exclude": "excluded", "unsure": "unsure", "conflict": "on which reviewers differ"}
 
 
+#: Marks of docs/search.md between which the flow is written.
+FLOW_BEGIN, FLOW_END = "<!-- flow: made by `make notebooks`, do not edit -->", "<!-- end of flow -->"
+
+
+def flow_page(base: EvidenceBase) -> str:
+    """The flow from records identified to reports in the evidence, as a Markdown table.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    str
+        A row for each stage: its number, what comes in there and from where, and what stops there and why.
+    """
+    rows = [("stage", "number", "comes in from", "stops here")]
+    for name, count, left_out, added, _ in screening_stages(base):
+        lists = ("; ".join(f"{number} {words}" for words, number in part.items()) for part in (added, left_out))
+        rows.append((name, str(count), *(text or "–" for text in lists)))
+    return f"{screening_words(base.evidence)}\n\n{markdown_table(rows)}"
+
+
+def put_flow(page: Path, base: EvidenceBase) -> None:
+    """Write the flow into a page, between its marks.
+
+    Raises
+    ------
+    ReviewError
+        If the page has no such marks.
+    """
+    put_between(page, FLOW_BEGIN, FLOW_END, flow_page(base))
+
+
 def searches_table(evidence: Evidence) -> Table:
-    """Every screened search: source, day, records, and what became of them before they were read."""
+    """Return every screened search: source, day, records, and what became of them before they were read."""
     shown = evidence.searches.assign(
         snapshot=evidence.searches.snapshot, source=evidence.searches.source.map(source_name)
     )
@@ -100,7 +137,7 @@ def searches_table(evidence: Evidence) -> Table:
 
 
 def excluded_table(base: EvidenceBase) -> Table:
-    """Why screened records were left out: each reason of the protocol with its number of records."""
+    """Return why screened records were left out: each reason of the protocol with its number of records."""
     records = screened(base.evidence)
     lines = [
         {
@@ -113,6 +150,11 @@ def excluded_table(base: EvidenceBase) -> Table:
     return table(pd.DataFrame(lines, columns=["reason", "stage", "records"]), "Screened records that were left out")
 
 
+def screening_tables(base: EvidenceBase) -> list[Table]:
+    """The searches that were screened and why records were left out; no table where nothing was screened."""
+    return [] if counts(base.evidence) is None else [searches_table(base.evidence), excluded_table(base)]
+
+
 #: Stages of the protocol's reasons in words.
 STAGES = {
     "record": "on title, abstract or registry entry",
@@ -122,7 +164,7 @@ STAGES = {
 
 
 def how_it_was_read(evidence: Evidence) -> Sentence:
-    """How many figures two readers read alike, and that the sources were mostly abstracts.
+    """Return how many results two readers read alike, and that the sources were mostly abstracts.
 
     Parameters
     ----------
@@ -139,9 +181,9 @@ def how_it_was_read(evidence: Evidence) -> Sentence:
     kinds = evidence.sources.kind.value_counts()
     full, other = kinds.get("fulltext", 0), kinds.get(NOT_SCIENTIFIC, 0)
     return say(
-        "The maintainers read the figures, largely with reading software, from abstracts, tables and registry records.",
-        f"{twice} of {figures} figures were read again by a second reader who had not seen them, and agree.",
-        f"{differ or 'None'} of the figures read again {'was' if differ < 2 else 'were'} found to differ.",
+        "The maintainers read the results, largely with reading software, from abstracts, tables and registry records.",
+        f"{twice} of {figures} results were read again by a second reader, who did not know the first, and agree.",
+        f"{differ or 'None'} of the results read again {'was' if differ < 2 else 'were'} found to differ.",
         f"Of {len(evidence.sources)} sources, {full} were full texts or parts of one.",
         f"{other} are not scientific (clinic and company pages, press releases, news) and feed no pool.",
     )
@@ -156,7 +198,7 @@ def fingerprint(base: EvidenceBase) -> str:
 
 
 def evidence_alt(reports: pd.DataFrame) -> str:
-    """The evidence map in words.
+    """Return the evidence map in words.
 
     Parameters
     ----------
@@ -197,7 +239,7 @@ def years_alt(counts: pd.DataFrame, unit: str) -> str:
 
 
 def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
-    """How many reports a figure leaves out because nothing places them, in words; empty if it shows all.
+    """Return how many reports are missing from a figure because nothing places them, in words; empty if it shows all.
 
     Parameters
     ----------
@@ -219,7 +261,7 @@ def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
 
 
 def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
-    """The flow figure in words.
+    """Return the flow figure in words.
 
     Parameters
     ----------
@@ -245,7 +287,7 @@ def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
 
 
 def anomalies(evidence: Evidence) -> Table:
-    """Every questionable value: where it is, what is reported, what is wrong, and how it is handled.
+    """Return every questionable value: where it is, what is reported, what is wrong, and how it is handled.
 
     Parameters
     ----------
@@ -314,7 +356,7 @@ def _months_words(outcome: Mapping[str, Any]) -> str:
 
 
 def protocol_findings(protocol: Protocol) -> Table:
-    """The rules of the findings in their order.
+    """Return the rules of the findings in their order.
 
     Parameters
     ----------
@@ -335,7 +377,7 @@ def protocol_findings(protocol: Protocol) -> Table:
 
 
 class Elsewhere:
-    """Pooled results of others: as a table, and as rows that a forest plot shows beside a pool."""
+    """Pooled results of others: as a table, and as rows that a forest plot shows with a pool."""
 
     def __init__(self, table_: Table, benchmarks: pd.DataFrame) -> None:
         self.table, self.benchmarks = table_, benchmarks
@@ -385,7 +427,7 @@ def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
 
 
 def _review(row: object) -> str:
-    """A review by its first author and year; by the start of its title where the id names no author."""
+    """Return a review by its first author and year; by the start of its title where the id names no author."""
     stem = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
     has_author = stem != row.review_id and stem not in NOT_AUTHORS
     name = stem.capitalize() if has_author else _short_title(row.title)
@@ -393,7 +435,7 @@ def _review(row: object) -> str:
 
 
 def _short_title(title: str) -> str:
-    """The start of a title, from where it says what was given.
+    """Return the start of a title, from where it says what was given.
 
     >>> _short_title("Efficacy and safety of islet autotransplantation after total pancreatectomy")
     'Islet autotransplantation after total ...'
@@ -407,7 +449,7 @@ def _address(row: object) -> str:
 
 
 def _result(row: object) -> str:
-    """Estimate and limits with the digits that were printed, two at least."""
+    """Estimate and limits with the reported digits, two at least."""
     digits = [_digits(x) for x in (row.estimate, row.ci_low, row.ci_high)]
     value = number(row.estimate, max(digits))
     return value if row.ci_low != row.ci_low else f"{value} ({interval(row.ci_low, row.ci_high, max(digits))})"
@@ -418,7 +460,7 @@ def _digits(value: float) -> int:
 
 
 def thresholds(evidence: Evidence) -> Table:
-    """Smallest changes that matter and margins, with what was seen of each source.
+    """Smallest changes that matter and margins, with what was read of each source.
 
     Parameters
     ----------
@@ -442,7 +484,7 @@ def thresholds(evidence: Evidence) -> Table:
 
 
 def definitions(base: EvidenceBase, population: str, product: str) -> Table:
-    """What reports call a response: every definition of a response or composite, with the reports that use it.
+    """Return what reports call a response: every definition of a response or composite, with the reports that use it.
 
     Parameters
     ----------
@@ -476,7 +518,7 @@ def definitions(base: EvidenceBase, population: str, product: str) -> Table:
 
 
 def registered(evidence: Evidence, study_ids: Sequence[str]) -> Table:
-    """The published reports of the registrations that the advertisements cite.
+    """Return the published reports of the registrations that the advertisements cite.
 
     Parameters
     ----------
