@@ -220,13 +220,16 @@ def test_a_pool_that_its_question_does_not_reproduce_is_named_and_not_compared(b
 
 
 def test_retracted_sources_and_other_posted_results_lead_to_their_studies(base):
-    number, known = next((n, one) for n, one in known_registrations(base.evidence).items() if one.reports)
+    named = [(number, one) for number, one in known_registrations(base.evidence).items() if len(one.reports) == 1]
+    (number, known), (other, _) = next(
+        (one, two) for one in named for two in named if not set(one[1].reports) & set(two[1].reports)
+    )
     study_id = base.evidence.studies.study_id.iloc[0]
     lines = [
         {"kind": "retraction", "what": f"source of the review: {study_id}, thresholds t1", "number": "doi:10.1/a"},
         {"kind": "retraction", "what": "not a source of the review", "number": "doi:10.1/b"},
         {"kind": "results changed", "what": "HbA1c", "number": number},
-        {"kind": "status changed", "what": "status", "number": number},
+        {"kind": "status changed", "what": "status", "number": other},
     ]
     found = affected(base, lines)
     others = [name for name in known.reports if name in set(base.evidence.studies.study_id) - {study_id}]
