@@ -24,10 +24,10 @@ SCHEMA = Path(__file__).with_name("protocol.schema.json")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One outcome of the protocol: the month asked for and how far a study may be from it, in months.
+    """One outcome of the protocol: the requested time and the window around it, in months.
 
-    ``months`` is a pair, the shortest and the longest follow-up, where the longest that a study reports is used.
-    ``units`` are those that do not convert into each other, the first by default.
+    ``months`` is a pair, the shortest and the longest follow-up, if the longest of each study is used.
+    ``units`` are those without a conversion between them, the default first.
     """
 
     outcome_id: str

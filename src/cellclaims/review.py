@@ -70,7 +70,7 @@ class Review(EvidenceBase):
         return replace(self, evidence=evidence, _prepared={})
 
     def select(self, question: Question, analysis: Analysis) -> Selected:
-        """The rows that answer a question, and every other row of its outcome with the reason why not.
+        """Return the rows that answer a question, and every other row of its outcome with the reason why not.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class Review(EvidenceBase):
         return pooled(self, question, analysis)
 
     def switched(self, question: Question, analysis: Analysis) -> dict[str, Pool]:
-        """The pool for each alternative handling of a questionable value (:func:`cellclaims.pool.switched`)."""
+        """Return the pool for each alternative handling of a questionable value (:func:`cellclaims.pool.switched`)."""
         return switched(self, question, analysis)
 
     def add(self, *pools: Pool | Iterable[Pool]) -> None:

@@ -86,7 +86,7 @@ def place_claims(rows: Sequence[ClaimRow], top: float) -> list[PlacedClaim]:
 
 
 def said_words(row: ClaimRow) -> str:
-    """What may be said of a claim, in a line or two."""
+    """Return what may be said of a claim, in a line or two."""
     note = f" {row.note}" if row.note else ""
     nearest = " Nearest results, which count another outcome:" if row.marks and not row.is_compared else ""
     return f"{row.finding[:1].upper()}{row.finding[1:]}.{note}{nearest}"
@@ -124,7 +124,7 @@ def plot_axes(sheet: Sheet, top: float, bottom: float) -> Axes:
 
 
 def key_lines(rows: Sequence[ClaimRow]) -> list[tuple[str, str]]:
-    """What each mark means, of those that are drawn: kind and words."""
+    """Return what each mark means, of those that are drawn: kind and words."""
     marks = [mark for row in rows for mark in row.marks]
     lines = []
     if any(row.is_compared and row.marks for row in rows):
@@ -158,7 +158,7 @@ def write_key(sheet: Sheet, lines: Sequence[tuple[str, str]], y: float) -> None:
 
 @applied()
 def advertised(rows: Sequence[ClaimRow], *, title: str, note: str = "") -> Drawing:
-    """Each advertised percentage with what may be said of it, and each study's own result on one axis.
+    """Return each advertised percentage with what may be said of it, and each study's own result on one axis.
 
     Parameters
     ----------

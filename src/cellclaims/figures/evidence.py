@@ -1,4 +1,4 @@
-"""What has been studied and what has not: studies by population, product and design, and over the years."""
+"""Evidence maps: studies by population, product and design, and over the years; flow of reports."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def shade(count: float, largest: float) -> tuple[str, str]:
 
 
 def put_tile(sheet: Sheet, corner: tuple[float, float], height: float, count: float, largest: float) -> None:
-    """One tile with its number; a dot where nothing was found, so that a gap is visible."""
+    """Draw one tile with its number, or a dot if there are no studies."""
     face, ink = shade(count, largest)
     x, y = corner
     sheet.box(x, y, TILE[0], height, facecolor=face, edgecolor=PALE, lw=0.6)
@@ -184,10 +184,10 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
     return Drawing(sheet.figure, years_alt(table, unit))
 
 
-# Flow of reports: how many were found, left out at each step and why, and how many each pool holds.
+# Flow of reports: numbers found, excluded at each step with reasons, and included in each pool.
 
 
-#: Inches: margin, width of a box on the way and of one at its side, the gap between them and between two steps.
+#: Inches: margin, width of a main box and of a side box, the gaps between them and between two steps.
 BOX_EDGE, STEP_WIDTH, SIDE_WIDTH, ACROSS, DOWN = 0.1, 2.6, 3.6, 0.45, 0.3
 
 #: Inches inside a box, around its words.
@@ -206,7 +206,7 @@ class Step:
     left_out : mapping
         Reason -> how many do not reach the next step.
     added : mapping
-        Where they come from -> how many come in at this step in addition to those of the step before.
+        Source -> number of additional records at this step.
     heading : str
         What those that are left out are called.
     """
@@ -219,7 +219,7 @@ class Step:
 
 
 def check_counts(steps: Sequence[Step]) -> None:
-    """Refuse a flow whose numbers do not add up: nothing leaves without a reason, nothing comes from nowhere."""
+    """Raise an error for a flow whose numbers do not add up."""
     if not steps:
         raise DataError("flow: expected at least one step, found none")
     if steps[0].added and sum(steps[0].added.values()) != steps[0].count:
@@ -257,7 +257,7 @@ def reason_words(reasons: Mapping[str, int], heading: str = "Left out") -> str:
     widest = len(number(ordered[0][1], 0))
     lines = [wrapped(f"{heading}: {number(sum(reasons.values()), 0)}", SIDE_WIDTH - 2 * PADDING, weight="bold")]
     for reason, count in ordered:
-        # figure spaces are as wide as a digit, so that the digits are aligned
+        # figure spaces are as wide as a digit, which aligns the numbers
         count_words = number(count, 0).rjust(widest, "\u2007")
         room = SIDE_WIDTH - 2 * PADDING - text_width(f"{count_words}\u2002")
         broken = wrapped(reason, room).split("\n")

@@ -32,7 +32,7 @@ LONGEST_TITLE = 44
 
 
 def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
-    """How many reports, how many of them randomised, and the figures taken from them.
+    """Return how many reports, how many of them randomised, and the figures taken from them.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
 
 
 def screening_words(evidence: Evidence) -> Sentence:
-    """How the reports were found and screened, as far as it was recorded."""
+    """Return how the reports were found and screened, as far as it was recorded."""
     counted = counts(evidence)
     if counted is None:
         return say(
@@ -120,7 +120,7 @@ def put_flow(page: Path, base: EvidenceBase) -> None:
 
 
 def searches_table(evidence: Evidence) -> Table:
-    """Every screened search: source, day, records, and what became of them before they were read."""
+    """Return every screened search: source, day, records, and what became of them before they were read."""
     shown = evidence.searches.assign(
         snapshot=evidence.searches.snapshot, source=evidence.searches.source.map(source_name)
     )
@@ -137,7 +137,7 @@ def searches_table(evidence: Evidence) -> Table:
 
 
 def excluded_table(base: EvidenceBase) -> Table:
-    """Why screened records were left out: each reason of the protocol with its number of records."""
+    """Return why screened records were left out: each reason of the protocol with its number of records."""
     records = screened(base.evidence)
     lines = [
         {
@@ -164,7 +164,7 @@ STAGES = {
 
 
 def how_it_was_read(evidence: Evidence) -> Sentence:
-    """How many results two readers read alike, and that the sources were mostly abstracts.
+    """Return how many results two readers read alike, and that the sources were mostly abstracts.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def fingerprint(base: EvidenceBase) -> str:
 
 
 def evidence_alt(reports: pd.DataFrame) -> str:
-    """The evidence map in words.
+    """Return the evidence map in words.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def years_alt(counts: pd.DataFrame, unit: str) -> str:
 
 
 def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
-    """How many reports are missing from a figure because nothing places them, in words; empty if it shows all.
+    """Return how many reports are missing from a figure because nothing places them, in words; empty if it shows all.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
 
 
 def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
-    """The flow figure in words.
+    """Return the flow figure in words.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
 
 
 def anomalies(evidence: Evidence) -> Table:
-    """Every questionable value: where it is, what is reported, what is wrong, and how it is handled.
+    """Return every questionable value: where it is, what is reported, what is wrong, and how it is handled.
 
     Parameters
     ----------
@@ -356,7 +356,7 @@ def _months_words(outcome: Mapping[str, Any]) -> str:
 
 
 def protocol_findings(protocol: Protocol) -> Table:
-    """The rules of the findings in their order.
+    """Return the rules of the findings in their order.
 
     Parameters
     ----------
@@ -427,7 +427,7 @@ def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
 
 
 def _review(row: object) -> str:
-    """A review by its first author and year; by the start of its title where the id names no author."""
+    """Return a review by its first author and year; by the start of its title where the id names no author."""
     stem = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
     has_author = stem != row.review_id and stem not in NOT_AUTHORS
     name = stem.capitalize() if has_author else _short_title(row.title)
@@ -435,7 +435,7 @@ def _review(row: object) -> str:
 
 
 def _short_title(title: str) -> str:
-    """The start of a title, from where it says what was given.
+    """Return the start of a title, from where it says what was given.
 
     >>> _short_title("Efficacy and safety of islet autotransplantation after total pancreatectomy")
     'Islet autotransplantation after total ...'
@@ -484,7 +484,7 @@ def thresholds(evidence: Evidence) -> Table:
 
 
 def definitions(base: EvidenceBase, population: str, product: str) -> Table:
-    """What reports call a response: every definition of a response or composite, with the reports that use it.
+    """Return what reports call a response: every definition of a response or composite, with the reports that use it.
 
     Parameters
     ----------
@@ -518,7 +518,7 @@ def definitions(base: EvidenceBase, population: str, product: str) -> Table:
 
 
 def registered(evidence: Evidence, study_ids: Sequence[str]) -> Table:
-    """The published reports of the registrations that the advertisements cite.
+    """Return the published reports of the registrations that the advertisements cite.
 
     Parameters
     ----------

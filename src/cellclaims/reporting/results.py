@@ -87,7 +87,7 @@ def record(notebook: str, pool: Pool) -> dict[str, Any]:
 
 
 def _bayes(pool: Pool) -> list[dict[str, Any]]:
-    """The Bayesian fits by the scale of the prior: the protocol's, and others that the notebook showed."""
+    """Return the Bayesian fits by the scale of the prior: the protocol's, and others that the notebook showed."""
     return [
         {"tau_prior": "half-normal", "scale": scale, **{key: plain(float(getattr(fit, key))) for key in BAYES_KEYS}}
         for scale, fit in pool.bayes_fits.items()

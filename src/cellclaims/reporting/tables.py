@@ -1,7 +1,7 @@
 """Tables for readers: escaped, captioned, the same content as HTML and as plain text.
 
-A *shown table* holds text only; numbers were rounded before. A cell that is a :class:`Link` becomes a link in HTML and
-its words in text. Everything else is escaped, whatever its source.
+A *shown table* contains text only; numbers were rounded before. A cell that is a :class:`Link` becomes a link in HTML
+and its words in text. Everything else is escaped, whatever its source.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from cellclaims.pool import Pool
 # Round a number once, on its way to a reader: true minus sign, no negative zero, a dash for no number.
 
 
-#: What stands where there is no number.
+#: Text for a missing number.
 MISSING = "–"
 
 
 def number(value: float, decimals: int = 2) -> str:
-    """A number with ``decimals`` digits after the point, a true minus sign (U+2212) and thousands apart from
+    """Return a number with ``decimals`` digits after the point, a true minus sign (U+2212) and thousands apart from
     10 000.
 
     Parameters
@@ -56,7 +56,7 @@ def number(value: float, decimals: int = 2) -> str:
 
 
 def percent(p: float, decimals: int = 1) -> str:
-    """A proportion (0 to 1) as a percentage.
+    """Return a proportion (0 to 1) as a percentage.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def interval(low: float, high: float, decimals: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """A P value: three digits under 0.1, two above, never "0.000".
+    """Return a P value: three digits under 0.1, two above, never "0.000".
 
     Examples
     --------
@@ -98,7 +98,7 @@ SAFE_SCHEMES = ("https://", "http://")
 #: A table with more rows is folded in HTML: its caption and number of rows show, the rows when asked for.
 FOLDED_FROM = 26
 #: Class of a column in HTML -> characters of its longest text.
-LONG = {"longer": 120, "long": 40}
+LONG = {"longest": 300, "longer": 120, "long": 40}
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Link:
         return self.words
 
     def html(self) -> str:
-        """The anchor, both parts escaped."""
+        """Return the anchor, both parts escaped."""
         if not self.address.startswith(SAFE_SCHEMES):
             return escape(self.words)
         return f'<a href="{escape(self.address, quote=True)}">{escape(self.words)}</a>'
@@ -128,7 +128,7 @@ class Links:
         return "; ".join(map(str, self.links)) or "–"
 
     def html(self) -> str:
-        """The anchors, every part escaped."""
+        """Return the anchors, every part escaped."""
         return "; ".join(link.html() for link in self.links) or "–"
 
 
@@ -196,7 +196,7 @@ class Table:
 
 
 def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None = None) -> Table:
-    """A DataFrame as a shown table: ``columns`` maps its columns to headings (default: all, by their names).
+    """Return a DataFrame as a shown table: ``columns`` maps its columns to headings (default: all, by their names).
 
     Whole numbers are shown without a point, missing values as a dash; any other number must be rounded to text
     before it comes here.
@@ -240,7 +240,7 @@ def _cell(value: object) -> object:
 
 
 def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
-    """A figure of single estimates in words: each group with its lines.
+    """Return a figure of single estimates in words: each group with its lines.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
 
 
 def reports(pool: Pool) -> Table:
-    """The reports of a pool: patients, effect, weight, how the effect was made, and every flag.
+    """Return the reports of a pool: patients, effect, weight, how the effect was made, and every flag.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def reports(pool: Pool) -> Table:
 
 
 def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
-    """Every row that was considered and not used.
+    """Return every row that was considered and not used.
 
     Parameters
     ----------
@@ -307,7 +307,7 @@ def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
 
 
 def reasons(pool: Pool) -> Table:
-    """How many rows were left out for each kind of reason.
+    """Return how many rows were left out for each kind of reason.
 
     Parameters
     ----------
@@ -324,7 +324,7 @@ def reasons(pool: Pool) -> Table:
 def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
     """One line per pool: k, participants, value, intervals, heterogeneity and cautions.
 
-    Two studies have no pooled value: each stands with its own interval.
+    Two studies have no pooled value; each is listed with its own interval.
 
     Parameters
     ----------
@@ -358,7 +358,7 @@ INTERVALS = ("{} CI", "interval by", "{} interval of the mean, Bayesian", "{} pr
 
 
 def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
-    """The value of a pool and its intervals as a reader sees them, on the reader's scale.
+    """Return the value of a pool and its intervals as a reader sees them, on the reader's scale.
 
     Parameters
     ----------
@@ -370,7 +370,7 @@ def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
     -------
     dict of str
         The value, its interval and how that was made; the Bayesian interval of the mean and the prediction interval for
-        a similar centre. Studies that are not pooled stand side by side in the value.
+        a similar centre. Studies that are not pooled are listed in the value.
     """
     level = pool.level_words
     heads = [head.format(level) for head in INTERVALS]
@@ -385,7 +385,7 @@ def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
 
 
 def study_words(pool: Pool, decimals: int = 2) -> list[str]:
-    """Each study of a pool with its own value and interval, for pools of studies that are shown side by side.
+    """Return each study of a pool with its own value and interval, for studies that are not pooled.
 
     Parameters
     ----------
@@ -428,7 +428,7 @@ def interval_name(pool: Pool) -> str:
 
 
 def caution_words(pool: Pool, decimals: int = 2) -> list[str]:
-    """What a reader has to know of a pool, in words (:attr:`cellclaims.pool.Pool.cautions`).
+    """Return the cautions about a pool, in words (:attr:`cellclaims.pool.Pool.cautions`).
 
     Parameters
     ----------
@@ -459,7 +459,7 @@ def _secondary_words(pool: Pool, share: float, decimals: int) -> str:
 
 
 def result_words(pool: Pool, decimals: int = 2) -> str:
-    """The result of a pool in a few words: value, interval and k; two studies side by side.
+    """Return the result of a pool in a few words: value, interval and k; two studies separately.
 
     Parameters
     ----------
@@ -497,7 +497,7 @@ class ScaleWords:
 
 
 def scale_words(pool: Pool) -> ScaleWords:
-    """How the values of a pool are written, in every table and figure: percent, points, ratios."""
+    """Return how the values of a pool are written, in every table and figure: percent, points, ratios."""
     if pool.measure == "RD":
         return ScaleWords("Points", " %", 1)
     ways = {"logit": ScaleWords("Percent", " %", 1), "log": ScaleWords("Ratio", "", 2)}
@@ -505,7 +505,7 @@ def scale_words(pool: Pool) -> ScaleWords:
 
 
 def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
-    """A value of the analysis scale in the words of the reader's scale.
+    """Return a value of the analysis scale in the words of the reader's scale.
 
     Parameters
     ----------
@@ -533,7 +533,7 @@ def _limits(pool: Pool, fit: object, which: str, decimals: int) -> str:
 
 
 def _effect_words(pool: Pool, row: object, decimals: int = 2) -> str:
-    """A study's own value with its interval; a proportion by its count, whatever the model."""
+    """Return a study's own value with its interval; a proportion by its count, whatever the model."""
     sign = scale_words(pool).sign
     low, high = (f"{number(pool.shown(x), 0 if sign else decimals)}{sign}" for x in (row.ci_lb, row.ci_ub))
     value = percent(row.events / row.n, 0) if pool.scale == "logit" else value_words(pool, row.yi, decimals)
