@@ -16,7 +16,17 @@ MOVED = {
 METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "The project"
 NAMED = {
     METHOD: (
-        *("README", "method", "protocol", "search", "screening", "add_a_study", "own_studies", "appraisal"),
+        *(
+            "README",
+            "method",
+            "protocol",
+            "search",
+            "screening",
+            "add_a_study",
+            "another_advertisement",
+            "own_studies",
+            "appraisal",
+        ),
         "journal_club",
     ),
     GUIDES: ("environment", "batch", "site", "living", "pull", "changes", "harvest", "proposals"),
