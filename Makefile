@@ -27,7 +27,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-
 COMPILE   := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
              --no-emit-index-url --no-emit-find-links --no-annotate --no-header $(UPGRADE)
 
-.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull r-check fuzz-atheris living release site site-test zenodo club slides worksheet worksheet-pdf
+.PHONY: batch batch-pdf bench fuzz help review test check lab notebooks browser cluster lock clean environment grid parquet pull r-check fuzz-atheris living release site site-test zenodo club slides worksheet solutions worksheet-pdf
 
 help:  ## list all targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1	/p' $(firstword $(MAKEFILE_LIST)) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ slides: $(INSTALLED)  ## make slides and page of the journal club in reports/clu
 
 worksheet: $(INSTALLED)  ## make the worksheet of the journal club in reports/club/
 	$(BIN)/cellclaims club --only worksheet $(CLUB)
+
+solutions: $(INSTALLED)  ## make the answers to the worksheet in reports/club/
+	$(BIN)/cellclaims club --only solutions $(CLUB)
 
 worksheet-pdf: $(INSTALLED)  ## the same, with a PDF (needs Chromium)
 	$(BIN)/cellclaims club --only worksheet --pdf $(CLUB)

@@ -54,6 +54,9 @@ GRID: Mapping[str, Mapping[str, tuple]] = {
         "LEVEL": LEVELS,
     },
     "04_half_the_insulin": {"POPULATION": POPULATIONS, "PRODUCT": PRODUCTS, "LEVEL": LEVELS},
+    "06_harms": {"POPULATION": ("T2D", "T1D", "T3c"), "PRODUCT": ("islets", "hsct"), "LEVEL": LEVELS},
+    "07_how_sure": {"POPULATION": ("T1D", "T3c"), "PRODUCT": ("msc", "islets"), "LEVEL": LEVELS},
+    "08_what_else": {"POPULATION": ("T1D", "mixed"), "PRODUCT": ("msc", "islets"), "LEVEL": LEVELS},
 }
 
 #: Words for a type of diabetes or a product.
@@ -77,11 +80,18 @@ FULL_NAMES = {
     "autologous_islets": "autologous islets after pancreatectomy",
 }
 #: Populations and products that a notebook always shows: (population, product).
-BENCHMARKS = {"03_insulin_independence": [("T1D", "islets")]}
+BENCHMARKS = {
+    "03_insulin_independence": [("T1D", "islets")],
+    "06_harms": [(population, product) for population in POPULATIONS for product in PRODUCTS],
+    "07_how_sure": [("T1D", "islets")],
+    "08_what_else": [("T1D", "islets"), ("T2D", "any_cells")],
+}
 #: Figures of nothing but the question; others may show every pool that the notebook recorded.
 OF_THE_QUESTION = ("03_insulin_cells", "04_halved_uncontrolled", "04_halved_arms", "04_halved_difference")
 #: Texts quoted from other reviews.
-OTHERS = ("02_hba1c_elsewhere",)
+OTHERS = ("02_hba1c_elsewhere", "08_what_else_others", "08_what_else_without", "07_how_sure_missing")
+#: Figures with intervals as others reported them, and notebooks whose tables quote sources.
+AS_REPORTED, QUOTING = ("08_what_else_without",), ("07_how_sure",)
 INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*%\s*(?:CI\b|confidence interval|interval|prediction)")
 
 
@@ -184,14 +194,16 @@ def wrong_words(case: Case, executed: Path) -> Iterator[str]:
     for kind, text in texts:
         if kind == "headline":
             yield from (f"headline {text!r}: {word!r}" for word in foreign(text, with_benchmarks))
-        yield from (f"{kind}: {found[0]!r}" for found in INTERVAL.finditer(text) if float(found[1]) != 100 * case.level)
+        if kind == "headline" or case.notebook not in QUOTING:
+            found = INTERVAL.finditer(text)
+            yield from (f"{kind}: {one[0]!r}" for one in found if float(one[1]) != 100 * case.level)
     for path in sorted((executed.parent / "figures").glob("*.svg")):
         text = drawn_text(path.read_text(encoding="utf-8"))
         allowed = asked if path.stem in OF_THE_QUESTION else recorded
         if path.stem not in OTHERS:
             yield from (f"{path.name}: {word!r}" for word in foreign(text, allowed))
         wrong = (found[0] for found in INTERVAL.finditer(text) if float(found[1]) != 100 * case.level)
-        yield from (f"{path.name}: {words!r}" for words in wrong)
+        yield from (f"{path.name}: {words!r}" for words in wrong if path.stem not in AS_REPORTED)
         if "advertised" in text and case.given["POPULATION"] != "T2D":
             yield f"{path.name}: a figure advertised for type 2 diabetes"
 

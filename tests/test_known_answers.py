@@ -9,7 +9,7 @@ import functools
 
 import pytest
 
-from cellclaims.claims import advertised_rates, own_trials
+from cellclaims.claims import advertised_rates, entry_with, own_trials
 from cellclaims.pool import pooled
 from cellclaims.question import Analysis
 from cellclaims.selection import ESTIMANDS, Question
@@ -143,7 +143,7 @@ def test_no_report_of_cells_counts_patients_who_stopped_insulin_and_every_other_
 def test_one_report_counts_hypoglycaemic_agents_and_does_not_name_insulin():
     agents = Question("hypoglycaemic_agents_stopped", ("T2D",), "any_cells", estimand="most_favourable")
     assert counts(proportion(agents)) == {"lian2022": (1, 16)}
-    assert proportion(agents).label == "one report: shown, not pooled"
+    assert proportion(agents).label == "one study: its own result"
 
 
 def test_half_the_insulin_with_good_control_in_the_two_blinded_trials():
@@ -195,14 +195,14 @@ def test_the_clinics_own_trial_is_one_uncontrolled_report():
 
 
 @pytest.mark.parametrize(
-    ("claim_id", "published", "control", "verdict"),
+    ("claim_id", "published", "finding"),
     [
-        ("half_dose_2016", {"zang2022", "bhansali2014"}, (2, 54), "insufficient"),
-        ("stop_all_2016", set(), None, "no evidence"),  # lian2022 does not name insulin
+        ("half_dose_2016", {"zang2022": (9, 45, 2, 44), "bhansali2014": (9, 11, 0, 10)}, "studies disagree"),
+        ("stop_all_2016", {}, "cannot be assessed"),  # lian2022 does not name insulin
     ],
 )
-def test_an_advertised_figure_meets_these_reports_and_this_verdict(claim_id, published, control, verdict):
-    entry = next(e for e in advertised_rates(base()) if e.claim_id == claim_id)
-    assert {s["study_id"] for s in entry.studies} == published
-    assert entry.verdict == verdict
-    assert (entry.control and (entry.control["events"], entry.control["n"])) == control
+def test_an_advertised_percentage_meets_these_studies_and_this_finding(claim_id, published, finding):
+    entry = entry_with(advertised_rates(base()), claim_id)
+    found = {s["study_id"]: (s["events"], s["n"], s["control"]["events"], s["control"]["n"]) for s in entry.studies}
+    assert found == published
+    assert entry.finding == finding

@@ -346,6 +346,23 @@ def test_another_decision_of_the_same_person_is_refused(data, tmp_path):
         take_over(path, data)
 
 
+def test_the_report_of_an_included_record_is_added_later(data, tmp_path):
+    path = sheet(data, tmp_path / "one.csv", ALL)
+    take_over(path, data, today=DAY)
+    rows = read_sheet(path, WORK_COLUMNS)
+    mine = next(row for row in rows if row["identifier"] == "pmid:12")
+    mine["study_id"] = "guan2015"
+    path.write_bytes(sheet_bytes(WORK_COLUMNS, rows))
+    taken = take_over(path, data, today=date(2027, 1, 1))
+    assert (taken.added, taken.already, taken.completed) == ({}, 3, 1)
+    row = load(data).screening.set_index("identifier").loc["pmid:12"]
+    assert (row.study_id, row.decided) == ("guan2015", "2026-12-01")
+    mine["study_id"] = "hu2012"
+    path.write_bytes(sheet_bytes(WORK_COLUMNS, rows))
+    with pytest.raises(ProposalError, match="expected include guan2015 of A Reader on pmid:12"):
+        take_over(path, data)
+
+
 def test_a_record_that_a_later_search_does_not_find_is_counted_as_screened_earlier(data, tmp_path):
     store = Store(data / "registry")
     path = sheet(data, tmp_path / "old.csv", {"pmid:13": ALL["pmid:13"]}, snapshot=EARLY)
@@ -390,7 +407,7 @@ def test_without_screening_the_flow_says_so_in_words_and_gives_no_number(data):
     (words,) = stage.added
     assert stage.count == len(base.evidence.studies) == stage.added[words]
     assert "found before screening existed" in words
-    assert "was not recorded" in words
+    assert "it was not recorded how many" in words
     assert "No search has been screened yet." in str(reporting.screening_words(base.evidence))
     assert reporting.screening_tables(base) == []
 

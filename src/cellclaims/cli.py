@@ -402,7 +402,7 @@ def changes(since: str, until: str, kind: str, registry: Path | None, data: Path
 @click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; VALUE as in YAML.")
 @click.option("--notebook", type=NOTEBOOK, default="notebooks/journal_club.ipynb", show_default=True)
 @click.option("--into", type=FOLDER, default="reports/club", show_default=True, help="Output folder.")
-@click.option("--only", type=click.Choice(["slides", "worksheet", "copy"]), help="Make only this file.")
+@click.option("--only", type=click.Choice(["slides", "worksheet", "solutions", "copy"]), help="Make only this file.")
 @click.option("--pdf", is_flag=True, help="Print the worksheet to PDF, too (needs Chromium).")
 def club(
     claim_file: Path | None,
@@ -413,7 +413,7 @@ def club(
     only: str | None,
     pdf: bool,
 ) -> None:
-    """Make the page, slides and worksheet of a journal club, or a copy to work on (docs/journal_club.md)."""
+    """Make the page, slides, worksheet and solutions of a journal club, or a copy to work on (docs/journal_club.md)."""
     from cellclaims.journal_club import handouts
 
     values = handouts.parameters(notebook, claim_file, claim_id, values_of(given))
@@ -422,8 +422,13 @@ def club(
 
         click.echo(copy_to_work_on(notebook, into / "live" / notebook.name, values))
         return
-    made = [] if only == "slides" else handouts.worksheet_command(notebook, into, values, pdf=pdf)
-    made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
+    made = []
+    if only in (None, "worksheet"):
+        made += handouts.worksheet_command(notebook, into, values, pdf=pdf)
+    if only in (None, "solutions"):
+        made += handouts.solutions_command(notebook, into, values)
+    if only in (None, "slides"):
+        made += handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
 

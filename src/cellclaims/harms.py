@@ -146,7 +146,7 @@ def counted_otherwise(base: EvidenceBase, population: str | Iterable[str], produ
     -------
     DataFrame
         ``study_id``, ``label``, ``arm_id``, ``gets_cells``, ``definition``, ``months``, ``events``, ``n``, and exact
-        limits ``low`` and ``high`` in percent.
+        limits ``low`` and ``high`` in percent, at the protocol's level.
     """
     asked = Question("death", population, product)
     rows = base.rows("binary")
@@ -157,7 +157,9 @@ def counted_otherwise(base: EvidenceBase, population: str | Iterable[str], produ
         & rows.n.notna()
         & rows.events.notna()
     ]
-    low, high = clopper_pearson(mine.events.to_numpy(float), mine.n.to_numpy(float), 0.95)
+    low, high = clopper_pearson(
+        mine.events.to_numpy(float), mine.n.to_numpy(float), base.protocol["models"]["proportion"]["level"]
+    )
     columns = ["study_id", "label", "arm_id", "gets_cells", "definition", "months", "events", "n"]
     named = mine.assign(label=[label(base.evidence, study) for study in mine.study_id])
     return named[columns].assign(low=100 * low, high=100 * high).sort_values(["study_id", "arm_id"], kind="stable")

@@ -238,8 +238,8 @@ class Stage(NamedTuple):
 
 #: What is said of the reports that were found before any search was screened.
 BEFORE_SCREENING = (
-    "found before screening existed (sources read up to {date}; docs/search.md): how many records were identified, "
-    "screened and excluded then was not recorded"
+    "without a screening decision: found before screening existed (sources read up to {date}; docs/search.md), when it "
+    "was not recorded how many records were identified, screened and excluded"
 )
 
 

@@ -30,7 +30,8 @@ def refuse_impossible(base: EvidenceBase, given: Mapping[str, object]) -> None:
     base : EvidenceBase
         The evidence and the protocol with the known names.
     given : mapping of str to object
-        Values by name of the parameter (POPULATION, MONTHS, ...). Names without a rule are accepted.
+        Values by name of the parameter (POPULATION, MONTHS, ...). Names without a rule are accepted, and None, which
+        leaves a value to the protocol.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def refuse_impossible(base: EvidenceBase, given: Mapping[str, object]) -> None:
     cellclaims.errors.ParameterError: MONTHS: expected a number of months from 0 to 240, found -5
     """
     for name, value in given.items():
-        if name in RULES and not (name == "CLAIM" and given.get("CLAIMS")):
+        if name in RULES and value is not None and not (name == "CLAIM" and given.get("CLAIMS")):
             RULES[name](base, name, value)
 
 

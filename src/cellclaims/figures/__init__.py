@@ -11,9 +11,10 @@ from cellclaims.figures.durability import durability
 from cellclaims.figures.estimates import estimates
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
 from cellclaims.figures.forest import change, forest
+from cellclaims.figures.formula import formula, formula_svg
 from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
-from cellclaims.figures.specifications import choices_that_matter, sensitivity, specification_curve
+from cellclaims.figures.specifications import choices_that_matter, sensitivity
 from cellclaims.reporting.claims import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
@@ -33,6 +34,8 @@ __all__ = [
     "evidence_years",
     "flow",
     "forest",
+    "formula",
+    "formula_svg",
     "funnel",
     "gosh",
     "influence",
@@ -41,6 +44,5 @@ __all__ = [
     "save",
     "sensitivity",
     "show",
-    "specification_curve",
     "traffic_light",
 ]

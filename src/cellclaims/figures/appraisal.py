@@ -49,10 +49,17 @@ LIGHTS = {
     "?": ("?", YELLOW, BLACK),
     "-": ("\N{MINUS SIGN}", VERMILLION, "white"),
     "x": ("×", BLACK, "white"),
+    "o": ("", "white", BLACK),
 }
 
 #: What the signs mean unless the caller says otherwise.
-MEANING = {"+": "low", "?": "some concerns, moderate or unclear", "-": "high or serious", "x": "critical"}
+MEANING = {
+    "+": "low",
+    "?": "some concerns, moderate or unclear",
+    "-": "high or serious",
+    "x": "critical",
+    "o": "not judged in this reading",
+}
 
 #: Inches: width and height of a tile, radius of a light, from the middle of a tile to that of one of two lights.
 LIGHT_TILE, LIGHT_RADIUS, LIGHT_APART = (0.92, 0.29), 0.105, 0.12

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
 from matplotlib.text import Text
@@ -70,12 +71,12 @@ IDENTIFIER = re.compile(r'(\bid="|\bhref="#|url\(#)([^")]+)')
 PNG_DPI = 200
 
 
-def svg_text(fig: Figure, *, alt: str, name: str) -> str:
+def svg_text(fig: Figure, *, alt: str, name: str, paths: bool = False) -> str:
     """Return the figure as one ``<svg>`` element that says what it shows, for a page with others.
 
     Identifiers start with ``name``, so that two figures in one page never take each other's clip paths; the
     XML and DOCTYPE lines are left out, as the same text is used inside HTML. ``alt`` becomes ``<desc>``, its
-    first sentence ``<title>``.
+    first sentence ``<title>``. With ``paths`` its letters are shapes and need no font.
 
     Examples
     --------
@@ -86,6 +87,8 @@ def svg_text(fig: Figure, *, alt: str, name: str) -> str:
     with applied(), warnings.catch_warnings():
         if letters_missing(fig):
             warnings.filterwarnings("ignore", message="Glyph")  # a viewer has other fonts
+        if paths:
+            mpl.rcParams["svg.fonttype"] = "path"
         fig.savefig(buffer, format="svg", metadata=NO_SVG_TRACES)
     text = buffer.getvalue()
     text = IDENTIFIER.sub(rf"\g<1>{name}-\g<2>", text[text.index("<svg") :])

@@ -244,7 +244,7 @@ class _Page:
         self.noted.setdefault(kind, []).append(place)
 
     def read(self) -> None:
-        """Read headings and rows, or say why they cannot be read."""
+        """Read headings and rows, or report why they cannot be read."""
         if self.page.sheet_state != "visible":
             self.wrong(None, "", "hidden", "a sheet that can be seen", "a hidden sheet: show it, or delete it")
             return
@@ -275,7 +275,7 @@ class _Page:
             return False
         count = len(self.form.faults)
         for number, text in found.items():
-            column = names.get(text)
+            column = names.get(text) or self._named_in_comment(number)
             if column is None and text != MARKED and self._is_filled(number):
                 self.wrong(1, self._letter(number), "heading", one_of([c.title for c in self.columns], text),
                            repr(str(self.page.cell(1, number).value)))  # fmt: skip
@@ -302,6 +302,15 @@ class _Page:
         ways = [{_folded(getattr(column, way)): column for column in self.columns} for way in ("title", "name")]
         heads = [{_folded(cell.value) for cell in self.page[row]} for row in range(1, min(self.page.max_row, 6) + 1)]
         return max(ways, key=lambda names: max(len(names.keys() & head) for head in heads))
+
+    def _named_in_comment(self, number: int) -> Column | None:
+        """The column that the comment on a heading names: a form of an earlier version may have other headings."""
+        comment = self.page.cell(1, number).comment
+        named = re.search(r"Column (\w+)\.\s*$", comment.text) if comment else None
+        column = next((column for column in self.columns if named and column.name == named[1]), None)
+        if column:
+            self.note("a heading of another version, read by its comment", column.title)
+        return column
 
     def _is_filled(self, number: int) -> bool:
         """Whether a column has a value below its heading."""
@@ -396,7 +405,7 @@ class _Page:
 
 
 def _refused(cell: Cell, column: Column) -> tuple[str, str, str] | None:
-    """Why a cell is not taken over, as rule, expected and found; None for one that is."""
+    """Why a cell is refused, as rule, expected and found; None for one that is accepted."""
     value = cell.value
     if value in (None, ""):
         return None

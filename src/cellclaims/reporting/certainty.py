@@ -154,8 +154,8 @@ def _difference(found: AnsweredQuestion) -> str:
 
 def _more_or_fewer(value: float, low: float, high: float) -> str:
     """A difference of proportions per 100 participants."""
-    word = "more" if value > 0 else "fewer" if value < 0 else "more or fewer"
-    return f"{number(abs(value), 0)} {word} per 100 ({interval(low, high, 0)})"
+    word = "more " if value > 0 else "fewer " if value < 0 else ""
+    return f"{number(abs(value), 0)} {word}per 100 ({interval(low, high, 0)})"
 
 
 def in_words(found: AnsweredQuestion) -> str:
@@ -262,12 +262,17 @@ def certainties_headline(findings: Sequence[AnsweredQuestion]) -> Sentence:
     -------
     Sentence
     """
-    levels = [f.certainty.level for f in findings]
+    answered = [f for f in findings if f.effect.k]
+    levels = [f.certainty.level for f in answered]
     order = ("high", "moderate", "low", "very low", NOT_RATED)
     counts = [f"{levels.count(level)} {level}" for level in order if level in levels]
-    best = [f.title for f in findings if f.certainty.level in order[:2]]
+    best = [f.title for f in answered if f.certainty.level in order[:2]]
     above = f"Above low: {'; '.join(best)}." if best else "No answer has a certainty above low."
-    return say(f"Certainty of the {len(findings)} main answers: {', '.join(counts)}.", above)
+    silent = len(findings) - len(answered)
+    empty = f"No eligible study answers {silent} of {len(findings)} questions." if silent else ""
+    if not answered:
+        return say(empty)
+    return say(f"Certainty of the {len(answered)} main answers: {', '.join(counts)}.", above, empty)
 
 
 # What the judgements of risk of bias rest on.
@@ -356,7 +361,7 @@ def agreement_words(evidence: Evidence, tool: str) -> str:
     found = agreement(evidence.judgements)
     parts = []
     for row in found[found.tool == tool].itertuples():
-        kappa = "" if math.isnan(row.kappa) else f", kappa {number(row.kappa)}"
+        kappa = "" if math.isnan(row.kappa) else f" (kappa {number(row.kappa)})"
         what = "domain" if row.level == "domains" else "overall"
         parts.append(f"{percent(row.equal, 0)} of {row.pairs} {what} judgements{kappa}")
     return f"The two readings agree in {' and in '.join(parts)} (all judged studies)." if parts else ""

@@ -52,12 +52,15 @@ class Taken:
         Decision -> rows that were added.
     already : int
         Decisions that the table had.
+    completed : int
+        Included records to which their report was added.
     undecided : int
         Rows of the list without a decision.
     """
 
     added: dict[str, int]
     already: int
+    completed: int
     undecided: int
 
 
@@ -93,7 +96,7 @@ def take_over(
     day = (today or datetime.now(UTC).date()).isoformat()
     decided = [row for row in rows if any(row[name] for name in ("decision", "reason", "study_id", "final"))]
     known = Snapshots(store)
-    faults, new, already = [], [], 0
+    faults, new, already, completed = [], [], 0, 0
     old = held.rows["screening"]
     for row in decided:
         origin = f"{path.name} row {row['row']}"
@@ -107,14 +110,18 @@ def take_over(
             new.append(made)
         elif any(_said(one) == _said(made) for one in same):
             already += 1
+        elif _said(same[0]) == (*_said(made)[:2], ""):  # the report that an included record became
+            same[0]["study_id"] = made["study_id"]
+            completed += 1
         else:
             faults.append(f"{origin}, column decision: {differing(same[0], made)}")
     if faults:
         raise ProposalError("\n".join([f"nothing of {path} was recorded:", *(f"  {fault}" for fault in faults)]))
-    if new:
+    if new or completed:
         _write(held, evidence, store, [*old, *new], dry_run=dry_run)
     named = [one["decision"] for one in new]
-    return Taken({name: named.count(name) for name in DECISIONS if name in named}, already, len(rows) - len(decided))
+    added = {name: named.count(name) for name in DECISIONS if name in named}
+    return Taken(added, already, completed, len(rows) - len(decided))
 
 
 class Snapshots:
@@ -331,7 +338,8 @@ def take_over_in_words(path: Path, data: Path, registry: Path | None = None, *, 
     if sys.stderr.isatty():
         print("reading the snapshot and checking the tables with the decisions ...", file=sys.stderr)
     taken = take_over(path, data, registry, dry_run=dry_run)
-    words = ", ".join(f"{count} {name}" for name, count in taken.added.items())
+    parts = [f"{count} {name}" for name, count in taken.added.items()]
+    words = ", ".join([*parts, *([f"the report of {taken.completed} included before"] if taken.completed else [])])
     start = "would be recorded" if dry_run else "recorded"
     first = f"{start}: {words or 'nothing new'}; {taken.already} recorded before, {taken.undecided} undecided"
     return "\n".join(filter(None, [first, "" if dry_run else conflicts_in_words(load(data))]))
