@@ -47,7 +47,7 @@ def front_page(
         _before_answer(readme),
         between(readme, BEGIN, END),
         _after_answer(readme),
-        raw(enlargeable(figure["address"], figure["alternative"])),
+        raw(enlargeable(figure["address"], figure["alternative"])) if figure["address"] else "",
         raw(_ways()),
         "## The notebooks",
         raw(Markup('<div class="tiles">\n{}\n</div>').format(Markup("\n").join(map(_tile, cards)))),
