@@ -43,14 +43,14 @@ GRID: Mapping[str, Mapping[str, tuple]] = {
     "02_hba1c": {
         "POPULATION": POPULATIONS,
         "PRODUCT": PRODUCTS,
-        "TIME": ({}, {"MONTHS": 60.0}, {"MONTHS": 6.0, "WINDOW": 0.0}),
+        "TIME": ({}, {"LONGEST": 60.0}, {"SHORTEST": 6.0, "LONGEST": 6.0}),
         "DESIGNS": DESIGNS,
         "LEVEL": LEVELS,
     },
     "03_insulin_independence": {
         "POPULATION": POPULATIONS,
         "PRODUCT": PRODUCTS,
-        "TIME": ({}, {"MONTHS": 7.0, "YEARS": []}, {"MONTHS": 60.0, "CELL_WINDOW": 12.0}),
+        "TIME": ({}, {"MONTHS": 7.0}, {"MONTHS": 60.0, "CELL_WINDOW": 12.0}),
         "LEVEL": LEVELS,
     },
     "04_half_the_insulin": {"POPULATION": POPULATIONS, "PRODUCT": PRODUCTS, "LEVEL": LEVELS},
@@ -77,7 +77,7 @@ FULL_NAMES = {
     "autologous_islets": "autologous islets after pancreatectomy",
 }
 #: What a notebook shows beside the question, whatever its parameters: (population, product).
-BENCHMARKS = {"03_insulin_independence": [("T1D", "islets")]}
+BENCHMARKS = {"03_insulin_independence": [("T1D", "islets"), ("T1D", "stem_cell_islets")]}
 #: Figures of nothing but the question; others may show every pool that the notebook recorded.
 OF_THE_QUESTION = ("03_insulin_cells", "04_halved_uncontrolled", "04_halved_arms", "04_halved_difference")
 #: What other reviews printed, in their words.

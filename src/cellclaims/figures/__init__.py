@@ -9,7 +9,7 @@ from cellclaims.figures.appraisal import certainty_profile, missing_results, tra
 from cellclaims.figures.diagnostics import funnel, gosh, influence
 from cellclaims.figures.durability import durability
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
-from cellclaims.figures.forest import change, forest
+from cellclaims.figures.forest import change, facing, forest
 from cellclaims.figures.show import Drawing, save, show
 from cellclaims.figures.specifications import sensitivity, specification_curve
 from cellclaims.reporting.claims import ClaimRow
@@ -17,6 +17,6 @@ from cellclaims.reporting.pools import Mark
 
 __all__ = [
     "ClaimRow", "Drawing", "Mark", "Step", "advertised", "certainty_profile", "change", "durability", "evidence_map",
-    "evidence_years", "flow", "forest", "funnel", "gosh", "influence", "missing_results", "save", "sensitivity", "show",
-    "specification_curve", "traffic_light",
+    "evidence_years", "facing", "flow", "forest", "funnel", "gosh", "influence", "missing_results", "save",
+    "sensitivity", "show", "specification_curve", "traffic_light",
 ]  # fmt: skip
