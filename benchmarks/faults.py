@@ -1,9 +1,9 @@
-"""What a pull makes of every fault and abuse of a source: the table of docs/appendix_faults.md.
+"""The table of docs/appendix_faults.md: the result of a pull for every fault of a source.
 
     python benchmarks/faults.py            print the table
     python benchmarks/faults.py --write    write it into docs/appendix_faults.md, between its marks
 
-The cases stand in tests/registry_faults.py; each is a whole pull against servers on this computer.
+The cases are in tests/registry_faults.py; each is a complete pull from servers on this computer.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def rscript() -> str:
 
 
 def scripts_in(folder: Path) -> Iterator[Path]:
-    """The R scripts that lie beside the JSON of a report, in the folder and below it."""
+    """The R scripts next to the JSON of a report, in the folder and below it."""
     return (path for path in sorted(folder.rglob("*.R")) if path.with_suffix(".json").is_file())
 
 
@@ -44,7 +44,7 @@ def run(program: str, script: Path) -> tuple[bool, str]:
     text = done.stdout if done.returncode == 0 else done.stdout + done.stderr
     lines = [line for line in text.splitlines() if line.strip()]
     shown = [line for line in lines if " FALSE" in line] if done.returncode else []
-    return done.returncode == 0, "\n".join([*shown, *lines[-1:]]) or "nothing printed"
+    return done.returncode == 0, "\n".join([*shown, *lines[-1:]]) or "no output"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -146,7 +146,7 @@ def test_the_own_trial_never_answers_for_the_claim():
 def test_the_question_of_a_claim_asks_for_its_type_of_diabetes_at_any_time_without_immunoablation():
     question = question_of(base(), "stop_all_2016")
     assert question.population == ("T2D",)
-    assert question.estimand == "most_favourable"
+    assert question.estimand == "any_time"
     assert "hsct" not in rules().classes(question.product) and "islet_allo" not in rules().classes(question.product)
     assert question_of(base(), "vision") is None
 

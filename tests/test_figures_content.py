@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.text import Text
 
 from cellclaims import figures
 from cellclaims.errors import DataError
-from cellclaims.figures.style import BLUE, VERMILLION, YELLOW
+from cellclaims.figures.style import YELLOW
 
 
 def words(fig: Figure) -> list[str]:
@@ -123,6 +123,14 @@ def test_every_product_has_its_row_of_years_on_one_scale():
     assert {"Islets (5)", "Cells (2)"} <= set(words(fig))
 
 
+def test_a_bar_can_count_several_years():
+    table = pd.DataFrame({"year": [2001, 2004, 2005], "product": "Islets", "studies": [1, 4, 2]})
+    fig = figures.evidence_years(table, span=5, note="Two have no year.").figure
+    bars = {(round(p.get_x(), 1), round(p.get_x() + p.get_width(), 1)): p.get_height() for p in fig.axes[1].patches}
+    assert bars == {(1999.6, 2004.4): 5, (2004.6, 2009.4): 2}, "2000 to 2004, and 2005 to 2009"
+    assert {"Year, a bar for each 5 (the numbers are reports)", "Two have no year."} <= set(words(fig))
+
+
 def test_durability_joins_the_months_of_one_report_only():
     axes = figures.durability(follow_up()).figure.axes[1]
     squares = [list(line.get_ydata()) for line in axes.lines if line.get_marker() == "s"]
@@ -156,46 +164,76 @@ def test_a_line_of_durability_that_cannot_be_is_refused(column, bad, said):
 
 
 def claims() -> list[figures.ClaimRow]:
-    """Pooled with control, one report, a further counterpart, nothing found."""
+    """Made up: two studies compared with 60%, a nearest result that is not compared with 30%, and text alone."""
+    two = (
+        figures.StudyMark("Small", "9 of 11", 82.0, 48.0, 98.0, control=0.0, control_words="without cells 0%"),
+        figures.StudyMark("Large", "9 of 45", 20.0, 10.0, 35.0, control=4.5, control_words="without cells 4.5%"),
+    )
+    near = figures.StudyMark("Off insulin", "5 studies", 28.0, 18.0, 41.0, is_pool=True, pi_lb=8.0, pi_ub=63.0)
     return [
-        figures.ClaimRow("Half the insulin", 60.0, 28.0, 12.0, 52.0, 3.0, 84.0, 4.0, 54.0, k=6, n=56.0),
-        figures.ClaimRow("Off all drugs", 30.0, 6.0, 0.0, 30.0, k=1, n=16.0),
-        figures.ClaimRow("Nearest: off insulin", 30.0, 44.0, 34.0, 55.0, 20.0, 72.0, k=16, n=236.0, beside=True),
-        figures.ClaimRow("Effective", 93.0, printed="> 93 %"),
+        figures.ClaimRow("Half the insulin", 60.0, "60%", "studies disagree", marks=two),
+        figures.ClaimRow("Off all drugs", 30.0, "30%", "cannot be assessed", is_compared=False, marks=(near,)),
+        figures.ClaimRow("Effective", 93.0, "over 93%", "cannot be assessed", is_compared=False),
     ]
 
 
-def test_each_advertised_figure_stands_beside_the_published_one():
-    said = words(figures.advertised(claims()).figure)
-    assert {"60 %", "28 %", "30 %", "6 %", "44 %", "> 93 %", "none found"} <= set(said)
-    assert "95 % CI 12 to 52 %, k = 6, n = 56" in said
-    assert "one report: shown, not pooled" in said
-    assert "no published report" in said
-    assert "without cells 4 %, n = 54" in said
+def plots(drawing: figures.Drawing) -> list:
+    """The axes with results, from the top."""
+    return [axes for axes in drawing.figure.axes if axes.get_xlim() == (0, 100) and axes.get_xticks().size > 2 and
+            axes.get_xticklabels()[0].get_text() == "0%"]  # fmt: skip
 
 
-def test_flags_stand_at_the_advertised_figures_dots_at_the_published_ones():
-    axes = figures.advertised(claims()).figure.axes[1]
-    flags = [
-        p.get_xy()[0, 0] for p in axes.patches if isinstance(p, Polygon) and p.get_facecolor()[:3] == to_rgb(VERMILLION)
+def test_each_claim_has_its_finding_and_each_study_its_name():
+    said = words(figures.advertised(claims(), title="Made up").figure)
+    assert "Half the insulin: advertised 60%" in said and "Studies disagree." in said
+    assert {"Small", "Large", "Off insulin"} <= set(said)
+    assert any("Nearest results, which count another outcome" in one for one in said)
+
+
+def test_a_percentage_is_drawn_only_where_results_are_compared_with_it():
+    compared, nearest = plots(figures.advertised(claims(), title="Made up"))
+    at = [
+        line.get_xdata()[0] for line in compared.lines if line.get_linestyle() == "--" and set(line.get_xdata()) == {60}
     ]
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert flags == [60.0, 30.0, 93.0]
-    assert [dot.get_xdata()[0] for dot in dots] == [28.0, 6.0, 44.0]
-    assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True, False]
+    assert at == [60.0]
+    assert not [line for line in nearest.lines if 30.0 in line.get_xdata()]
 
 
-def test_the_confidence_interval_is_thick_and_the_prediction_thin():
-    axes = figures.advertised(claims()[:1]).figure.axes[1]
-    width = {tuple(line.get_xdata()): line.get_linewidth() for line in axes.lines if line.get_color() == BLUE}
-    assert width[(12.0, 52.0)] > 3 * width[(3.0, 84.0)]
+def test_each_study_has_its_estimate_its_interval_and_its_control_arm():
+    compared, nearest = plots(figures.advertised(claims(), title="Made up"))
+    assert [line.get_xdata()[0] for line in compared.lines if line.get_marker() == "o"] == [82.0, 20.0]
+    assert [line.get_xdata()[0] for line in compared.lines if line.get_marker() == "s"] == [0.0, 4.5]
+    assert [line.get_xdata()[0] for line in nearest.lines if line.get_marker() == "D"] == [28.0]
+    assert [tuple(line.get_xdata()) for line in nearest.lines[:1]] == [(8.0, 63.0)]
 
 
-def test_a_claim_row_outside_0_to_100_and_an_empty_figure_are_refused():
-    with pytest.raises(DataError, match=r"'Off insulin': ci_ub expected 0 to 100, found 130"):
-        figures.ClaimRow("Off insulin", 30.0, 28.0, 20.0, 130.0)
-    with pytest.raises(DataError, match="at least one claim row"):
-        figures.advertised([])
+def test_the_key_names_what_is_drawn_and_nothing_else():
+    said = words(figures.advertised(claims()[:1], title="Made up").figure)
+    assert "advertised percentage" in said and "one study: percentage with 95% CI" in said
+    assert not any("prediction" in one for one in said)
+    assert not any("%" in one and "advertised percentage" in one for one in said)
+
+
+def test_a_claim_that_is_text_alone_has_no_axis():
+    assert plots(figures.advertised(claims()[2:], title="Made up")) == []
+
+
+def test_the_results_that_count_are_on_discs():
+    counts = pd.DataFrame(
+        {"claim": ["Less insulin"], "favours": [2], "inconclusive": [0], "against": [1], "finding": ["made up"]}
+    )
+    drawing = figures.directions(counts, title="Made up")
+    assert {"2", "1", "–", "Less insulin", "made up"} <= set(words(drawing.figure))
+    assert "Less insulin: 2 favour cells, 0 inconclusive, 1 favour the control; made up" in drawing.alt
+    with pytest.raises(DataError, match="expected at least one entry"):
+        figures.directions(counts[:0], title="Made up")
+
+
+def test_a_percentage_out_of_range_and_no_row_are_refused():
+    with pytest.raises(DataError, match="ci_ub expected 0 to 100, found 130"):
+        figures.StudyMark("Off insulin", "", 28.0, 20.0, 130.0)
+    with pytest.raises(DataError, match="expected at least one claim"):
+        figures.advertised([], title="Made up")
 
 
 def test_sensitivity_marks_the_primary_choice_and_groups_the_others():

@@ -33,9 +33,9 @@ MARKS = {
     "seen": r"\b(?:text|not|was|were|is) seen\b",
     "doubted": r"\bdoubt(?:ed|s|ful)?\b",
     "one a report": (
-        r"\b(?:rows?|lines?|cards?|reports?|process(?:es)?|records?|figures?|seconds?|modules?|folders?|commits?|one|pages?"
-        r"|cells?|entry|drawings?|tests?|files?|answers?|times) an? (?:reports?|figure|row|line|study|record|source|page"
-        r"|kind|group|parameter|worker|package|test|claim|entry|fit|batch|file|arm|second|day|year)\b"
+        r"\b(?:rows?|lines?|cards?|reports?|process(?:es)?|records?|figures?|seconds?|modules?|folders?|commits?|one"
+        r"|pages?|cells?|entry|drawings?|tests?|files?|answers?|times) an? (?:reports?|figure|row|line|study|record"
+        r"|source|page|kind|group|parameter|worker|package|test|claim|entry|fit|batch|file|arm|second|day|year)\b"
     ),
     "what is left": r"\bwhat is left\b|\bis left of\b",
     "from nothing": r"\bfrom nothing\b|\bnothing else\b|\bas named\b|\bof (?:its|their) own\b",
@@ -57,10 +57,57 @@ PATTERNS = {mark: re.compile(pattern, re.IGNORECASE) for mark, pattern in MARKS.
 SMALL = 2
 
 #: File -> how many marks it may have, and why these are right.
-ALLOWED: dict[str, tuple[int, str]] = {}
+ALLOWED: dict[str, tuple[int, str]] = {
+    "data/README.md": (3, "printed is a value of the column status"),
+    "data/datapackage.json": (3, "printed is a value of the column status, and the title of a column"),
+    "src/cellclaims/units.py": (6, "spellings of units in the tables, such as (unit not printed)"),
+}
 
 #: File -> marks that it has today; each is to be rewritten and then to leave this list.
-WAITING: dict[str, int] = {}
+WAITING: dict[str, int] = {
+    "README.md": 8,
+    "benchmarks/calibration.py": 4,
+    "data/protocol.yml": 21,
+    "docs/add_a_study.md": 20,
+    "docs/appraisal.md": 25,
+    "docs/calibration.md": 56,
+    "docs/findings.md": 5,
+    "docs/journal_club.md": 21,
+    "docs/method.md": 24,
+    "docs/protocol.md": 6,
+    "notebooks/02_hba1c.ipynb": 8,
+    "notebooks/03_insulin_independence.ipynb": 13,
+    "notebooks/04_half_the_insulin.ipynb": 7,
+    "src/cellclaims/appraisal/check.py": 8,
+    "src/cellclaims/appraisal/checks.py": 27,
+    "src/cellclaims/appraisal/consistency.py": 14,
+    "src/cellclaims/appraisal/design_facts.py": 10,
+    "src/cellclaims/appraisal/granularity.py": 33,
+    "src/cellclaims/claims/counterparts.py": 5,
+    "src/cellclaims/claims/findings.py": 7,
+    "src/cellclaims/claims/ledger.py": 4,
+    "src/cellclaims/claims/topics.py": 3,
+    "src/cellclaims/effects.py": 4,
+    "src/cellclaims/journal_club/by_hand.py": 3,
+    "src/cellclaims/journal_club/claim_file.py": 4,
+    "src/cellclaims/journal_club/controls.py": 10,
+    "src/cellclaims/journal_club/exercises.py": 10,
+    "src/cellclaims/journal_club/handouts.py": 7,
+    "src/cellclaims/journal_club/paper.py": 3,
+    "src/cellclaims/journal_club/widgets.py": 5,
+    "src/cellclaims/pool.py": 4,
+    "src/cellclaims/question.py": 6,
+    "src/cellclaims/reporting/appraisal.py": 3,
+    "src/cellclaims/reporting/claims.py": 3,
+    "src/cellclaims/reporting/evidence.py": 5,
+    "src/cellclaims/reporting/specifications.py": 7,
+    "src/cellclaims/reporting/tables.py": 5,
+    "src/cellclaims/selection.py": 16,
+    "src/cellclaims/specifications/curve.py": 3,
+    "src/cellclaims/specifications/fits.py": 8,
+    "src/cellclaims/specifications/row_sets.py": 9,
+    "tests/RULES.md": 50,
+}
 
 
 def markdown(text: str) -> str:
@@ -73,11 +120,8 @@ def markdown(text: str) -> str:
 def strings(source: str) -> Iterator[str]:
     """Docstrings, comments and sentences of a Python text; names in it and single words are no prose."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if (
-            token.type == tokenize.COMMENT
-            or (token.type == tokenize.STRING and " " in token.string)
-            or token.type == getattr(tokenize, "FSTRING_MIDDLE", None)
-        ):
+        sentence = token.type == tokenize.STRING and " " in token.string
+        if sentence or token.type in (tokenize.COMMENT, getattr(tokenize, "FSTRING_MIDDLE", None)):
             yield token.string
 
 
@@ -114,21 +158,21 @@ def described(text: str) -> str:
     return "\n".join(found)
 
 
-def shell(text: str) -> str:
-    """Comments of a Makefile, a script or a style sheet, with the sentences that it writes."""
-    return "\n".join(re.findall(r"#+ .*|/\*.*?\*/|//.*|echo \".*?\"", text, flags=re.S | re.M)) if text else ""
+def template(text: str) -> str:
+    """Text of a template without its tags."""
+    return re.sub(r"{%.*?%}|{{.*?}}|<style>.*?</style>", " ", text, flags=re.S)
 
 
-READ = {".md": markdown, ".py": python, ".ipynb": notebook, ".json": described}
+READ = {".md": markdown, ".py": python, ".ipynb": notebook, ".json": described, ".j2": template, ".html": template}
 
 
 def files(root: Path) -> list[Path]:
     """The texts that are written for people: pages, notebooks, the package, the site, descriptions of data."""
     patterns = (
         "*.md", "docs/*.md", "data/README.md", "tests/RULES.md", "notebooks/*.ipynb", "src/cellclaims/**/*.py",
-        "src/cellclaims/**/*.j2", "benchmarks/**/*.py", "site/**/*.py", "data/datapackage.json", "data/protocol.yml",
-        "data/*.schema.json", "runs/*.yml", "runs/schema.json", "Makefile", ".ci/run", "Dockerfile", "environment.yml",
-        "CITATION.cff", "pyproject.toml",
+        "src/cellclaims/**/*.j2", "benchmarks/**/*.py", "site/**/*.py", "site/**/*.html", "data/datapackage.json",
+        "data/protocol.yml", "data/*.schema.json", "runs/*.yml", "runs/schema.json", "Makefile", ".ci/run",
+        "Dockerfile", "environment.yml", "CITATION.cff", "pyproject.toml",
     )  # fmt: skip
     found = {path for pattern in patterns for path in root.glob(pattern) if ".running" not in path.name}
     return sorted(found)

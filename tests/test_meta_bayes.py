@@ -222,25 +222,3 @@ def test_sparse_counts_have_a_posterior_under_a_wide_prior(events, n):
         reached += (mass * stats.norm.sf((special.logit(claim) - mu) / t)).sum()
     ours = float(bayes_binomial(events, n, Prior(scale)).p_new_setting_reaches(claim))
     assert ours == pytest.approx(reached / whole, abs=3e-4)
-
-
-@pytest.mark.parametrize("scale", [1.0, 2.0])
-def test_a_single_death_among_four_studies_has_a_posterior_under_a_wide_prior_too(scale):
-    """By a plain grid over tau, the mean and the studies' logits; a wide prior reaches tau of many logits."""
-    events, n = np.array([0, 0, 0, 1]), np.array([15, 28, 16, 24])
-    z = np.linspace(-8, 8, 161)
-    weight = np.exp(-0.5 * z**2) / np.exp(-0.5 * z**2).sum()
-    mu, tau = np.linspace(-50, 6, 561), np.linspace(0.01, 7 * scale, 70)
-    posterior = np.zeros(mu.size)
-    for one in tau:
-        logit = mu[:, None] + one * z
-        each = [
-            (weight * np.exp(x * special.log_expit(logit) + (m - x) * special.log_expit(-logit))).sum(1)
-            for x, m in zip(events, n, strict=True)
-        ]
-        posterior += np.prod(each, axis=0) * np.exp(-0.5 * (one / scale) ** 2)
-    total = (posterior.cumsum() - posterior / 2) / posterior.sum()  # at the middle of each step
-    fit = bayes_binomial(events, n, Prior(scale))
-    assert float(fit.beta) == pytest.approx((mu * posterior).sum() / posterior.sum(), abs=0.05)
-    assert float(fit.ci_ub) == pytest.approx(np.interp(0.975, total, mu), abs=0.05)
-    assert float(fit.ci_lb) == pytest.approx(np.interp(0.025, total, mu), abs=0.15)

@@ -244,11 +244,11 @@ def test_an_equal_effects_model_predicts_nothing_new():
     ("call", "message"),
     [
         (lambda: meta.regress([0.1, 0.2, 0.3], [0.1] * 3, [1.0, 2.0]), "as many studies in each of yi, vi, mods"),
-        (lambda: meta.regress([0.1, 0.2, 0.3], [0.1] * 3, [1.0, 1.0, 1.0]), "collinear"),
+        (lambda: meta.regress([0.1, 0.2, 0.3], [0.1] * 3, [1.0, 1.0, 1.0]), "depend on one another"),
         (lambda: meta.regress([0.1, 0.2], [0.1] * 2, [1.0, 2.0]), "more studies than the 2 coefficients, found 2"),
         (lambda: meta.regress([0.1, 0.2, 0.3], [0.1] * 3, [1.0, np.nan, 2.0]), "moderator: expected finite"),
         (lambda: meta.regress([0.1] * 4, [0.1] * 4, np.arange(4.0), names=["a", "b"]), "names: expected 1"),
-        (lambda: meta.regress([0.1] * 4, [0.1] * 4, np.ones((4, 1)), intercept=True), "collinear"),
+        (lambda: meta.regress([0.1] * 4, [0.1] * 4, np.ones((4, 1)), intercept=True), "depend on one another"),
         (lambda: meta.fit([0.1] * 4, [0.1] * 4, mods=np.arange(4.0)).predict(), "newmods: expected values"),
         (lambda: meta.fit([0.1] * 4, [0.1] * 4, mods=np.arange(4.0)).predict([1, 2, 3]), "expected 1 values per row"),
         (lambda: meta.fit([0.1] * 4, [0.1] * 4).predict([1.0]), "expected none for a fit without moderators"),

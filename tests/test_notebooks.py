@@ -164,8 +164,7 @@ RULES = [
 def test_there_are_notebooks_in_reading_order():
     names = [path.name for path in NOTEBOOKS if path.name[0].isdigit()]
     assert len(names) >= 5
-    numbers = [int(name.split("_")[0]) for name in names]
-    assert numbers == sorted(set(numbers)) and numbers[0] == 1
+    assert [name[:3] for name in names] == [f"{number:02d}_" for number in range(1, len(names) + 1)]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

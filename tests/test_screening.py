@@ -200,6 +200,18 @@ def test_the_list_has_what_nobody_decided_nearest_first_and_marks_what_is_worth_
     assert known not in rows
 
 
+def test_what_is_wanted_is_listed_and_marked_as_it_is_not_used_yet(data):
+    evidence = load(data)
+    row = evidence.wanted[evidence.wanted.registry_id.isin(set(evidence.wanted.registry_id) - {""})]
+    row = row[(row.kind == "registration") & (row.study_id == "")].iloc[0]
+    store = Store(data / "registry")
+    store.add(kept(store, "20261201T000000Z", titled(row.registry_id, "A trial")))
+    shown = listed(data)
+    if row.registry_id in known_registrations(evidence):
+        pytest.fail(f"{row.registry_id} is a registration of the review: expected one that is only wanted")
+    assert shown[row.registry_id]["marks"] == f"wanted: {row.wanted_id}"
+
+
 def test_a_list_is_never_written_over_and_no_title_is_run(data, tmp_path):
     into = tmp_path / "list.csv"
     words = write_list(into, data, data / "registry")
@@ -208,7 +220,7 @@ def test_a_list_is_never_written_over_and_no_title_is_run(data, tmp_path):
     assert "'=cmd|x" in into.read_text("utf-8-sig")
     write_list(into, data, data / "registry")
     into.write_text(into.read_text() + ",")
-    with pytest.raises(ProposalError, match="found one that may hold decisions"):
+    with pytest.raises(ProposalError, match="found one that may contain decisions"):
         write_list(into, data, data / "registry")
 
 
@@ -334,6 +346,23 @@ def test_another_decision_of_the_same_person_is_refused(data, tmp_path):
         take_over(path, data)
 
 
+def test_the_report_of_an_included_record_is_added_later(data, tmp_path):
+    path = sheet(data, tmp_path / "one.csv", ALL)
+    take_over(path, data, today=DAY)
+    rows = read_sheet(path, WORK_COLUMNS)
+    mine = next(row for row in rows if row["identifier"] == "pmid:12")
+    mine["study_id"] = "guan2015"
+    path.write_bytes(sheet_bytes(WORK_COLUMNS, rows))
+    taken = take_over(path, data, today=date(2027, 1, 1))
+    assert (taken.added, taken.already, taken.completed) == ({}, 3, 1)
+    row = load(data).screening.set_index("identifier").loc["pmid:12"]
+    assert (row.study_id, row.decided) == ("guan2015", "2026-12-01")
+    mine["study_id"] = "hu2012"
+    path.write_bytes(sheet_bytes(WORK_COLUMNS, rows))
+    with pytest.raises(ProposalError, match="expected include guan2015 of A Reader on pmid:12"):
+        take_over(path, data)
+
+
 def test_a_record_that_a_later_search_does_not_find_is_counted_as_screened_earlier(data, tmp_path):
     store = Store(data / "registry")
     path = sheet(data, tmp_path / "old.csv", {"pmid:13": ALL["pmid:13"]}, snapshot=EARLY)
@@ -356,8 +385,8 @@ def test_the_command_lists_takes_over_and_tells_how_far_screening_is(data, tmp_p
     assert "no search was screened yet" in run().output
     assert run("--into", tmp_path / "list.csv").output.endswith(f"cellclaims screen --accept {tmp_path / 'list.csv'}\n")
     path = sheet(data, tmp_path / "decided.csv", ALL)
-    assert "would be taken over: 2 include, 1 exclude, 1 unsure" in run("--accept", path, "--dry-run").output
-    assert "taken over: 2 include" in run("--accept", path).output
+    assert "would be recorded: 2 include, 1 exclude, 1 unsure" in run("--accept", path, "--dry-run").output
+    assert "recorded: 2 include" in run("--accept", path).output
     assert "decided: 2 include, 1 exclude, 1 unsure" in run().output
     for wrong in (("--into", "a", "--accept", "b"), ("--reviewer", "B"), ("--dry-run",)):
         assert run(*wrong).exit_code == 2
@@ -378,9 +407,22 @@ def test_without_screening_the_flow_says_so_in_words_and_gives_no_number(data):
     (words,) = stage.added
     assert stage.count == len(base.evidence.studies) == stage.added[words]
     assert "found before screening existed" in words
-    assert "was not recorded" in words
+    assert "it was not recorded how many" in words
     assert "No search has been screened yet." in str(reporting.screening_words(base.evidence))
-    assert reporting.searches_table(base.evidence).cells == ()
+    assert reporting.screening_tables(base) == []
+
+
+def test_the_flow_in_the_page_on_the_search_is_fresh(tmp_path):
+    """``cellclaims screen --flow docs/search.md`` brings it up to date."""
+    page = REPOSITORY / "docs" / "search.md"
+    shutil.copy(page, tmp_path)
+    run = CliRunner().invoke(
+        main, ["screen", "--data", str(REPOSITORY / "data"), "--flow", str(tmp_path / "search.md")]
+    )
+    assert run.exit_code == 0, run.output
+    assert (tmp_path / "search.md").read_text() == page.read_text()
+    (tmp_path / "search.md").write_text("no marks")
+    assert CliRunner().invoke(main, ["screen", "--flow", str(tmp_path / "search.md")]).exit_code == 2
 
 
 def drawn(base):
@@ -407,7 +449,9 @@ def test_the_flow_counts_each_record_once_and_adds_up(data, tmp_path, monkeypatc
     assert found["Records of included reports"].count == 1
     assert found["Reports in the evidence"].count == len(load(data).studies)
     assert "1 no islets or cells were given" in drawing.alt
-    rows = {row[0]: row[2] for row in reporting.excluded_table(base_of(data)).cells}
+    searches, excluded = reporting.screening_tables(base_of(data))
+    assert len(searches.cells) == 3
+    rows = {row[0]: row[2] for row in excluded.cells}
     assert rows["no islets or cells were given"] == "1"
 
 

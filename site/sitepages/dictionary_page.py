@@ -47,7 +47,7 @@ def anchor_of(table: str, column: str = "") -> str:
 
 
 def _overview(schema: Schema, folder: Path) -> Markup:
-    """Return all tables with their files, which can be downloaded, and how many rows these hold."""
+    """Return all tables with their files for download, and their numbers of rows."""
     head = Markup().join(
         Markup('<th scope="col">{}</th>').format(name) for name in ("table", "file", "rows", "a row is")
     )

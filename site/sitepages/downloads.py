@@ -1,4 +1,4 @@
-"""What can be taken away from the site: the data as one file, the numbers of the review, how to cite them."""
+"""Downloads: the data as one file, the tables, the results of the review."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cellclaims.evidence.schema import FILE
 NO_DATE = (1980, 1, 1, 0, 0, 0)
 READABLE = 0o644 << 16
 
-#: Beside the tables: what somebody needs who has nothing but the package.
+#: Further files in the data package.
 BESIDE = ("data/README.md", "data/protocol.yml", f"data/{FILE}", "LICENSE-DATA", "CITATION.cff")
 
 #: Numbers that a review leaves in its folder of reports, and what they are.
@@ -28,7 +28,7 @@ NUMBERS = {
 
 @dataclass(frozen=True)
 class Download:
-    """A file that a page offers: its path below ``downloads/``, its bytes, and what it is."""
+    """A file for download: its path below ``downloads/``, its bytes, and a description."""
 
     path: str
     content: bytes
@@ -36,7 +36,7 @@ class Download:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of its bytes, in hexadecimal."""
+        """Return the SHA-256 of its bytes, in hexadecimal."""
         return sha256(self.content).hexdigest()
 
 
@@ -70,7 +70,7 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
 
 
 def downloads(root: Path, reports: Path, date: str) -> list[Download]:
-    """Everything that the site offers, the package first.
+    """Return all downloads, the package first.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def downloads(root: Path, reports: Path, date: str) -> list[Download]:
 
 
 def _singles(root: Path) -> Iterable[Download]:
-    """Yield each table alone, and what describes them."""
+    """Yield each table, and their description."""
     for name in [*table_files(root), *BESIDE[:3]]:
         yield Download(name, (root / name).read_bytes(), "")
 

@@ -1,4 +1,4 @@
-"""The front page: the question, the answer in a table and a picture, and the way to everything else."""
+"""The front page: the question, the answer as a table and a figure, and links to all pages."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sitepages import SiteError
 from sitepages.notebook_page import enlargeable
 from sitepages.raw import raw
 
-#: Sections of the README that the front page repeats.
-REPEATED = ("What this is not", "What is not known")
+#: Sections of the README that the front page repeats, if they exist; one of them must.
+REPEATED = ("Limitations", "What this is not", "What is not known")
 
 
 def front_page(
@@ -30,13 +30,13 @@ def front_page(
     Parameters
     ----------
     readme : str
-        The README: its opening question and the table of its answer, which a test keeps fresh.
+        The README: its question and the table of the answer.
     figure : mapping
-        Address and words (``alternative``) of the picture below the table.
+        Address and alternative text (``alternative``) of the figure below the table.
     cards : sequence of Card
-        What to say of each notebook.
+        Data of each notebook.
     origin : Provenance
-        What the numbers were made from.
+        Origin of the numbers.
     contents : mapping of str to sequence of str
         Heading -> pages, for the menu.
     """
@@ -44,16 +44,17 @@ def front_page(
         f"# Advertised and published\n\n{question(readme)}",
         raw(origin_line(origin)),
         "## The answer",
+        _before_answer(readme),
         between(readme, BEGIN, END),
         _after_answer(readme),
-        raw(enlargeable(figure["address"], figure["alternative"])),
+        raw(enlargeable(figure["address"], figure["alternative"])) if figure["address"] else "",
         raw(_ways()),
         "## The notebooks",
         raw(Markup('<div class="tiles">\n{}\n</div>').format(Markup("\n").join(map(_tile, cards)))),
-        *(f"## {title}\n\n{section(readme, title)}" for title in REPEATED),
+        *(f"## {title}\n\n{text}" for title, text in _repeated(readme)),
         *(_menu(title, pages) for title, pages in contents.items()),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def question(readme: str) -> str:
@@ -65,7 +66,7 @@ def question(readme: str) -> str:
 
 
 def between(text: str, begin: str, end: str) -> str:
-    """Return what stands between two marks."""
+    """Return the text between two marks."""
     _, mark, rest = text.partition(begin)
     inside, last, _ = rest.partition(end)
     if not (mark and last):
@@ -81,6 +82,20 @@ def section(readme: str, title: str) -> str:
     return found[1]
 
 
+def _repeated(readme: str) -> list[tuple[str, str]]:
+    """Return the sections that the front page repeats: title and text."""
+    titles = [title for title in REPEATED if f"\n## {title}\n" in readme]
+    if not titles:
+        raise SiteError(f"README.md: expected one of the sections {', '.join(REPEATED)}, found none")
+    return [(title, section(readme, title)) for title in titles]
+
+
+def _before_answer(readme: str) -> str:
+    """Return the text between the question and the table: the answer in words, possibly empty."""
+    before, _, _ = readme.partition(BEGIN)
+    return before.partition(f"**{question(readme)}**")[2].strip()
+
+
 def _after_answer(readme: str) -> str:
     """Return the paragraph that explains the words of the table."""
     _, _, rest = readme.partition(END)
@@ -88,7 +103,7 @@ def _after_answer(readme: str) -> str:
 
 
 def origin_line(origin: Provenance) -> Markup:
-    """Evidence date, version and fingerprint, as every report shows them."""
+    """Return evidence date, version and fingerprint, as in every report."""
     frame = Markup(
         '<dl class="origin"><div><dt>Evidence of</dt><dd><time datetime="{0}">{0}</time></dd></div>'
         '<div><dt>Data</dt><dd><span title="SHA-256 {1}">{2}</span></dd></div>'
@@ -98,11 +113,11 @@ def origin_line(origin: Provenance) -> Markup:
     return frame.format(origin.evidence_date, origin.fingerprint, origin.fingerprint[:12], origin.version)
 
 
-#: What most readers come for: address, words.
+#: Links for most readers: address, text.
 WAYS = {
     "ledger.html": "Every claim with its finding",
     "download.html": "Download the data",
-    "docs/method.html": "How a figure becomes a number",
+    "docs/method.html": "The method",
     "docs/add_a_study.html": "Add a study",
 }
 

@@ -1,4 +1,4 @@
-"""The ledger of claims as a page: every advertised statement with its finding, the reasons, and the rows behind it.
+"""The page of the ledger of claims: every advertised statement with its finding, reasons and rows.
 
 The entries are those of ``reports/claims.json``, as a review records them; words and rounding are the notebooks'.
 """
@@ -24,10 +24,10 @@ from sitepages.raw import escaped, raw
 INTRODUCTION = """\
 # The ledger of claims
 
-Every finding compares an advertised statement with published results, and with nothing else. Statements that one
-question answers are one entry. An entry names each study that counts with its own result, says what may be said of the
-claim and by which rule, how close the evidence is, and which rows of the data it rests on. The rules are explained in
-[findings](docs/findings.md), how certainty is rated in [the appraisal](docs/appraisal.md).
+Every finding compares an advertised statement with published results only. Statements on the same question share an
+entry. An entry lists each eligible study with its result, the finding and its rule, how close the evidence is, and
+the rows of the data. [Findings](docs/findings.md) explains the rules, and [the appraisal](docs/appraisal.md) the
+ratings of certainty. Click on a heading of the table to sort it.
 """
 
 #: Family of entries -> heading of the page, in this order.
@@ -68,8 +68,8 @@ def _entry(values: dict[str, Any]) -> Entry:
 
 
 def ledger_page(ledger: Sequence[Recorded]) -> str:
-    """The page of the ledger as Markdown: an overview, then a card for each entry."""
-    parts = [INTRODUCTION, raw(_counts(ledger)), "## At a glance", raw(_overview(ledger))]
+    """Return the page of the ledger as Markdown: an overview, then a card for each entry."""
+    parts = [INTRODUCTION, raw(_counts(ledger)), "## Overview", raw(_overview(ledger))]
     for family, title in PARTS.items():
         if entries := [one for one in ledger if one.entry.family == family]:
             parts += [f"## {title}", *map(_card, entries)]
@@ -77,17 +77,17 @@ def ledger_page(ledger: Sequence[Recorded]) -> str:
 
 
 def title_of(entry: Entry) -> str:
-    """The claim in few words, with the advertised percentage."""
+    """Return the claim in a few words, with the advertised percentage."""
     return f"{claim_words(entry)}: {figure_words(entry)}" if entry.family == "rate" else claim_words(entry)
 
 
 def anchor_of(entry: Entry) -> str:
-    """The anchor of the entry's card."""
+    """Return the anchor of the entry's card."""
     return "claim-" + re.sub(r"[^a-z0-9]+", "-", entry.entry_id.lower())
 
 
 def badge(finding: str) -> Markup:
-    """A finding as a mark; the words say it, colour only helps."""
+    """Return a finding as a badge; colour is only an aid."""
     return Markup('<span class="finding {}">{}</span>').format(re.sub(r"[^a-z]+", "-", finding), finding)
 
 
@@ -139,7 +139,7 @@ def _facts(entry: Entry) -> Iterable[tuple[str, object]]:
     if entry.certainty:
         yield "Certainty", entry.certainty
     places = dict.fromkeys(f"{one['title']}, {one['locator']}" for one in entry.statements)
-    yield "Statements", "; ".join(places) or "none: a question of the review's own"
+    yield "Statements", "; ".join(places) or "none: an additional question of the review"
     if entry.studies:
         yield "Rests on", Markup(rows_behind(entry).html())
 
@@ -158,7 +158,7 @@ def _certainty(entry: Entry) -> Markup:
 
 
 def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table behind its title; nothing for no rows."""
+    """Return a folded table with its title; empty without rows."""
     if not rows:
         return Markup()
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in names)
@@ -170,7 +170,7 @@ def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _sources(entry: Entry) -> Markup:
-    """Every source of an entry that a topic answers, counted or not."""
+    """Return all sources of an entry on a topic, counted or not."""
     if not any("row_id" in fact for fact in [*entry.studies, *entry.others]):
         return Markup()
     table = page.safe_html(facts_table(entry)._repr_html_())

@@ -81,7 +81,7 @@ def citation_of(root: Path) -> dict:
 
 
 def faults(root: Path, version: str) -> Iterator[str]:
-    """Everything that stands in the way of a release, with file, expected and found.
+    """Return everything that prevents a release, with file, expected and found.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def faults(root: Path, version: str) -> Iterator[str]:
 
 
 def git(root: Path, *command: str) -> str:
-    """What git prints.
+    """Return the output of git.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def build(root: Path, version: str, site: Path, into: Path) -> list[Path]:
     Raises
     ------
     SiteError
-        If something stands in the way (every fault), or there is no site; nothing is written then.
+        If something prevents a release (with every fault), or there is no site; nothing is written then.
     """
     found = list(faults(root, version))
     if not (site / "index.html").is_file():

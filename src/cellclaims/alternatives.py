@@ -37,7 +37,7 @@ INSULIN_WORDS = {"yes": "yes", "no": "no", "some": "some", "not stated": "not st
 NEAREST = 12.0
 
 
-def benchmark_lines(evidence: Evidence, nearest: float | None = NEAREST) -> pd.DataFrame:
+def benchmark_lines(evidence: Evidence, nearest: float | None = NEAREST, level: float = 0.95) -> pd.DataFrame:
     """What else gets people off insulin or off all drugs, for people on insulin and, apart, for the others.
 
     Parameters
@@ -45,6 +45,8 @@ def benchmark_lines(evidence: Evidence, nearest: float | None = NEAREST) -> pd.D
     evidence : Evidence
     nearest : float, optional
         Of each comparison and outcome the time nearest to this month; every time if None.
+    level : float
+        Of the exact limits; reported ones are as reported.
 
     Returns
     -------
@@ -59,7 +61,7 @@ def benchmark_lines(evidence: Evidence, nearest: float | None = NEAREST) -> pd.D
         order = rows.assign(distance=distance).sort_values(["distance", "months"], kind="stable")
         order = order.drop_duplicates(["comparison", "outcome", "definition", "estimate_of"])
         rows = rows.loc[sorted(order.index)]
-    lines = [line for row in rows.itertuples() for line in _arms_of(row)]
+    lines = [line for row in rows.itertuples() for line in _arms_of(row, level)]
     columns = "group kind label outcome months estimate low high counts design on_insulin link benchmark_id".split()
     found = pd.DataFrame(lines, columns=columns)
     names = [name[:1].upper() + name[1:] for name in found.label]
@@ -71,7 +73,7 @@ def benchmark_lines(evidence: Evidence, nearest: float | None = NEAREST) -> pd.D
     return found.assign(rank=rank).sort_values("rank", kind="stable").drop(columns="rank").reset_index(drop=True)
 
 
-def _arms_of(row: object) -> list[dict[str, object]]:
+def _arms_of(row: object, level: float) -> list[dict[str, object]]:
     """The treated arm of a benchmark and, where it is counted, its control arm."""
     about = {
         "group": ON_INSULIN if row.on_insulin == "yes" else OTHERWISE,
@@ -89,7 +91,7 @@ def _arms_of(row: object) -> list[dict[str, object]]:
     lines = []
     for kind, events, n in sides:
         reported = row.unit == "percent" and (kind == "control") == is_control
-        value, low, high = _percent(events, n, row, reported)
+        value, low, high = _percent(events, n, row, reported, level)
         if not math.isnan(value):
             counts = "" if math.isnan(events) or math.isnan(n) else f"{events:g} of {n:g}"
             named = kind == "benchmark" or re.search(r"\b(arm|group)\b", row.comparison)
@@ -99,12 +101,12 @@ def _arms_of(row: object) -> list[dict[str, object]]:
     return lines
 
 
-def _percent(events: float, n: float, row: object, reported: bool) -> tuple[float, float, float]:
+def _percent(events: float, n: float, row: object, reported: bool, level: float) -> tuple[float, float, float]:
     """A proportion in percent: as reported with its interval, else from the counts, else as reported."""
     if reported and not math.isnan(row.ci_low):
         return row.estimate, row.ci_low, row.ci_high
     if not (math.isnan(events) or math.isnan(n)):
-        low, high = clopper_pearson(np.array([events]), np.array([n]), 0.95)
+        low, high = clopper_pearson(np.array([events]), np.array([n]), level)
         return 100 * events / n, 100 * float(low[0]), 100 * float(high[0])
     return (row.estimate, row.ci_low, row.ci_high) if reported else (math.nan,) * 3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -109,8 +110,13 @@ def pool(studies: Path, measure: str | None, method: str, test: str, level: floa
     fit, read = own_studies.pool(studies, measure, method=method, test=test, level=level)
     click.echo(own_studies.report(fit, read))
     if into is not None:
-        for path in own_studies.write(fit, read, into):
-            click.echo(path)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            warnings.filterwarnings("ignore", message="Glyph")  # one per character; a plain sentence names all of them
+            for path in own_studies.write(fit, read, into):
+                click.echo(path)
+        for one in found:
+            click.echo(f"cellclaims: {one.message}", err=True)
 
 
 def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
@@ -431,13 +437,16 @@ def club(
 
 
 @main.command()
-@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="Write the records to decide on, never over a file.")
-@click.option("--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Take over the decisions of this list.")
+@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="New CSV file with the records to decide on.")
+@click.option(
+    "--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Add the decisions of this list to the table."
+)
 @click.option("--reviewer", default="", metavar="NAME", help="With --into: a second reviewer's list.")
 @click.option("--snapshot", default="", metavar="NAME", help="With --into: snapshot of the store; the last by default.")
 @click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--dry-run", is_flag=True, help="With --accept: check everything, write nothing.")
+@click.option("--flow", type=NOTEBOOK, metavar="PAGE", help="Write the flow of records into PAGE, between its marks.")
 def screen(
     into: Path | None,
     decided: Path | None,
@@ -446,19 +455,27 @@ def screen(
     registry: Path | None,
     data: Path,
     dry_run: bool,
+    flow: Path | None,
 ) -> None:
-    """List the records of a search that nobody has decided on, or take decisions over, all or none.
+    """List the records of a search that nobody has decided on, or record decisions, all or none.
 
     Without --into and --accept: how far screening is, and where reviewers differ (docs/screening.md).
     """
     from cellclaims.registries.store import registry_of
 
-    if into and decided:
-        raise click.UsageError("expected --into or --accept, found both")
+    if sum(bool(one) for one in (into, decided, flow)) > 1:
+        raise click.UsageError("expected one of --into, --accept and --flow, found several")
     if (reviewer or snapshot) and not into:
         raise click.UsageError("--reviewer and --snapshot: expected --into, whose list they are for; found none")
     if dry_run and not decided:
         raise click.UsageError("--dry-run: expected --accept, which it tries; found none")
+    if flow:
+        from cellclaims.reporting.evidence import put_flow
+        from cellclaims.runner.run import base_of
+
+        put_flow(flow, base_of(data))
+        click.echo(f"{flow}: flow of records up to date")
+        return
     from cellclaims.screening import decisions
 
     if into:
@@ -476,8 +493,14 @@ def screen(
 @click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
 @click.option("--into", type=FOLDER, help="Folder of the dated pages; REPORTS/living by default.")
 @click.option("--only", multiple=True, metavar="SOURCE", help="Ask this source alone (may be given again).")
-@click.option("--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Replay recorded answers.")
-@click.option("--no-pull", is_flag=True, help="Ask nobody: use the last snapshot.")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Read saved answers from this file or folder.",
+)
+@click.option("--no-pull", is_flag=True, help="Use the last snapshot, without the network.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
 @click.option("--json", "as_json", is_flag=True, help="Say everything as one line of JSON.")
 def living(

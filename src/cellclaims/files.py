@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from cellclaims.errors import ReviewError
+
 #: Endings of data files; documentation (``README.md``) does not change a result.
 DATA_SUFFIXES = frozenset({".csv", ".json", ".yml"})
 #: Environment variable that requests a PNG for each SVG; set for kernels by the command that updates figures/.
@@ -226,6 +228,21 @@ def fingerprint_of(folder: Path, paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
+def put_between(path: Path, begin: str, end: str, text: str) -> None:
+    """Replace the text between two marks of a file, each mark alone on its line.
+
+    Raises
+    ------
+    ReviewError
+        If the file has no such marks.
+    """
+    page = path.read_text(encoding="utf-8")
+    if begin not in page or end not in page:
+        raise ReviewError(f"{path}: expected the lines {begin!r} and {end!r}, found none")
+    before, rest = page.split(begin, 1)
+    write_atomically(path, f"{before}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}")
+
+
 def take_lock(file: IO[bytes], path: Path) -> bool:
     """Lock an open file for this process alone, until it is closed.
 
@@ -250,8 +267,8 @@ def take_lock(file: IO[bytes], path: Path) -> bool:
         return False
 
 
-# CSV and Markdown. Cells may hold text from outside: a title, a comment, the words of an advertisement. A spreadsheet
-# runs some cells as formulas, and Markdown may contain HTML. All CSV files are written here.
+# CSV and Markdown. Cells may contain text from outside: a title, a comment, the words of an advertisement. A
+# spreadsheet runs some cells as formulas, and Markdown may contain HTML. All CSV files are written here.
 
 
 #: A number as tables write it.

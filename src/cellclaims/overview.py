@@ -1,4 +1,4 @@
-"""What evidence there is: reports by population, product, design and time; what is thin; from report to pool."""
+"""Summaries of the evidence: reports by population, product, design and time; sparse data; from report to pool."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DESIGNS = {
     "cohort": "cohort",
     "registry": "registry",
 }
-#: Types of diabetes in the order of the figures: the one that the advertisements speak of most comes first.
+#: Types of diabetes in the order of the figures, first that of most advertisements.
 POPULATIONS = ("T2D", "T1D", "T3c", "mixed")
 #: Products of the protocol that do not overlap; "any cells" is their union.
 PRODUCTS = ("islets", "stem_cell_islets", "autologous_islets", "msc", "marrow_cells", "hsct", "other_cells")
 
 
 def described(base: EvidenceBase) -> pd.DataFrame:
-    """One line a report: study_id, label, link, population, product, design (in words), year.
+    """Return one line per report: study_id, label, link, population, product, design (in words), year.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def _place_of_population(name: str) -> int:
 
 
 def separate_studies(evidence: Evidence) -> int:
-    """Number of studies behind the reports: reports that cover wholly the same cohort count as one study.
+    """Return the number of studies: reports that cover the same whole cohort count as one.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def separate_studies(evidence: Evidence) -> int:
 
 
 def by_design(reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each population, product and design that occurs.
+    """Return the number of reports for each population, product and design that occurs.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ YEAR_GROUPS = {
 
 
 def by_year(base: EvidenceBase, reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each year, of islets and of other cells.
+    """Return the number of reports per year, of islets and of other cells.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def by_year(base: EvidenceBase, reports: pd.DataFrame) -> pd.DataFrame:
 
 
 def thin(base: EvidenceBase) -> pd.DataFrame:
-    """What the outcomes of the review rest on: reports with any figure, with patients and spread, with a control.
+    """Count the reports of each outcome: with any value, with patients and dispersion, with a control.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ REASON_KINDS = {
 
 
 def kind_of_reason(reason: str) -> str:
-    """A reason without what is particular to its row.
+    """Return a reason without the details of its row.
 
     >>> kind_of_reason("a10: HbA1c was held by the design"), kind_of_reason("month 24, asked for 12")
     ('the recorded handling of an anomaly', 'another month')
@@ -214,7 +214,7 @@ def kind_of_reason(reason: str) -> str:
 
 
 class Stage(NamedTuple):
-    """A stage on the way from records found to reports pooled.
+    """A stage between records found and reports pooled.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ class Stage(NamedTuple):
     left_out : dict of str to int
         Reason -> how many stop here.
     added : dict of str to int
-        Where they come from -> how many come in here, beside those of the stage before.
+        Source -> number of additional records at this stage.
     heading : str
         What those that stop are called.
     """
@@ -238,13 +238,13 @@ class Stage(NamedTuple):
 
 #: What is said of the reports that were found before any search was screened.
 BEFORE_SCREENING = (
-    "found before screening existed (sources read up to {date}; docs/search.md): how many records were identified, "
-    "screened and excluded then was not recorded"
+    "without a screening decision: found before screening existed (sources read up to {date}; docs/search.md), when it "
+    "was not recorded how many records were identified, screened and excluded"
 )
 
 
 def screening_stages(base: EvidenceBase) -> list[Stage]:
-    """From the records of the last screened search to the reports in the evidence (PRISMA 2020).
+    """Return the stages from the records of the last screened search to the reports in the evidence (PRISMA 2020).
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ def _number(records: Sequence[Screened], decision: str) -> int:
 
 
 def _counted_down(stages: list[Stage]) -> list[Stage]:
-    """Stages without empty reasons, those between screening and inclusion counted from the one before."""
+    """Return stages without empty reasons; those between screening and inclusion are counted from the one before."""
     made: list[Stage] = []
     for stage in stages:
         left_out = {reason: count for reason, count in stage.left_out.items() if count}
@@ -334,10 +334,10 @@ def _counted_down(stages: list[Stage]) -> list[Stage]:
 
 
 def flow(base: EvidenceBase, pools: Sequence[Pool]) -> tuple[list[Stage], list[tuple[str, int]]]:
-    """From records found to reports pooled: the stages, and each pool with its number of reports.
+    """Return the stages from records found to reports pooled, and each pool with its number of reports.
 
-    A report stops at the first stage whose condition it does not meet, so that the numbers add up. For a report that
-    is eligible and in no pool, the reason is the one that stands nearest to a pool.
+    A report stops at the first stage whose condition it does not meet, so that the numbers add up. For an eligible
+    report that is in no pool, the reason is the last one before pooling.
 
     Parameters
     ----------
@@ -380,7 +380,7 @@ def _with_figures(evidence: Evidence) -> set[str]:
 
 
 def _why_not(studies: set[str], pools: Sequence[Pool]) -> dict[str, int]:
-    """Reasons of eligible reports that are in no pool, each report counted once."""
+    """Return the reasons why eligible reports are in no pool, each report counted once."""
     reasons = pd.concat([p.left_out[["study_id", "reason"]] for p in pools])
     reasons = reasons[reasons.study_id.isin(studies)].assign(kind=lambda r: r.reason.map(kind_of_reason))
     nearness = {kind: rank for rank, kind in enumerate(REASON_KINDS.values())}
@@ -392,7 +392,7 @@ def _why_not(studies: set[str], pools: Sequence[Pool]) -> dict[str, int]:
 
 
 def unpublished(evidence: Evidence) -> pd.DataFrame:
-    """Registered trials without any figure in the sources seen: study_id, label, link, registry_id, notes.
+    """Return registered trials without results in our sources: study_id, label, link, registry_id, notes.
 
     Parameters
     ----------
@@ -423,26 +423,27 @@ def _first_source(evidence: Evidence, study_id: str) -> str:
 # An outcome over time.
 
 
-def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
-    """Studies by month, what registries and survival curves report, and the pools at their months.
+def durability(base: EvidenceBase, question: Question) -> pd.DataFrame:
+    """Return studies over the months, and percentages from registries and survival curves.
 
-    Single studies come without their intervals, which would hide the points; their forest plot has them.
+    A study is a line through its own counts; one that counts at a single month is left out, and months are not pooled,
+    because other centres report at each of them.
 
     Parameters
     ----------
     base : EvidenceBase
     question : Question
         Its outcome, population, product and arms; every month is taken.
-    pools : sequence of Pool
-        Pools at single months.
 
     Returns
     -------
     pandas.DataFrame
-        One line per study and month: report, kind ("report", "registry" or "pooled"), months, percent, ci_lb, ci_ub
-        (percent), and k of pooled lines.
+        One line per study and month: report, kind ("report" or "registry"), months, percent, ci_lb, ci_ub (percent, of
+        actuarial curves where they are reported), n (participants).
     """
     rows = series(base, question)
+    rows = rows[(rows.n >= question.at(base.protocol).fewest) & ~rows.study_id.isin(question.exclude)]
+    rows = rows[rows.groupby("study_id").months.transform("nunique") > 1] if len(rows) else rows
     reports = pd.DataFrame(
         {
             "report": [label(base.evidence, s) for s in rows.study_id],
@@ -451,13 +452,14 @@ def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) ->
             "percent": 100 * rows.events / rows.n,
             "ci_lb": np.nan,
             "ci_ub": np.nan,
+            "n": rows.n,
         }
     )
-    return pd.concat([reports, _curves(base, question), _pooled(pools)], ignore_index=True)
+    return pd.concat([reports, _curves(base, question)], ignore_index=True)
 
 
 def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
+    """Return actuarial percentages over all recipients of a report, and registries' percentages, which are not pooled.
 
     Subgroups by arm are left to the report's own table.
     """
@@ -472,7 +474,7 @@ def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
 
 
 def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Printed percentages as lines of the durability figure that stand apart from the reports."""
+    """Return reported percentages as separate lines of the durability figure."""
     return pd.DataFrame(
         {
             "report": [f"{label(evidence, s)} ({kind})" for s in rows.study_id],
@@ -483,13 +485,3 @@ def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
             "ci_ub": rows.ci_high,
         }
     )
-
-
-def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
-    lines = [
-        {"report": "pooled", "kind": "pooled", "months": p.question.target, "percent": p.shown(p.fit.beta)}
-        | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
-        for p in pools
-        if p.is_pooled and np.isfinite(p.fit.beta)
-    ]
-    return pd.DataFrame(lines)

@@ -24,6 +24,7 @@ from cellclaims.appraisal.judgements import (
     reviewers_words,
     valid_judgements,
 )
+from cellclaims.appraisal.refits import as_effects, by_year, without_each
 
 __all__ = [
     "CHECKS",
@@ -37,6 +38,8 @@ __all__ = [
     "CertaintyStep",
     "agreement",
     "answered",
+    "as_effects",
+    "by_year",
     "certainty_of_pool",
     "certainty_of_reports",
     "consistency",
@@ -48,4 +51,5 @@ __all__ = [
     "overall",
     "reviewers_words",
     "valid_judgements",
+    "without_each",
 ]

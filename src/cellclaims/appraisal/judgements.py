@@ -264,8 +264,9 @@ def judged_domains(judgements: pd.DataFrame, study_ids: Iterable[str], tool: str
     -------
     DataFrame
         Index: the studies that were judged with that tool, in the order given; columns: its domains and ``overall``.
-        Values: "+" low, "?" in between or unknown, "-" high or serious, "x" critical; two signs for two readings, one
-        where a named person judged, none where nobody did. Without an overall judgement the gravest of all domains.
+        Values: "+" low, "?" in between or unknown, "-" high or serious, "x" critical; two signs for two readings ("o"
+        for one that did not judge), one where a named person judged, none where nobody did. Without an overall
+        judgement the gravest of all domains.
     """
     columns = [*DOMAINS[tool], OVERALL]
     table = {}
@@ -273,16 +274,22 @@ def judged_domains(judgements: pd.DataFrame, study_ids: Iterable[str], tool: str
         rows = [row for row in valid_judgements(judgements, study, outcome) if row.tool == tool]
         if rows:
             rows = sorted(rows, key=lambda row: row.reviewer)
-            table[study] = {
-                domain: "".join(SIGNS[_gravity(row)] for row in rows if row.domain == domain) for domain in columns
-            }
+            table[study] = {domain: _signs([row for row in rows if row.domain == domain]) for domain in columns}
             if not table[study][OVERALL] and (whole := overall(judgements, study, outcome, tool)):
                 table[study][OVERALL] = SIGNS[whole.grave]
     return pd.DataFrame.from_dict(table, orient="index", columns=columns)
 
 
-#: By how grave a judgement is: the sign of the traffic light.
-SIGNS = "+?-x"
+#: By how grave a judgement is: the sign of the traffic light; and that of a reading that did not judge.
+SIGNS, UNJUDGED = "+?-x", "o"
+
+
+def _signs(rows: Sequence[Any]) -> str:
+    """One sign for each judgement of a domain; for one of the two readings that is missing a sign, too."""
+    signs = {row.reviewer: SIGNS[_gravity(row)] for row in rows}
+    if len(signs) == 1 and set(signs) < set(READINGS):
+        return "".join(signs.get(reading, UNJUDGED) for reading in READINGS)
+    return "".join(signs.values())
 
 
 def reviewers_words(names: Iterable[str]) -> str:

@@ -13,7 +13,8 @@ from cellclaims.claims.counterparts import (
     question_of,
 )
 from cellclaims.claims.findings import effect_finding, mechanism_finding, probabilities_of, rate_finding
-from cellclaims.claims.ledger import Entry, advertised_rates, entry_of, entry_with, groups_of, ledger
+from cellclaims.claims.ledger import Entry, advertised_rates, entry_of, entry_with, groups_of, ledger, pool_of_entry
+from cellclaims.claims.stability import curve_of, curve_of_entry, with_stability
 
 __all__ = [
     "Entry",
@@ -21,6 +22,8 @@ __all__ = [
     "answer_of",
     "control_pool",
     "counterpart_pool",
+    "curve_of",
+    "curve_of_entry",
     "effect_finding",
     "entry_of",
     "entry_with",
@@ -29,7 +32,9 @@ __all__ = [
     "ledger",
     "mechanism_finding",
     "own_trials",
+    "pool_of_entry",
     "probabilities_of",
     "question_of",
     "rate_finding",
+    "with_stability",
 ]

@@ -169,7 +169,7 @@ def question_of(base: EvidenceBase, claim_id: str, arms: str = "cells") -> Quest
 def asked(base: EvidenceBase, answer: Mapping[str, Any], population: tuple[str, ...], arms: str = "cells") -> Question:
     """The question of an answer (or of a nearest result) for some types of diabetes; own trials never answer."""
     product, designs = answer.get("product", INFUSED), tuple(answer.get("designs", ()))
-    estimand = "at_month" if is_measured(answer) else "most_favourable"
+    estimand = "at_month" if is_measured(answer) else "any_time"
     question = Question(answer["outcome"], population, product, arms, estimand, designs=designs)
     name = base.protocol.outcome(answer["outcome"]).name
     both = ", types 1 and 2" if len(population) > 1 else ""
@@ -276,8 +276,9 @@ def counts_of(base: EvidenceBase, question: Question) -> list[dict[str, Any]]:
 
 def place_of(row: Any) -> dict[str, str]:
     """Where the numbers of a row of a pool are: study, link, arm, source, table and line."""
-    names = ("study_id", "label", "link", "arm_id", "source_id", "table", "line")
-    return {name: str(getattr(row, name)) for name in names}
+    names = ("study_id", "label", "link", "arm_id", "source_id", "line")
+    table = row.table if isinstance(row.table, str) else "contrasts"  # a reported difference names no other table
+    return {name: str(getattr(row, name)) for name in names} | {"table": table}
 
 
 def share_of(events: float, n: float, level: float = 0.95) -> dict[str, float]:
@@ -373,8 +374,17 @@ def _nearest(base: EvidenceBase, near: Mapping[str, Any], population: tuple[str,
         "n": float(pool.rows.n.sum()),
         **shown(pool),
         "weight_from_secondary": pool.weight_from_secondary if pool.is_pooled else None,
+        "without_secondary": _without_secondary(pool),
         "studies": studies,
     }
+
+
+def _without_secondary(pool: Pool) -> dict[str, Any] | None:
+    """The result without counts from tables of reviews, where they carry enough of the weight to be shown with it."""
+    own = pool.without_secondary if pool.is_pooled else None
+    if own is None:
+        return None
+    return {"k": own.k, "events": float(own.rows.events.sum()), "n": float(own.rows.n.sum()), **shown(own)}
 
 
 def shown(pool: Pool) -> dict[str, float | None]:

@@ -12,6 +12,7 @@ from cellclaims.claims import findings
 from cellclaims.claims.counterparts import (
     CONTEXT,
     EFFECT,
+    FAMILIES,
     MECHANISM,
     RATE,
     RECORD,
@@ -128,6 +129,10 @@ class Entry:
         return asdict(self) | {"claim_ids": self.claim_ids}
 
 
+#: How an effect says that the medians that it was converted from differ the other way.
+UNCLEAR = "direction unclear"
+
+
 # Statements into entries.
 
 
@@ -155,20 +160,19 @@ def groups_of(evidence: Evidence) -> dict[str, list[Any]]:
     return groups
 
 
-def ledger(base: EvidenceBase, known_curves: Mapping[str, Any] | None = None) -> list[Entry]:
+def ledger(base: EvidenceBase) -> list[Entry]:
     """An entry for every group of statements, and one for each question of the review's own.
 
     Parameters
     ----------
     base : EvidenceBase
         The evidence and the protocol.
-    known_curves : mapping, optional
-        Stability by entry_id, where it is known: a pair of proportion and number.
 
     Returns
     -------
     list of Entry
         Rates first, then effects, mechanisms, records and context; within a family in the order of claims.csv.
+        Without their stability, which takes longer (:func:`cellclaims.claims.stability.with_stability`).
 
     Raises
     ------
@@ -177,13 +181,7 @@ def ledger(base: EvidenceBase, known_curves: Mapping[str, Any] | None = None) ->
     """
     entries = [_entry(base, entry_id, claims) for entry_id, claims in groups_of(base.evidence).items()]
     entries += [_own_question(base, name) for name, one in base.protocol["answers"].items() if "own_question" in one]
-    order = (RATE, EFFECT, MECHANISM, RECORD, CONTEXT)
-    entries.sort(key=lambda entry: order.index(entry.family))
-    stable = known_curves or {}
-    return [
-        replace(e, stability=stable[e.entry_id][0], specifications=stable[e.entry_id][1]) if e.entry_id in stable else e
-        for e in entries
-    ]
+    return sorted(entries, key=lambda entry: FAMILIES.index(entry.family))
 
 
 def entry_with(entries: Iterable[Entry], claim_id: str) -> Entry:
@@ -408,9 +406,11 @@ def _by_measure(base: EvidenceBase, answer: Mapping[str, Any], population: tuple
         decided = findings.effect_finding([_result(one, better) for one in studies])
         rule = decided.design
     own = certainty_of(base, answer, pool) if pool.k else None
+    reasons = [base.protocol["findings"]["effects"]["pool"]] if rule == "pool" else []
     return {
         **_found(base, decided),
         "rule": rule,
+        **({"reasons": reasons} if reasons else {}),
         "studies": studies,
         "pool": _pool(pool),
         "largest_blinded": largest_blinded(studies),
@@ -439,7 +439,8 @@ def _measured(base: EvidenceBase, row: Any) -> dict[str, Any]:
 def _result(one: Mapping[str, Any], better: str) -> StudyResult:
     """A study's own difference as a result: which way it points, and whether its interval excludes no effect."""
     towards = one["value"] < 0 if better == "lower" else one["value"] > 0
-    direction = findings.NEITHER if one["value"] == 0 else findings.TOWARDS if towards else findings.AWAY
+    is_unclear = one["value"] == 0 or UNCLEAR in one.get("detail", "")
+    direction = findings.NEITHER if is_unclear else findings.TOWARDS if towards else findings.AWAY
     kind = "randomised" if one["design"] == "rct" else "controlled"
     excludes = not one["ci_lb"] <= 0 <= one["ci_ub"]
     return StudyResult(one["study_id"], kind, direction, excludes, one["n"])
@@ -566,6 +567,25 @@ def _own_question(base: EvidenceBase, name: str) -> Entry:
         close=close_of(answer),
         **_by_measure(base, answer, population),
     )
+
+
+def pool_of_entry(base: EvidenceBase, entry: Entry) -> Pool | None:
+    """The pool of the studies that answer an entry; None where no counted or measured outcome answers it.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    entry : Entry
+
+    Returns
+    -------
+    Pool or None
+    """
+    question = question_of_entry(base, entry)
+    if question is None:
+        return None
+    name = entry.entry_id.replace(".", "_")
+    return pooled(base, question.named(name, question.title), measure_of(question))
 
 
 def question_of_entry(base: EvidenceBase, entry: Entry) -> Question | None:

@@ -31,7 +31,7 @@ HEAD, WORDS, NOTE = 15.0, 13.0, 12.0
 
 #: Inches: margin, width of the words, of the plot and of the sheet.
 EDGE, LEFT, PLOT = 0.15, 4.55, 4.6
-WIDTH = EDGE + LEFT + PLOT + 0.35
+WIDTH = EDGE + LEFT + PLOT + 0.45
 #: Inches: least height of a result, space above a claim.
 LINE, GAP = 0.72, 0.2
 #: Inches below the results of a claim, for the numbers of its axis.
@@ -86,7 +86,7 @@ def place_claims(rows: Sequence[ClaimRow], top: float) -> list[PlacedClaim]:
 
 
 def said_words(row: ClaimRow) -> str:
-    """What may be said of a claim, in a line or two."""
+    """Return what may be said of a claim, in a line or two."""
     note = f" {row.note}" if row.note else ""
     nearest = " Nearest results, which count another outcome:" if row.marks and not row.is_compared else ""
     return f"{row.finding[:1].upper()}{row.finding[1:]}.{note}{nearest}"
@@ -124,7 +124,7 @@ def plot_axes(sheet: Sheet, top: float, bottom: float) -> Axes:
 
 
 def key_lines(rows: Sequence[ClaimRow]) -> list[tuple[str, str]]:
-    """What each mark means, of those that are drawn: kind and words."""
+    """Return what each mark means, of those that are drawn: kind and words."""
     marks = [mark for row in rows for mark in row.marks]
     lines = []
     if any(row.is_compared and row.marks for row in rows):
@@ -158,7 +158,7 @@ def write_key(sheet: Sheet, lines: Sequence[tuple[str, str]], y: float) -> None:
 
 @applied()
 def advertised(rows: Sequence[ClaimRow], *, title: str, note: str = "") -> Drawing:
-    """Each advertised percentage with what may be said of it, and each study's own result on one axis.
+    """Return each advertised percentage with what may be said of it, and each study's own result on one axis.
 
     Parameters
     ----------
@@ -262,10 +262,8 @@ def directions(counts: pd.DataFrame, *, title: str, note: str = "") -> Drawing:
     top = EDGE + block_height(heading, HEAD) + 0.68
     sheet = Sheet(width, top + sum(heights) + (block_height(below, NOTE) + 0.2 if note else 0.1))
     sheet.text(EDGE, EDGE + 0.1, heading, size=HEAD, weight="bold")
-    for i, (words, color) in enumerate(COLUMNS.values()):
-        sheet.text(
-            EDGE + CLAIM + (i + 0.5) * COUNT, top - 0.38, words, size=NOTE, ha="center", color=color, weight="bold"
-        )
+    for i, (words, _) in enumerate(COLUMNS.values()):
+        sheet.text(EDGE + CLAIM + (i + 0.5) * COUNT, top - 0.38, words, size=NOTE, ha="center", weight="bold")
     sheet.text(EDGE + CLAIM + 3 * COUNT + 0.1, top - 0.16, "finding", size=NOTE, weight="bold")
     for (claim, finding, row), height in zip(lines, heights, strict=True):
         sheet.rule(top, EDGE, width - EDGE, color=PALE, lw=0.8)

@@ -49,10 +49,17 @@ LIGHTS = {
     "?": ("?", YELLOW, BLACK),
     "-": ("\N{MINUS SIGN}", VERMILLION, "white"),
     "x": ("×", BLACK, "white"),
+    "o": ("", "white", BLACK),
 }
 
 #: What the signs mean unless the caller says otherwise.
-MEANING = {"+": "low", "?": "some concerns, moderate or unclear", "-": "high or serious", "x": "critical"}
+MEANING = {
+    "+": "low",
+    "?": "some concerns, moderate or unclear",
+    "-": "high or serious",
+    "x": "critical",
+    "o": "not judged in this reading",
+}
 
 #: Inches: width and height of a tile, radius of a light, from the middle of a tile to that of one of two lights.
 LIGHT_TILE, LIGHT_RADIUS, LIGHT_APART = (0.92, 0.29), 0.105, 0.12
@@ -96,7 +103,7 @@ def write_key(sheet: Sheet, y: float, meaning: Mapping[str, str]) -> None:
 def traffic_light(
     table: pd.DataFrame, *, title: str = "", meaning: Mapping[str, str] | None = None, note: str = ""
 ) -> Drawing:
-    """A line for each study, in each domain a light for each reading.
+    """Return a line for each study, in each domain a light for each reading.
 
     Parameters
     ----------
@@ -161,7 +168,7 @@ def side_of(size: float) -> float:
 
 
 def check_states(trials: pd.DataFrame, states: Sequence[str]) -> None:
-    """Refuse a state that was not named, and more states than squares can be told apart."""
+    """Raise an error for an unknown state, and for more states than distinguishable squares."""
     if unknown := sorted(set(trials.state) - set(states)):
         raise DataError(f"missing results: expected the states {', '.join(states)}; found {', '.join(unknown)}")
     if len(states) > len(LOOKS):
@@ -178,7 +185,7 @@ class Square:
 
 
 def put_square(sheet: Sheet, x: float, y: float, square: Square) -> None:
-    """The square of one trial with its middle left at ``(x, y)``, told by its colour and its sign."""
+    """Draw the square of one trial with its middle left at ``(x, y)``, with the colour and sign of its state."""
     face, sign, ink = LOOKS[square.place]
     edge = (
         {"edgecolor": BLACK, "lw": 0.8, "linestyle": (0, (2, 1.5))} if not square.is_known else {"edgecolor": "white"}
@@ -245,7 +252,7 @@ def key_words(trials: pd.DataFrame, states: Sequence[str], named: Sequence[str])
 def missing_results(
     trials: pd.DataFrame, states: Sequence[str], *, named: Sequence[str] = (), title: str = "", note: str = ""
 ) -> Drawing:
-    """A square for each registered trial, its area as its planned (else enrolled) participants, in groups.
+    """Return a square for each registered trial, its area as its planned (else enrolled) participants, in groups.
 
     Parameters
     ----------
@@ -265,7 +272,7 @@ def missing_results(
     Raises
     ------
     DataError
-        A state that is not among ``states``, or more states than squares can be told apart.
+        A state that is not among ``states``, or more states than distinguishable squares.
     """
     check_states(trials, states)
     size = trial_size(trials)
@@ -308,7 +315,7 @@ def write_scale(sheet: Sheet, y: float) -> None:
 
 
 def drawn(upper: Sequence[Line], lower: Sequence[Line], width: float, title: str, note: str) -> Figure:
-    """The groups above a rule, the key below it."""
+    """Return the groups above a rule, the key below it."""
     top = EDGE + (0.3 if title else 0.0)
     after = block_height(note, SMALL) + 0.1 if note else 0.0
     sheet = Sheet(width, top + sum(line.height for line in (*upper, *lower)) + SIDE_100 + after + 0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from cellclaims.figures.show import Drawing
+from cellclaims.figures.show import Drawing, nothing_to_draw
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
@@ -55,6 +55,8 @@ def power_curves(
     -------
     Drawing
     """
+    if not curves:
+        return nothing_to_draw(title)
     names = [wrapped(name, 2.4, SMALL) for name in curves]
     width = LEFT + PLOT[0] + 0.5 + max((text_width(name, SMALL) for name in names), default=0.0) + 0.1
     head = wrapped(title, width - 0.2, TITLE, "bold")

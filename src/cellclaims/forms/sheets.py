@@ -103,7 +103,7 @@ WORDS = {
         "cellclaims add {name} --preview",
         "lists every fault with its sheet, row and column.",
         "cellclaims add {name} --yes",
-        "writes claims.csv and documents.csv into a folder of their own (docs/another_advertisement.md).",
+        "writes claims.csv and documents.csv into a separate folder (docs/another_advertisement.md).",
     ),
 }
 RULES = (

@@ -44,7 +44,7 @@ class Held:
         return [row for row in self.rows["studies"] if registration in registrations(row["registry_id"])]
 
     def has(self, table: str, column: str, value: str) -> bool:
-        """Return whether some row of a table holds a value."""
+        """Return whether some row of a table has a value."""
         return any(row[column] == value for row in self.rows[table])
 
 
@@ -251,7 +251,7 @@ def in_words(text: str) -> tuple[str, ...]:
 # a
 # count: definition and timing). Of alike rows the *figures* are compared: in one unit where two units convert into
 # each
-# other, a percentage with the count that it stands for, always within the reported digits. A value missing from the
+# other, a percentage with its count, always within the reported digits. A value missing from the
 # harvested row is not a difference; a value missing from the existing row and given in the record is one.
 
 

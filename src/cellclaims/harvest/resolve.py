@@ -457,7 +457,7 @@ class Lookups:
 
 
 def is_fresh(answer: Answer) -> bool:
-    """Return whether an answer need not be asked for again."""
+    """Return whether an answer is recent enough to be used again."""
     try:
         return timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(answer.time) < FRESH
     except (ValueError, TypeError):

@@ -566,7 +566,7 @@ def bayes_binomial(
     panels: tuple[int, int] = COUNT_PANELS,
     mean_points: int = MEAN_POINTS,
 ) -> BayesFit:
-    r"""Posterior of the binomial-normal model of one proportion by exact integration, on the logit.
+    r"""Compute the posterior of the binomial-normal model of one proportion by numerical integration, on the logit.
 
     .. math::
        x_i \sim \mathrm{Bin}(n_i, p_i), \quad \mathrm{logit}\,p_i \sim N(\mu, \tau^2), \quad \tau \sim
@@ -760,7 +760,7 @@ def bayes(
     level: float = 0.95,
     panels: tuple[int, int] = PANELS,
 ) -> BayesFit:
-    r"""Posterior of the normal-normal random-effects model by exact integration.
+    r"""Compute the posterior of the normal-normal random-effects model by numerical integration.
 
     .. math::
        y_i \mid \theta_i \sim N(\theta_i, v_i), \quad \theta_i \sim N(\mu, \tau^2), \quad \tau \sim

@@ -83,7 +83,7 @@ class RobustFit(Result):
 
 
 def robust(fit: Fit | MultilevelFit, cluster: ArrayLike, kind: str = "CR2", level: float | None = None) -> RobustFit:
-    """Cluster-robust inference for the mean of a fit.
+    """Compute cluster-robust inference for the mean of a fit.
 
     Parameters
     ----------

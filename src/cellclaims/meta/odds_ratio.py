@@ -562,7 +562,7 @@ def _assemble(
 
 
 def _flags(estimate: dict[str, float], k: int, k_all: int, method: str, predicts: bool) -> tuple[str, ...]:
-    """Return what a reader must know beside the numbers."""
+    """Return the flags of the result."""
     tau2 = estimate["tau2"]
     flags = {
         "single study: shown, not pooled": k == 1,

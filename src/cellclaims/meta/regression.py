@@ -60,7 +60,7 @@ def regress(
     test: str = "adhoc",
     level: float = 0.95,
 ) -> Regression:
-    r"""Meta-regression: effects explained by moderators, for one data set or a batch.
+    r"""Fit a meta-regression of effects on moderators, for one data set or a batch.
 
     Parameters
     ----------
@@ -327,7 +327,7 @@ class PermutationTest:
 def permutation_test(
     fit: Fit | ArrayLike, vi: ArrayLike | None = None, *, iterations: int = 10_000, seed: int = 1
 ) -> PermutationTest:
-    """Permutation test of the coefficients of one fit (Higgins and Thompson 2004, https://doi.org/10.1002/sim.1752).
+    """Test the coefficients of one fit by permutation (Higgins and Thompson 2004, https://doi.org/10.1002/sim.1752).
 
     For a single mean the signs of the effects are flipped; with moderators the effects, each with its
     variance, are dealt out anew to the rows of the design. All ways are taken where there are no more than

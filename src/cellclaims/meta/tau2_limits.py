@@ -131,7 +131,7 @@ class HeterogeneityLimits:
 
 
 def confint(fit: Fit, *, kind: str = "Q-profile", level: float | None = None) -> HeterogeneityLimits:
-    r"""Limits of tau2, I2 and H2.
+    r"""Compute limits of tau2, I2 and H2.
 
     ``Q-profile``: where the generalised Q statistic equals the quantiles of chi-squared with k - p degrees
     of freedom (Viechtbauer 2007, https://doi.org/10.1002/sim.2514). ``profile likelihood``: where twice the

@@ -199,7 +199,7 @@ def notices_of_sources(
 
 
 def paper_state(paper: Paper) -> PaperState:
-    """Return what is told of a paper."""
+    """Return the description of a paper."""
     return PaperState(paper.ids, paper.title or paper.ids[0], paper.address, paper.date, paper.registrations)
 
 
@@ -255,7 +255,7 @@ def status_in_words(status: str) -> str:
 
 
 def has_results(trial: Trial) -> bool | None:
-    """Return whether results are posted; None where the record does not say (a search that asked for few fields)."""
+    """Return whether results are posted; None where the record does not say (a search for few fields)."""
     if trial.source == "ictrp":
         return bool(trial.results_posted) or text_at(trial.record, "results_yes_no") == "Yes"
     if "resultsSection" in trial.record:
@@ -320,7 +320,7 @@ Place = tuple[str, ...]
 SHOWN = 3
 #: So long may a value be before its middle is left out (a description, a method).
 LONGEST = 80
-#: Keys that need no name of their own below a title.
+#: Keys without a separate name below a title.
 SPEAKING = ("value", "title")
 #: What an entry of a list is called by; the first that it has.
 NAMES = ("title", "term", "type", "units", "pmid", "paramType")
@@ -589,7 +589,7 @@ SCREENED = ("new trial", "new paper")
 
 
 def _is_decided(line: Change, state: State, decided: Collection[str]) -> bool:
-    """Whether screening has decided on what a line tells of."""
+    """Return whether screening has decided on the record of a line."""
     if line.kind == "new trial":
         return not keys_of(line.number).isdisjoint(decided)
     mine = (paper.ids for paper in state.papers if (paper.title, paper.address) == (line.title, line.address))

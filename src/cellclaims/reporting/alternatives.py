@@ -160,20 +160,21 @@ def responders_table(lines: pd.DataFrame) -> Table:
     return table(shown, 'What "effective" would give: a model for HbA1c, counts for insulin')
 
 
-def responders_words(lines: pd.DataFrame, claimed: float) -> Sentence:
+def responders_words(lines: pd.DataFrame, claimed: Sequence[float]) -> Sentence:
     """The definition under which most are expected to respond, with and without cells, next to the advertised figure.
 
     Parameters
     ----------
     lines : DataFrame
-    claimed : float
-        The advertised percentage; NaN where there is none.
+    claimed : sequence of float
+        The advertised percentages.
 
     Returns
     -------
     Sentence
     """
-    advertised = "" if math.isnan(claimed) else f"The advertised figure is {claimed:g}%, without a definition."
+    values = " and ".join(f"{value:g}%" for value in claimed)
+    advertised = f"Advertised: {values}, without a definition." if claimed else ""
     if lines.empty:
         return say("No controlled study reports what the model needs.", advertised)
     best = lines.loc[lines.estimate.idxmax()]
@@ -228,6 +229,8 @@ def sizes_words(sizes: pd.DataFrame, largest: float) -> Sentence:
     -------
     Sentence
     """
+    if sizes.empty:
+        return say("No percentage that a trial could test is advertised for this type of diabetes.")
     first, last = sizes.loc[sizes.both.idxmin()], sizes.loc[sizes.both.idxmax()]
     known = "" if math.isnan(largest) else f" The largest published randomised trial has {largest:g} participants."
     return say(
@@ -259,7 +262,26 @@ def rate_without(control: Pool) -> float:
     return max(events, 0.5) / n
 
 
-def size_questions(evidence: Evidence, rates: dict[str, float]) -> list[tuple[str, float, float]]:
+def claimed_percent(evidence: Evidence, answered_by: str, population: str) -> list[float]:
+    """The advertised percentages that one kind of evidence answers, for one type of diabetes, the smallest first.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    answered_by : str
+        As in claims.csv.
+    population : str
+
+    Returns
+    -------
+    list of float
+    """
+    claims = evidence.claims
+    mine = (claims.answered_by == answered_by) & (claims.unit == "percent") & (claims.diabetes_type == population)
+    return sorted(set(claims.value[mine].dropna()))
+
+
+def size_questions(evidence: Evidence, rates: dict[str, float], population: str) -> list[tuple[str, float, float]]:
     """What a trial would compare: each advertised proportion with that without cells, and with half of itself.
 
     Parameters
@@ -268,17 +290,17 @@ def size_questions(evidence: Evidence, rates: dict[str, float]) -> list[tuple[st
         Its claims give the advertised proportions.
     rates : dict of float
         ``answered_by`` of a claim -> proportion without cells, between 0 and 1.
+    population : str
+        Type of diabetes for which the figures are advertised.
 
     Returns
     -------
     list of (str, float, float)
         In words, and the two proportions.
     """
-    claims = evidence.claims[evidence.claims.unit == "percent"]
     found = []
     for answered_by, without in rates.items():
-        values = sorted(set(claims.value[claims.answered_by == answered_by].dropna()))
-        for value in values:
+        for value in claimed_percent(evidence, answered_by, population):
             one, name = value / 100, TESTED.get(answered_by, answered_by.replace("_", " "))
             found.append((f"{value:g}% v {number(100 * without, 1)}% without cells: {name}", one, without))
             found.append((f"{value:g}% v half of it: {name}", one, one / 2))

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cellclaims.claims import Entry, ledger
-from cellclaims.claims.counterparts import share_of
-from cellclaims.errors import ReviewError
-from cellclaims.files import markdown_table, write_atomically
-from cellclaims.pool import label
+from cellclaims.claims.counterparts import INFUSED, share_of
+from cellclaims.files import markdown_table, put_between
+from cellclaims.harms import harms
 from cellclaims.reporting.claims import (
     BLINDINGS,
     capital,
@@ -56,7 +55,7 @@ def answer(base: EvidenceBase, entries: Sequence[Entry] | None = None) -> str:
 def _said(entry: Entry) -> str:
     if entry.family == "rate":
         return f"{capital(figure_words(entry))}: {entry.name}"
-    return f"(no value is advertised; the review's own question) {capital(entry.name)}"
+    return "(no value is advertised; our own question) HbA1c with cells and without"
 
 
 def _closest(entry: Entry) -> str:
@@ -72,9 +71,10 @@ def _closest(entry: Entry) -> str:
         parts = [f"{studies}{joined}" if studies else none, pool_line(entry), *map(nearest_line, near)]
         return " ".join(part for part in parts if part)
     trials = "one randomised trial" if len(entry.studies) == 1 else f"{len(entry.studies)} randomised trials"
-    value = pool_line(entry) or "; ".join(map(difference_line, entry.studies))
+    if not entry.pool:
+        return f"{capital(trials)}. {'; '.join(map(difference_line, entry.studies))}"
     blinded = f" Largest blinded trial: {difference_line(entry.largest_blinded)}" if entry.largest_blinded else ""
-    return f"{capital(trials)}. {value}{blinded}"
+    return f"{capital(trials)}, n = {entry.pool['n']:g}. {pool_line(entry)}{blinded}"
 
 
 def _largest_first(studies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -102,51 +102,31 @@ def _what_can_be_said(entry: Entry) -> str:
 
 def harm_row(base: EvidenceBase) -> tuple[str, str, str]:
     """Serious harm in people with type 2 diabetes who got cells: each study's count with its exact upper limit."""
+    counted = {harm.outcome: harm.cells for harm in harms(base, "T2D", INFUSED)}
     parts, events = [], 0.0
-    for definition, name in HARMS.items():
-        counts = harm_counts(base, definition)
-        events += sum(one["events"] for one in counts)
-        each = "; ".join(map(_harm_words, counts))
-        parts.append(f"{name} after cells: {each}." if each else f"{name}: no study counts them.")
+    for outcome, name in HARMS.items():
+        if outcome not in counted:
+            parts.append(f"{name}: no study counts them.")
+            continue
+        rows = counted[outcome].rows
+        events += float(rows.events.sum())
+        parts.append(f"{name} after cells: {'; '.join(_harm_words(base, row) for row in rows.itertuples())}.")
     said = "Too few participants to exclude rare serious harm"
     if events:
-        said = "Serious harm was reported; too few participants to say how often"
-    return ("Serious harm (not mentioned in the percentages)", " ".join(parts), said)
+        said = "Serious harm is reported; too few participants to say how often"
+    return ("Serious harm (the percentages say nothing of it)", " ".join(parts), said)
 
 
-def _harm_words(one: Mapping[str, Any]) -> str:
-    return f"{one['label']} {one['events']:g} of {one['n']:g} (upper 95% limit {share_words(one['ci_ub'])})"
-
-
-def harm_counts(base: EvidenceBase, definition: str) -> list[dict[str, Any]]:
-    """Participants with a harm after cells in type 2 diabetes, the arms of a study together.
-
-    Parameters
-    ----------
-    base : EvidenceBase
-    definition : str
-        A definition of ``binary.csv``.
-
-    Returns
-    -------
-    list of dict
-        ``study_id``, ``label``, events, n, and the percentage with its exact limits; in the order of the table.
-    """
-    rows = base.rows("binary", (), definition)
-    usable = rows[(rows.leave == "") & (rows.gets_cells == "yes") & (rows.diabetes_type == "T2D") & rows.n.notna()]
-    classes = base.protocol.classes("infused_cells")
-    usable = usable[usable.intervention_class.isin(classes) & usable.events.notna()]
-    totals = usable.groupby("study_id", sort=False)[["events", "n"]].sum()
-    return [
-        {"study_id": study, "label": label(base.evidence, study), **share_of(row.events, row.n)}
-        for study, row in totals.iterrows()
-    ]
+def _harm_words(base: EvidenceBase, row: Any) -> str:
+    """A study's count with its upper limit; with events also what the report says of them."""
+    one = share_of(row.events, row.n)
+    said = ""
+    if row.events:
+        known = base.evidence.binary.note.get(int(str(row.line).split(";")[0]), "")
+        said = f": {known.split(';')[0]}" if known else ""
+    return f"{row.label} {row.events:g} of {row.n:g} (upper 95% limit {share_words(one['ci_ub'])}{said})"
 
 
 def put_answer(path: Path, text: str) -> None:
     """Replace what stands between the two marks of a Markdown file; refuses a file without them."""
-    page = path.read_text(encoding="utf-8")
-    if BEGIN not in page or END not in page:
-        raise ReviewError(f"{path}: expected the lines {BEGIN!r} and {END!r}, found none")
-    before, rest = page.split(BEGIN, 1)
-    write_atomically(path, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+    put_between(path, BEGIN, END, text)

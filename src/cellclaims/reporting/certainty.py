@@ -70,8 +70,8 @@ def summary_of_findings(findings: Sequence[AnsweredQuestion], caption: str = "Su
         {
             "outcome": f.title,
             "participants (studies)": f"{number(f.effect.patients, 0)} ({f.effect.k})" if f.effect.k else "0 (0)",
-            "without cells": "–" if f.without is None else _result(f.without),
-            "with cells": "–" if f.with_cells is None else _result(f.with_cells),
+            "without cells": "–" if f.without is None else _side(f, f.without),
+            "with cells": "–" if f.with_cells is None else _side(f, f.with_cells),
             "difference": _difference(f),
             "certainty": certainty_of_words(f.certainty),
             "in words": in_words(f),
@@ -80,6 +80,12 @@ def summary_of_findings(findings: Sequence[AnsweredQuestion], caption: str = "Su
     ]
     level = findings[0].pools[0].level_words
     return table(pd.DataFrame(lines), f"{caption}: proportions per 100 participants, {level} intervals")
+
+
+def _side(found: AnsweredQuestion, pool: Pool) -> str:
+    """The result of one side; where only some of the compared studies report it, which number of them."""
+    some = 0 < pool.k < found.effect.k
+    return f"{pool.k} of {found.effect.k} studies: {_result(pool)}" if some else _result(pool)
 
 
 def _result(pool: Pool) -> str:
@@ -154,8 +160,8 @@ def _difference(found: AnsweredQuestion) -> str:
 
 def _more_or_fewer(value: float, low: float, high: float) -> str:
     """A difference of proportions per 100 participants."""
-    word = "more" if value > 0 else "fewer" if value < 0 else "more or fewer"
-    return f"{number(abs(value), 0)} {word} per 100 ({interval(low, high, 0)})"
+    word = "more " if value > 0 else "fewer " if value < 0 else ""
+    return f"{number(abs(value), 0)} {word}per 100 ({interval(low, high, 0)})"
 
 
 def in_words(found: AnsweredQuestion) -> str:
@@ -262,12 +268,17 @@ def certainties_headline(findings: Sequence[AnsweredQuestion]) -> Sentence:
     -------
     Sentence
     """
-    levels = [f.certainty.level for f in findings]
+    answered = [f for f in findings if f.effect.k]
+    levels = [f.certainty.level for f in answered]
     order = ("high", "moderate", "low", "very low", NOT_RATED)
     counts = [f"{levels.count(level)} {level}" for level in order if level in levels]
-    best = [f.title for f in findings if f.certainty.level in order[:2]]
+    best = [f.title for f in answered if f.certainty.level in order[:2]]
     above = f"Above low: {'; '.join(best)}." if best else "No answer has a certainty above low."
-    return say(f"Certainty of the {len(findings)} main answers: {', '.join(counts)}.", above)
+    silent = len(findings) - len(answered)
+    empty = f"No eligible study answers {silent} of {len(findings)} questions." if silent else ""
+    if not answered:
+        return say(empty)
+    return say(f"Certainty of the {len(answered)} main answers: {', '.join(counts)}.", above, empty)
 
 
 # What the judgements of risk of bias rest on.
@@ -356,7 +367,7 @@ def agreement_words(evidence: Evidence, tool: str) -> str:
     found = agreement(evidence.judgements)
     parts = []
     for row in found[found.tool == tool].itertuples():
-        kappa = "" if math.isnan(row.kappa) else f", kappa {number(row.kappa)}"
+        kappa = "" if math.isnan(row.kappa) else f" (kappa {number(row.kappa)})"
         what = "domain" if row.level == "domains" else "overall"
         parts.append(f"{percent(row.equal, 0)} of {row.pairs} {what} judgements{kappa}")
     return f"The two readings agree in {' and in '.join(parts)} (all judged studies)." if parts else ""

@@ -21,6 +21,7 @@ from cellclaims.claims.findings import (
     ONE_INCONCLUSIVE,
     OUTCOME_ONLY,
 )
+from cellclaims.claims.ledger import UNCLEAR
 from cellclaims.errors import DataError
 from cellclaims.evidence import Evidence
 from cellclaims.files import write_atomically
@@ -143,7 +144,8 @@ def difference_line(study: Mapping[str, Any]) -> str:
     """One trial's own mean difference with its interval."""
     about = f"{design_words(study)}, n = {study['n']:g}"
     value = f"{number(study['value'])} percentage points"
-    return f"{study['label']} ({about}): {value} ({interval_words(study, 2, '')})"
+    unclear = f"; {study['detail'].split('; ')[-1]}" if UNCLEAR in study["detail"] else ""
+    return f"{study['label']} ({about}): {value} ({interval_words(study, 2, '')}{unclear})"
 
 
 def fact_line(fact: Mapping[str, Any]) -> str:
@@ -205,11 +207,22 @@ def nearest_line(near: Mapping[str, Any]) -> str:
     found = f"{studies}, {near['events']:g} of {near['n']:g} participants"
     if near["value"] is not None:
         found += f", {number(near['value'], 1)}% ({interval_words(near)}{_prediction(near, 1, '%')})"
-        if near["weight_from_secondary"]:
-            found += f"; {number(near['weight_from_secondary'], 0)}% of the weight from tables of published reviews"
+        found += _secondary_words(near)
     else:
         found += "; " + "; ".join(f"{s['label']} {count_words(s)}, {interval_words(s)}" for s in near["studies"])
     return f"{name}: {found}. {capital(near['difference'])}."
+
+
+def _secondary_words(near: Mapping[str, Any]) -> str:
+    """How much of a result is from tables of reviews, and the result without them."""
+    if not near["weight_from_secondary"]:
+        return ""
+    words = f"; {number(near['weight_from_secondary'], 0)}% of the weight from tables of published reviews"
+    own = near["without_secondary"]
+    if own is None:
+        return words
+    value = "not pooled" if own["value"] is None else f"{number(own['value'], 1)}%, {interval_words(own)}"
+    return f"{words}, without them {own['events']:g} of {own['n']:g} in {own['k']} studies ({value})"
 
 
 def probability_words(entry: Entry) -> str:
@@ -501,6 +514,7 @@ def nearest_table(entries: Sequence[Entry]) -> Table:
             "percentage (95% CI)": _nearest_value(near),
             "95% prediction interval": _nearest_prediction(near),
             "weight from tables of reviews": _nearest_secondary(near),
+            "without them": _nearest_value(near["without_secondary"]) if near["without_secondary"] else "–",
             "difference": near["difference"],
         }
         for e in entries
@@ -510,7 +524,7 @@ def nearest_table(entries: Sequence[Entry]) -> Table:
 
 
 def _nearest_value(near: Mapping[str, Any]) -> str:
-    one = near if near["value"] is not None else near["studies"][0] if near["k"] == 1 else None
+    one = near if near["value"] is not None else near["studies"][0] if near.get("studies") and near["k"] == 1 else None
     if one is None:
         return "not pooled" if near["k"] else "–"
     return f"{number(one['value'], 1)}% ({number(one['ci_lb'], 1)}% to {number(one['ci_ub'], 1)}%)"

@@ -1,9 +1,10 @@
-"""Words and tables about the evidence itself: what was found, what is doubted, which rules hold."""
+"""Words and tables about the evidence itself: what was found, what is questionable, which rules apply."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -14,7 +15,8 @@ from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC
 from cellclaims.evidence.screened import counts, listed_reasons, screened
-from cellclaims.overview import separate_studies
+from cellclaims.files import markdown_table, put_between
+from cellclaims.overview import screening_stages, separate_studies
 from cellclaims.pool import label, link
 from cellclaims.protocol import Protocol
 from cellclaims.registries.client import source_name
@@ -22,15 +24,15 @@ from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, table
 from cellclaims.selection import EvidenceBase
 
-#: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
+#: Names in the ids of reviews whose authors were not in the text that was read: journals and registries.
 NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})
 
-#: Characters of a title that stands for an author.
+#: Characters of a title that replaces an author.
 LONGEST_TITLE = 44
 
 
 def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
-    """How many reports, how many of them randomised, and the figures taken from them.
+    """Return how many reports, how many of them randomised, and the figures taken from them.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
 
 
 def screening_words(evidence: Evidence) -> Sentence:
-    """How the reports were found and screened, as far as it was recorded."""
+    """Return how the reports were found and screened, as far as it was recorded."""
     counted = counts(evidence)
     if counted is None:
         return say(
@@ -82,8 +84,43 @@ def screening_words(evidence: Evidence) -> Sentence:
 DECIDED = {"include": "included", "exclude": "excluded", "unsure": "unsure", "conflict": "on which reviewers differ"}
 
 
+#: Marks of docs/search.md between which the flow is written.
+FLOW_BEGIN, FLOW_END = "<!-- flow: made by `make notebooks`, do not edit -->", "<!-- end of flow -->"
+
+
+def flow_page(base: EvidenceBase) -> str:
+    """The flow from records identified to reports in the evidence, as a Markdown table.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    str
+        A row for each stage: its number, what comes in there and from where, and what stops there and why.
+    """
+    rows = [("stage", "number", "comes in from", "stops here")]
+    for name, count, left_out, added, _ in screening_stages(base):
+        lists = ("; ".join(f"{number} {words}" for words, number in part.items()) for part in (added, left_out))
+        rows.append((name, str(count), *(text or "–" for text in lists)))
+    return f"{screening_words(base.evidence)}\n\n{markdown_table(rows)}"
+
+
+def put_flow(page: Path, base: EvidenceBase) -> None:
+    """Write the flow into a page, between its marks.
+
+    Raises
+    ------
+    ReviewError
+        If the page has no such marks.
+    """
+    put_between(page, FLOW_BEGIN, FLOW_END, flow_page(base))
+
+
 def searches_table(evidence: Evidence) -> Table:
-    """Every screened search: source, day, records, and what became of them before they were read."""
+    """Return every screened search: source, day, records, and what became of them before they were read."""
     shown = evidence.searches.assign(
         snapshot=evidence.searches.snapshot, source=evidence.searches.source.map(source_name)
     )
@@ -100,7 +137,7 @@ def searches_table(evidence: Evidence) -> Table:
 
 
 def excluded_table(base: EvidenceBase) -> Table:
-    """Why screened records were left out: each reason of the protocol with its number of records."""
+    """Return why screened records were left out: each reason of the protocol with its number of records."""
     records = screened(base.evidence)
     lines = [
         {
@@ -113,6 +150,11 @@ def excluded_table(base: EvidenceBase) -> Table:
     return table(pd.DataFrame(lines, columns=["reason", "stage", "records"]), "Screened records that were left out")
 
 
+def screening_tables(base: EvidenceBase) -> list[Table]:
+    """The searches that were screened and why records were left out; no table where nothing was screened."""
+    return [] if counts(base.evidence) is None else [searches_table(base.evidence), excluded_table(base)]
+
+
 #: Stages of the protocol's reasons in words.
 STAGES = {
     "record": "on title, abstract or registry entry",
@@ -122,7 +164,7 @@ STAGES = {
 
 
 def how_it_was_read(evidence: Evidence) -> Sentence:
-    """How many figures two readers read alike, and that the sources were mostly abstracts.
+    """Return how many results two readers read alike, and that the sources were mostly abstracts.
 
     Parameters
     ----------
@@ -139,9 +181,9 @@ def how_it_was_read(evidence: Evidence) -> Sentence:
     kinds = evidence.sources.kind.value_counts()
     full, other = kinds.get("fulltext", 0), kinds.get(NOT_SCIENTIFIC, 0)
     return say(
-        "The maintainers read the figures, largely with reading software, from abstracts, tables and registry records.",
-        f"{twice} of {figures} figures were read again by a second reader who had not seen them, and agree.",
-        f"{differ or 'None'} of the figures read again {'was' if differ < 2 else 'were'} found to differ.",
+        "The maintainers read the results, largely with reading software, from abstracts, tables and registry records.",
+        f"{twice} of {figures} results were read again by a second reader, who did not know the first, and agree.",
+        f"{differ or 'None'} of the results read again {'was' if differ < 2 else 'were'} found to differ.",
         f"Of {len(evidence.sources)} sources, {full} were full texts or parts of one.",
         f"{other} are not scientific (clinic and company pages, press releases, news) and feed no pool.",
     )
@@ -150,13 +192,13 @@ def how_it_was_read(evidence: Evidence) -> Sentence:
 def fingerprint(base: EvidenceBase) -> str:
     """Which evidence and which package made the numbers; no date of the run, so that equal results are equal text."""
     return (
-        f"Evidence as read on {base.protocol.evidence_date}, protocol of {base.protocol['fixed_on']}, "
+        f"Evidence as read on {base.protocol.evidence_date}, protocol version {base.protocol['version']}, "
         f"data {base.evidence.fingerprint[:12]}, cellclaims {cellclaims.__version__}."
     )
 
 
 def evidence_alt(reports: pd.DataFrame) -> str:
-    """The evidence map in words.
+    """Return the evidence map in words.
 
     Parameters
     ----------
@@ -197,12 +239,13 @@ def years_alt(counts: pd.DataFrame, unit: str) -> str:
 
 
 def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
-    """How many reports a figure leaves out because nothing places them, in words; empty if it shows all.
+    """Return how many reports are missing from a figure because nothing places them, in words; empty if it shows all.
 
     Parameters
     ----------
     reports : DataFrame
-        One line per report (:func:`cellclaims.overview.described`).
+        One line per report (:func:`cellclaims.overview.described`, or ``studies.csv``): ``year`` and, where the figure
+        has products, ``product``.
     by_year : bool
         Whether the figure is one of years.
 
@@ -211,15 +254,16 @@ def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
     >>> not_shown(pd.DataFrame({"product": ["a", "a", None], "year": [2001.0, None, 2002.0]}), by_year=True)
     'Of 3 reports, 1 without a year and 1 of another product are not shown.'
     """
-    other = int(reports["product"].isna().sum())
-    undated = int((reports["year"].isna() & reports["product"].notna()).sum()) if by_year else 0
+    of_no_product = reports["product"].isna() if "product" in reports else pd.Series(data=False, index=reports.index)
+    other = int(of_no_product.sum())
+    undated = int((reports["year"].isna() & ~of_no_product).sum()) if by_year else 0
     parts = [f"{undated} without a year"] * bool(undated) + [f"{other} of another product"] * bool(other)
     verb = "is" if undated + other == 1 else "are"
     return f"Of {len(reports)} reports, {' and '.join(parts)} {verb} not shown." if parts else ""
 
 
 def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
-    """The flow figure in words.
+    """Return the flow figure in words.
 
     Parameters
     ----------
@@ -245,7 +289,7 @@ def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
 
 
 def anomalies(evidence: Evidence) -> Table:
-    """Every questionable value: where it is, what is reported, what is wrong, and how it is handled.
+    """Return every questionable value: where it is, what is reported, what is wrong, and how it is handled.
 
     Parameters
     ----------
@@ -314,7 +358,7 @@ def _months_words(outcome: Mapping[str, Any]) -> str:
 
 
 def protocol_findings(protocol: Protocol) -> Table:
-    """The rules of the findings in their order.
+    """Return the rules of the findings in their order.
 
     Parameters
     ----------
@@ -335,7 +379,7 @@ def protocol_findings(protocol: Protocol) -> Table:
 
 
 class Elsewhere:
-    """Pooled results of others: as a table, and as rows that a forest plot shows beside a pool."""
+    """Pooled results of others: as a table, and as rows that a forest plot shows with a pool."""
 
     def __init__(self, table_: Table, benchmarks: pd.DataFrame) -> None:
         self.table, self.benchmarks = table_, benchmarks
@@ -371,29 +415,47 @@ def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
         }
     )
     points = rows[rows.measure.isin(["MD", "WMD"])]
+    points = points.assign(design=[_design_of(text) for text in points.population])
+    points = points[points.design < BEFORE_AFTER].sort_values(["design", "year"], kind="stable")
     benchmarks = pd.DataFrame(
         {
-            "label": [f"{_review(r)}: {r.population}" for r in points.itertuples()],
+            "label": [f"{_review(r, whole=True)}: {r.population}" for r in points.itertuples()],
             "estimate": points.estimate,
             "ci_lb": points.ci_low,
             "ci_ub": points.ci_high,
-            "detail": ["" if r.k_studies != r.k_studies else f"{r.k_studies:g} reports" for r in points.itertuples()],
+            "detail": ["" if r.k_studies != r.k_studies else f"k = {r.k_studies:g}" for r in points.itertuples()],
         }
     )
     caption = "Pooled by others, as printed; differences in percentage points unless the measure says otherwise"
     return Elsewhere(table(shown, caption), benchmarks.reset_index(drop=True))
 
 
-def _review(row: object) -> str:
-    """A review by its first author and year; by the start of its title where the id names no author."""
+#: Rank of a pooled result that compares a group with its own baseline: in the table, not in the figure.
+BEFORE_AFTER = 2
+
+
+def _design_of(population: str) -> int:
+    """Return the kind of studies that others pooled, best first: randomised, controlled or mixed, before and after.
+
+    >>> _design_of("T1D, RCTs"), _design_of("T2D, MSC v control"), _design_of("T1D+T2D, MSC vs own baseline")
+    (0, 1, 2)
+    """
+    text = population.lower()
+    if "baseline" in text or "before" in text:
+        return BEFORE_AFTER
+    return 0 if "rct" in text or "randomi" in text else 1
+
+
+def _review(row: object, *, whole: bool = False) -> str:
+    """Return a review by its first author and year; by its title, or the start of it, where the id names no author."""
     stem = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
     has_author = stem != row.review_id and stem not in NOT_AUTHORS
-    name = stem.capitalize() if has_author else _short_title(row.title)
+    name = stem.capitalize() if has_author else row.title if whole else _short_title(row.title)
     return name if row.year != row.year else f"{name}{' ' if has_author else ', '}{row.year:.0f}"
 
 
 def _short_title(title: str) -> str:
-    """The start of a title, from where it says what was given.
+    """Return the start of a title, from where it says what was given.
 
     >>> _short_title("Efficacy and safety of islet autotransplantation after total pancreatectomy")
     'Islet autotransplantation after total ...'
@@ -407,7 +469,7 @@ def _address(row: object) -> str:
 
 
 def _result(row: object) -> str:
-    """Estimate and limits with the digits that were printed, two at least."""
+    """Estimate and limits with the reported digits, two at least."""
     digits = [_digits(x) for x in (row.estimate, row.ci_low, row.ci_high)]
     value = number(row.estimate, max(digits))
     return value if row.ci_low != row.ci_low else f"{value} ({interval(row.ci_low, row.ci_high, max(digits))})"
@@ -418,7 +480,7 @@ def _digits(value: float) -> int:
 
 
 def thresholds(evidence: Evidence) -> Table:
-    """Smallest changes that matter and margins, with what was seen of each source.
+    """Smallest changes that matter and margins, with what was read of each source.
 
     Parameters
     ----------
@@ -442,7 +504,7 @@ def thresholds(evidence: Evidence) -> Table:
 
 
 def definitions(base: EvidenceBase, population: str, product: str) -> Table:
-    """What reports call a response: every definition of a response or composite, with the reports that use it.
+    """Return what reports call a response: every definition of a response or composite, with the reports that use it.
 
     Parameters
     ----------
@@ -476,7 +538,7 @@ def definitions(base: EvidenceBase, population: str, product: str) -> Table:
 
 
 def registered(evidence: Evidence, study_ids: Sequence[str]) -> Table:
-    """The published reports of the registrations that the advertisements cite.
+    """Return the published reports of the registrations that the advertisements cite.
 
     Parameters
     ----------

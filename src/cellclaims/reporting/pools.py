@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from cellclaims import meta
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
 from cellclaims.pool import Pool, label, switch_words
+from cellclaims.pool import pooled as pooled_of
 from cellclaims.protocol import Protocol
+from cellclaims.question import Analysis
 from cellclaims.reporting.tables import (
+    MISSING,
     Table,
     caution_words,
     interval,
@@ -23,7 +29,7 @@ from cellclaims.reporting.tables import (
     study_words,
     value_words,
 )  # fmt: skip
-from cellclaims.selection import EvidenceBase, Question, window_words
+from cellclaims.selection import EvidenceBase, Question, select_levels, window_words
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -65,7 +71,7 @@ def say(*parts: str) -> Sentence:
 
 
 def reports_of(k: int) -> str:
-    """The number of studies in words: "no study", "one study", "two studies", "5 studies".
+    """Return the number of studies in words: "no study", "one study", "two studies", "5 studies".
 
     >>> reports_of(1), reports_of(5)
     ('one study', '5 studies')
@@ -74,7 +80,7 @@ def reports_of(k: int) -> str:
 
 
 def pooled(pool: Pool, what: str, unit: str = "") -> str:
-    """What a pool found, with its k, interval and prediction interval, as one or two sentences.
+    """Return what a pool found, with its k, interval and prediction interval, as one or two sentences.
 
     ``what`` names the quantity as the subject of the sentence ("insulin independence at 12 months").
 
@@ -109,7 +115,7 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
 
 
 def prediction(pool: Pool, unit: str = "") -> str:
-    """The prediction interval for a similar centre and the interval of the mean, both Bayesian.
+    """Return the prediction interval for a similar centre and the interval of the mean, both Bayesian.
 
     Empty where nothing is pooled, and for a risk difference, which has no model of the differences between centres.
     """
@@ -154,7 +160,7 @@ def _start(what: str) -> str:
 
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:
-    """A forest plot in words: every pool with its k, value and interval.
+    """Return a forest plot in words: every pool with its k, value and interval.
 
     Parameters
     ----------
@@ -170,8 +176,210 @@ def forest_alt(pools: Sequence[Pool], what: str) -> str:
     return f"{what}. {'. '.join(lines)}."
 
 
+def facing_alt(cells: Pool, controls: Pool, what: str, names: tuple[str, str]) -> str:
+    """A figure of two arms of each study in words.
+
+    Parameters
+    ----------
+    cells, controls : Pool
+    what : str
+        What is shown, as the start of the sentence.
+    names : pair of str
+        What the two arms are called.
+
+    Returns
+    -------
+    str
+    """
+    sides = [dict(zip(pool.rows.study_id, study_words(pool), strict=True)) for pool in (cells, controls)]
+    lines = [
+        f"{sides[0][study]} {names[0]}, {sides[1][study].removeprefix(label_of)} {names[1]}"
+        for study, label_of in zip(cells.rows.study_id, cells.rows.label, strict=True) if study in sides[1]
+    ]  # fmt: skip
+    return f"{what}. {'. '.join(' '.join(line.split()) for line in lines) or 'No eligible study reports both arms'}."
+
+
+def stamp(base: EvidenceBase, *pools: Pool, paired: bool = False) -> str:
+    """What a figure says of itself when it is passed on alone: studies, participants, and the date of the evidence.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    *pools : Pool
+        What the figure shows; the studies of all of them are counted once.
+    paired : bool
+        Whether the pools are arms of the same studies: those in all of them count, with the participants of each.
+
+    Returns
+    -------
+    str
+    """
+    sizes = [
+        {row.study_id: row.n + (0.0 if np.isnan(row.n_control) else row.n_control) for row in pool.rows.itertuples()}
+        for pool in pools
+    ]
+    named = set.intersection(*map(set, sizes)) if paired else set().union(*sizes)
+    add = sum if paired else max
+    people = sum(add(size.get(study, 0.0) for size in sizes) for study in named)
+    studies = f"{len(named)} stud{'y' if len(named) == 1 else 'ies'} (k)"
+    return f"{studies}, {number(people, 0)} participants (n). Evidence read up to {base.protocol.evidence_date}."
+
+
+def by_study(pools: Mapping[str, Pool], only: Collection[str]) -> pd.DataFrame:
+    """Some studies' own results under several choices, for a sensitivity figure with a heading per study.
+
+    Parameters
+    ----------
+    pools : mapping of Pool
+        By the words of each choice; the first is the review's own.
+    only : collection of str
+        Ids of the studies to show.
+
+    Returns
+    -------
+    DataFrame
+        Choice, estimate, limits on the shown scale, group (the study), level.
+    """
+    lines = []
+    own = next(iter(pools.values()))
+    for study, name in zip(own.rows.study_id, own.rows.label, strict=True):
+        for words, pool in pools.items() if study in only else ():
+            rows = pool.rows[pool.rows.study_id == study]
+            lines += [
+                {"choice": words, "group": name, "level": pool.level_words}
+                | {
+                    n: pool.shown(getattr(row, f))
+                    for n, f in (("estimate", "yi"), ("ci_lb", "ci_lb"), ("ci_ub", "ci_ub"))
+                }
+                for row in rows.itertuples()
+            ]
+    return pd.DataFrame(lines, columns=["choice", "group", "level", "estimate", "ci_lb", "ci_ub"])
+
+
+def by_follow_up(pool: Pool, protocol: Protocol) -> Sentence:
+    """The studies of a pool by the subgroups of follow-up that the protocol names.
+
+    Parameters
+    ----------
+    pool : Pool
+    protocol : Protocol
+
+    Returns
+    -------
+    Sentence
+        Subgroups under the smallest number that is pooled are listed, without a test of difference.
+    """
+    limits = protocol["outcomes"][pool.question.outcome].get("subgroups", [])
+    shown, words, groups = study_words(pool), [], []
+    for low, high in pairwise(limits):
+        last = high == limits[-1]
+        rows = [i for i, m in enumerate(pool.rows.months) if low <= m < high or (last and m == high)]
+        name = f"{low:g} to {'' if last else 'under '}{high:g} months"
+        words.append(f"{name}: {'; '.join(shown[i] for i in rows) or 'no study'}.")
+        groups.append(rows)
+    return say(*words, _difference_of_groups(pool, groups))
+
+
+def _difference_of_groups(pool: Pool, groups: Sequence[Sequence[int]]) -> str:
+    """The test of difference between subgroups, or why there is none."""
+    if not groups:
+        return ""
+    if min(map(len, groups)) < pool.fewest:
+        return f"Subgroups of fewer than {pool.fewest} studies are listed, without a test of their difference."
+    of = {place: name for name, rows in enumerate(groups) for place in rows}
+    rows = pool.rows.iloc[sorted(of)]
+    found = meta.subgroups(rows.yi.to_numpy(float), rows.vi.to_numpy(float), [of[i] for i in sorted(of)])
+    return f"Test of their difference: {p_value(float(found.Q_between_p))}."
+
+
+def doses(base: EvidenceBase, question: Question) -> pd.DataFrame:
+    """Insulin dose in both arms of every controlled study, each unit apart, with what can be said of the difference.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+        Population, product, designs and months; its outcome and unit are set here.
+
+    Returns
+    -------
+    DataFrame
+        Text; one line per study and unit: study, unit, month, with cells, without, difference with its interval, the P
+        value between arms as reported.
+    """
+    lines = []
+    for unit in base.protocol.outcome("insulin_dose").units:
+        asked = replace(question, outcome="insulin_dose", unit=unit, title="", name="")
+        pool = pooled_of(base, asked, Analysis("MD"))
+        known = dict(zip(pool.rows.study_id, study_words(pool), strict=True))
+        names = dict(zip(pool.rows.study_id, pool.rows.label, strict=True))
+        sides = [select_levels(base, replace(asked, arms=arms)).records for arms in ("cells", "control")]
+        for study in sorted({row.study_id for row in sides[0]} & {row.study_id for row in sides[1]}):
+            both = [_dose(side, study) for side in sides]
+            if all(words for _, words in both):
+                lines.append({
+                    "study": label(base.evidence, study), "unit": unit, "month": f"{both[0][0]:g}",
+                    "with cells": both[0][1], "without cells": both[1][1],
+                    "difference": known.get(study, MISSING).removeprefix(f"{names.get(study, '')} "),
+                    "P between arms, as reported": _p_between(base, asked, study),
+                })  # fmt: skip
+    heads = ["study", "unit", "month", "with cells", "without cells", "difference", "P between arms, as reported"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def _dose(rows: Sequence[Any], study: str) -> tuple[float, str]:
+    """The last follow-up of a study's arms and its values in words, as reported."""
+    own = [row for row in rows if row.study_id == study and row.months > 0]
+    if not own:
+        return np.nan, ""
+    last = max(row.months for row in own)
+    return last, "; ".join(_as_reported(row) for row in own if row.months == last)
+
+
+def _as_reported(row: Any) -> str:
+    """A centre with its dispersion and its unit where that is relative to baseline."""
+    fall = {"% relative reduction": "a reduction by ", "% relative change": "a change by "}.get(row.unit, "")
+    spread = {
+        "iqr": f" (quartiles {row.dispersion_low:g} to {row.dispersion_high:g})",
+        "sd": f" (SD {row.dispersion_low:g})",
+    }
+    percent = "%" if fall else ""
+    return f"{fall}{number(row.center, 2 if row.center % 1 else 0)}{percent}{spread.get(row.dispersion_type, '')}"
+
+
+def _p_between(base: EvidenceBase, question: Question, study: str) -> str:
+    """The reported P value of the comparison at the last follow-up in the window."""
+    rows = [
+        row for row in base.records("contrasts", question.alternative, "insulin_dose")
+        if row.study_id == study and question.at(base.protocol).admits(row.months) and row.p_value_printed
+    ]  # fmt: skip
+    if not rows:
+        return MISSING
+    words = max(rows, key=lambda row: row.months).p_value_printed
+    return words if words[0] in "<>" else f"= {words}"
+
+
+def priors(pool: Pool) -> pd.DataFrame:
+    """The Bayesian intervals of a pool by the scale of the prior: the protocol's, half of it and double.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    DataFrame
+        Text; one line per scale, none where nothing is pooled.
+    """
+    fits = [(scale, fit) for scale in pool.prior_scales if (fit := pool.bayes_at(scale)) is not None]
+    level = pool.level_words
+    heads = ("scale of the prior of tau", f"{level} interval of the mean", f"{level} prediction interval")
+    lines = [(f"{scale:g}", _interval(pool, fit, "ci", ""), _interval(pool, fit, "pi", "")) for scale, fit in fits]
+    return pd.DataFrame(lines, columns=heads)
+
+
 def choices_alt(table: pd.DataFrame, what: str, decimals: int) -> str:
-    """A sensitivity figure in words: every choice with its estimate and interval, on the shown scale."""
+    """Return a sensitivity figure in words: every choice with its estimate and interval, on the shown scale."""
     lines = [
         f"{row.choice}: {number(row.estimate, decimals)} ({interval(row.ci_lb, row.ci_ub, decimals)})"
         for row in table.itertuples()
@@ -180,18 +388,37 @@ def choices_alt(table: pd.DataFrame, what: str, decimals: int) -> str:
 
 
 def durability_alt(table: pd.DataFrame, what: str) -> str:
-    """The durability figure in words: how many series it has, and the pooled percentages by month."""
-    series = table[table.kind != "pooled"].drop_duplicates(["report", "kind"]).kind.value_counts()
-    counts = ", ".join(f"{number} of {kind}s" for kind, number in series.sort_index().items())
-    pooled = [
-        f"{row.months:g} months: {number(row.percent, 0)} % ({interval(row.ci_lb, row.ci_ub, 0)})"
-        for row in table[table.kind == "pooled"].sort_values("months").itertuples()
-    ]
-    return f"{what}, over time. Series: {counts or 'none'}. Pooled: {'; '.join(pooled) or 'none'}."
+    """The durability figure in words: each study with its first and its last month, and the registries."""
+    lines = []
+    for (report, kind), line in table.groupby(["report", "kind"], sort=False):
+        ends = line.sort_values("months").iloc[[0, -1]]
+        points = " to ".join(f"{number(r.percent, 0)} % at {r.months:g} months" for r in ends.itertuples())
+        lines.append(f"{report}{' (registry)' if kind == 'registry' and 'registry' not in report else ''}: {points}")
+    return f"{what}, over time. {'; '.join(lines) or 'No study counts at two months or more'}."
+
+
+def durability_note(table: pd.DataFrame, protocol: Protocol) -> str:
+    """How many studies the durability figure has, how many participants, and the date of the evidence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`cellclaims.overview.durability`.
+    protocol : Protocol
+
+    Returns
+    -------
+    str
+    """
+    own = table[table.kind == "report"]
+    people = own.groupby("report").n.max().sum() if len(own) else 0.0
+    apart = table[table.kind == "registry"].report.nunique()
+    words = f"{own.report.nunique()} studies (k), {number(float(people), 0)} participants (n)"
+    return f"{words}; registries and curves: {apart}. Evidence read up to {protocol.evidence_date}."
 
 
 def question_title(question: Question, protocol: Protocol) -> str:
-    """A question as the title of its pool: outcome, population, product, designs, month and window.
+    """Return a question as the title of its pool: outcome, population, product, designs, month and window.
 
     Parameters
     ----------
@@ -227,7 +454,7 @@ SHOWN = {
 
 
 def before_and_after(changed: Iterable[tuple[Question, Pool, Pool]], protocol: Protocol) -> Table:
-    """The pools that new or changed rows move: each without and with them.
+    """Return the pools that new or changed rows move: each without and with them.
 
     Parameters
     ----------
@@ -252,7 +479,7 @@ def before_and_after(changed: Iterable[tuple[Question, Pool, Pool]], protocol: P
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
-    """Whether a difference in HbA1c clears the threshold for clinical importance, by its interval.
+    """Return whether a difference in HbA1c clears the threshold for clinical importance, by its interval.
 
     Parameters
     ----------
@@ -289,7 +516,7 @@ class Mark(NamedTuple):
 
 
 def matters_marks(protocol: Protocol) -> list[Mark]:
-    """The threshold as a mark of a figure.
+    """Return the threshold as a mark of a figure.
 
     Parameters
     ----------
@@ -357,7 +584,7 @@ def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
 
 
 def asked_words(question: Question, protocol: Protocol) -> tuple[str, str]:
-    """What is given and to whom, in the words of a sentence.
+    """Return what is given and to whom, in the words of a sentence.
 
     Parameters
     ----------
@@ -399,12 +626,13 @@ def arms_title(question: Question, base: EvidenceBase) -> str:
     'Control arms of trials of cells, type 2 diabetes'
     """
     given, people = asked_words(question, base.protocol)
-    whose = given if question.arms == "cells" else f"control arms of trials of {given}"
-    return "; ".join([f"{_start(whose)}, {people}", *_switched(question, base)])
+    if question.arms == "cells":
+        return "; ".join([f"{_start(given)}, {people}, treated arms only", *_switched(question, base)])
+    return "; ".join([f"Control arms of trials of {given}, {people}", *_switched(question, base)])
 
 
 def what_differs(question: Question, other: Question, base: EvidenceBase) -> str:
-    """How a question differs from another one, as the title of its pool.
+    """Return how a question differs from another one, as the title of its pool.
 
     Parameters
     ----------
@@ -451,14 +679,14 @@ def what_differs(question: Question, other: Question, base: EvidenceBase) -> str
 
 
 def _switched(question: Question, base: EvidenceBase) -> list[str]:
-    """What each alternative handling that a question asks for does, in words."""
+    """Return what each alternative handling that a question asks for does, in words."""
     is_measured = (base.evidence.continuous.outcome == question.outcome).any()
     tables = ("continuous", "contrasts") if is_measured else ("binary",)
     return [switch_words(base.evidence, anomaly, tables) for anomaly in question.alternative]
 
 
 def same_number(fit: Any, pool: Pool, unit: str = "") -> Sentence:
-    """Whether a fit made step by step gives the number of a pool, with both.
+    """Return whether a fit made step by step gives the number of a pool, with both.
 
     Parameters
     ----------

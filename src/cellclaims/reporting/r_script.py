@@ -1,4 +1,4 @@
-"""A report's pools as an R script that redoes them with metafor and prints the differences.
+"""A report's pools as an R script that redoes them with metafor and shows the differences.
 
 The script has every row that was pooled, at full precision, and needs nothing of this package: R with metafor (and lme4
 for proportions), and bayesmeta for the Bayesian intervals where it is installed.
@@ -13,8 +13,9 @@ from typing import Any
 
 #: What the script does with its data.
 BODY = Path(__file__).with_suffix(".R")
-#: Largest difference that counts as agreement, relative above 1: of formulas and of estimators that iterate until they
-#: stand; of likelihoods that lme4 maximises by its own steps; of Bayesian limits, which the script finds on a grid.
+#: Largest difference that counts as agreement, relative above 1: of formulas and of estimators that iterate to
+#: convergence; of likelihoods, which lme4 maximises by its own steps; of Bayesian limits, which the script finds on a
+#: grid.
 TOLERANCES = {"closed": 1e-6, "likelihood": 1e-3, "bayes": 1e-2}
 #: Columns of a pool's rows that the script needs.
 COLUMNS = ("months", "events", "n", "events_control", "n_control", "yi", "vi")
@@ -22,8 +23,8 @@ COLUMNS = ("months", "events", "n", "events_control", "n_control", "yi", "vi")
 COMPARED = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q")
 BAYES = ("scale", "ci_lb", "ci_ub", "pi_lb", "pi_ub")
 HEAD = """\
-# Redoes the pools of the report {name} with metafor, and prints how far the results differ.
-# Run it by `Rscript {name}.R`, or source it in R. It needs install.packages(c("metafor", "lme4")) and nothing else.
+# Redoes the pools of the report {name} with metafor, and shows how far the results differ.
+# Run it by `Rscript {name}.R`, or source it in R. It needs install.packages(c("metafor", "lme4")).
 # Bayesian intervals are redone by integration here, and by bayesmeta as well where it is installed. Values are on the
 # scale of the analysis: logits for proportions.
 # It ends with status 1 if a result differs by more than the tolerance.

@@ -9,7 +9,7 @@ from cellclaims.specifications import Curve
 
 
 def specification_sentence(curve: Curve) -> str:
-    """How many specifications there are, and how often the finding of the review's own stays.
+    """Return how many specifications there are, and how often the finding of the review's own stays.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def specification_sentence(curve: Curve) -> str:
 
 
 def share_words(share: float) -> str:
-    """A share as a percentage; one decimal where a whole one would hide it.
+    """Return a proportion as a percentage, with one decimal if it would round to zero.
 
     >>> share_words(0.102), share_words(0.0021), share_words(0.0)
     ('10 %', '0.2 %', '0 %')
@@ -38,7 +38,7 @@ def share_words(share: float) -> str:
 
 
 def influence_sentence(curve: Curve) -> str:
-    """Which choice moves the estimate most, and which one decides the finding most often."""
+    """Return which choice moves the estimate most, and which one decides the finding most often."""
     moved = curve.influence.dropna(subset="share")
     if moved.empty or moved.share.max() == 0:
         return "No choice moves the estimate."
@@ -57,7 +57,7 @@ def influence_sentence(curve: Curve) -> str:
 
 
 def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
-    """The figure of a specification curve in sentences, for somebody who does not see it.
+    """Return the figure of a specification curve in sentences, for somebody who does not see it.
 
     ``what`` names the estimates, ``claim`` the line across ("advertised 30 %").
 
@@ -86,7 +86,7 @@ def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
 
 
 def influence_table(curve: Curve) -> Table:
-    """One line a choice, the one that moves the estimate most first.
+    """Return one line per choice, the most influential first.
 
     Parameters
     ----------

@@ -1,14 +1,15 @@
 """Tables for readers: escaped, captioned, the same content as HTML and as plain text.
 
-A *shown table* holds text only; numbers were rounded before. A cell that is a :class:`Link` becomes a link in HTML and
-its words in text. Everything else is escaped, whatever its source.
+A *shown table* contains text only; numbers were rounded before. A cell that is a :class:`Link` becomes a link in HTML
+and its words in text. Everything else is escaped, whatever its source.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from textwrap import shorten
 
@@ -17,16 +18,17 @@ import pandas as pd
 
 from cellclaims.overview import kind_of_reason
 from cellclaims.pool import Pool
+from cellclaims.selection import when_counted
 
 # Round a number once, on its way to a reader: true minus sign, no negative zero, a dash for no number.
 
 
-#: What stands where there is no number.
+#: Text for a missing number.
 MISSING = "–"
 
 
 def number(value: float, decimals: int = 2) -> str:
-    """A number with ``decimals`` digits after the point, a true minus sign (U+2212) and thousands apart from
+    """Return a number with ``decimals`` digits after the point, a true minus sign (U+2212) and thousands apart from
     10 000.
 
     Parameters
@@ -56,7 +58,7 @@ def number(value: float, decimals: int = 2) -> str:
 
 
 def percent(p: float, decimals: int = 1) -> str:
-    """A proportion (0 to 1) as a percentage.
+    """Return a proportion (0 to 1) as a percentage.
 
     Examples
     --------
@@ -78,7 +80,7 @@ def interval(low: float, high: float, decimals: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """A P value: three digits under 0.1, two above, never "0.000".
+    """Return a P value: three digits under 0.1, two above, never "0.000".
 
     Examples
     --------
@@ -97,6 +99,8 @@ TEXT_WIDTH = 60
 SAFE_SCHEMES = ("https://", "http://")
 #: A table with more rows is folded in HTML: its caption and number of rows show, the rows when asked for.
 FOLDED_FROM = 26
+#: Class of a column in HTML -> characters of its longest text.
+LONG = {"longest": 300, "longer": 120, "long": 40}
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ class Link:
         return self.words
 
     def html(self) -> str:
-        """The anchor, both parts escaped."""
+        """Return the anchor, both parts escaped."""
         if not self.address.startswith(SAFE_SCHEMES):
             return escape(self.words)
         return f'<a href="{escape(self.address, quote=True)}">{escape(self.words)}</a>'
@@ -126,7 +130,7 @@ class Links:
         return "; ".join(map(str, self.links)) or "–"
 
     def html(self) -> str:
-        """The anchors, every part escaped."""
+        """Return the anchors, every part escaped."""
         return "; ".join(link.html() for link in self.links) or "–"
 
 
@@ -160,7 +164,9 @@ class Table:
         return f'<details class="folded">{summary}{self._whole_html()}</details>'
 
     def _whole_html(self) -> str:
-        head = "".join(f'<th scope="col"{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header))
+        head = "".join(
+            f'<th scope="col"{self._long(i)}{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header)
+        )
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.cells)
         caption = f"<caption>{escape(self.caption)}</caption>"
         return f'<table class="shown">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -182,12 +188,17 @@ class Table:
         shown = [c.html() if isinstance(c, Link | Links) else escape(str(c)) for c in row]
         return "".join(f"<td{self._align(i)}>{cell}</td>" for i, cell in enumerate(shown))
 
+    def _long(self, column: int) -> str:
+        """Return the class of a column with long texts, which pages keep wide enough to read in narrow windows."""
+        longest = max((len(str(row[column])) for row in self.cells), default=0)
+        return next((f' class="{name}"' for name, least in LONG.items() if longest >= least), "")
+
     def _align(self, column: int) -> str:
         return f' style="text-align:{"right" if column in self.right else "left"}"'
 
 
 def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None = None) -> Table:
-    """A DataFrame as a shown table: ``columns`` maps its columns to headings (default: all, by their names).
+    """Return a DataFrame as a shown table: ``columns`` maps its columns to headings (default: all, by their names).
 
     Whole numbers are shown without a point, missing values as a dash; any other number must be rounded to text
     before it comes here.
@@ -231,7 +242,7 @@ def _cell(value: object) -> object:
 
 
 def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
-    """A figure of single estimates in words: each group with its lines.
+    """Return a figure of single estimates in words: each group with its lines.
 
     Parameters
     ----------
@@ -258,7 +269,7 @@ def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
 
 
 def reports(pool: Pool) -> Table:
-    """The reports of a pool: patients, effect, weight, how the effect was made, and every flag.
+    """Return the studies of a pool: participants, effect, weight, control group, how the effect was made, every flag.
 
     Parameters
     ----------
@@ -267,22 +278,67 @@ def reports(pool: Pool) -> Table:
     Returns
     -------
     Table
+        With the event from which months count, treatments given with the cells and secondary sources where there are
+        any; for treated arms alone, with the control group of each study and what it showed.
     """
     rows = pool.rows
-    frame = pd.DataFrame({"report": [Link(w, a) for w, a in zip(rows.label, rows.link, strict=True)]})
+    frame = pd.DataFrame({"study": [Link(w, a) for w, a in zip(rows.label, rows.link, strict=True)]})
     frame["design"] = rows.design.str.replace("_", " ").to_numpy()
-    frame["month"] = rows.months.to_numpy(float)
+    if pool.measure in WITHIN_ARMS and pool.question.arms == "cells":
+        frame["control group"] = control_words(pool)
+    if (rows.timing != "").any():
+        frame["when"] = [when_counted(r.timing, r.months) for r in rows.itertuples()]
+    else:
+        frame["month"] = rows.months.to_numpy(float)
+    if (rows.time_origin != "").any():
+        frame["months count from"] = rows.time_origin.str.replace("_", " ").replace("", "not stated").to_numpy()
+    if (rows.co_treatment != "").any():
+        frame["given with the cells"] = rows.co_treatment.replace("", MISSING).to_numpy()
     frame["effect"] = [_effect_words(pool, r) for r in rows.itertuples()]
-    frame["patients"] = [_patients(r) for r in rows.itertuples()]
+    frame["participants"] = [_patients(r) for r in rows.itertuples()]
     if pool.is_pooled:
         frame["weight"] = [percent(w / 100, 1) for w in rows.weight]
-    frame["how and flags"] = [_both(r.detail, r.note) for r in rows.itertuples()]
+    frame["how and flags"] = [_both(r.detail, SECONDARY * r.secondary, flags_words(r.note)) for r in rows.itertuples()]
     caption = f"{pool.title}: k = {pool.k}" + (f" ({pool.label})" if pool.label else "")
     return table(frame, "; ".join([caption, *caution_words(pool)]))
 
 
+#: Measures of one group, whose studies may or may not have had a control group.
+WITHIN_ARMS = ("PLO", "MC")
+#: What is said of a number that was not read in the study's own report.
+SECONDARY = "read in a table of a published review"
+
+
+def control_words(pool: Pool) -> list[str]:
+    """For each study of a pool of treated arms: whether it had an untreated control group, and what that showed.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    list of str
+    """
+    if pool.again is None or not pool.rows.controlled.any():
+        return ["yes, not reported" if has else "none" for has in pool.rows.controlled]
+    control = pool.again(replace(pool.question, arms="control"), pool.analysis)
+    shown = {row.study_id: f"{_effect_words(control, row)}, {_patients(row)}" for row in control.rows.itertuples()}
+    return [shown.get(r.study_id, "yes, not reported") if r.controlled else "none" for r in pool.rows.itertuples()]
+
+
+def flags_words(note: str) -> str:
+    """Flags with their codes behind the words and not before them.
+
+    >>> flags_words("a09: brackets read as quartiles; also 15/22 at 12 months")
+    'brackets read as quartiles (a09); also 15/22 at 12 months'
+    """
+    parts = [re.sub(r"^(a\d+): (.*)$", r"\2 (\1)", part) for part in note.split("; ")]
+    return "; ".join(dict.fromkeys(part for part in parts if part))
+
+
 def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
-    """Every row that was considered and not used.
+    """Return every row that was considered and not used.
 
     Parameters
     ----------
@@ -298,7 +354,7 @@ def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
 
 
 def reasons(pool: Pool) -> Table:
-    """How many rows were left out for each kind of reason.
+    """Return how many rows were left out for each kind of reason.
 
     Parameters
     ----------
@@ -315,7 +371,7 @@ def reasons(pool: Pool) -> Table:
 def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
     """One line per pool: k, participants, value, intervals, heterogeneity and cautions.
 
-    Two studies have no pooled value: each stands with its own interval.
+    Two studies have no pooled value; each is listed with its own interval.
 
     Parameters
     ----------
@@ -349,7 +405,7 @@ INTERVALS = ("{} CI", "interval by", "{} interval of the mean, Bayesian", "{} pr
 
 
 def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
-    """The value of a pool and its intervals as a reader sees them, on the reader's scale.
+    """Return the value of a pool and its intervals as a reader sees them, on the reader's scale.
 
     Parameters
     ----------
@@ -361,7 +417,7 @@ def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
     -------
     dict of str
         The value, its interval and how that was made; the Bayesian interval of the mean and the prediction interval for
-        a similar centre. Studies that are not pooled stand side by side in the value.
+        a similar centre. Studies that are not pooled are listed in the value.
     """
     level = pool.level_words
     heads = [head.format(level) for head in INTERVALS]
@@ -376,7 +432,7 @@ def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
 
 
 def study_words(pool: Pool, decimals: int = 2) -> list[str]:
-    """Each study of a pool with its own value and interval, for pools of studies that are shown side by side.
+    """Return each study of a pool with its own value and interval, for studies that are not pooled.
 
     Parameters
     ----------
@@ -419,7 +475,7 @@ def interval_name(pool: Pool) -> str:
 
 
 def caution_words(pool: Pool, decimals: int = 2) -> list[str]:
-    """What a reader has to know of a pool, in words (:attr:`cellclaims.pool.Pool.cautions`).
+    """Return the cautions about a pool, in words (:attr:`cellclaims.pool.Pool.cautions`).
 
     Parameters
     ----------
@@ -433,7 +489,7 @@ def caution_words(pool: Pool, decimals: int = 2) -> list[str]:
         One sentence part each; where tables of reviews weigh much, with the result without them.
     """
     made = {
-        "one_study": lambda c: f"{c.study} has {number(c.value, 0)}% of the weight",
+        "one_study": lambda c: f"{c.study} has {number(c.value, 1)}% of the weight",
         "secondary": lambda c: _secondary_words(pool, c.value, decimals),
         "hidden_heterogeneity": lambda c: f"no heterogeneity is estimated, but Q finds some ({p_value(c.value)})",
         "time_origin": lambda c: "months count from the first infusion in some studies and from the last in others",
@@ -450,7 +506,7 @@ def _secondary_words(pool: Pool, share: float, decimals: int) -> str:
 
 
 def result_words(pool: Pool, decimals: int = 2) -> str:
-    """The result of a pool in a few words: value, interval and k; two studies side by side.
+    """Return the result of a pool in a few words: value, interval and k; two studies separately.
 
     Parameters
     ----------
@@ -488,7 +544,7 @@ class ScaleWords:
 
 
 def scale_words(pool: Pool) -> ScaleWords:
-    """How the values of a pool are written, in every table and figure: percent, points, ratios."""
+    """Return how the values of a pool are written, in every table and figure: percent, points, ratios."""
     if pool.measure == "RD":
         return ScaleWords("Points", " %", 1)
     ways = {"logit": ScaleWords("Percent", " %", 1), "log": ScaleWords("Ratio", "", 2)}
@@ -496,7 +552,7 @@ def scale_words(pool: Pool) -> ScaleWords:
 
 
 def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
-    """A value of the analysis scale in the words of the reader's scale.
+    """Return a value of the analysis scale in the words of the reader's scale.
 
     Parameters
     ----------
@@ -524,7 +580,7 @@ def _limits(pool: Pool, fit: object, which: str, decimals: int) -> str:
 
 
 def _effect_words(pool: Pool, row: object, decimals: int = 2) -> str:
-    """A study's own value with its interval; a proportion by its count, whatever the model."""
+    """Return a study's own value with its interval; a proportion by its count, whatever the model."""
     sign = scale_words(pool).sign
     low, high = (f"{number(pool.shown(x), 0 if sign else decimals)}{sign}" for x in (row.ci_lb, row.ci_ub))
     value = percent(row.events / row.n, 0) if pool.scale == "logit" else value_words(pool, row.yi, decimals)

@@ -83,7 +83,7 @@ class Steps:
 
     @property
     def upper(self) -> np.ndarray:
-        """Beyond any selection that data of this kind could tell."""
+        """Upper limit, stronger than any selection that such data can show."""
         return np.full(self.count, 1e8)
 
     @property
@@ -288,7 +288,7 @@ def _edges(smallest_p: float, two_sided: bool) -> tuple[float, np.ndarray]:
 
 
 def within(p: np.ndarray, smallest: float) -> np.ndarray:
-    """P values held away from 0 and 1."""
+    """Return P values limited to between 0 and 1, exclusively."""
     return np.clip(p, smallest, 1.0 - smallest)
 
 
@@ -302,7 +302,7 @@ def _row_sums(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _finite(x: np.ndarray) -> np.ndarray:
-    """Zero in place of infinity: it stands beside a density of zero."""
+    """Return zero instead of infinity, which is multiplied by a density of zero."""
     return np.where(np.isfinite(x), x, 0.0)
 
 
@@ -505,7 +505,7 @@ def _distinct(found: list[Summit]) -> list[Summit]:
 
 
 class _Scale:
-    """Coordinates of the search, and the box that holds it."""
+    """Coordinates of the search, and their limits."""
 
     def __init__(self, likelihood: SelectionLikelihood, tau2: tuple[float, float], room: float) -> None:
         self.likelihood, self.family = likelihood, likelihood.family

@@ -193,7 +193,7 @@ class _Funnel:
 
     @property
     def counts(self) -> np.ndarray:
-        """Which places hold a study that counts, shape (b, k)."""
+        """Which positions have a study that counts, shape (b, k)."""
         return self.first(self.n)
 
     def first(self, number: np.ndarray) -> np.ndarray:

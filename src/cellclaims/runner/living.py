@@ -1,7 +1,7 @@
-"""One run that keeps the review up to date: pull, changes, a list to screen, check, review, and a dated page.
+"""Update of a living review: pull, changes, a list to screen, check, review, and a dated page.
 
-For a scheduler: it asks nothing, a second run at the same time is refused, the exit status says what happened, and
-``--json`` prints one line. A step that fails does not stop the others: the page and the line say which.
+For a scheduler: it needs no input, refuses a second run at the same time, and reports the result by its exit status
+and, with ``--json``, in one line. A failed step does not stop the others; the page and the line name it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ REFITTED = (*NOTICE_KINDS, "results posted", "results changed", "results withdra
 
 @dataclass(frozen=True)
 class LivingOrder:
-    """What the command was asked for.
+    """Arguments of the command.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class LivingOrder:
     workers : int
         Notebooks at the same time.
     as_json : bool
-        Print one line of JSON and nothing else.
+        Print only one line of JSON.
     """
 
     data: Path = Path("data")
@@ -79,7 +79,7 @@ class LivingOrder:
 
 @dataclass
 class Run:
-    """What a run has found so far.
+    """Results of a run so far.
 
     Attributes
     ----------
@@ -107,7 +107,7 @@ class Run:
 
 
 def run(order: LivingOrder, settings: Settings | None = None) -> int:
-    """Do every step, write the page and what the next run needs, print what happened; the exit status.
+    """Do every step, write the page and the state for the next run, print the result; return the exit status.
 
     Parameters
     ----------
@@ -134,14 +134,14 @@ def run(order: LivingOrder, settings: Settings | None = None) -> int:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold a lock while the block runs; False where another process has it. A killed process holds none."""
+    """Lock while the block runs; yields False if another process has the lock. A killed process releases it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         yield take_lock(file, path)
 
 
 def do(one: Run, name: str, step: Callable[[], str]) -> None:
-    """Do one step; what is refused is noted, and the next step goes on."""
+    """Do one step; record a refusal and continue."""
     if not one.order.as_json:
         print(f"{name} ...", file=sys.stderr)
     try:
@@ -152,7 +152,7 @@ def do(one: Run, name: str, step: Callable[[], str]) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """What the last run left; nothing if there is no such file or it is damaged."""
+    """Return the state of the last run; empty if there is no such file or it is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return found if isinstance(found, dict) and isinstance(found.get("pools"), list) else {}
@@ -164,7 +164,7 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 def pull_step(one: Run, settings: Settings | None) -> str:
-    """Ask the sources, or replay recorded answers; without either, name the last snapshot."""
+    """Ask the sources, or read saved answers; without either, name the last snapshot."""
     order, store = one.order, Store(one.order.registry)
     if order.pull or order.folder:
         done = ordered(Order(order.registry, order.data, order.only, order.folder), settings)
@@ -187,7 +187,7 @@ def changes_step(one: Run, _: Settings | None) -> str:
 
 
 def screen_step(one: Run, _: Settings | None) -> str:
-    """Write the list of records to decide on, one for each snapshot; one that is there may hold decisions and stays."""
+    """Write the list of records to decide on, one per snapshot; an existing list may contain decisions and is kept."""
     evidence, store = tables.load(one.order.data), Store(one.order.registry)
     rows = worklist(evidence, sort_records(evidence, store, store.snapshot()))
     differ = len(conflicts(evidence))
@@ -210,7 +210,7 @@ def check_step(one: Run, _: Settings | None) -> str:
 
 
 def review_step(one: Run, _: Settings | None) -> str:
-    """Bring all reports up to date, and compare the pools with those of the last run."""
+    """Update all reports, and compare the pools with those of the last run."""
     quiet = one.order.as_json
     tell_ = (lambda line: None) if quiet else (lambda line: print(f"  {line}", file=sys.stderr))
     made = review(one.order.notebooks, one.order.reports, workers=one.order.workers, say=tell_)
@@ -221,7 +221,7 @@ def review_step(one: Run, _: Settings | None) -> str:
 
 
 def pools_of(reports: Path) -> list[dict[str, Any]]:
-    """The pools that the review recorded."""
+    """Return the recorded pools."""
     return json.loads((reports / "results.json").read_text(encoding="utf-8"))
 
 
@@ -235,7 +235,7 @@ def refit_step(one: Run, _: Settings | None) -> str:
     other: list[str] = []
     one.without = list(without(base, records, reasons, other))
     names = ", ".join(reasons)
-    rest = f"; pooled in a way of its own, not refitted: {', '.join(other)}" if other else ""
+    rest = f"; not reproduced from their questions, so not refitted: {', '.join(other)}" if other else ""
     return f"{len(one.without)} pools refitted without {names}{rest}"
 
 
@@ -250,7 +250,7 @@ STEPS: Mapping[str, Callable[[Run, Settings | None], str]] = {
 
 
 def affected(base: EvidenceBase, lines: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """Studies whose source was retracted, corrected or questioned, or posted other results, each with the reason.
+    """Return studies whose source was retracted, corrected or questioned, or posted other results, with the reason.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def affected(base: EvidenceBase, lines: Sequence[Mapping[str, str]]) -> dict[str
 def without(
     base: EvidenceBase, records: Sequence[Mapping[str, Any]], reasons: Mapping[str, str], other: list[str]
 ) -> Iterator[Move]:
-    """Each pool that has one of the studies, with and without it.
+    """Refit each pool with one of the studies, with and without it.
 
     Parameters
     ----------
@@ -287,8 +287,8 @@ def without(
     reasons : mapping of str
         Study -> why it is left out.
     other : list of str
-        Takes the names of pools that the engine does not reproduce from their question: they are pooled in a way of
-        their own, so that a refit would compare two analyses.
+        Takes the names of pools that the engine does not reproduce from their question: a refit
+        would compare two analyses.
     """
     for one in records:
         mine = [row["study_id"] for row in one["rows"]]
@@ -303,7 +303,7 @@ def without(
 
 
 def asked_of(one: Mapping[str, Any]) -> tuple[Question, Analysis]:
-    """The question and the analysis of a recorded pool, as far as the record says."""
+    """Return the question and the analysis of a recorded pool, as far as recorded."""
     question = Question(**one["question"]).named(one["pool"], one["title"])
     said = one["settings"]
     models = {"beta_binomial", "bayes"} & {said.get("model")}
@@ -316,7 +316,7 @@ def asked_of(one: Mapping[str, Any]) -> tuple[Question, Analysis]:
 
 
 def conclude(one: Run) -> int:
-    """Write the page and the state, print what happened; the exit status."""
+    """Write the page and the state, print the result; return the exit status."""
     order = one.order
     status = FAILED if one.failed else DONE
     since = str(one.last.get("started", ""))[:10]
@@ -350,7 +350,7 @@ def conclude(one: Run) -> int:
 
 
 def moved_fact(move: Move) -> dict[str, Any]:
-    """A move for machines: pool, what it is without, value and k before and after."""
+    """Return a change for JSON: pool, excluded study, value and k before and after."""
     states = {"before": move.before, "after": move.after}
     return {
         "pool": ": ".join(move.names),
@@ -363,7 +363,7 @@ def moved_fact(move: Move) -> dict[str, Any]:
 
 
 def tell(order: LivingOrder, facts: Mapping[str, Any], sentence: str = "") -> None:
-    """Print one line of JSON, or the paragraph and where the page is."""
+    """Print one line of JSON, or the paragraph and the path of the page."""
     if order.as_json:
         print(json.dumps(facts, ensure_ascii=True))
         return

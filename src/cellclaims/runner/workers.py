@@ -66,7 +66,7 @@ def _warm() -> None:
         importlib.import_module(name)
     from cellclaims.runner import page
 
-    page.exporter().template  # noqa: B018 - compiled when first asked for
+    page.exporter().template  # noqa: B018 - compiled on first access
     page.code("1")
     page.safe_html("<p></p>")
 

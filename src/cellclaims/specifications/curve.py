@@ -73,9 +73,9 @@ def influence_of(
     DataFrame
         ``choice``; ``share`` of the variance of the estimates over all combinations that lies between the options,
         :math:`\eta^2 = \mathrm{Var}(E[\hat\beta \mid \mathrm{option}]) / \mathrm{Var}(\hat\beta)` (the
-        correlation ratio; shares need not add up to 1); ``low`` and ``high``, the lowest and the highest median of an
-        option, with its name; ``finding_changes``, the share of the combinations of the other choices in which this
-        choice alone decides the finding. Choices with one option only are left out.
+        correlation ratio; proportions need not add up to 1); ``low`` and ``high``, the lowest and the highest median
+        of an option, with its name; ``finding_changes``, the proportion of combinations of the other choices in which
+        this choice alone determines the finding. Choices with one option are omitted.
     """
     beta, finding = lines.beta.to_numpy(float)[grid], pd.factorize(lines.finding)[0][grid]
     alone = {c.choice_id: float((finding.max(a) != finding.min(a)).mean()) for a, c in enumerate(choices)}
@@ -107,7 +107,7 @@ def _moved(options: pd.DataFrame, spread: float) -> dict[str, object]:
 
 
 def _alone(finding: NDArray, parts: pd.DataFrame, name: str) -> float:
-    """How often analyses that differ in one part only give different findings."""
+    """Return how often analyses that differ in one part only give different findings."""
     others = [other for other in parts if other != name]
     groups = [list(own.index) for _, own in parts.groupby(others, sort=False) if len(own) > 1]
     changes = [(finding[..., own].max(-1) != finding[..., own].min(-1)).mean() for own in groups]
@@ -116,7 +116,7 @@ def _alone(finding: NDArray, parts: pd.DataFrame, name: str) -> float:
 
 #: The parts of an analysis that are choices of their own.
 OF_ANALYSIS = {"model": "Model", "method": "Spread between reports", "test": "Interval"}
-#: What each kind of question pools, and in which unit it is told.
+#: Measure and unit of each kind of question.
 DATA = {"rate": ("events", "n"), "difference": ("yi", "vi")}
 UNITS = {"rate": "percent", "difference": "percentage points"}
 
@@ -163,17 +163,17 @@ class Curve:
 
     @property
     def finding(self) -> str:
-        """The finding of the review's own choices."""
+        """Return the finding of the review's own choices."""
         return str(self.lines.finding[self.primary])
 
     @property
     def findings(self) -> pd.Series:
-        """Share of the counted distinct specifications with each finding, the most frequent first."""
+        """Return the proportion of counted distinct specifications with each finding, the most frequent first."""
         return self.lines.finding[self.lines.counted].value_counts(normalize=True)
 
     @property
     def stability(self) -> tuple[float, int]:
-        """Share of the counted distinct specifications with the review's finding, and their number."""
+        """Return the proportion of counted distinct specifications with the review's finding, and their number."""
         counted = self.lines[self.lines.counted]
         return float((counted.finding == self.finding).mean()), len(counted)
 
@@ -189,7 +189,7 @@ class Fitted:
     analyses : list of NamedAnalysis
     sets : RowSets
     fits : SpecificationCurve
-        Distinct fits with what the finding needs to know of their rows: ``randomised``.
+        Distinct fits with the facts of their rows for the finding: ``randomised``.
     unit : str
     """
 
@@ -200,7 +200,7 @@ class Fitted:
     unit: str
 
     def judged(self, decide: Decide) -> Curve:
-        """The curve with a finding for each line."""
+        """Return the curve with a finding for each line."""
         lines = self.fits.lines.assign(finding=list(decide(self.fits.lines, self.sets.of)))
         grid = self.fits.line_of[self.sets.number]
         parts = pd.DataFrame({name: [getattr(a, name) for a in self.analyses] for name in OF_ANALYSIS})
@@ -243,15 +243,25 @@ def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
     question = question.at(base.protocol)
     choices, analyses = choices_of(base, question, kind), analyses_of(base.protocol, kind)
     tables = report_tables(base, question, kind, choices)
-    choices, sets = _without_idle(choices, row_sets(base, question, kind, choices, tables))
+    choices, sets = without_idle(choices, row_sets(base, question, kind, choices, tables))
     data = {name: sets.rows[name].to_numpy(float) for name in DATA[kind]}
     ways = [named.analysis for named in analyses]
     fits = specification_curve(data, sets.keep, ways, facts=_facts(sets))
     return Fitted(choices, analyses, sets, fits, UNITS[kind])
 
 
-def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
-    """Drop options that give the review's own rows in every combination: there is nothing to choose."""
+def without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
+    """Drop options that give the review's own rows in every combination: there is nothing to choose.
+
+    Parameters
+    ----------
+    choices : sequence of Choice
+    sets : RowSets
+
+    Returns
+    -------
+    tuple of (list of Choice, RowSets)
+    """
     kept, number = [], sets.number
     for axis, choice in enumerate(choices):
         own = number.take(0, axis)
@@ -263,7 +273,7 @@ def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice
 
 
 def _facts(sets: RowSets) -> pd.DataFrame:
-    """What the finding needs to know of each row set beyond its numbers."""
+    """Return the facts of each row set for the finding, other than its numbers."""
     randomised = (sets.keep & (sets.rows.design == "rct").to_numpy()).any(axis=1)
     return pd.DataFrame({"randomised": randomised})
 

@@ -44,8 +44,8 @@ class SpecificationCurve:
     Attributes
     ----------
     lines : DataFrame
-        One line a distinct fit: ``row_set`` and ``analysis`` (the first that give it), k, :data:`NUMBERS`, the facts
-        of the row set, ``counted``, and ``finding`` where one was asked for.
+        One line per distinct fit: ``row_set`` and ``analysis`` (the first with this fit), k, :data:`NUMBERS`, the facts
+        of the row set, ``counted``, and ``finding`` on request.
     line_of : ndarray of int, shape (s, a)
         The line of each row set under each analysis.
     """
