@@ -336,7 +336,7 @@ def example_sentence(evidence: Evidence, exact: float | None) -> Sentence:
 
 
 def finding_table(entry: Entry) -> Table:
-    """What the review says of the statement, as few lines as a slide can hold: finding, rule, certainty, closeness.
+    """What the review says of the statement, as few lines as fit a slide: finding, rule, certainty, closeness.
 
     Parameters
     ----------

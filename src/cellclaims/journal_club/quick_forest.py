@@ -70,7 +70,7 @@ def _line(answer: ClaimAnswer, row: object) -> QuickLine:
 
 
 def scale_of(answer: ClaimAnswer, lines: Sequence[QuickLine]) -> QuickScale:
-    """0 to 100 for a proportion; for a mean what holds every interval, the advertised figure and no change."""
+    """Return 0 to 100 for a proportion; for a mean a span with every interval, the advertised figure and no change."""
     if answer.asked.is_share:
         return QuickScale(0.0, 100.0)
     known = [0.0, answer.claimed, *(end for line in lines for end in (line.low, line.high))]
