@@ -6,7 +6,7 @@ fail says nothing and is not counted as passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -79,13 +79,15 @@ def consistency(evidence: Evidence, checks: Sequence[Check] = CHECKS) -> pd.Data
         One line a check and row: study_id (of a pooled result: the review), table, line, check, kind, printed,
         expected, result, reason, anomaly_id (the recorded anomaly that a finding is), formula, source (address).
     """
-    found = [line for check in checks for line in _lines(evidence, check)]
+    about = {name: _report_and_outcome(getattr(evidence, name)) for name in TABLES}
+    found = [line for check in checks for line in _lines(evidence, check, about)]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def _lines(evidence: Evidence, check: Check) -> Iterator[dict[str, object]]:
+def _lines(
+    evidence: Evidence, check: Check, about: Mapping[str, Mapping[int, tuple[str, str]]]
+) -> Iterator[dict[str, object]]:
     known = _by_row(evidence, check) if check.rules else _by_outcome(evidence, check)
-    about = {name: _report_and_outcome(getattr(evidence, name)) for name in TABLES}
     for result in check.judge(evidence):
         study, outcome = about[result.table][result.line]
         key = (result.table, result.line) if check.rules else (study, outcome)
