@@ -281,7 +281,7 @@ def test_two_reports_of_one_name_are_told_apart():
 
 def test_what_does_not_fit_is_shown_once_recorded_or_not(checked):
     recorded, new = (cells(reporting.inconsistent_table(real(), checked, recorded=r)) for r in (True, False))
-    assert len(recorded) + len(new) == (checked.verdict == "inconsistent").sum()
+    assert len(recorded) + len(new) == (checked.result == "inconsistent").sum()
     assert all(row[-1].startswith("a") for row in recorded)
     assert ["Zang 2022", "continuous.csv, row 260", "change against levels", "−1.31"] in [row[:4] for row in recorded]
 

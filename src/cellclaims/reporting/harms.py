@@ -92,8 +92,10 @@ def harms_by_product(base: EvidenceBase, found: Sequence[Harm], caption: str) ->
             f"{months.iloc[0]:g}" if len(months) else "not stated",
             "pooled": _pooled_words(harm),
         })  # fmt: skip
-    columns = ["product", "diabetes", "harm", "studies", "events of participants", "proportions, lowest to highest", "months",
-               "pooled"]  # fmt: skip
+    columns = [
+        *("product", "diabetes", "harm", "studies", "events of participants", "proportions, lowest to highest"),
+        *("months", "pooled"),
+    ]
     return table(pd.DataFrame(lines, columns=columns), caption)
 
 
