@@ -59,6 +59,7 @@ SMALL = 2
 #: File -> how many marks it may have, and why these are right.
 ALLOWED: dict[str, tuple[int, str]] = {
     "data/README.md": (3, "printed is a value of the column status"),
+    "docs/add_a_study.md": (20, "printed is a value of the column status in the rows to enter"),
     "data/datapackage.json": (3, "printed is a value of the column status, and the title of a column"),
     "src/cellclaims/units.py": (6, "spellings of units in the tables, such as (unit not printed)"),
 }
@@ -68,7 +69,6 @@ WAITING: dict[str, int] = {
     "README.md": 8,
     "benchmarks/calibration.py": 4,
     "data/protocol.yml": 21,
-    "docs/add_a_study.md": 20,
     "docs/appraisal.md": 25,
     "docs/calibration.md": 56,
     "docs/journal_club.md": 21,
