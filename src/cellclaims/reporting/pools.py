@@ -184,7 +184,7 @@ def durability_alt(table: pd.DataFrame, what: str) -> str:
     series = table[table.kind != "pooled"].drop_duplicates(["report", "kind"]).kind.value_counts()
     counts = ", ".join(f"{number} of {kind}s" for kind, number in series.sort_index().items())
     pooled = [
-        f"{row.months:g} months: {number(row.percent, 0)} % ({interval(row.ci_lb, row.ci_ub, 0)})"
+        f"{row.months:g} months: {number(row.percent, 0)}% ({interval(row.ci_lb, row.ci_ub, 0)})"
         for row in table[table.kind == "pooled"].sort_values("months").itertuples()
     ]
     return f"{what}, over time. Series: {counts or 'none'}. Pooled: {'; '.join(pooled) or 'none'}."
@@ -324,7 +324,7 @@ def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[
     if population:
         claims = claims[claims.diabetes_type == population]
     values = sorted(set(claims.value.dropna()))
-    return [Mark(float(v), f"advertised {v:g} %", "advertised") for v in values]
+    return [Mark(float(v), f"advertised {v:g}%", "advertised") for v in values]
 
 
 def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
