@@ -43,14 +43,14 @@ GRID: Mapping[str, Mapping[str, tuple]] = {
     "02_hba1c": {
         "POPULATION": POPULATIONS,
         "PRODUCT": PRODUCTS,
-        "TIME": ({}, {"MONTHS": 60.0}, {"MONTHS": 6.0, "WINDOW": 0.0}),
+        "TIME": ({}, {"LONGEST": 60.0}, {"SHORTEST": 6.0, "LONGEST": 6.0}),
         "DESIGNS": DESIGNS,
         "LEVEL": LEVELS,
     },
     "03_insulin_independence": {
         "POPULATION": POPULATIONS,
         "PRODUCT": PRODUCTS,
-        "TIME": ({}, {"MONTHS": 7.0, "YEARS": []}, {"MONTHS": 60.0, "CELL_WINDOW": 12.0}),
+        "TIME": ({}, {"MONTHS": 7.0}, {"MONTHS": 60.0, "CELL_WINDOW": 12.0}),
         "LEVEL": LEVELS,
     },
     "04_half_the_insulin": {"POPULATION": POPULATIONS, "PRODUCT": PRODUCTS, "LEVEL": LEVELS},
@@ -81,7 +81,7 @@ FULL_NAMES = {
 }
 #: Populations and products that a notebook always shows: (population, product).
 BENCHMARKS = {
-    "03_insulin_independence": [("T1D", "islets")],
+    "03_insulin_independence": [("T1D", "islets"), ("T1D", "stem_cell_islets")],
     "06_harms": [(population, product) for population in POPULATIONS for product in PRODUCTS],
     "07_how_sure": [("T1D", "islets")],
     "08_what_else": [("T1D", "islets"), ("T2D", "any_cells")],

@@ -57,7 +57,9 @@ def made_up_pool(
     The fit gives the prediction, too.
     """
     known = measure in MEASURES
-    missing = {"secondary": False} | dict.fromkeys(("events", "n", "events_control", "n_control"), np.nan)
+    missing = {"secondary": False, "time_origin": "", "timing": "", "co_treatment": ""} | dict.fromkeys(
+        ("events", "n", "events_control", "n_control"), np.nan
+    )
     rows = rows.assign(**{name: value for name, value in missing.items() if name not in rows})
     pool = Pool(
         question=Question(outcome, ("T2D",), "any_cells", name="made_up", title=title),

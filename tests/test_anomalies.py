@@ -205,9 +205,9 @@ def test_a_curve_that_is_left_out_does_not_stand_beside_the_pool(table):
     row = {"outcome": "insulin_independence", "months": 12.0, "percent": 50.0, "source_id": "s_curve2020"}
     made.add("survival", study_id="curve2020", arm_id="all", **row)
     question = Question(outcome="insulin_independence", population=("T1D",), product="islets", months=12.0)
-    assert list(durability(made.base(), question, []).percent) == [50.0]
+    assert list(durability(made.base(), question).percent) == [50.0]
     made.handle("a01", "leave_out", table=table, study_id="curve2020")
-    assert durability(made.base(), question, []).empty
+    assert durability(made.base(), question).empty
 
 
 def test_a_registry_that_is_left_out_is_no_benchmark():

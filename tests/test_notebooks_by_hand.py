@@ -89,6 +89,7 @@ def test_a_folder_of_ones_own_is_written_to(clone, tmp_path):
         ({"MONTHS": "12"}, "MONTHS: expected a number of months from 0 to 240, found '12'"),
         ({"MONTHS": float("nan")}, "MONTHS: .* found nan"),
         ({"WINDOW": True}, "WINDOW: .* found True"),
+        ({"SHORTEST": 12, "LONGEST": 6}, "SHORTEST: expected at most LONGEST, found SHORTEST 12 and LONGEST 6"),
         ({"YEARS": [24, -1]}, "YEARS: expected a number of months from 0 to 240, found -1"),
         ({"CORRELATION": 1.5}, "CORRELATION: expected a number between -1 and 1, found 1.5"),
         ({"CORRELATION": 1}, "CORRELATION: expected a number between -1 and 1, found 1"),

@@ -75,7 +75,7 @@ WRONG = {
         "(did you mean 'window'?)",
         "'windwo'",
     ),
-    "a repeated key": ("fixed_on: 2026", "title: Again\nfixed_on: 2026", "title", "each key once", "it in line"),
+    "a repeated key": ("written_on: 2026", "title: Again\nwritten_on: 2026", "title", "each key once", "it in line"),
     "text for a number": (
         "months: 12, window: 3}",
         'months: "12", window: 3}',
@@ -155,7 +155,13 @@ WRONG = {
         "'hb1c'",
     ),
     "an unknown topic": ("topic: vision", "topic: sight", "answers.vision.topic", "vision", "'sight'"),
-    "a missing part": ("    topic: vision\n", "", "answers.vision", "an outcome, a topic, or context", "better vision"),
+    "a missing part": (
+        "    topic: vision\n",
+        "",
+        "answers.vision",
+        "an outcome, a topic, or context",
+        '{"name": "better vision"',
+    ),
     "a date that is none": (
         "evidence_date: 2026-11-2",
         "evidence_date: 2026-11-3",
@@ -164,11 +170,11 @@ WRONG = {
         "'2026-11-3",
     ),
     "another date form": (
-        "fixed_on: 2026-11-20",
-        "fixed_on: 20 Nov 2026",
-        "fixed_on",
+        "written_on: 2026-11-29",
+        "written_on: 29 Nov 2026",
+        "written_on",
         "a date as 2026-11-20",
-        "'20 Nov 2026'",
+        "'29 Nov 2026'",
     ),
     "a query that is no text": (
         "query.cond: diabetes\n",
@@ -365,7 +371,21 @@ def test_the_untreated_comparators_are_these_four_and_no_other():
     assert rules()["eligibility"]["benchmark_designs"] == ["registry"]
 
 
-def test_insulin_independence_has_four_estimands():
+def test_the_protocol_says_that_it_is_post_hoc_and_what_was_known_at_each_change():
+    assert rules()["version"] == 2
+    assert "post hoc" in rules()["post_hoc"] and "results of version 1 had been seen" in rules()["post_hoc"]
+    days = [change["date"] for change in rules()["amendments"]]
+    assert days == sorted(days) and all(change["known"] for change in rules()["amendments"])
+    assert not re.search(
+        r"fixed (before|in advance)|prespecif|pre-specif", (DATA / "protocol.yml").read_text(encoding="utf-8")
+    )
+
+
+def test_the_order_of_effects_is_that_of_the_package():
+    assert tuple(rules()["effects"]["order"]) == FORMS
+
+
+def test_every_estimand_is_explained():
     assert set(rules()["outcomes"]["insulin_independence"]["estimands"]) == set(ESTIMANDS)
 
 

@@ -431,7 +431,7 @@ def test_a_report_shows_its_count_weight_and_every_flag():
     shown = reporting.reports_of_pool(pooled(made.base(), ISLETS.named("", ""), Analysis("PLO"))).cells[0]
     assert [str(cell) for cell in shown[:2]] == ["Zang 2022", "single arm"]
     assert "5/30" in shown and "33.3%" in shown
-    assert shown[-1] == "a01: odd; n not printed at this time: 30 enrolled stand in"
+    assert shown[-1] == "odd (a01); n not printed at this time: 30 enrolled stand in"
 
 
 def test_every_row_left_out_stands_in_the_table_with_its_reason():

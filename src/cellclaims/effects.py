@@ -16,7 +16,7 @@ from cellclaims import units
 from cellclaims.anomalies import joined
 from cellclaims.dispersion import MeanSD, combine_groups, is_skewed, mean_and_sd, sd_of_change, se_from_p
 from cellclaims.errors import DataError
-from cellclaims.question import FORMS
+from cellclaims.question import FORMS, FROM_LEVELS
 from cellclaims.selection import EvidenceBase, LeftOut, Question, Record, Selected, by_report, in_a_whole, select_levels
 
 COLUMNS = tuple(
@@ -177,6 +177,7 @@ def difference_of_report(
         "adjusted": lambda: _adjusted(base, study_id, printed, question),
         "change": lambda: _difference_of_changes(cells, controls, printed, question),
         "final": lambda: _difference_of_levels(cells, controls, question),
+        FROM_LEVELS: lambda: difference_from_levels(cells, controls, question, correlation),
     }
     reasons = []
     for form in forms:
@@ -333,6 +334,35 @@ def _skewed(*sides: Sequence[Record]) -> list[str]:
         if row.center_type == "median"
         and is_skewed(row.dispersion_type, row.dispersion_low, row.center, row.dispersion_high, row.n)
     ]  # fmt: skip
+
+
+def difference_from_levels(
+    cells: Sequence[Record], controls: Sequence[Record], question: Question, correlation: float
+) -> Effect:
+    """Change with cells minus change without, each computed from levels with the same correlation.
+
+    Raises
+    ------
+    DataError
+        Where one side has no levels before and after, or the sides are followed for different times.
+    """
+    sides = [[row for row in rows if row.kind == "level"] for rows in (cells, controls)]
+    if not all(sides):
+        raise DataError("no levels on one of the two sides")
+    with_cells, without = (change_of_report(rows, question, correlation) for rows in sides)
+    if with_cells.months != without.months:
+        raise DataError(f"month {with_cells.months:g} with cells, {without.months:g} without")
+    return with_cells._replace(
+        arm_id=f"{with_cells.arm_id} v {without.arm_id}",
+        line=f"{with_cells.line};{without.line}",
+        source_id=";".join(dict.fromkeys(f"{with_cells.source_id};{without.source_id}".split(";"))),
+        flag=joined(with_cells.flag, without.flag),
+        form=FROM_LEVELS,
+        detail=_how("changes computed from levels", with_cells.detail, without.detail),
+        n_control=without.n,
+        yi=with_cells.yi - without.yi,
+        vi=with_cells.vi + without.vi,
+    )
 
 
 def _at_one_month(

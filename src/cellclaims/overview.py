@@ -423,26 +423,27 @@ def _first_source(evidence: Evidence, study_id: str) -> str:
 # An outcome over time.
 
 
-def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) -> pd.DataFrame:
-    """Return studies by month, percentages from registries and survival curves, and the pools at their months.
+def durability(base: EvidenceBase, question: Question) -> pd.DataFrame:
+    """Return studies over the months, and percentages from registries and survival curves.
 
-    Single studies come without their intervals, which would hide the points; their forest plot has them.
+    A study is a line through its own counts; one that counts at a single month is left out, and months are not pooled,
+    because other centres report at each of them.
 
     Parameters
     ----------
     base : EvidenceBase
     question : Question
         Its outcome, population, product and arms; every month is taken.
-    pools : sequence of Pool
-        Pools at single months.
 
     Returns
     -------
     pandas.DataFrame
-        One line per study and month: report, kind ("report", "registry" or "pooled"), months, percent, ci_lb, ci_ub
-        (percent), and k of pooled lines.
+        One line per study and month: report, kind ("report" or "registry"), months, percent, ci_lb, ci_ub (percent, of
+        actuarial curves where they are reported), n (participants).
     """
     rows = series(base, question)
+    rows = rows[(rows.n >= question.at(base.protocol).fewest) & ~rows.study_id.isin(question.exclude)]
+    rows = rows[rows.groupby("study_id").months.transform("nunique") > 1] if len(rows) else rows
     reports = pd.DataFrame(
         {
             "report": [label(base.evidence, s) for s in rows.study_id],
@@ -451,9 +452,10 @@ def durability(base: EvidenceBase, question: Question, pools: Sequence[Pool]) ->
             "percent": 100 * rows.events / rows.n,
             "ci_lb": np.nan,
             "ci_ub": np.nan,
+            "n": rows.n,
         }
     )
-    return pd.concat([reports, _curves(base, question), _pooled(pools)], ignore_index=True)
+    return pd.concat([reports, _curves(base, question)], ignore_index=True)
 
 
 def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
@@ -483,13 +485,3 @@ def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
             "ci_ub": rows.ci_high,
         }
     )
-
-
-def _pooled(pools: Sequence[Pool]) -> pd.DataFrame:
-    lines = [
-        {"report": "pooled", "kind": "pooled", "months": p.question.months, "percent": p.shown(p.fit.beta)}
-        | {"ci_lb": p.shown(p.fit.ci_lb), "ci_ub": p.shown(p.fit.ci_ub), "k": float(p.k)}
-        for p in pools
-        if p.is_pooled and np.isfinite(p.fit.beta)
-    ]
-    return pd.DataFrame(lines)

@@ -49,6 +49,9 @@ def refuse_impossible(base: EvidenceBase, given: Mapping[str, object]) -> None:
     for name, value in given.items():
         if name in RULES and value is not None and not (name == "CLAIM" and given.get("CLAIMS")):
             RULES[name](base, name, value)
+    if {"SHORTEST", "LONGEST"} <= {*given} and given["SHORTEST"] > given["LONGEST"]:
+        found = f"SHORTEST {given['SHORTEST']!r} and LONGEST {given['LONGEST']!r}"
+        raise ParameterError(f"SHORTEST: expected at most LONGEST, found {found}")
 
 
 def has_rule(names: Collection[str]) -> bool:

@@ -25,6 +25,8 @@ MEASURES = ("PLO", "PAS", "PFT", "MC", "MD", "RD")
 MODELS = ("binomial_normal", "beta_binomial", "normal", "bayes", "mantel_haenszel")
 #: Forms of a difference between arms, in the protocol's order of preference.
 FORMS = ("adjusted", "change", "final")
+#: A form that is never the main effect: the difference of changes computed from levels, with a correlation.
+FROM_LEVELS = "levels"
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,8 @@ class Analysis:
     prior : float
         Scale of the half-normal prior of tau, for the model "bayes".
     forms : iterable of str
-        For a mean difference: which figures may give it (:data:`FORMS`), the first that a report allows.
+        For a mean difference: which figures may give it (:data:`FORMS`, :data:`FROM_LEVELS`), the first that a report
+        allows.
     nodes : int
         Quadrature points of the binomial-normal model.
     counted : bool
@@ -211,8 +214,9 @@ class Analysis:
         for what, known in (("measure", MEASURES), ("model", MODELS)):
             if getattr(self, what) not in ("", *known):
                 raise PoolingError(f"{what}: expected one of {', '.join(known)}, found {getattr(self, what)!r}")
-        if unknown := [form for form in self.forms if form not in FORMS]:
-            raise PoolingError(f"forms: expected names among {', '.join(FORMS)}, found {', '.join(unknown)}")
+        if unknown := [form for form in self.forms if form not in (*FORMS, FROM_LEVELS)]:
+            known = ", ".join((*FORMS, FROM_LEVELS))
+            raise PoolingError(f"forms: expected names among {known}, found {', '.join(unknown)}")
         for what, low, high in (("level", 0, 1), ("correlation", -1, 1), ("prior", 0, float("inf"))):
             value = getattr(self, what)
             if value is not None and not low < value < high:

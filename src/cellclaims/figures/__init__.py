@@ -10,7 +10,7 @@ from cellclaims.figures.diagnostics import funnel, gosh, influence
 from cellclaims.figures.durability import durability
 from cellclaims.figures.estimates import estimates
 from cellclaims.figures.evidence import Step, evidence_map, evidence_years, flow
-from cellclaims.figures.forest import change, forest
+from cellclaims.figures.forest import change, facing, forest
 from cellclaims.figures.formula import formula, formula_svg
 from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
@@ -32,6 +32,7 @@ __all__ = [
     "estimates",
     "evidence_map",
     "evidence_years",
+    "facing",
     "flow",
     "forest",
     "formula",

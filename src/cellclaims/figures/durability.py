@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 #: What each kind is called in the key, and how its markers and lines are drawn.
 LOOKS: dict[str, tuple[str, dict[str, object]]] = {
     "report": (
-        "one report: status at the month",
+        "one study: status at each month",
         {"color": BLUE, "marker": "s", "ms": 3.6, "mec": "white", "mew": 0.4, "lw": 0.8, "ls": "-"},
     ),
     "registry": (
-        "registry or Kaplan-Meier estimate: beside the pool, never in it",
+        "registry, or actuarial curve of all recipients: shares participants with the studies",
         {"color": GREY, "marker": "o", "ms": 5.5, "mfc": "white", "mew": 1.2, "lw": 1.2, "ls": (0, (4, 2))},
     ),
     "pooled": ("pooled at the month, with its interval", {"color": BLACK, "marker": "D", "ms": 7.5, "ls": ""}),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +17,8 @@ from cellclaims.figures.style import text_width
 from cellclaims.meta import Fit
 from cellclaims.meta.effect_sizes import measure_in_words
 from cellclaims.pool import PooledRows
-from cellclaims.reporting.pools import forest_alt
-from cellclaims.reporting.tables import interval, number, p_value, scale_words
+from cellclaims.reporting.pools import facing_alt, forest_alt
+from cellclaims.reporting.tables import SECONDARY, interval, number, p_value, scale_words, study_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,9 +176,28 @@ def details_fit(frames: Sequence[pd.DataFrame]) -> bool:
 
 
 def remarks_of(row: pd.Series, in_column: bool) -> list[str]:
-    """Return the footnote of a row: its detail, unless there is a column for it, and its note."""
-    detail = "" if in_column else text_of(row.get("detail"))
-    return [words for words in (detail, text_of(row.get("note"))) if words]
+    """What stands below the figure about a row: how its value must be read, its detail unless that has a column.
+
+    Of a study of the review each kind of doubt is named once; the table of the studies has every flag in full.
+    """
+    flags = [words for words in text_of(row.get("note")).split("; ") if words]
+    plain = [words for words in flags if not CODE.match(words) and not words.startswith(STANDS_IN)]
+    given = text_of(row.get("co_treatment"))
+    marks = {
+        SECONDARY: bool(row.get("secondary", False)),
+        f"{given} was given with the cells": bool(given),
+        "months counted from the last infusion": text_of(row.get("time_origin")) == "last_infusion",
+        "medians and means point in different directions": text_of(row.get("direction")) != "",
+        QUESTIONABLE: len(plain) < len([words for words in flags if not words.startswith(STANDS_IN)]),
+    }
+    detail = "" if in_column or "study_id" in row else text_of(row.get("detail"))
+    return [*(words for words, is_due in marks.items() if is_due), *([detail] if detail else []), *plain]
+
+
+#: The code of an anomaly before its words, and how a flag begins that says which number of participants was taken.
+CODE, STANDS_IN = re.compile(r"^a\d+: "), "n not printed at this time"
+#: What a figure says of a study with a questionable value.
+QUESTIONABLE = "questionable value or design: see the table of the studies"
 
 
 def remark_letters(frames: Sequence[pd.DataFrame], in_column: bool) -> dict[str, str]:
@@ -229,19 +249,30 @@ def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, d
 def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> FigureRow:
     """Return one report of a pool as a line of the figure; a single report has no weight."""
     estimate, low, high = view.three(row, ("yi", "ci_lb", "ci_ub"))
-    letters = ", ".join(sorted(view.letters[words] for words in remarks_of(row, view.details)))
+    letters = ", ".join(sorted({view.letters[words] for words in remarks_of(row, view.details)}))
     weight = math.nan if math.isnan(heaviest) else float(row["weight"])
     months = float(row.get("months", math.nan))
     numbers, detail = numbers_words(row), text_of(row.get("detail"))
     cells = {
         "numbers": numbers,
         "detail": detail if view.details and detail != numbers else "",
-        "months": "" if math.isnan(months) else number(months, 0),
+        "months": month_words(months, text_of(row.get("timing"))),
         "effect": view.words(estimate, low, high),
         "weight": "" if math.isnan(weight) else number(weight, 1),
     }
     label = f"{row['label']} [{letters}]" if letters else str(row["label"])
     return FigureRow(kind, label, cells, estimate, low, high, weight / heaviest)
+
+
+def month_words(months: float, timing: str) -> str:
+    """The month of a result; a count whose time is not stated has none.
+
+    >>> month_words(2.8, ""), month_words(12.0, "not_stated"), month_words(math.nan, "")
+    ('2.8', 'not stated', '')
+    """
+    if timing == "not_stated":
+        return "not stated"
+    return "" if math.isnan(months) else number(months, 0 if months.is_integer() else 1)
 
 
 def capital(words: str) -> str:
@@ -289,6 +320,25 @@ def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[FigureRow]:
     return reports + pooled_rows(pool, view, "Pooled", "control pooled" if kind == "control" else "pooled")
 
 
+def analysis_rows(pools: Sequence[Pool], title: str, view: View) -> list[FigureRow]:
+    """Other analyses of the same studies, one line each, without drawing the studies again."""
+    rows = [FigureRow("heading", title)] if pools else []
+    for pool in pools:
+        label = f"{pool.title} (k = {pool.k})"
+        if pool.fit is None:
+            words = "; ".join(study_words(pool, view.decimals)) or pool.label
+            rows.append(FigureRow("note", f"{label}, not pooled: {words}" if pool.k else f"{pool.title}: {words}"))
+            continue
+        beta, low, high = view.three({n: statistic(pool.fit, n) for n in LIMITS}, LIMITS)
+        cells = {"numbers": total_words(pool.rows), "effect": view.words(beta, low, high)}
+        rows.append(FigureRow("analysis" if pool.is_pooled else "benchmark", label, cells, beta, low, high))
+    return rows
+
+
+#: A value and its interval.
+LIMITS = ("beta", "ci_lb", "ci_ub")
+
+
 def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[FigureRow]:
     """Figures from elsewhere, under their own heading; the table is on the shown scale already."""
     rows = [FigureRow("heading", title)]
@@ -303,7 +353,7 @@ def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[FigureRo
 def columns_for(rows: Sequence[FigureRow], view: View, level: float, headings: Mapping[str, str]) -> list[FigureColumn]:
     """Return the columns with text, in order; the month only if the reports differ in it."""
     percent = number(100 * level, 0)
-    counts = "Events/n" if any("/" in row.cells.get("numbers", "") for row in rows) else "Patients"
+    counts = "Events/n" if any("/" in row.cells.get("numbers", "") for row in rows) else "Participants"
     detail = "Cells v control" if any(" v " in row.cells.get("detail", "") for row in rows) else "Detail"
     every = [
         FigureColumn("months", headings.get("months", "Month")),
@@ -365,6 +415,7 @@ def forest(
     favours: tuple[str, str] | None = None, transform: Callable[[float], float] | None = None,
     controls: Pool | Sequence[Pool] = (), overall: Pool | None = None, benchmarks: pd.DataFrame | None = None,
     benchmarks_title: str = "Reported elsewhere, not pooled here", title: str = "",
+    analyses: Sequence[Pool] = (), analyses_title: str = "Other analyses",
     headings: Mapping[str, str] | None = None, decimals: int | None = None,
     limits: tuple[float, float] | None = None, notes: Sequence[str] = (), what: str = "",
 ) -> Drawing:  # fmt: skip
@@ -392,6 +443,8 @@ def forest(
         A pool of all, drawn last without its reports.
     benchmarks : DataFrame, optional
         Rows that are not pooled: label, estimate, ci_lb, ci_ub on the shown scale, detail (optional).
+    analyses, analyses_title : sequence of Pool, str
+        Other analyses, drawn below as one line each, without their studies.
     headings : mapping, optional
         Other headings for the columns months, numbers, detail, effect, weight.
     decimals, limits, notes
@@ -418,6 +471,7 @@ def forest(
         rows += [FigureRow("heading", pool.title)] if len(every) > 1 else []
         rows += pool_rows(pool, view, kind)
     rows += pooled_rows(overall, view, overall.title) if overall else []
+    rows += analysis_rows(analyses, analyses_title, view)
     if benchmarks is not None and len(benchmarks):
         rows += benchmark_rows(benchmarks, benchmarks_title, view)
     marks, title = marks_of(claim), title or (every[0].title if len(every) == 1 else "")
@@ -427,7 +481,61 @@ def forest(
         scale_for(rows, view.scale, marks, axis_label or axis_of(every[0]), favours, limits), title=title, marks=marks,
         notes=[*model_notes(every), *(f"[{letter}] {words}" for words, letter in view.letters.items()), *notes],
     )  # fmt: skip
-    return Drawing(fig, forest_alt(every, what or axis_label or axis_of(every[0])))
+    return Drawing(fig, forest_alt([*every, *analyses], what or axis_label or axis_of(every[0])))
+
+
+# Two arms of each study, one below the other.
+
+
+def facing(
+    cells: Pool, controls: Pool, *, axis_label: str, title: str = "", notes: Sequence[str] = (),
+    names: tuple[str, str] = ("with cells", "without cells"), claim: Claim = None,
+    limits: tuple[float, float] | None = None, what: str = "",
+) -> Drawing:  # fmt: skip
+    """Each study with its two arms one below the other; nothing is pooled.
+
+    Parameters
+    ----------
+    cells, controls : Pool
+        Results within treated arms and within untreated ones; only studies that report both are drawn.
+    axis_label, title, notes, claim, limits, what
+        As in :func:`forest`.
+    names : pair of str
+        What the two arms are called.
+
+    Returns
+    -------
+    Drawing
+    """
+    view = view_of([cells, controls], None, None)
+    others = {row["study_id"]: row for _, row in controls.rows.iterrows()}
+    rows: list[FigureRow] = []
+    for _, row in cells.rows.iterrows():
+        other = others.get(row["study_id"])
+        if other is None:
+            continue
+        rows.append(FigureRow("heading", heading_of(row, other, view)))
+        pair = ((row, "study", names[0]), (other, "control", names[1]))
+        rows += [replace(study_row(side, view, math.nan, kind), label=name) for side, kind, name in pair]
+    if not rows:
+        rows = [FigureRow("note", "No eligible study reports both arms")]
+    marks = marks_of(claim)
+    level = float(cells.settings.get("level", 0.95))
+    columns = columns_for(rows, view, level, {})
+    used = {
+        letter for row in rows for letter in re.findall(r"\[([a-z, ]+)\]", row.label) for letter in letter.split(", ")
+    }
+    remarks = [f"[{letter}] {words}" for words, letter in view.letters.items() if letter in used]
+    scale = scale_for(rows, view.scale, marks, axis_label, None, limits)
+    fig = draw(rows, columns, scale, title=title, marks=marks, notes=[*remarks, *notes])
+    return Drawing(fig, facing_alt(cells, controls, what or axis_label, names))
+
+
+def heading_of(row: pd.Series, other: pd.Series, view: View) -> str:
+    """A study with the letters of what has to be known of either arm."""
+    words = [one for side in (row, other) for one in remarks_of(side, view.details)]
+    letters = ", ".join(sorted({view.letters[one] for one in words}))
+    return f"{row['label']} [{letters}]" if letters else str(row["label"])
 
 
 # Change within arms: with cells, without cells, and as others pooled it, one below the other.

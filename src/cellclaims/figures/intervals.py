@@ -39,7 +39,7 @@ from cellclaims.reporting.tables import number
 
 #: What a row can be; each kind has its own mark in the plot (``interval_marks``).
 KINDS = (
-    "heading", "study", "pooled", "prediction", "benchmark", "control", "control pooled", "primary", "note",
+    "heading", "study", "pooled", "analysis", "prediction", "benchmark", "control", "control pooled", "primary", "note",
 )  # fmt: skip
 
 #: Kinds whose words run across all columns on the left of the plot.
@@ -326,6 +326,7 @@ def draw_primary(axes: Axes, row: FigureRow, y: float) -> None:
 DRAW: dict[str, Callable[[Axes, FigureRow, float], None]] = {
     "study": draw_study,
     "pooled": draw_pooled,
+    "analysis": draw_pooled,
     "control pooled": draw_pooled,
     "prediction": draw_prediction,
     "benchmark": draw_benchmark,

@@ -192,7 +192,7 @@ def how_it_was_read(evidence: Evidence) -> Sentence:
 def fingerprint(base: EvidenceBase) -> str:
     """Which evidence and which package made the numbers; no date of the run, so that equal results are equal text."""
     return (
-        f"Evidence as read on {base.protocol.evidence_date}, protocol of {base.protocol['fixed_on']}, "
+        f"Evidence as read on {base.protocol.evidence_date}, protocol version {base.protocol['version']}, "
         f"data {base.evidence.fingerprint[:12]}, cellclaims {cellclaims.__version__}."
     )
 
@@ -244,7 +244,8 @@ def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
     Parameters
     ----------
     reports : DataFrame
-        One line per report (:func:`cellclaims.overview.described`).
+        One line per report (:func:`cellclaims.overview.described`, or ``studies.csv``): ``year`` and, where the figure
+        has products, ``product``.
     by_year : bool
         Whether the figure is one of years.
 
@@ -253,8 +254,9 @@ def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
     >>> not_shown(pd.DataFrame({"product": ["a", "a", None], "year": [2001.0, None, 2002.0]}), by_year=True)
     'Of 3 reports, 1 without a year and 1 of another product are not shown.'
     """
-    other = int(reports["product"].isna().sum())
-    undated = int((reports["year"].isna() & reports["product"].notna()).sum()) if by_year else 0
+    of_no_product = reports["product"].isna() if "product" in reports else pd.Series(data=False, index=reports.index)
+    other = int(of_no_product.sum())
+    undated = int((reports["year"].isna() & ~of_no_product).sum()) if by_year else 0
     parts = [f"{undated} without a year"] * bool(undated) + [f"{other} of another product"] * bool(other)
     verb = "is" if undated + other == 1 else "are"
     return f"Of {len(reports)} reports, {' and '.join(parts)} {verb} not shown." if parts else ""
@@ -413,24 +415,42 @@ def pooled_elsewhere(evidence: Evidence, outcome: str) -> Elsewhere:
         }
     )
     points = rows[rows.measure.isin(["MD", "WMD"])]
+    points = points.assign(design=[_design_of(text) for text in points.population])
+    points = points[points.design < BEFORE_AFTER].sort_values(["design", "year"], kind="stable")
     benchmarks = pd.DataFrame(
         {
-            "label": [f"{_review(r)}: {r.population}" for r in points.itertuples()],
+            "label": [f"{_review(r, whole=True)}: {r.population}" for r in points.itertuples()],
             "estimate": points.estimate,
             "ci_lb": points.ci_low,
             "ci_ub": points.ci_high,
-            "detail": ["" if r.k_studies != r.k_studies else f"{r.k_studies:g} reports" for r in points.itertuples()],
+            "detail": ["" if r.k_studies != r.k_studies else f"k = {r.k_studies:g}" for r in points.itertuples()],
         }
     )
     caption = "Pooled by others, as printed; differences in percentage points unless the measure says otherwise"
     return Elsewhere(table(shown, caption), benchmarks.reset_index(drop=True))
 
 
-def _review(row: object) -> str:
-    """Return a review by its first author and year; by the start of its title where the id names no author."""
+#: Rank of a pooled result that compares a group with its own baseline: in the table, not in the figure.
+BEFORE_AFTER = 2
+
+
+def _design_of(population: str) -> int:
+    """Return the kind of studies that others pooled, best first: randomised, controlled or mixed, before and after.
+
+    >>> _design_of("T1D, RCTs"), _design_of("T2D, MSC v control"), _design_of("T1D+T2D, MSC vs own baseline")
+    (0, 1, 2)
+    """
+    text = population.lower()
+    if "baseline" in text or "before" in text:
+        return BEFORE_AFTER
+    return 0 if "rct" in text or "randomi" in text else 1
+
+
+def _review(row: object, *, whole: bool = False) -> str:
+    """Return a review by its first author and year; by its title, or the start of it, where the id names no author."""
     stem = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
     has_author = stem != row.review_id and stem not in NOT_AUTHORS
-    name = stem.capitalize() if has_author else _short_title(row.title)
+    name = stem.capitalize() if has_author else row.title if whole else _short_title(row.title)
     return name if row.year != row.year else f"{name}{' ' if has_author else ', '}{row.year:.0f}"
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from cellclaims import meta
 from cellclaims.evidence import Evidence
 from cellclaims.overview import DESIGNS
 from cellclaims.pool import Pool, label, switch_words
+from cellclaims.pool import pooled as pooled_of
 from cellclaims.protocol import Protocol
+from cellclaims.question import Analysis
 from cellclaims.reporting.tables import (
+    MISSING,
     Table,
     caution_words,
     interval,
@@ -23,7 +29,7 @@ from cellclaims.reporting.tables import (
     study_words,
     value_words,
 )  # fmt: skip
-from cellclaims.selection import EvidenceBase, Question, window_words
+from cellclaims.selection import EvidenceBase, Question, select_levels, window_words
 
 # Sentences made from results, so that prose never holds a typed number.
 
@@ -170,6 +176,208 @@ def forest_alt(pools: Sequence[Pool], what: str) -> str:
     return f"{what}. {'. '.join(lines)}."
 
 
+def facing_alt(cells: Pool, controls: Pool, what: str, names: tuple[str, str]) -> str:
+    """A figure of two arms of each study in words.
+
+    Parameters
+    ----------
+    cells, controls : Pool
+    what : str
+        What is shown, as the start of the sentence.
+    names : pair of str
+        What the two arms are called.
+
+    Returns
+    -------
+    str
+    """
+    sides = [dict(zip(pool.rows.study_id, study_words(pool), strict=True)) for pool in (cells, controls)]
+    lines = [
+        f"{sides[0][study]} {names[0]}, {sides[1][study].removeprefix(label_of)} {names[1]}"
+        for study, label_of in zip(cells.rows.study_id, cells.rows.label, strict=True) if study in sides[1]
+    ]  # fmt: skip
+    return f"{what}. {'. '.join(' '.join(line.split()) for line in lines) or 'No eligible study reports both arms'}."
+
+
+def stamp(base: EvidenceBase, *pools: Pool, paired: bool = False) -> str:
+    """What a figure says of itself when it is passed on alone: studies, participants, and the date of the evidence.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    *pools : Pool
+        What the figure shows; the studies of all of them are counted once.
+    paired : bool
+        Whether the pools are arms of the same studies: those in all of them count, with the participants of each.
+
+    Returns
+    -------
+    str
+    """
+    sizes = [
+        {row.study_id: row.n + (0.0 if np.isnan(row.n_control) else row.n_control) for row in pool.rows.itertuples()}
+        for pool in pools
+    ]
+    named = set.intersection(*map(set, sizes)) if paired else set().union(*sizes)
+    add = sum if paired else max
+    people = sum(add(size.get(study, 0.0) for size in sizes) for study in named)
+    studies = f"{len(named)} stud{'y' if len(named) == 1 else 'ies'} (k)"
+    return f"{studies}, {number(people, 0)} participants (n). Evidence read up to {base.protocol.evidence_date}."
+
+
+def by_study(pools: Mapping[str, Pool], only: Collection[str]) -> pd.DataFrame:
+    """Some studies' own results under several choices, for a sensitivity figure with a heading per study.
+
+    Parameters
+    ----------
+    pools : mapping of Pool
+        By the words of each choice; the first is the review's own.
+    only : collection of str
+        Ids of the studies to show.
+
+    Returns
+    -------
+    DataFrame
+        Choice, estimate, limits on the shown scale, group (the study), level.
+    """
+    lines = []
+    own = next(iter(pools.values()))
+    for study, name in zip(own.rows.study_id, own.rows.label, strict=True):
+        for words, pool in pools.items() if study in only else ():
+            rows = pool.rows[pool.rows.study_id == study]
+            lines += [
+                {"choice": words, "group": name, "level": pool.level_words}
+                | {
+                    n: pool.shown(getattr(row, f))
+                    for n, f in (("estimate", "yi"), ("ci_lb", "ci_lb"), ("ci_ub", "ci_ub"))
+                }
+                for row in rows.itertuples()
+            ]
+    return pd.DataFrame(lines, columns=["choice", "group", "level", "estimate", "ci_lb", "ci_ub"])
+
+
+def by_follow_up(pool: Pool, protocol: Protocol) -> Sentence:
+    """The studies of a pool by the subgroups of follow-up that the protocol names.
+
+    Parameters
+    ----------
+    pool : Pool
+    protocol : Protocol
+
+    Returns
+    -------
+    Sentence
+        Subgroups under the smallest number that is pooled are listed, without a test of difference.
+    """
+    limits = protocol["outcomes"][pool.question.outcome].get("subgroups", [])
+    shown, words, groups = study_words(pool), [], []
+    for low, high in pairwise(limits):
+        last = high == limits[-1]
+        rows = [i for i, m in enumerate(pool.rows.months) if low <= m < high or (last and m == high)]
+        name = f"{low:g} to {'' if last else 'under '}{high:g} months"
+        words.append(f"{name}: {'; '.join(shown[i] for i in rows) or 'no study'}.")
+        groups.append(rows)
+    return say(*words, _difference_of_groups(pool, groups))
+
+
+def _difference_of_groups(pool: Pool, groups: Sequence[Sequence[int]]) -> str:
+    """The test of difference between subgroups, or why there is none."""
+    if not groups:
+        return ""
+    if min(map(len, groups)) < pool.fewest:
+        return f"Subgroups of fewer than {pool.fewest} studies are listed, without a test of their difference."
+    of = {place: name for name, rows in enumerate(groups) for place in rows}
+    rows = pool.rows.iloc[sorted(of)]
+    found = meta.subgroups(rows.yi.to_numpy(float), rows.vi.to_numpy(float), [of[i] for i in sorted(of)])
+    return f"Test of their difference: {p_value(float(found.Q_between_p))}."
+
+
+def doses(base: EvidenceBase, question: Question) -> pd.DataFrame:
+    """Insulin dose in both arms of every controlled study, each unit apart, with what can be said of the difference.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+        Population, product, designs and months; its outcome and unit are set here.
+
+    Returns
+    -------
+    DataFrame
+        Text; one line per study and unit: study, unit, month, with cells, without, difference with its interval, the P
+        value between arms as reported.
+    """
+    lines = []
+    for unit in base.protocol.outcome("insulin_dose").units:
+        asked = replace(question, outcome="insulin_dose", unit=unit, title="", name="")
+        pool = pooled_of(base, asked, Analysis("MD"))
+        known = dict(zip(pool.rows.study_id, study_words(pool), strict=True))
+        names = dict(zip(pool.rows.study_id, pool.rows.label, strict=True))
+        sides = [select_levels(base, replace(asked, arms=arms)).records for arms in ("cells", "control")]
+        for study in sorted({row.study_id for row in sides[0]} & {row.study_id for row in sides[1]}):
+            both = [_dose(side, study) for side in sides]
+            if all(words for _, words in both):
+                lines.append({
+                    "study": label(base.evidence, study), "unit": unit, "month": f"{both[0][0]:g}",
+                    "with cells": both[0][1], "without cells": both[1][1],
+                    "difference": known.get(study, MISSING).removeprefix(f"{names.get(study, '')} "),
+                    "P between arms, as reported": _p_between(base, asked, study),
+                })  # fmt: skip
+    heads = ["study", "unit", "month", "with cells", "without cells", "difference", "P between arms, as reported"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def _dose(rows: Sequence[Any], study: str) -> tuple[float, str]:
+    """The last follow-up of a study's arms and its values in words, as reported."""
+    own = [row for row in rows if row.study_id == study and row.months > 0]
+    if not own:
+        return np.nan, ""
+    last = max(row.months for row in own)
+    return last, "; ".join(_as_reported(row) for row in own if row.months == last)
+
+
+def _as_reported(row: Any) -> str:
+    """A centre with its dispersion and its unit where that is relative to baseline."""
+    fall = {"% relative reduction": "a reduction by ", "% relative change": "a change by "}.get(row.unit, "")
+    spread = {
+        "iqr": f" (quartiles {row.dispersion_low:g} to {row.dispersion_high:g})",
+        "sd": f" (SD {row.dispersion_low:g})",
+    }
+    percent = "%" if fall else ""
+    return f"{fall}{number(row.center, 2 if row.center % 1 else 0)}{percent}{spread.get(row.dispersion_type, '')}"
+
+
+def _p_between(base: EvidenceBase, question: Question, study: str) -> str:
+    """The reported P value of the comparison at the last follow-up in the window."""
+    rows = [
+        row for row in base.records("contrasts", question.alternative, "insulin_dose")
+        if row.study_id == study and question.at(base.protocol).admits(row.months) and row.p_value_printed
+    ]  # fmt: skip
+    if not rows:
+        return MISSING
+    words = max(rows, key=lambda row: row.months).p_value_printed
+    return words if words[0] in "<>" else f"= {words}"
+
+
+def priors(pool: Pool) -> pd.DataFrame:
+    """The Bayesian intervals of a pool by the scale of the prior: the protocol's, half of it and double.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    DataFrame
+        Text; one line per scale, none where nothing is pooled.
+    """
+    fits = [(scale, fit) for scale in pool.prior_scales if (fit := pool.bayes_at(scale)) is not None]
+    level = pool.level_words
+    heads = ("scale of the prior of tau", f"{level} interval of the mean", f"{level} prediction interval")
+    lines = [(f"{scale:g}", _interval(pool, fit, "ci", ""), _interval(pool, fit, "pi", "")) for scale, fit in fits]
+    return pd.DataFrame(lines, columns=heads)
+
+
 def choices_alt(table: pd.DataFrame, what: str, decimals: int) -> str:
     """Return a sensitivity figure in words: every choice with its estimate and interval, on the shown scale."""
     lines = [
@@ -180,14 +388,33 @@ def choices_alt(table: pd.DataFrame, what: str, decimals: int) -> str:
 
 
 def durability_alt(table: pd.DataFrame, what: str) -> str:
-    """Return the durability figure in words: how many series it has, and the pooled percentages by month."""
-    series = table[table.kind != "pooled"].drop_duplicates(["report", "kind"]).kind.value_counts()
-    counts = ", ".join(f"{number} of {kind}s" for kind, number in series.sort_index().items())
-    pooled = [
-        f"{row.months:g} months: {number(row.percent, 0)}% ({interval(row.ci_lb, row.ci_ub, 0)})"
-        for row in table[table.kind == "pooled"].sort_values("months").itertuples()
-    ]
-    return f"{what}, over time. Series: {counts or 'none'}. Pooled: {'; '.join(pooled) or 'none'}."
+    """The durability figure in words: each study with its first and its last month, and the registries."""
+    lines = []
+    for (report, kind), line in table.groupby(["report", "kind"], sort=False):
+        ends = line.sort_values("months").iloc[[0, -1]]
+        points = " to ".join(f"{number(r.percent, 0)}% at {r.months:g} months" for r in ends.itertuples())
+        lines.append(f"{report}{' (registry)' if kind == 'registry' and 'registry' not in report else ''}: {points}")
+    return f"{what}, over time. {'; '.join(lines) or 'No study counts at two months or more'}."
+
+
+def durability_note(table: pd.DataFrame, protocol: Protocol) -> str:
+    """How many studies the durability figure has, how many participants, and the date of the evidence.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`cellclaims.overview.durability`.
+    protocol : Protocol
+
+    Returns
+    -------
+    str
+    """
+    own = table[table.kind == "report"]
+    people = own.groupby("report").n.max().sum() if len(own) else 0.0
+    apart = table[table.kind == "registry"].report.nunique()
+    words = f"{own.report.nunique()} studies (k), {number(float(people), 0)} participants (n)"
+    return f"{words}; registries and curves: {apart}. Evidence read up to {protocol.evidence_date}."
 
 
 def question_title(question: Question, protocol: Protocol) -> str:
@@ -399,8 +626,9 @@ def arms_title(question: Question, base: EvidenceBase) -> str:
     'Control arms of trials of cells, type 2 diabetes'
     """
     given, people = asked_words(question, base.protocol)
-    whose = given if question.arms == "cells" else f"control arms of trials of {given}"
-    return "; ".join([f"{_start(whose)}, {people}", *_switched(question, base)])
+    if question.arms == "cells":
+        return "; ".join([f"{_start(given)}, {people}, treated arms only", *_switched(question, base)])
+    return "; ".join([f"Control arms of trials of {given}, {people}", *_switched(question, base)])
 
 
 def what_differs(question: Question, other: Question, base: EvidenceBase) -> str:

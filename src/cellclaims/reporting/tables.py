@@ -7,8 +7,9 @@ and its words in text. Everything else is escaped, whatever its source.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from textwrap import shorten
 
@@ -17,6 +18,7 @@ import pandas as pd
 
 from cellclaims.overview import kind_of_reason
 from cellclaims.pool import Pool
+from cellclaims.selection import when_counted
 
 # Round a number once, on its way to a reader: true minus sign, no negative zero, a dash for no number.
 
@@ -267,7 +269,7 @@ def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
 
 
 def reports(pool: Pool) -> Table:
-    """Return the reports of a pool: patients, effect, weight, how the effect was made, and every flag.
+    """Return the studies of a pool: participants, effect, weight, control group, how the effect was made, every flag.
 
     Parameters
     ----------
@@ -276,18 +278,63 @@ def reports(pool: Pool) -> Table:
     Returns
     -------
     Table
+        With the event from which months count, treatments given with the cells and secondary sources where there are
+        any; for treated arms alone, with the control group of each study and what it showed.
     """
     rows = pool.rows
-    frame = pd.DataFrame({"report": [Link(w, a) for w, a in zip(rows.label, rows.link, strict=True)]})
+    frame = pd.DataFrame({"study": [Link(w, a) for w, a in zip(rows.label, rows.link, strict=True)]})
     frame["design"] = rows.design.str.replace("_", " ").to_numpy()
-    frame["month"] = rows.months.to_numpy(float)
+    if pool.measure in WITHIN_ARMS and pool.question.arms == "cells":
+        frame["control group"] = control_words(pool)
+    if (rows.timing != "").any():
+        frame["when"] = [when_counted(r.timing, r.months) for r in rows.itertuples()]
+    else:
+        frame["month"] = rows.months.to_numpy(float)
+    if (rows.time_origin != "").any():
+        frame["months count from"] = rows.time_origin.str.replace("_", " ").replace("", "not stated").to_numpy()
+    if (rows.co_treatment != "").any():
+        frame["given with the cells"] = rows.co_treatment.replace("", MISSING).to_numpy()
     frame["effect"] = [_effect_words(pool, r) for r in rows.itertuples()]
-    frame["patients"] = [_patients(r) for r in rows.itertuples()]
+    frame["participants"] = [_patients(r) for r in rows.itertuples()]
     if pool.is_pooled:
         frame["weight"] = [percent(w / 100, 1) for w in rows.weight]
-    frame["how and flags"] = [_both(r.detail, r.note) for r in rows.itertuples()]
+    frame["how and flags"] = [_both(r.detail, SECONDARY * r.secondary, flags_words(r.note)) for r in rows.itertuples()]
     caption = f"{pool.title}: k = {pool.k}" + (f" ({pool.label})" if pool.label else "")
     return table(frame, "; ".join([caption, *caution_words(pool)]))
+
+
+#: Measures of one group, whose studies may or may not have had a control group.
+WITHIN_ARMS = ("PLO", "MC")
+#: What is said of a number that was not read in the study's own report.
+SECONDARY = "read in a table of a published review"
+
+
+def control_words(pool: Pool) -> list[str]:
+    """For each study of a pool of treated arms: whether it had an untreated control group, and what that showed.
+
+    Parameters
+    ----------
+    pool : Pool
+
+    Returns
+    -------
+    list of str
+    """
+    if pool.again is None or not pool.rows.controlled.any():
+        return ["yes, not reported" if has else "none" for has in pool.rows.controlled]
+    control = pool.again(replace(pool.question, arms="control"), pool.analysis)
+    shown = {row.study_id: f"{_effect_words(control, row)}, {_patients(row)}" for row in control.rows.itertuples()}
+    return [shown.get(r.study_id, "yes, not reported") if r.controlled else "none" for r in pool.rows.itertuples()]
+
+
+def flags_words(note: str) -> str:
+    """Flags with their codes behind the words and not before them.
+
+    >>> flags_words("a09: brackets read as quartiles; also 15/22 at 12 months")
+    'brackets read as quartiles (a09); also 15/22 at 12 months'
+    """
+    parts = [re.sub(r"^(a\d+): (.*)$", r"\2 (\1)", part) for part in note.split("; ")]
+    return "; ".join(dict.fromkeys(part for part in parts if part))
 
 
 def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
@@ -442,7 +489,7 @@ def caution_words(pool: Pool, decimals: int = 2) -> list[str]:
         One sentence part each; where tables of reviews weigh much, with the result without them.
     """
     made = {
-        "one_study": lambda c: f"{c.study} has {number(c.value, 0)}% of the weight",
+        "one_study": lambda c: f"{c.study} has {number(c.value, 1)}% of the weight",
         "secondary": lambda c: _secondary_words(pool, c.value, decimals),
         "hidden_heterogeneity": lambda c: f"no heterogeneity is estimated, but Q finds some ({p_value(c.value)})",
         "time_origin": lambda c: "months count from the first infusion in some studies and from the last in others",

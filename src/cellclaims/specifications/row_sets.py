@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from cellclaims.effects import (
     FORMS,
     Effect,
-    change_of_report,
     contrasts_of,
     controlled_reports,
+    difference_from_levels,
     difference_of_report,
 )
 from cellclaims.errors import DataError, ProtocolError
@@ -395,23 +395,7 @@ class _DifferencesRead:
 
     def _effect(self, report: _Report, effect: Option) -> Effect:
         if "correlation" in effect.settings:
-            return _of_changes(*report.sides[:2], report.at, float(effect.settings["correlation"]))
+            return difference_from_levels(*report.sides[:2], report.at, float(effect.settings["correlation"]))
         r = float(self.base.protocol["models"]["correlation"]["value"])
         forms = tuple(effect.settings.get("forms", FORMS))
         return difference_of_report(self.base, report.study_id, *report.sides, report.at, r, forms)
-
-
-def _of_changes(cells: Sequence[Record], controls: Sequence[Record], at: Question, correlation: float) -> Effect:
-    """Change with cells minus change without, each from levels with the same correlation."""
-    if not (cells and controls):
-        raise DataError("no levels on one of the two sides")
-    with_cells, without = (change_of_report(rows, at, correlation) for rows in (cells, controls))
-    if with_cells.months != without.months:
-        raise DataError(f"month {with_cells.months:g} with cells, {without.months:g} without")
-    return with_cells._replace(
-        arm_id=f"{with_cells.arm_id} v {without.arm_id}",
-        line=f"{with_cells.line};{without.line}",
-        n_control=without.n,
-        yi=with_cells.yi - without.yi,
-        vi=with_cells.vi + without.vi,
-    )
