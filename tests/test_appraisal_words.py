@@ -266,7 +266,7 @@ def test_the_table_of_agreement_has_a_line_for_each_tool_and_level():
     table = reporting.agreement_table(real())
     found = appraisal.agreement(real().judgements)
     assert [row[0] for row in cells(table)] == list(found.tool)
-    assert [row[3] for row in cells(table)] == [f"{100 * equal:.0f} %" for equal in found.equal]
+    assert [row[3] for row in cells(table)] == [f"{100 * equal:.0f}%" for equal in found.equal]
     assert [row[4] for row in cells(table)] == [f"{kappa:.2f}" for kappa in found.kappa]
 
 
