@@ -1,7 +1,7 @@
-# JupyterLab on the notebooks, for people with neither Python nor conda. Not built where the project was made: docs/site.md.
+# JupyterLab with the notebooks, for people without Python and conda. Not built where the project was made: docs/site.md.
 FROM python:3.11-slim
 
-# A user of no rights; what the notebooks write stays in a folder of its own.
+# An unprivileged user, with a folder for the output of the notebooks.
 RUN useradd --create-home --uid 1000 reader
 WORKDIR /home/reader/cellclaims
 RUN chown reader:reader /home/reader/cellclaims
@@ -11,7 +11,7 @@ ENV VIRTUAL_ENV=/home/reader/environment \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PYTHONUNBUFFERED=1
 
-# The libraries first: they are made again only when the lock changes.
+# The libraries first, so that they are installed again only when the lock changes.
 COPY --chown=reader:reader requirements.lock ./
 RUN python -m venv /home/reader/environment \
  && python -m pip install --no-cache-dir --require-hashes -r requirements.lock

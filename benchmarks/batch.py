@@ -1,10 +1,10 @@
-"""The reports of runs/sensitivity.yml: one batch of forked kernels beside papermill and nbconvert on the same reports.
+"""Compares a batch of runs/sensitivity.yml with papermill and nbconvert on the same reports.
 
     python benchmarks/batch.py [--sets runs/sensitivity.yml] [--peers 25] [--rounds 3] [--workers 2]
     python benchmarks/batch.py --scaling    how time grows with the number of reports, as docs/figures/batch_scaling.*
 
-Both make the same reports in the same run, in turns, so that whatever else the machine does falls on both. ``--peers``
-may be fewer than the reports of the file: they are spread over it, and their median is scaled up and called so.
+Both methods alternate within one run, so that other load affects both. ``--peers`` may be smaller than the number of
+reports: these are spread over the file, and their median is scaled up, as the output says.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def claims(count: int) -> list[str]:
-    """The first claims of the evidence."""
+    """Return the first claims of the evidence."""
     with (ROOT / "data" / "advertised" / "claims.csv").open(encoding="utf-8") as file:
         return [row["claim_id"] for row in csv.DictReader(file)][:count]
 
 
 def timed(*commands: list[object]) -> float:
-    """Seconds of commands run one after the other; they must succeed."""
+    """Return the seconds of commands run one after the other; they must succeed."""
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     start = perf_counter()
     for command in commands:
@@ -41,14 +41,14 @@ def timed(*commands: list[object]) -> float:
 
 
 def by_batch(sets: Path, workers: int) -> float:
-    """Seconds of one batch of all reports of a file of parameter sets, from nothing."""
+    """Return the seconds of one batch of all reports of a file of parameter sets, in a new folder."""
     with tempfile.TemporaryDirectory() as folder:
         start = "from cellclaims.cli import main; main()"
         return timed([sys.executable, "-c", start, "batch", sets, "--into", Path(folder, "into"), "--workers", workers])
 
 
 def by_peers(report: WantedReport) -> float:
-    """Seconds of one report by papermill and nbconvert as anybody would call them; papermill takes YAML."""
+    """Return the seconds of one report by the commands papermill and nbconvert."""
     with tempfile.TemporaryDirectory() as folder:
         executed = Path(folder, report.notebook.name)
         values = {**report.values, "FIGURES": folder, "REPORTS": folder}
@@ -58,7 +58,7 @@ def by_peers(report: WantedReport) -> float:
 
 
 def measured(sets: Path, peers: int, rounds: int, workers: int) -> tuple[list[float], list[float]]:
-    """Seconds of each batch, and of each report of the peers; the peers' reports are spread over the rounds."""
+    """Return the seconds of each batch, and of each report of the peers, spread over the rounds."""
     reports = read_sets(sets).reports
     chosen = [reports[at * len(reports) // peers] for at in range(min(peers, len(reports)))]
     batches, singles = [], []
@@ -69,13 +69,13 @@ def measured(sets: Path, peers: int, rounds: int, workers: int) -> tuple[list[fl
 
 
 def table(reports: int, workers: int, batches: list[float], singles: list[float]) -> str:
-    """The times as a table: seconds of all reports (medians), of one, and the ratio."""
+    """Return the times as a table: seconds of all reports (medians), of one, and the ratio."""
     batch, single = statistics.median(batches), statistics.median(singles)
     whole = single * reports
     scaled = "" if len(singles) == reports else f", median of {len(singles)} reports times {reports}"
     return "\n".join(
         [
-            "| way | seconds | seconds a report | ratio |",
+            "| method | seconds | seconds per report | ratio |",
             "|---|---|---|---|",
             f"| papermill and nbconvert, one after the other{scaled} | {whole:.1f} | {single:.2f} | 1 |",
             f"| cellclaims batch, {workers} workers (median of {len(batches)}) "

@@ -60,7 +60,7 @@ def kill_one(into: Path) -> None:
 
 
 def made(into: Path) -> int:
-    """How many reports are whole."""
+    """Return how many reports are whole."""
     return len([path for path in (into / ".made").glob("*.json") if ".failure" not in path.name])
 
 
@@ -71,7 +71,7 @@ def used() -> float:
 
 
 def measured(way: Callable[[Iterable[Job]], None], sets: Path, *, is_killed: bool) -> str:
-    """A line of the table: seconds, processor seconds and reports of one batch."""
+    """Return a line of the table: seconds, processor seconds and reports of one batch."""
     with tempfile.TemporaryDirectory() as folder:
         into, before, start = Path(folder), used(), perf_counter()
         if is_killed:

@@ -1,10 +1,10 @@
-"""How batches grow: seconds and processor seconds a report for more and more reports, on this machine and on Dask.
+"""Scaling of batches: seconds and processor seconds per report by number of reports, locally and on Dask.
 
     python benchmarks/batch.py --scaling [--sizes 20 50 100 200 400]
 
 One batch of the largest size is made in each way, of reports on the advertised claims; when the 20th report, the 50th
-and so on has ended is the time of a batch of that size (all but its index, which takes a moment). Processor seconds are
-those of every process of a batch on this machine; they hardly depend on what else the machine does, wall seconds do.
+and so on has ended is the time of a batch of that size (all but its index, which takes a moment). Processor seconds
+include all processes of a batch on this computer; unlike wall time they depend little on other load.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WAYS = {
 
 
 def sets_file(folder: Path, names: Sequence[str], count: int) -> Path:
-    """A file that asks for so many reports: every claim, again and again under another name."""
+    """Return a file with this many reports: all claims, repeated under other names."""
     lines = ["title: Claims", f"notebooks: {ROOT / 'notebooks'}", "sets:"]
     for turn in range(-(-count // len(names))):
         some = names[: count - turn * len(names)]
@@ -49,12 +49,12 @@ def sets_file(folder: Path, names: Sequence[str], count: int) -> Path:
 
 
 def python(*arguments: object, **more: object) -> subprocess.Popen:
-    """A process of this Python."""
+    """Return a process of this Python."""
     return subprocess.Popen([sys.executable, *map(str, arguments)], env=ONE_THREAD, **more)
 
 
 def ended_after(sets: Path, into: Path, *options: object) -> list[float]:
-    """Seconds from the start of a batch until each of its reports had ended."""
+    """Return the seconds from the start of a batch until the end of each report."""
     command = "from cellclaims.cli import main; main()"
     start, seconds = perf_counter(), []
     with python("-c", command, "batch", sets, "--into", into, "--json", *options, stdout=subprocess.PIPE) as batch:
@@ -67,7 +67,7 @@ def ended_after(sets: Path, into: Path, *options: object) -> list[float]:
 
 @contextlib.contextmanager
 def dask(folder: Path, workers: int) -> Iterator[str]:
-    """Address of a scheduler on loopback with so many workers of one thread; all end with the block."""
+    """Yield the address of a local scheduler with this many single-threaded workers; all end with the block."""
     file = folder / "scheduler.json"
     alone = ["--host", "127.0.0.1", "--no-dashboard"]
     quiet = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -90,9 +90,9 @@ def dask(folder: Path, workers: int) -> Iterator[str]:
 
 
 def measured(way: str, names: Sequence[str], sizes: Sequence[int]) -> list[dict[str, object]]:
-    """One row a size of one way: seconds, and processor seconds a report of the largest.
+    """Return one row per size of one method: seconds, and processor seconds per report of the largest.
 
-    Those of Dask's workers are not known: what a worker started ends with it, and nobody is told what it used.
+    Those of Dask's workers are unknown.
     """
     workers = WAYS[way][0]
     before = _processor_seconds()
@@ -117,7 +117,7 @@ def _processor_seconds() -> float:
 
 
 def with_efficiency(rows: list[dict[str, object]]) -> pd.DataFrame:
-    """The rows with seconds a report, and the share of the best speed-up over one worker that was reached."""
+    """Return the rows with seconds per report, and the proportion of the best possible speed-up over one worker."""
     table = pd.DataFrame(rows)
     table["seconds_a_report"] = (table.seconds / table.reports).round(3)
     alone = table[table.workers == 1].set_index("reports").seconds
@@ -126,7 +126,7 @@ def with_efficiency(rows: list[dict[str, object]]) -> pd.DataFrame:
 
 
 def drawing(table: pd.DataFrame) -> Figure:
-    """Seconds a report and efficiency against the number of reports."""
+    """Draw seconds per report and efficiency against the number of reports."""
     with style.applied():
         fig = Figure(figsize=(7.2, 3.0), layout="constrained")
         cost, share = fig.subplots(1, 2)
@@ -134,7 +134,7 @@ def drawing(table: pd.DataFrame) -> Figure:
             rows = table[table.way == way]
             cost.plot(rows.reports, rows.seconds_a_report, mark + "-", color=colour, label=way)
             share.plot(rows.reports, rows.efficiency, mark + "-", color=colour)
-        cost.set(ylabel="seconds a report", title="Cost", ylim=(0, None))
+        cost.set(ylabel="seconds per report", title="Cost", ylim=(0, None))
         share.set(ylabel="speed-up over one worker / workers", title="Efficiency", ylim=(0, None))
         for axes in (cost, share):
             axes.set(xlabel="reports in the batch", xscale="log")
@@ -150,6 +150,6 @@ def scaling(names: Sequence[str], sizes: Sequence[int], into: Path) -> pd.DataFr
     files.write_atomically(into / "batch_scaling.csv", files.csv_text([table.columns, *table.itertuples(index=False)]))
     last = table[table.reports == max(sizes)].set_index("way").seconds_a_report
     words = "; ".join(f"{way}: {seconds:g} s" for way, seconds in last.items())
-    alt = f"Seconds a report, and efficiency, for {min(sizes)} to {max(sizes)} reports. At {max(sizes)}: {words}."
+    alt = f"Seconds per report, and efficiency, for {min(sizes)} to {max(sizes)} reports. At {max(sizes)}: {words}."
     figures.save(drawing(table), alt=alt, name="batch_scaling", folder=into)
     return table

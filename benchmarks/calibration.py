@@ -1,10 +1,10 @@
-"""Can the probabilities and intervals be trusted? A simulation over numbers of reports and heterogeneity.
+"""Calibration of probabilities and intervals: a simulation over numbers of reports and heterogeneity.
 
     python benchmarks/calibration.py                     the long run (minutes): docs/calibration.csv, figures, tables
     python benchmarks/calibration.py --reviews 200       a short one
     python benchmarks/calibration.py --written           figures of coverage and tables again, from the numbers there
 
-What is simulated stands in ``calibration_study.simulate``; what follows in docs/calibration.md, whose tables this
+The simulation is described in ``calibration_study.simulate``, its results in docs/calibration.md, whose tables this
 script writes between its marks.
 """
 
@@ -45,13 +45,13 @@ def run(reviews: int, seed: int, ks: Sequence[int] = KS, scheduler: str | None =
 
 
 def curve_of(judged: Judged) -> Mapping:
-    """Said against observed, for the reviews with an answer."""
+    """Return stated and observed probabilities, for the reviews with an answer."""
     known = judged.new_ge == judged.new_ge
     return reliability(judged.new_ge[known], judged.new_is[known])
 
 
 def summary(table: pd.DataFrame) -> list[str]:
-    """One line a method, over all settings: lowest and mean coverage, calibration error, Brier score in excess."""
+    """Return one line per method, over all settings: lowest and mean coverage, errors of calibration, Brier score."""
     lines = [
         "| model | method | mean: lowest | mean: average | new clinic: lowest | new clinic: average "
         "| calibration error | Brier score above the best possible |",
@@ -66,7 +66,7 @@ def summary(table: pd.DataFrame) -> list[str]:
 
 
 def by_setting(table: pd.DataFrame) -> list[str]:
-    """One line a setting: coverage of the mean's and of the new clinic's interval, a column each method."""
+    """Return one line per setting: coverage of the intervals of the mean and of a new centre, one column per method."""
     lines = []
     for model, own in table.groupby("model", sort=False):
         words = draw.WORDS[model]
@@ -81,7 +81,7 @@ def by_setting(table: pd.DataFrame) -> list[str]:
     return lines[1:]
 
 
-#: What a method is judged by, smaller is better, and the difference that the simulation cannot tell from none.
+#: Criteria for methods (smaller is better), and differences within simulation error.
 MEASURES: dict[str, tuple[Callable[[pd.DataFrame], float], float]] = {
     "the mean's interval falls least short of 95 % where it covers least": (lambda t: -t.mean_coverage.min(), 0.004),
     "the mean's interval is nearest to 95 % on average": (lambda t: (t.mean_coverage - 0.95).abs().mean(), 0.002),
@@ -92,7 +92,7 @@ MEASURES: dict[str, tuple[Callable[[pd.DataFrame], float], float]] = {
 
 
 def best(table: pd.DataFrame) -> list[str]:
-    """Which methods are nearest to what they say, by each measure and model; ties are all named."""
+    """Return the best calibrated methods by criterion and model, with all ties."""
     lines = []
     for what, (measure, tie) in MEASURES.items():
         for model, own in table.groupby("model", sort=False):
@@ -103,12 +103,12 @@ def best(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-#: Mark in docs/calibration.md -> what stands between it and its end.
+#: Mark in docs/calibration.md -> text between it and its end.
 TABLES = {"summary": summary, "best": best, "by setting": by_setting}
 
 
 def written(text: str, table: pd.DataFrame) -> str:
-    """A page with the tables between its marks made new."""
+    """Return a page with updated tables between its marks."""
     for name, make in TABLES.items():
         mark = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
         if not mark.search(text):
@@ -119,7 +119,7 @@ def written(text: str, table: pd.DataFrame) -> str:
 
 
 def save_figures(table: pd.DataFrame, curves: Mapping, folder: Path) -> None:
-    """Coverage, and reliability where curves are at hand."""
+    """Draw coverage, and reliability if curves are available."""
     figures.save(draw.coverage(table), alt=draw.alternative(table), name="calibration_coverage", folder=folder)
     if curves:
         alt = draw.reliability_alternative(curves)

@@ -1,4 +1,4 @@
-"""How quick the pooling engine is, beside metafor, PyMARE and statsmodels in the same run.
+"""Speed of the pooling engine, compared with metafor, PyMARE and statsmodels in the same run.
 
     python benchmarks/engine.py             the table
     python benchmarks/engine.py --figure    also how time grows, as docs/figures/engine_growth.svg
@@ -23,12 +23,12 @@ from engine_peers import PEERS
 
 from cellclaims import meta
 
-#: What a reader of a summary looks at; each is computed when asked for.
+#: Numbers of a summary, each computed on first access.
 SUMMARY = ("beta", "se", "ci_lb", "ci_ub", "p", "tau2", "se_tau2", "I2", "H2", "Q", "Q_p", "pi_lb", "pi_ub", "flags")
 
 
 def fit_and_read(job: Job) -> None:
-    """The job, and for a single fit every number of its summary."""
+    """Run the job, and for a single fit compute every number of its summary."""
     fitted = meta.fit(job.yi, job.vi, keep=job.keep)
     if job.fits == 1:
         for name in SUMMARY:
@@ -36,7 +36,7 @@ def fit_and_read(job: Job) -> None:
 
 
 def seconds(job: Job) -> float:
-    """Median of the job's repeats; the first one, which fills caches, is not counted."""
+    """Return the median of the job's repeats, without the first one, which fills caches."""
     fit_and_read(job)
     times = []
     for _ in range(job.repeats):
@@ -47,7 +47,7 @@ def seconds(job: Job) -> float:
 
 
 def written(time: float | str) -> str:
-    """A time in the unit that suits it."""
+    """Return a time in a suitable unit."""
     if isinstance(time, str):
         return time
     for unit, factor in (("h", 1 / 3600), ("s", 1.0), ("ms", 1e3)):
@@ -58,7 +58,7 @@ def written(time: float | str) -> str:
 
 
 def table() -> list[str]:
-    """The table as lines of Markdown, one a job."""
+    """Return the table as lines of Markdown, one per job."""
     heads = ["job", "here", *PEERS, *(f"{peer} / here" for peer in PEERS)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for job in jobs():
@@ -74,13 +74,13 @@ def table() -> list[str]:
 
 
 def peak_memory() -> float:
-    """Megabytes that a process of its own needs at most for all subsets of 20 studies."""
+    """Return the peak memory in megabytes of a separate process for all subsets of 20 studies."""
     done = subprocess.run([sys.executable, __file__, "--memory"], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def main() -> None:
-    """Print what was asked for."""
+    """Print the requested tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--figure", action="store_true", help="also draw how time grows")
     parser.add_argument("--memory", action="store_true", help="only fit all subsets of 20 and print the peak memory")

@@ -42,13 +42,13 @@ def effects(k: int, fits: tuple[int, ...] = (), seed: int = 1) -> tuple[np.ndarr
 
 
 def subsets(k: int) -> np.ndarray:
-    """All subsets but the empty one, shape (2^k - 1, k)."""
+    """Return all subsets but the empty one, shape (2^k - 1, k)."""
     numbers = np.arange(1, 2**k, dtype=np.uint32)
     return (numbers[:, None] >> np.arange(k, dtype=np.uint32) & 1).astype(bool)
 
 
 def jobs() -> list[Job]:
-    """The jobs in the order of the table."""
+    """Return the jobs in the order of the table."""
     drawn = np.random.default_rng(2).integers(20, size=(10_000, 20))
     zero, above, fifteen, twenty, thousand = effects(10), effects(10, seed=4), effects(15), effects(20), effects(1000)
     return [

@@ -1,4 +1,4 @@
-"""The same fits by other tools, where they are installed: metafor (through Rscript), PyMARE, statsmodels.
+"""The same fits by other tools, if installed: metafor (through Rscript), PyMARE, statsmodels.
 
 Each function returns the seconds that all fits of a job take, or a sentence that says why it was not run.
 """
@@ -21,7 +21,7 @@ SINGLE_REPEATS = 50
 
 
 def metafor(job: Job) -> float | str:
-    """One by one, as metafor does; timed inside R, without its start."""
+    """Fit one by one in metafor; timed inside R, without its start."""
     if shutil.which("Rscript") is None:
         return "no Rscript"
     yi, vi = job.sample(job.one_by_one)
@@ -40,7 +40,7 @@ def metafor(job: Job) -> float | str:
 
 
 def pymare(job: Job) -> float | str:
-    """All data sets of one size in one call, PyMARE's quickest way; the subsets grouped by size."""
+    """Fit all data sets of one size in one call, PyMARE's fastest method; subsets are grouped by size."""
     if find_spec("pymare") is None:
         return "no pymare"
     from pymare.estimators import VarianceBasedLikelihoodEstimator

@@ -1,9 +1,9 @@
-"""What a pull makes of every fault and abuse of a source: the table of docs/pull.md.
+"""The table of docs/appendix_faults.md: the result of a pull for every fault of a source.
 
     python benchmarks/faults.py            print the table
-    python benchmarks/faults.py --write    write it into docs/pull.md, between its marks
+    python benchmarks/faults.py --write    write it into docs/appendix_faults.md, between its marks
 
-The cases stand in tests/registry_faults.py; each is a whole pull against servers on this computer.
+The cases are in tests/registry_faults.py; each is a complete pull from servers on this computer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests import registry_faults, registry_server  # noqa: E402
 
 from cellclaims.files import write_atomically  # noqa: E402
 
-PAGE = ROOT / "docs" / "pull.md"
+PAGE = ROOT / "docs" / "appendix_faults.md"
 MARKS = "<!-- faults: made by benchmarks/faults.py, do not edit -->", "<!-- end of faults -->"
 
 

@@ -1,10 +1,10 @@
-"""Records a second of the harvest, beside json.loads alone, on recorded studies repeated in a stream.
+"""Records per second of the harvest, compared with json.loads alone, on recorded studies repeated in a stream.
 
     python benchmarks/harvest.py [--records 5000] [--rounds 3] [--recorded ../shared/registry]
 
-The recorded answers (single studies and search pages) are taken in turns until the stream has so many records, one a
-line. What is compared runs in the same process in turns of a few records, so that whatever else the machine does falls
-on both; seconds are those of the processor. Memory is the peak of a fresh process; streams by processes are timed by
+The recorded answers (single studies and search pages) are repeated until the stream has this many records, one per
+line. Both methods alternate in one process every few records, so that other load affects both; seconds are processor
+seconds. Memory is the peak of a fresh process; streams by processes are timed by
 the clock.
 """
 
@@ -42,7 +42,7 @@ for portion in stream([sys.argv[1]]):
 print(records, rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
-#: The same by so many processes, and its seconds.
+#: The same in several processes, and its seconds.
 CLOCK = """
 import sys, time
 from cellclaims.harvest import stream
@@ -56,7 +56,7 @@ if __name__ == "__main__":
 
 
 def recorded(folder: Path) -> list[bytes]:
-    """Every recorded study as one line."""
+    """Return every recorded study as one line."""
     studies = [json.loads(path.read_bytes()) for path in sorted((folder / "ctgov-v2").glob("*.json"))]
     for path in sorted((folder / "ctgov-v2-pages").glob("*.json")):
         page = json.loads(path.read_bytes())
@@ -65,7 +65,7 @@ def recorded(folder: Path) -> list[bytes]:
 
 
 def write_stream(path: Path, lines: list[bytes], records: int) -> int:
-    """The lines in turns until there are so many, each with a number of its own; bytes written."""
+    """Write the lines repeatedly, with new registration numbers; return the bytes written."""
     with path.open("wb") as file:
         for number, line in enumerate(islice(cycle(lines), records)):
             file.write(NUMBER.sub(b"\\g<1>%08d" % number, line, count=1))
@@ -73,32 +73,32 @@ def write_stream(path: Path, lines: list[bytes], records: int) -> int:
 
 
 def turns(path: Path) -> Iterator[list[bytes]]:
-    """The lines of a file, a few at a time."""
+    """Yield the lines of a file, a few at a time."""
     with path.open("rb") as file:
         while lines := list(islice(file, TURN)):
             yield lines
 
 
 def parse(lines: list[bytes]) -> None:
-    """The floor: what has to be done before anything can be read."""
+    """Parse only, the minimal work."""
     for line in lines:
         json.loads(line)
 
 
 def harvest(lines: list[bytes]) -> None:
-    """The work of the command on a piece of a stream."""
+    """Harvest a piece of a stream, as the command does."""
     harvest_piece([Body("stream", line) for line in lines])
 
 
 def seconds_of(work: Callable[[list[bytes]], None], lines: list[bytes]) -> float:
-    """Seconds of the processor for a few lines."""
+    """Return the processor seconds for a few lines."""
     start = process_time()
     work(lines)
     return process_time() - start
 
 
 def side_by_side(path: Path) -> tuple[float, float]:
-    """Seconds of json.loads alone, and of the harvest, over a whole stream; who begins changes with each turn."""
+    """Return the seconds of json.loads alone and of the harvest over a stream, in alternating order."""
     works, spent = (parse, harvest), [0.0, 0.0]
     for number, lines in enumerate(turns(path)):
         for side in (0, 1) if number % 2 else (1, 0):
@@ -107,7 +107,7 @@ def side_by_side(path: Path) -> tuple[float, float]:
 
 
 def run(code: str, *arguments: object) -> list[float]:
-    """What a fresh process prints."""
+    """Return what a fresh process prints."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     return [float(one) for one in subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()]
 
@@ -118,9 +118,9 @@ def report(name: str, seconds: float, records: int, size: int) -> None:
 
 
 def throughput(path: Path, records: int, size: int, rounds: int) -> None:
-    """The harvest beside json.loads, medians of the rounds."""
+    """Compare the harvest with json.loads, medians of the rounds."""
     pairs = [side_by_side(path) for _ in range(rounds)]
-    print("| one core | seconds | records a second | MB/s |", "|---|---|---|---|", sep="\n")
+    print("| one core | seconds | records per second | MB/s |", "|---|---|---|---|", sep="\n")
     report("json.loads alone", statistics.median(floor for floor, _ in pairs), records, size)
     report("harvest (with json.loads)", statistics.median(both for _, both in pairs), records, size)
     shares = [floor / both for floor, both in pairs]

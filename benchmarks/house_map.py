@@ -25,15 +25,15 @@ PACKAGE = ROOT / "src" / "cellclaims"
 #: Import order of what lies directly under the package: each imports only what comes before it.
 ORDER = """
 errors lazy files yaml_files units dispersion protocol evidence registries harvest screening question anomalies
-selection effects meta robustness pool specifications overview parameters appraisal claims reporting figures
-own_studies review runner journal_club forms cli
+selection effects meta robustness trial_size pool specifications overview harms alternatives parameters appraisal
+claims reporting figures own_studies review runner journal_club forms cli
 """.split()
-#: Marks in docs/design.md between which the table stands.
+#: Marks around the table in docs/design.md.
 BEGIN, END = "<!-- numbers: written by benchmarks/house_map.py -->\n", "<!-- end -->"
 
 
 def modules(package: Path = PACKAGE) -> dict[str, Path]:
-    """Every module by its name below the package (``meta.fit``; a folder by its own name), sorted."""
+    """Return every module by its name below the package (``meta.fit``; a folder by its own name), sorted."""
     found = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
@@ -42,7 +42,7 @@ def modules(package: Path = PACKAGE) -> dict[str, Path]:
 
 
 def tree_of(path: Path) -> ast.Module:
-    """A file as Python reads it; parsed once while the file stays as it is."""
+    """Return the syntax tree of a file; parsed once while the file is unchanged."""
     return _parsed(path, path.stat().st_mtime_ns)
 
 
@@ -52,7 +52,7 @@ def _parsed(path: Path, _: int) -> ast.Module:
 
 
 def imports(path: Path, package: Path, known: Collection[str]) -> Iterator[tuple[int, str]]:
-    """What a file imports of the package, wherever in the file: line, and the module among the ``known`` ones.
+    """Yield what a file imports of the package, wherever in the file: line, and the module among the ``known`` ones.
 
     ``from cellclaims.meta import fit`` imports the module ``meta.fit`` if there is one, else ``meta``.
     """
@@ -78,7 +78,7 @@ def _home(path: Path, package: Path, level: int) -> list[str]:
 
 
 def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
-    """Module -> the other modules that it imports."""
+    """Return module -> other modules that it imports."""
     known = modules(package)
     return {
         name: {other for _, other in imports(path, package, known) if other in known and other != name}
@@ -87,7 +87,7 @@ def graph(package: Path = PACKAGE) -> dict[str, set[str]]:
 
 
 def circles(edges: Mapping[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that import one another, directly or round a corner (Tarjan 1972).
+    """Return groups of modules that import one another, directly or indirectly (Tarjan 1972).
 
     >>> circles({"a": {"b"}, "b": {"c"}, "c": {"b"}})
     [['b', 'c']]
@@ -119,7 +119,7 @@ def circles(edges: Mapping[str, set[str]]) -> list[list[str]]:
 
 
 def class_names(package: Path = PACKAGE) -> dict[str, list[str]]:
-    """Name of a class -> the modules that define one of that name."""
+    """Return name of a class -> modules that define it."""
     found: dict[str, list[str]] = {}
     for name, path in modules(package).items():
         for node in ast.walk(tree_of(path)):
@@ -129,7 +129,7 @@ def class_names(package: Path = PACKAGE) -> dict[str, list[str]]:
 
 
 def numbers(package: Path = PACKAGE) -> list[tuple[str, str]]:
-    """The table of docs/design.md: what is counted, and how much of it there is."""
+    """Return the numbers for the table of docs/design.md."""
     lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules(package).items()}
     longest = max(lengths, key=lengths.__getitem__)
     names = class_names(package)
@@ -141,17 +141,17 @@ def numbers(package: Path = PACKAGE) -> list[tuple[str, str]]:
         ("median module", f"{median(lengths.values()):g} lines"),
         ("circles of imports", f"{len(circles(graph(package)))}"),
         ("classes", f"{sum(map(len, names.values()))}"),
-        ("names that stand for two classes", f"{len(doubled)}" + (f" ({', '.join(doubled)})" if doubled else "")),
+        ("class names used twice", f"{len(doubled)}" + (f" ({', '.join(doubled)})" if doubled else "")),
     ]
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:
-    """The numbers as a Markdown table."""
+    """Return the numbers as a Markdown table."""
     return "\n".join(["| | |", "|---|---|", *(f"| {what} | {much} |" for what, much in rows)]) + "\n"
 
 
 def drawn(order: Sequence[str] = ORDER, package: Path = PACKAGE) -> str:
-    """The map as SVG: a line for each module or folder, a dot where it imports the one of the column.
+    """Return the map as SVG: a line for each module or folder, a dot where it imports the one of the column.
 
     Every dot lies below the diagonal, as nothing imports what comes after it.
     """
@@ -185,7 +185,7 @@ def drawn(order: Sequence[str] = ORDER, package: Path = PACKAGE) -> str:
 
 
 def written(page: str, rows: Sequence[tuple[str, str]]) -> str:
-    """A page with the table between its marks made new."""
+    """Return a page with the updated table between its marks."""
     mark = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     if not mark.search(page):
         raise SystemExit(f"expected the mark {BEGIN.strip()} with its {END} in docs/design.md, found none")
@@ -193,7 +193,7 @@ def written(page: str, rows: Sequence[tuple[str, str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table; write it and the map where that is asked for."""
+    """Print the table; write it and the map on request."""
     asked = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     asked.add_argument("--write", action="store_true", help="write docs/figures/house.svg and the table of design.md")
     rows = numbers()

@@ -1,4 +1,4 @@
-"""How Sphinx makes the site from the folder that ``sitepages.stage`` writes; docs/site.md says more."""
+"""Configuration of Sphinx for the folder written by ``sitepages.stage``; see docs/site.md."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ myst_dmath_allow_space = False
 myst_disable_syntax = ["myst_line_comment", "myst_block_break"]  # a line may start with a percent sign
 myst_heading_anchors = 4
 
+suppress_warnings = ["misc.highlighting_failure"]  # Pygments cannot highlight CSV; such code is shown without colours
+
 autodoc_typehints = "none"  # the docstrings name types with shapes and units
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
@@ -45,5 +47,5 @@ html_show_sphinx = False
 html_use_index = True
 html_domain_indices = False
 html_permalinks_icon = "#"
-html_show_search_summary = True  # the theme turns it off where a page is opened as a file: nothing can be fetched there
+html_show_search_summary = True  # the theme turns it off for pages opened as files, which cannot read others
 html_context = {"origin": origin}

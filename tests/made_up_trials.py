@@ -6,7 +6,6 @@ A test says only what it is about; every other cell is empty, as it is in the ta
 from __future__ import annotations
 
 import functools
-import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,13 +14,12 @@ import numpy as np
 import pandas as pd
 
 from cellclaims import protocol
-from cellclaims.claims import Entry, curves, ledger
+from cellclaims.claims import Entry, ledger
 from cellclaims.evidence import Evidence, read
 from cellclaims.evidence import load as load_evidence
 from cellclaims.pool import Pool
 from cellclaims.question import MEASURES, Analysis, Question
 from cellclaims.selection import EvidenceBase
-from cellclaims.specifications import Curve
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 
@@ -45,17 +43,9 @@ def base() -> EvidenceBase:
 
 
 @functools.cache
-def known_curves() -> tuple[dict[str, Curve], float]:
-    """The specification curves of all claims, made once, and the processor time that they took."""
-    start = time.process_time()
-    found = curves(base())
-    return found, time.process_time() - start
-
-
-@functools.cache
 def known_ledger() -> tuple[Entry, ...]:
     """The ledger of the review, made once."""
-    return tuple(ledger(base(), known_curves()[0]))
+    return tuple(ledger(base()))
 
 
 def made_up_pool(

@@ -1,7 +1,8 @@
 """Every fault and abuse that a source can be guilty of: how to make it, and what a pull makes of it.
 
 Each case is a whole pull against the made-up sources, with a complete snapshot already in the store. What it produced
-(an error, a warning, or nothing) is the table of docs/pull.md, written by ``benchmarks/faults.py`` and held by
+(an error, a warning, or nothing) is the table of docs/appendix_faults.md, written by
+``benchmarks/faults.py`` and checked by
 ``test_sources_faults.py``.
 """
 

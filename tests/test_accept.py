@@ -220,14 +220,14 @@ def test_a_table_that_quotes_every_cell_goes_on_doing_so():
     ("cells", "words"),
     [
         ({"decision": "maybe"}, "row 2, column decision: expected accept, reject or nothing, found 'maybe'"),
-        ({"reviewer": " "}, "row 2, column reviewer: expected the name of who accepts, found nothing"),
+        ({"reviewer": " "}, "row 2, column reviewer: expected the name of the reviewer, found nothing"),
         ({"study_id": ""}, "column study_id: expected a report of published/studies.csv, found nothing: add its row "
                            "first (docs/add_a_study.md, steps 1 to 3)"),
         ({"study_id": "beta2021"}, "expected a report that names NCT00000001, found beta2021 with registry_id empty"),
         ({"arm_id": "sham"}, "column arm_id: expected an arm of alpha2020 (cells, cells_high, placebo), found sham: "
                              "add its row to published/arms.csv first (docs/add_a_study.md, step 2)"),
         ({"table": "survival"}, "column table: expected continuous or binary, found 'survival'"),
-        ({"events": "6"}, "column events: expected 5 as the record has it, found 6: a figure is never corrected here"),
+        ({"events": "6"}, "column events: expected 5 as in the record, found 6: values are not corrected here"),
         ({"timing": "ever"}, "column reason: expected why timing was changed from at_month to ever, found nothing"),
         ({"months": "soon", "reason": "read so"}, "column months: expected a plain number, found 'soon'"),
         ({"as_read": "[1"}, "column as_read: expected what was proposed, found '[1'"),

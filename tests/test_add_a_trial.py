@@ -106,15 +106,15 @@ def test_a_forgotten_step_is_told(tmp_path, forgotten, expected):
     assert NEW in str(refused.value)
 
 
-def test_the_trial_joins_the_pool_of_randomised_differences(evidence, data):
+def test_the_trial_joins_the_pool_of_randomised_differences(evidence, data, base):
     asked = Question("hba1c", ("T2D",), "any_cells", designs=("rct",))
     pool = pooled(EvidenceBase(evidence, protocol.load(data)), asked.named("hba1c", ""), Analysis("MD"))
-    assert pool.rows.study_id.tolist()[-2:] == ["zang2022", NEW] and pool.k == 5
-    row = pool.rows.iloc[-1]
+    without = pooled(base, asked.named("hba1c", ""), Analysis("MD"))
+    assert set(pool.rows.study_id) - set(without.rows.study_id) == {NEW} and pool.k == without.k + 1
+    (row,) = pool.rows[pool.rows.study_id == NEW].itertuples()
     assert (row.yi, row.vi) == (pytest.approx(7.9 - 8.3), pytest.approx(1.1**2 / 30 + 1.0**2 / 28))
     assert (row.label, row.n, row.n_control) == ("Invented 2026", 30, 28)
     assert row.link == "https://example.org/invented2026"
-    assert pool.label == ""
 
 
 def test_the_trial_joins_the_counts_and_brings_the_first_control_group(evidence, data):
@@ -162,6 +162,7 @@ def events():
     """
     page, last = GUIDE.read_text(encoding="utf-8").split("\n## 11. Look up identifiers\n")
     assert "cellclaims resolve" in last
+    page = page.split("\n## Table by table\n")[1]  # tests/test_forms.py follows the part on the form
     wanted, collected = None, []
     for line in [*page.splitlines(), ""]:
         if found := re.match(r"(?:## \d+\. .*: |Rows for )`(\w+)\.csv`:?$", line):
@@ -339,8 +340,8 @@ def report(followed):
 def test_the_trial_shows_in_the_recorded_pool(report):
     records = {record["pool"]: record for record in json.loads((report / "02_hba1c.json").read_text())}
     main = records["controlled"]
-    assert [row["study_id"] for row in main["rows"]][-2:] == ["zang2022", NEW]
-    assert (main["result"]["k"], main["label"]) == (5, "")
+    assert [row["study_id"] for row in main["rows"]].count(NEW) == 1
+    assert main["result"]["k"] == len(main["rows"])
 
 
 def test_the_trial_shows_in_the_figure(report):
@@ -352,7 +353,6 @@ def test_the_trial_shows_in_the_figure(report):
 def test_the_trial_shows_in_the_report_with_its_link(report):
     page = (report / "02_hba1c.html").read_text()
     assert re.search(r'<a [^>]*href="https://example\.org/invented2026"[^>]*>Invented 2026</a>', page)
-    assert "5 studies" in page
 
 
 def test_the_run_left_the_committed_files_alone(report):

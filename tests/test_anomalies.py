@@ -127,14 +127,14 @@ def test_a_figure_is_set_and_the_printed_one_named():
     evidence = doubted(a01=[{"action": "set", "column": "n", "value": "16", "reason": "16 enrolled"}])
     rows = handled(evidence, "binary")
     assert list(rows.n) == [16, 14]
-    assert rows.flag.iloc[0] == "a01: 16 enrolled (printed: 14)"
+    assert rows.flag.iloc[0] == "a01: 16 enrolled (reported: 14)"
 
 
 def test_a_word_is_set_as_a_word():
     evidence = doubted(a01=[{"action": "set", "column": "timing", "value": "ever"}])
     rows = handled(evidence, "binary")
     assert list(rows.timing) == ["ever", "at_month"]
-    assert "(printed: at_month)" in rows.flag.iloc[0]
+    assert "(reported: at_month)" in rows.flag.iloc[0]
 
 
 def test_the_table_itself_is_not_touched():

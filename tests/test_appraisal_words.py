@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from cellclaims import appraisal, figures, reporting
-from cellclaims.appraisal import Certainty, CertaintyStep
+from cellclaims.appraisal.certainty import GRADE_DOMAINS, NOT_RATED
 from cellclaims.errors import DataError
-from cellclaims.figures.appraisal import KEY
+from cellclaims.figures.appraisal import side_of
 from cellclaims.reporting.appraisal import with_minus
 from cellclaims.selection import EvidenceBase, Question
 
@@ -22,9 +22,8 @@ T2D = {"population": ("T2D",), "product": "any_cells"}
 @pytest.fixture(scope="module")
 def controlled():
     """HbA1c of the randomised trial of the evidence."""
-    match = rules()["counterparts"]["hba1c"]["match"]
     question = Question("hba1c", designs=("rct",), **T2D)
-    return appraisal.answered(base(), question, "hba1c", "HbA1c", match)
+    return appraisal.answered(base(), question, "hba1c", "HbA1c")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def cells(table) -> list[list[str]]:
 
 def test_with_and_without_cells_are_of_the_reports_behind_the_difference(controlled):
     studies = set(controlled.effect.rows.study_id)
-    assert studies == {"zang2022"}
+    assert "zang2022" in studies
     assert set(controlled.with_cells.rows.study_id) == set(controlled.without.rows.study_id) == studies
     assert controlled.effect.measure == "MD"
     assert [pool.name for pool in controlled.pools] == ["hba1c_difference", "hba1c_cells", "hba1c_control"]
@@ -62,22 +61,64 @@ def test_without_a_control_group_the_share_is_rated_and_labelled(uncontrolled):
     assert uncontrolled.without is None
     assert uncontrolled.effect is uncontrolled.with_cells
     assert uncontrolled.pools == [uncontrolled.effect]
-    assert uncontrolled.certainty.start == "low"
-    assert uncontrolled.title == "Free of insulin (most favourable report)"
+    assert (uncontrolled.certainty.start, uncontrolled.certainty.of) == ("high", "proportion")
+    assert uncontrolled.title == "Free of insulin, upper bound"
 
 
-def test_the_summary_of_findings_holds_what_a_reader_needs(controlled, uncontrolled):
-    table = reporting.summary_of_findings([controlled, uncontrolled])
-    first, second = (dict(zip(table.header, row, strict=True)) for row in cells(table))
-    assert (first["reports"], first["patients"]) == ("1", "91")
-    assert first["without cells"].startswith("−0.70 (")
-    assert first["difference"] == "−0.67 (−1.10 to −0.24) points, final values"
-    assert first["certainty"] == "⊕⊕○○ low"
-    assert "risk of bias" not in first["what takes it down"], "some concerns in both readings take nothing away"
-    assert "indirectness −1 (poor match in time)" in first["what takes it down"]
-    assert second["without cells"] == "no randomised control"
-    assert second["with cells"] == "28 in 100 (18 to 41); 31 of 111"
-    assert second["difference"] == "none can be given"
+def row_of(found) -> dict[str, str]:
+    table = reporting.summary_of_findings([found])
+    return dict(zip(table.header, cells(table)[0], strict=True))
+
+
+def made_up(*counts: tuple[str, int, int, int, int], judgement: str = "low"):
+    """Made-up trials with these counts of insulin independence, with cells and with a sham, judged alike."""
+    made = MadeUp()
+    for number, (study, events, n, control, n_control) in enumerate(counts):
+        made.trial(study).count(study, events, n, arm_id="cells").count(study, control, n_control, arm_id="sham")
+        made.add("judgements", judgement_id=f"j{number:03d}", study_id=study, tool="RoB 2", domain="overall",
+                 judgement=judgement, reviewer="Invented Reviewer", date="2026-01-02", support="made up")  # fmt: skip
+    question = Question("insulin_independence", ("T2D",), "msc")
+    return appraisal.answered(made.base(), question, "free", "Free of insulin")
+
+
+def test_the_summary_of_findings_of_one_trial_has_both_arms_and_their_difference():
+    """8 of 20 and 2 of 20: exact limits 19.1 to 63.9 and 1.2 to 31.7 per 100; Newcombe 2.8 to 52.1."""
+    row = row_of(made_up(("one", 8, 20, 2, 20)))
+    assert row["participants (studies)"] == "40 (1)"
+    assert row["with cells"] == "40 (19 to 64); 8 of 20"
+    assert row["without cells"] == "10 (1 to 32); 2 of 20"
+    assert row["difference"].startswith("30 more per 100 (")
+
+
+def test_two_trials_are_shown_one_by_one():
+    row = row_of(made_up(("one", 8, 20, 2, 20), ("two", 3, 30, 1, 30)))
+    assert row["participants (studies)"] == "100 (2)"
+    assert (
+        row["with cells"].count(" of ") == row["with cells"].count(";") + 1 - 1 == 2 or "8 of 20" in row["with cells"]
+    )
+    for words in ("30 more per 100", "7 more per 100"):
+        assert words in row["difference"]
+
+
+def test_no_events_are_given_with_the_upper_limit_of_the_largest_study():
+    """0 of 30: exact upper limit 11.6%."""
+    row = row_of(made_up(("one", 0, 20, 0, 20), ("two", 0, 30, 0, 30)))
+    assert row["with cells"] == "0 of 50; upper limit 12 in the largest study (n = 30)"
+
+
+def test_without_a_control_group_there_is_no_difference_and_the_certainty_is_that_of_the_proportion(uncontrolled):
+    row = row_of(uncontrolled)
+    assert (row["without cells"], row["difference"]) == ("–", "no comparison")
+    assert row["certainty"].endswith(", of the proportion")
+
+
+def test_what_happens_without_cells_is_a_row_of_its_own():
+    found = appraisal.answered(base(), Question("hba1c", arms="control", designs=("rct",), **T2D), "controls", "HbA1c")
+    row = row_of(found)
+    assert found.with_cells is None and found.effect is found.without
+    assert (row["with cells"], row["difference"]) == ("–", "no comparison")
+    assert (found.certainty.start, found.certainty.of) == ("low", "change within arms")
+    assert row["in words"].endswith("without cells.")
 
 
 def with_level(found, level: str):
@@ -87,20 +128,30 @@ def with_level(found, level: str):
 @pytest.mark.parametrize(
     ("level", "words"),
     [
-        ("very low", "Whether cells make the difference is very uncertain."),
-        ("low", "Cells may change it: −0.67 (−1.10 to −0.24) points, final values."),
-        ("moderate", "Cells probably change it: −0.67 (−1.10 to −0.24) points, final values."),
-        ("high", "Cells change it: −0.67 (−1.10 to −0.24) points, final values."),
+        ("very low", "We are very uncertain whether cell therapy makes a difference to this outcome: insulin"),
+        ("low", "Cell therapy may change this outcome (insulin independence): 30 more per 100 ("),
+        ("moderate", "Cell therapy probably changes this outcome (insulin independence): 30 more per 100 ("),
+        ("high", "Cell therapy changes this outcome (insulin independence): 30 more per 100 ("),
+        (NOT_RATED, "Too few studies were judged for risk of bias to rate how certain this is."),
     ],
 )
-def test_the_verb_carries_the_certainty_and_a_very_low_one_no_number(controlled, level, words):
-    assert cells(reporting.findings_in_words([with_level(controlled, level)]))[0][1] == words
+def test_the_words_carry_the_certainty_and_a_very_low_one_no_number(level, words):
+    assert row_of(with_level(made_up(("one", 8, 20, 2, 20)), level))["in words"].startswith(words)
 
 
-def test_without_a_control_group_the_words_say_so_first(uncontrolled):
-    said = cells(reporting.findings_in_words([uncontrolled]))[0][1]
-    assert said.startswith("No randomised trial reports what happens without cells")
-    assert said.endswith("(28 in 100) is very uncertain.")
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        (
+            "very low",
+            "We are very uncertain how many people have this outcome after cell therapy: insulin independence.",
+        ),
+        ("low", "Of 100 people, perhaps 28 have this outcome after cell therapy: insulin independence."),
+        ("high", "Of 100 people, 28 have this outcome after cell therapy: insulin independence."),
+    ],
+)
+def test_a_proportion_has_words_of_its_own(uncontrolled, level, words):
+    assert row_of(with_level(uncontrolled, level))["in words"].startswith(words)
 
 
 def test_randomised_and_other_reports_are_never_one_comparison():
@@ -122,16 +173,29 @@ def test_a_question_that_no_report_answers_is_said_to_be_so():
     assert found.effect.k == 0
     table = reporting.summary_of_findings([found])
     row = dict(zip(table.header, cells(table)[0], strict=True))
-    assert (row["reports"], row["with cells"], row["difference"]) == ("0", "not reported", "no study")
-    assert cells(reporting.findings_in_words([found]))[0][1] == "No report answers this."
+    assert row["participants (studies)"] == "0 (0)"
+    assert (row["with cells"], row["difference"]) == ("not reported", "no eligible study")
+    assert row["certainty"] == "not rated: no eligible study"
+    assert row["in words"] == "No eligible study reports this."
 
 
-def test_every_step_stands_in_the_table_with_who_judged_it(controlled, uncontrolled):
-    rows = cells(reporting.certainty_table([controlled, uncontrolled]))
-    assert len(rows) == 10
-    assert rows[0][:3] == ["HbA1c", "risk of bias", "0"]
+def test_every_step_is_in_the_tables_with_its_reason_and_who_judged_it(controlled, uncontrolled):
+    table = reporting.certainty_table([controlled, uncontrolled])
+    first = dict(zip(table.header, cells(table)[0], strict=True))
+    assert set(GRADE_DOMAINS) < set(table.header)
+    steps = sum(int(first[name].replace("−", "-")) for name in GRADE_DOMAINS)
+    assert steps == sum(step.step for step in controlled.certainty.steps)
+    rows = cells(reporting.reasons_table([controlled, uncontrolled]))
+    assert len(rows) == 2 * len(GRADE_DOMAINS)
     assert rows[0][4] == f"recorded judgements of {appraisal.READ_BY}"
-    assert "−1.10 to −0.24" in rows[1][3]
+    assert all(row[3] for row in rows)
+
+
+def test_the_headline_counts_the_levels(controlled, uncontrolled):
+    findings = [with_level(controlled, "moderate"), with_level(uncontrolled, "very low")]
+    said = reporting.certainties_headline(findings)
+    assert "1 moderate, 1 very low" in said and "Above low: HbA1c." in said
+    assert "No answer has a certainty above low" in reporting.certainties_headline(findings[1:])
 
 
 def test_a_hyphen_before_a_number_becomes_a_minus_sign_and_no_other():
@@ -153,34 +217,39 @@ def unjudged():
     return replace(real(), judgements=real().judgements.head(0))
 
 
-def test_a_recorded_judgement_takes_the_place_of_the_default_and_of_the_facts(controlled, uncontrolled):
+def test_a_recorded_judgement_takes_the_place_of_both_readings(controlled):
     evidence = judged_evidence("low")
-    found = appraisal.answered(EvidenceBase(evidence, rules()), controlled.effect.question, "hba1c", "HbA1c")
+    question = replace(controlled.effect.question, exclude=tuple(set(controlled.effect.rows.study_id) - {"zang2022"}))
+    found = appraisal.answered(EvidenceBase(evidence, rules()), question, "hba1c", "HbA1c")
     bias = found.certainty.steps[0]
     assert (bias.step, bias.judged_by) == (0, "recorded judgements of Invented Reviewer")
-    alone = EvidenceBase(unjudged(), rules())
-    default = appraisal.answered(alone, controlled.effect.question, "hba1c", "HbA1c").certainty.steps[0]
-    assert (default.step, default.judged_by) == (-1, "default by design, not judged by a reviewer")
-
-    lights, titles = reporting.design_lights(EvidenceBase(evidence, rules()), [found, uncontrolled])
-    assert "Zang 2022" not in lights.index
-    assert set(titles) == {uncontrolled.title}
-    signs, judged = reporting.judgement_lights(evidence, [found, uncontrolled])["RoB 2"]
-    assert (list(signs.index), judged) == (["Zang 2022"], ["HbA1c"])
+    signs = reporting.judgement_lights(evidence, [found])["RoB 2"]
+    assert list(signs.index) == ["Zang 2022"]
     assert signs.loc["Zang 2022", "overall"] == "+"
-    assert "by Invented Reviewer" in reporting.judged_words(evidence, [found, uncontrolled])
+    assert "by Invented Reviewer" in reporting.judged_words(evidence, [found])
 
 
 def test_while_nobody_judged_there_is_no_light_of_a_judgement(controlled, uncontrolled):
     assert reporting.judgement_lights(unjudged(), [controlled, uncontrolled]) == {}
-    assert reporting.judged_words(unjudged(), [controlled]).startswith("No reviewer has judged any of these 1 reports")
-    lights, titles = reporting.design_lights(EvidenceBase(unjudged(), rules()), [controlled, uncontrolled])
-    assert len(lights) == len(titles) == controlled.effect.k + uncontrolled.effect.k
+    said = reporting.judged_words(unjudged(), [controlled])
+    assert said.startswith(f"No reviewer has judged any of these {controlled.effect.k}")
+
+
+def test_what_a_judgement_rests_on_opens_at_a_click(controlled):
+    shown = reporting.judgements_read(real(), [controlled])
+    assert [table.caption.split(",")[0] for table in shown.tables] == list(controlled.effect.rows.label)
+    page = shown._repr_html_()
+    assert page.count("<details") == len(shown.tables)
+    rows = real().judgements
+    mine = rows[rows.study_id.isin(controlled.effect.rows.study_id) & rows.outcome.isin(["", "hba1c"])]
+    said = {cell for table in shown.tables for row in cells(table) for cell in row}
+    assert set(mine[mine.tool == "RoB 2"].support) <= said
 
 
 def test_both_readings_are_shown_by_tool_and_nobody_takes_them_for_an_experts(controlled, uncontrolled):
     lights = reporting.judgement_lights(real(), [controlled, uncontrolled])
     assert set(lights) == set(appraisal.DOMAINS)
+    assert {len(signs) for signs in lights["RoB 2"].overall} == {2}
     said = reporting.judged_words(real(), [controlled, uncontrolled])
     assert "two readings by the maintainers with reading software" in said
     assert "no outside expert" in said
@@ -220,14 +289,13 @@ def test_the_tables_of_checks_and_anomalies_hold_every_check_and_every_anomaly(c
     assert all(row["found by"] != "–" or row["why no check finds the others"] != "–" for row in counts)
 
 
-def test_the_headline_counts_what_the_tables_hold(controlled, checked):
+def test_the_headline_counts_what_the_tables_hold(checked):
     summary = appraisal.consistency_summary(checked)
     trials = reporting.trial_groups(base(), appraisal.missing_results(real(), []))
-    said = reporting.how_sure([controlled], summary, trials)
-    assert "1 with low certainty" in said
-    assert f"{summary.inconsistent.sum()} of {summary.could_fail.sum()} checks" in said
+    said = reporting.checks_headline(summary, trials)
+    assert f"{summary.inconsistent.sum()} of {summary.could_fail.sum()} applicable checks" in said
     silent = trials.state.isin(appraisal.STATES[2:]).sum()
-    assert f"{100 * silent / len(trials):.0f} % of the registered trials" in said
+    assert f"For {100 * silent / len(trials):.0f}" in said
     assert f"Of {len(trials)} registered trials {silent} have given no figure" in reporting.missing_words(trials)
     assert len(cells(reporting.missing_table(real(), trials))) == silent
 
@@ -235,37 +303,14 @@ def test_the_headline_counts_what_the_tables_hold(controlled, checked):
 # --- figures ------------------------------------------------------------------------------------------------------
 
 
-def rated(level: str, *steps: tuple[str, int, str, str]) -> Certainty:
-    return Certainty(level, "high", tuple(CertaintyStep(*step) for step in steps))
-
-
-ANSWER = rated(
-    "low",
-    ("risk of bias", -1, "made up", "default by design"),
-    ("imprecision", -2, "made up", "computed"),
-    ("inconsistency", 0, "one report or none: not assessed", "computed"),
-    ("indirectness", 0, "made up", "recorded grade"),
-)
-
-
-def test_the_profile_draws_every_step_with_who_judged_it_and_fills_as_many_discs_as_the_level_is_high():
-    figure = figures.certainty_profile([("A question", ANSWER)]).figure
-    said = texts(figure)
-    for words in ("A question", "high", "−1", "d", "−2", "–", "0", "r", "low"):
-        assert words in said
-    assert KEY.split(";")[0] in " ".join(said)
-    discs = [p for p in figure.axes[0].patches if p.__class__.__name__ == "Circle"]
-    assert [d.get_facecolor()[:3] != (1, 1, 1) for d in discs] == [True, True, False, False]
-
-
-def test_the_profile_refuses_answers_with_other_domains():
-    other = rated("low", ("risk of bias", -1, "made up", "computed"))
-    with pytest.raises(DataError, match="same domains"):
-        figures.certainty_profile([("One", ANSWER), ("Two", other)])
-
-
 TRIALS = pd.DataFrame(
-    {"group": ["Islets", "Islets", "Cells"], "state": ["pooled", "silent", "silent"], "label": ["One", "Two", "Three"]}
+    {
+        "group": ["Islets", "Islets", "Cells"],
+        "state": ["pooled", "silent", "silent"],
+        "label": ["One", "Two", "Three"],
+        "planned": [100.0, float("nan"), float("nan")],
+        "enrolled": [90.0, 25.0, float("nan")],
+    }
 )
 
 
@@ -277,7 +322,14 @@ def test_missing_results_draw_a_square_a_trial_and_name_those_that_gave_nothing(
     assert "Pooled (1)" in said
     assert "Silent (2): Two, Three" in said
     squares = [p for p in figure.axes[0].patches if p.__class__.__name__ == "Rectangle"]
-    assert len(squares) == len(TRIALS) + 2  # two in the key
+    assert len(squares) == len(TRIALS) + 2 + 4  # two states in the key, four sizes
+
+
+def test_the_area_of_a_square_is_as_the_planned_participants_of_its_trial():
+    figure = figures.missing_results(TRIALS, ["pooled", "silent"]).figure
+    squares = [p.get_width() for p in figure.axes[0].patches if p.__class__.__name__ == "Rectangle"][:3]
+    assert squares == [side_of(100), side_of(25), side_of(float("nan"))]
+    assert side_of(100) ** 2 / side_of(25) ** 2 == pytest.approx(4)
 
 
 def test_missing_results_refuse_a_state_without_a_look():
@@ -287,15 +339,18 @@ def test_missing_results_refuse_a_state_without_a_look():
         figures.missing_results(TRIALS, ["pooled", "silent", "a", "b", "c"])
 
 
-def test_a_traffic_light_in_groups_keeps_its_lines_and_adds_their_headings():
-    table = pd.DataFrame({"randomised": ["+", "-", "?"]}, index=["One", "Two", "Three"])
-    plain, grouped = (texts(figures.traffic_light(table, groups=g).figure) for g in ((), ("First", "First", "Second")))
-    assert sorted(grouped) == sorted([*plain, "First", "Second"])
+def test_a_traffic_light_has_a_light_for_each_reading():
+    table = pd.DataFrame({"randomisation": ["++", "-", ""], "overall": ["?-", "x", ""]}, index=["One", "Two", "Three"])
+    figure = figures.traffic_light(table, title="Made up").figure
+    lights = [p for p in figure.axes[0].patches if p.__class__.__name__ == "Circle"]
+    assert len(lights) == 6 + 4, "six readings and a key of four signs"
+    assert texts(figure).count("–") == 2, "a dash where nobody judged"
+    with pytest.raises(DataError, match=r"traffic light, One, overall: expected signs among .* found '!'"):
+        figures.traffic_light(table.assign(overall=["!", "", ""]))
 
 
-def test_alternative_texts_say_what_the_figures_show(controlled, uncontrolled):
-    assert "HbA1c: starts high, imprecision −1" in reporting.certainty_alt([controlled, uncontrolled])
-    lights, _ = reporting.design_lights(EvidenceBase(unjudged(), rules()), [controlled])
-    assert "randomised: 1 +" in reporting.lights_alt(lights, "Facts")
+def test_alternative_texts_say_what_the_figures_show(controlled):
+    lights = reporting.judgement_lights(real(), [controlled])["RoB 2"]
+    assert f"{len(lights)} lines of studies" in reporting.lights_alt(lights, "Risk of bias")
     trials = reporting.trial_groups(base(), appraisal.missing_results(real(), ["zang2022"]))
     assert "in one of these pools: 1" in reporting.missing_alt(trials, appraisal.STATES)

@@ -193,7 +193,7 @@ def test_packed_evidence_is_the_evidence(here, tmp_path):
 @pytest.mark.parametrize("place", ["/evidence", "../../../../../../../evidence"])
 def test_evidence_at_a_place_that_a_worker_cannot_have_is_refused(here, tmp_path, place):
     job = replace(batch_report.jobs_of(read_sets(here[0]), tmp_path)[0], values={"DATA": place})
-    with pytest.raises(ClusterError, match=f"expected evidence beside the notebooks, such as ../data, found {place}"):
+    with pytest.raises(ClusterError, match=f"expected evidence next to the notebooks, such as ../data, found {place}"):
         workers_dask.request_of(job, Limits(), workers_dask.evidence_of, ())
 
 

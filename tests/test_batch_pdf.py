@@ -60,7 +60,7 @@ def test_a_page_that_cannot_be_printed_is_named(browser, page, tmp_path):
 
 def test_no_browser_and_no_page_are_refused(page, tmp_path, monkeypatch):
     monkeypatch.setattr(pdf, "PROGRAMS", ("no-such-browser",))
-    with pytest.raises(ReviewError, match="expected a browser that prints, found none of no-such-browser"):
+    with pytest.raises(ReviewError, match="expected a browser for printing, found none of no-such-browser"):
         list(pdf.print_pages(tmp_path / "batch"))
     with pytest.raises(ReviewError, match="expected pages"):
         list(pdf.print_pages(tmp_path / "batch" / "nothing"))

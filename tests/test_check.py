@@ -543,7 +543,7 @@ def test_the_faults_of_the_protocol_are_reported_with_those_of_the_tables(folder
     text, status = check.report(folder)
     assert status == 1
     assert re.match(
-        r"\S*protocol\.yml, line \d+, key outcomes\.hba1c\.windwo\n    expected  .*\(did you mean 'window'\?\)", text
+        r"\S*protocol\.yml, line \d+, key outcomes\.\w+\.windwo\n    expected  .*\(did you mean 'window'\?\)", text
     )
     path.unlink()
     assert "expected  a YAML file\n    found     no such file" in check.report(folder)[0]

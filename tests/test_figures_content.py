@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
+from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 from matplotlib.text import Text
 
 from cellclaims import figures
 from cellclaims.errors import DataError
-from cellclaims.figures.style import BLUE, VERMILLION, YELLOW
+from cellclaims.figures.style import YELLOW
 
 
 def words(fig: Figure) -> list[str]:
@@ -56,6 +56,35 @@ def test_a_flow_that_does_not_add_up_is_refused():
         figures.flow([])
 
 
+def test_a_flow_shows_what_comes_in_on_the_way_and_from_where():
+    steps = [
+        figures.Step("Identified", 7, {"twice": 2}, {"A registry, 2026-01-02": 4, "An index": 3}),
+        figures.Step("In the evidence", 25, {}, {"found before": 20}, "Not used"),
+    ]
+    drawing = figures.flow(steps, title="From search to pool", note="Read up to a day.")
+    said = words(drawing.figure)
+    assert {"From these sources: 7", "4\u2002A registry, 2026-01-02", "3\u2002An index", "20\u2002found before"} <= set(
+        said
+    )
+    assert {"From search to pool", "Read up to a day."} <= set(said)
+    assert "Identified: 7, from: 4 A registry, 2026-01-02; 3 An index, left out: 2 twice." in drawing.alt
+    with pytest.raises(DataError, match=r"expected 24 at 'In the evidence' .* and 19 added\), found 25"):
+        figures.flow([steps[0], figures.Step("In the evidence", 25, {}, {"found before": 19})])
+    with pytest.raises(DataError, match="expected 7 at 'Identified', as many as come in there, found 8"):
+        figures.flow([figures.Step("Identified", 8, {}, steps[0].added)])
+
+
+def test_the_evidence_map_keeps_the_order_of_categories():
+    table = pd.DataFrame(
+        [("B", "Islets", "Single-arm", 3), ("A", "Islets", "Randomised", 1)],
+        columns=["population", "product", "design", "studies"],
+    )
+    table["design"] = pd.Categorical(table["design"], ["Randomised", "Single-arm"], ordered=True)
+    said = words(figures.evidence_map(table).figure)
+    assert said.index("Randomised") < said.index("Single-arm")
+    assert said.index("B") < said.index("A")
+
+
 def test_the_evidence_map_counts_each_combination_and_shows_the_gaps():
     table = pd.DataFrame(
         [("Type 1", "Islets", "Randomised", 7), ("Type 1", "Islets", "One arm", 34), ("Type 2", "Cells", "One arm", 2)],
@@ -63,8 +92,9 @@ def test_the_evidence_map_counts_each_combination_and_shows_the_gaps():
     )
     fig = figures.evidence_map(table, unit="reports").figure
     said = words(fig)
-    assert sum(isinstance(patch, Rectangle) for patch in fig.axes[0].patches) == 4
+    assert sum(isinstance(patch, Rectangle) for patch in fig.axes[0].patches) == 4 + 2, "tiles, and two of the legend"
     assert said.count("·") == 1
+    assert "Colour: number of reports (· none)" in said
     assert {"Type 1", "Type 2", "Islets", "Cells", "Randomised", "One arm", "7", "34", "2"} <= set(said)
     assert {"41", "36", "43"} <= set(said)
 
@@ -78,7 +108,7 @@ def test_a_combination_with_no_study_can_be_shown_as_a_gap():
 
 def test_the_more_studies_the_darker_the_tile():
     table = pd.DataFrame({"population": "T", "product": list("abc"), "design": "d", "studies": [1, 10, 30]})
-    tiles = [p for p in figures.evidence_map(table).figure.axes[0].patches if isinstance(p, Rectangle)]
+    tiles = [p for p in figures.evidence_map(table).figure.axes[0].patches if isinstance(p, Rectangle)][:3]
     assert [sum(to_rgb(tile.get_facecolor())) for tile in tiles] == sorted(
         (sum(to_rgb(tile.get_facecolor())) for tile in tiles), reverse=True
     )
@@ -126,46 +156,76 @@ def test_a_line_of_durability_that_cannot_be_is_refused(column, bad, said):
 
 
 def claims() -> list[figures.ClaimRow]:
-    """Pooled with control, one report, a further counterpart, nothing found."""
+    """Made up: two studies compared with 60%, a nearest result that is not compared with 30%, and text alone."""
+    two = (
+        figures.StudyMark("Small", "9 of 11", 82.0, 48.0, 98.0, control=0.0, control_words="without cells 0%"),
+        figures.StudyMark("Large", "9 of 45", 20.0, 10.0, 35.0, control=4.5, control_words="without cells 4.5%"),
+    )
+    near = figures.StudyMark("Off insulin", "5 studies", 28.0, 18.0, 41.0, is_pool=True, pi_lb=8.0, pi_ub=63.0)
     return [
-        figures.ClaimRow("Half the insulin", 60.0, 28.0, 12.0, 52.0, 3.0, 84.0, 4.0, 54.0, k=6, n=56.0),
-        figures.ClaimRow("Off all drugs", 30.0, 6.0, 0.0, 30.0, k=1, n=16.0),
-        figures.ClaimRow("Nearest: off insulin", 30.0, 44.0, 34.0, 55.0, 20.0, 72.0, k=16, n=236.0, beside=True),
-        figures.ClaimRow("Effective", 93.0, printed="> 93 %"),
+        figures.ClaimRow("Half the insulin", 60.0, "60%", "studies disagree", marks=two),
+        figures.ClaimRow("Off all drugs", 30.0, "30%", "cannot be assessed", is_compared=False, marks=(near,)),
+        figures.ClaimRow("Effective", 93.0, "over 93%", "cannot be assessed", is_compared=False),
     ]
 
 
-def test_each_advertised_figure_stands_beside_the_published_one():
-    said = words(figures.advertised(claims()).figure)
-    assert {"60 %", "28 %", "30 %", "6 %", "44 %", "> 93 %", "none found"} <= set(said)
-    assert "95 % CI 12 to 52 %, k = 6, n = 56" in said
-    assert "one report: shown, not pooled" in said
-    assert "no published report" in said
-    assert "without cells 4 %, n = 54" in said
+def plots(drawing: figures.Drawing) -> list:
+    """The axes with results, from the top."""
+    return [axes for axes in drawing.figure.axes if axes.get_xlim() == (0, 100) and axes.get_xticks().size > 2 and
+            axes.get_xticklabels()[0].get_text() == "0%"]  # fmt: skip
 
 
-def test_flags_stand_at_the_advertised_figures_dots_at_the_published_ones():
-    axes = figures.advertised(claims()).figure.axes[1]
-    flags = [
-        p.get_xy()[0, 0] for p in axes.patches if isinstance(p, Polygon) and p.get_facecolor()[:3] == to_rgb(VERMILLION)
+def test_each_claim_has_its_finding_and_each_study_its_name():
+    said = words(figures.advertised(claims(), title="Made up").figure)
+    assert "Half the insulin: advertised 60%" in said and "Studies disagree." in said
+    assert {"Small", "Large", "Off insulin"} <= set(said)
+    assert any("Nearest results, which count another outcome" in one for one in said)
+
+
+def test_a_percentage_is_drawn_only_where_results_are_compared_with_it():
+    compared, nearest = plots(figures.advertised(claims(), title="Made up"))
+    at = [
+        line.get_xdata()[0] for line in compared.lines if line.get_linestyle() == "--" and set(line.get_xdata()) == {60}
     ]
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert flags == [60.0, 30.0, 93.0]
-    assert [dot.get_xdata()[0] for dot in dots] == [28.0, 6.0, 44.0]
-    assert [dot.get_markerfacecolor() == "white" for dot in dots] == [False, True, False]
+    assert at == [60.0]
+    assert not [line for line in nearest.lines if 30.0 in line.get_xdata()]
 
 
-def test_the_confidence_interval_is_thick_and_the_prediction_thin():
-    axes = figures.advertised(claims()[:1]).figure.axes[1]
-    width = {tuple(line.get_xdata()): line.get_linewidth() for line in axes.lines if line.get_color() == BLUE}
-    assert width[(12.0, 52.0)] > 3 * width[(3.0, 84.0)]
+def test_each_study_has_its_estimate_its_interval_and_its_control_arm():
+    compared, nearest = plots(figures.advertised(claims(), title="Made up"))
+    assert [line.get_xdata()[0] for line in compared.lines if line.get_marker() == "o"] == [82.0, 20.0]
+    assert [line.get_xdata()[0] for line in compared.lines if line.get_marker() == "s"] == [0.0, 4.5]
+    assert [line.get_xdata()[0] for line in nearest.lines if line.get_marker() == "D"] == [28.0]
+    assert [tuple(line.get_xdata()) for line in nearest.lines[:1]] == [(8.0, 63.0)]
 
 
-def test_a_claim_row_outside_0_to_100_and_an_empty_figure_are_refused():
-    with pytest.raises(DataError, match=r"'Off insulin': ci_ub expected 0 to 100, found 130"):
-        figures.ClaimRow("Off insulin", 30.0, 28.0, 20.0, 130.0)
-    with pytest.raises(DataError, match="at least one claim row"):
-        figures.advertised([])
+def test_the_key_names_what_is_drawn_and_nothing_else():
+    said = words(figures.advertised(claims()[:1], title="Made up").figure)
+    assert "advertised percentage" in said and "one study: percentage with 95% CI" in said
+    assert not any("prediction" in one for one in said)
+    assert not any("%" in one and "advertised percentage" in one for one in said)
+
+
+def test_a_claim_that_is_text_alone_has_no_axis():
+    assert plots(figures.advertised(claims()[2:], title="Made up")) == []
+
+
+def test_the_results_that_count_are_on_discs():
+    counts = pd.DataFrame(
+        {"claim": ["Less insulin"], "favours": [2], "inconclusive": [0], "against": [1], "finding": ["made up"]}
+    )
+    drawing = figures.directions(counts, title="Made up")
+    assert {"2", "1", "–", "Less insulin", "made up"} <= set(words(drawing.figure))
+    assert "Less insulin: 2 favour cells, 0 inconclusive, 1 favour the control; made up" in drawing.alt
+    with pytest.raises(DataError, match="expected at least one entry"):
+        figures.directions(counts[:0], title="Made up")
+
+
+def test_a_percentage_out_of_range_and_no_row_are_refused():
+    with pytest.raises(DataError, match="ci_ub expected 0 to 100, found 130"):
+        figures.StudyMark("Off insulin", "", 28.0, 20.0, 130.0)
+    with pytest.raises(DataError, match="expected at least one claim"):
+        figures.advertised([], title="Made up")
 
 
 def test_sensitivity_marks_the_primary_choice_and_groups_the_others():
@@ -201,21 +261,21 @@ def test_the_level_of_the_intervals_is_in_the_heading():
 
 
 def test_a_light_says_the_same_by_sign_and_by_colour():
-    table = pd.DataFrame([["+", "-"], ["?", ""]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
+    table = pd.DataFrame([["+", "-"], ["?", "x"]], index=["A 2001", "B 2002"], columns=["Randomised", "Blinded"])
     fig = figures.traffic_light(table).figure
     lights = [patch for patch in fig.axes[0].patches if isinstance(patch, Circle)]
     assert len(lights) == 4 + 4
     assert len({light.get_facecolor() for light in lights}) == 4
     assert lights[2].get_facecolor()[:3] == to_rgb(YELLOW)
-    assert {"+", "−", "?", "yes", "no", "not stated", "does not apply"} <= set(words(fig))
+    assert {"+", "−", "?", "×", "low", "high or serious", "critical"} <= set(words(fig))
 
 
 def test_the_key_explains_only_signs_that_occur():
     table = pd.DataFrame([["+"]], index=["A 2001"], columns=["Randomised"])
-    assert "not stated" not in words(figures.traffic_light(table).figure)
+    assert "critical" not in words(figures.traffic_light(table).figure)
 
 
 def test_an_unknown_sign_is_refused_by_study_and_fact():
     table = pd.DataFrame([["+"], ["low"]], index=["A 2001", "B 2002"], columns=["Randomised"])
-    with pytest.raises(DataError, match=r"B 2002, Randomised: expected one of .*, found 'low'"):
+    with pytest.raises(DataError, match=r"B 2002, Randomised: expected signs among .*, found 'l'"):
         figures.traffic_light(table)

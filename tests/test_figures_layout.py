@@ -117,12 +117,24 @@ def counted(products: int) -> pd.DataFrame:
 
 
 CLAIMS = [
-    figures.ClaimRow(LONG, 93.0, 55.0, 40.0, 69.0, 15.0, 88.0, 2.0, 46.0, k=6, n=200.0, note="definitions differ"),
-    figures.ClaimRow("One report", 60.0, 28.0, 12.0, 52.0, control=97.0, control_n=54.0, k=1, n=56.0),
-    figures.ClaimRow(f"Nearest: {LONG}", 60.0, 99.0, 90.0, 100.0, k=2, n=99.0, beside=True),
-    figures.ClaimRow("Nothing found", 100.0, printed="> 99 %"),
-    figures.ClaimRow("No figure", math.nan, 0.0, 0.0, 30.0, k=3, n=9.0),
-]
+    figures.ClaimRow(
+        LONG, 93.0, "over 93%", "studies disagree", note=LONG,
+        marks=(
+            figures.StudyMark("One study", LONG, 55.0, 40.0, 69.0, control=97.0, control_words="without cells 97%"),
+            figures.StudyMark(LONG, "n = 200", 99.0, 90.0, 100.0),
+            figures.StudyMark("Pooled", "6 studies", 28.0, 12.0, 52.0, is_pool=True, pi_lb=2.0, pi_ub=88.0),
+        ),
+    ),
+    figures.ClaimRow("Not defined", 100.0, "over 99%", "cannot be assessed", "It is not defined.", is_compared=False),
+    figures.ClaimRow(
+        "Not reported", 30.0, "30%", "cannot be assessed", is_compared=False,
+        marks=(figures.StudyMark("Nearest", "k = 3", 0.0, 0.0, 30.0, is_pool=True, pi_lb=0.0, pi_ub=60.0),),
+    ),
+]  # fmt: skip
+DIRECTIONS = pd.DataFrame(
+    {"entry_id": ["a", "b"], "claim": [LONG, "Less insulin"], "favours": [2, 0], "inconclusive": [0, 12],
+     "against": [1, 0], "finding": ["controlled studies favour it", LONG]}
+)  # fmt: skip
 STEPS = [
     figures.Step(
         "Reports found in registries, indexes and reference lists", 12412, {"not in people": 12000, LONG * 2: 243}
@@ -161,7 +173,8 @@ FIGURES = {
     "evidence map": lambda: figures.evidence_map(counted(7), title="Map"),
     "evidence years": lambda: figures.evidence_years(counted(8), title="Years"),
     "durability": lambda: figures.durability(follow_up(24), title=LONG, note=LONG * 2),
-    "advertised": lambda: figures.advertised(CLAIMS, note=LONG * 3),
+    "advertised": lambda: figures.advertised(CLAIMS, title=LONG, note=LONG * 3),
+    "directions": lambda: figures.directions(DIRECTIONS, title=LONG, note=LONG * 3),
     "sensitivity": lambda: figures.sensitivity(choices(9), axis_label="HbA1c", claim=MARKS, notes=[LONG]),
     "traffic light": lambda: figures.traffic_light(LIGHTS, title="Facts of design", note=LONG * 2),
 }  # fmt: skip

@@ -129,8 +129,7 @@ def test_a_full_range_in_a_unit_that_cannot_be_is_refused_by_name(studies):
     found = posted(record)
     reasons = [r.reason for r in found.refused if r.pointer.startswith(f"{OUTCOMES}/8/")]
     assert (
-        reasons
-        == ["unit: C-peptide in 'pg/ml' is doubted (a thousandth of what is found in people) and not corrected"] * 4
+        reasons == ["unit: C-peptide in 'pg/ml' is questionable (a thousandth of usual values) and not corrected"] * 4
     )
     at(record, f"{OUTCOMES}/8")["unitOfMeasure"] = "ng/ml"  # had it been posted so
     names = ("outcome", "months", "n", "center", "dispersion_type", "dispersion_low", "dispersion_high")
@@ -238,7 +237,7 @@ def test_what_is_not_clear_is_refused_by_name(change, reason):
         (7.1, "value: expected a number as text, found the number 7.1"),
         (True, "value: expected a number as text, found true"),
         (None, "value: expected a number as text, found nothing"),
-        ("71", "doubted, not corrected: a level of hba1c between 3 and 20 % is possible, found 71"),
+        ("71", "questionable, not corrected: a level of hba1c between 3 and 20 % possible, found 71"),
     ],
 )
 def test_what_is_no_number_is_refused_by_name(value, reason):
@@ -320,11 +319,11 @@ def test_denominators_of_other_units_are_not_patients():
 @pytest.mark.parametrize(
     ("title", "reason"),
     [
-        ("Males, Week 52", "names something besides the outcome and its time: 'males'"),
+        ("Males, Week 52", "names something in addition to the outcome and its time: 'males'"),
         ("Week 52 (n=19, 18)", "n: the denominator says 20, the class title 'n=19, 18'"),
         ("Week 52 (n=19, 18, 4)", "which cannot be assigned to 2 groups"),
-        ("Fasting glucose, Week 52", "names something besides"),
-        ("Week 52 versus Week 26", "names something besides the outcome and its time: 'versus'"),
+        ("Fasting glucose, Week 52", "names something in addition"),
+        ("Week 52 versus Week 26", "names something in addition to the outcome and its time: 'versus'"),
     ],
 )
 def test_a_class_that_is_another_measurement_is_refused(title, reason):
@@ -349,7 +348,7 @@ def test_groups_that_are_unknown_or_stand_twice_are_refused():
     }
     found = posted(study(outcome(classes=[twice])))
     assert found.rows == []
-    assert [r.reason for r in found.refused] == ["the group 'OG000' stands twice in one category"] * 2 + [
+    assert [r.reason for r in found.refused] == ["the group 'OG000' occurs twice in one category"] * 2 + [
         "the outcome has no group 'OG009' with a title"
     ]
 
@@ -393,13 +392,13 @@ def test_what_is_counted_gets_the_outcome_of_the_tables(title, name):
         ("HbA1c goal at Week 52", "expected one threshold, found 0"),
         ("HbA1c <7% and no weight gain at Week 52", "a further condition"),
         ("HbA1c <7% without hypoglycemia at Week 52", "a further condition"),
-        ("Drug-related serious adverse events", "serious adverse events and something besides: 'related'"),
-        ("Serious adverse events and deaths", "serious adverse events and something besides: 'deaths'"),
+        ("Drug-related serious adverse events", "serious adverse events and something else: 'related'"),
+        ("Serious adverse events and deaths", "serious adverse events and something else: 'deaths'"),
         ("Serious adverse events of infection", "of some kind only: 'infection'"),
         ("Number of participants requiring insulin use at Week 52", "expected a dose that is halved"),
         (
             "Change from baseline in participants with HbA1c <7% at Week 52",
-            "a change, not a level or a share of people: 'chang'",
+            "a change, not a level or a proportion of patients: 'chang'",
         ),
         ("HbA1c <7% and C-peptide >= 0.5 ng/mL at Week 52", "several outcomes are named together: hba1c, c_peptide"),
     ],
@@ -419,7 +418,11 @@ def test_a_percentage_becomes_events_where_one_number_fits():
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [("21", "doubted: 21 participants of 20"), ("-1", "expected a whole number"), ("2.5", "expected a whole number")],
+    [
+        ("21", "questionable: 21 participants of 20"),
+        ("-1", "expected a whole number"),
+        ("2.5", "expected a whole number"),
+    ],
 )
 def test_a_count_that_cannot_be_is_refused(value, reason):
     assert reason in only_reason(counted("Insulin independence at Week 52", value))
@@ -443,7 +446,7 @@ def test_the_origin_of_the_months_is_taken_from_the_words():
         ({"title": "", "seriousNumAffected": 2, "seriousNumAtRisk": 8}, "the event group has no title"),
         ({"seriousNumAffected": 2}, "seriousNumAtRisk: expected a number of participants, found nothing"),
         ({"seriousNumAffected": 2, "seriousNumAtRisk": 0}, "seriousNumAtRisk: nobody was at risk"),
-        ({"seriousNumAffected": 9, "seriousNumAtRisk": 8}, "doubted: 9 participants of 8"),
+        ({"seriousNumAffected": 9, "seriousNumAtRisk": 8}, "questionable: 9 participants of 8"),
         (
             {"seriousNumAffected": True, "seriousNumAtRisk": 8},
             "seriousNumAffected: expected a number of participants, found true",
@@ -464,7 +467,7 @@ def test_level_or_change_by_the_description_only_where_the_figure_decides():
     assert cells(posted(study(outcome(classes=[measured("7.8")], **said))), "kind") == [("level",)]
     assert (
         only_reason(outcome(classes=[measured("3.5")], **said))
-        == "the title speaks of a level, the description of a change"
+        == "the title mentions a level, the description a change"
     )
 
 
@@ -483,7 +486,7 @@ def test_classes_of_levels_under_the_title_of_a_change_are_refused():
     dose = outcome("Change in Daily Insulin Dose", classes, unitOfMeasure="U/kg/day", timeFrame="Baseline, Week 52")
     found = posted(study(dose))
     assert cells(found, "kind", "months") == [("change", "12")]
-    assert [one.reason for one in found.refused] == ["the title speaks of a change, a class of the baseline itself"] * 2
+    assert [one.reason for one in found.refused] == ["the title mentions a change, a class the baseline itself"] * 2
 
 
 @pytest.mark.parametrize(
@@ -527,7 +530,7 @@ def test_c_peptide_that_is_not_told_apart_is_refused(title, reason):
 def test_a_level_under_the_title_of_a_change_is_doubted():
     doubted = outcome("Change in HbA1c at Week 52", [measured("7.1")])
     assert (
-        only_reason(doubted) == "doubted, not corrected: a change of hba1c between -10 and 4 % is possible, found 7.1"
+        only_reason(doubted) == "questionable, not corrected: a change of hba1c between -10 and 4 % possible, found 7.1"
     )
 
 

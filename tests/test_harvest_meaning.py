@@ -199,7 +199,7 @@ def test_a_percent_change_is_no_difference_of_points(title, unit, expected):
         ({"title": "Percent Reduction in HbA1c at Week 52"}, "turns the sign or may turn it"),
         (
             {"title": "Change in HbA1c at Week 52", "description": "Percent change from baseline."},
-            "the description speaks of a percent change",
+            "the description mentions a percent change",
         ),
     ],
 )
@@ -366,7 +366,7 @@ def test_week_0_among_the_classes_is_the_baseline():
     found = rows(outcome("HbA1c", classes, timeFrame="Week 0, Week 26"))
     assert [one["months"] for one in found] == ["0", "0", "6", "6"]
     (reason,) = reasons(outcome("Change in HbA1c", classes, timeFrame="Week 0, Week 26"))
-    assert reason == "the title speaks of a change, a class of the baseline itself"
+    assert reason == "the title mentions a change, a class the baseline itself"
 
 
 def test_a_title_of_the_baseline_under_a_later_time_frame_is_refused():

@@ -106,7 +106,7 @@ def test_a_time_that_is_not_sure_is_not_taken(kind, own, title, frame):
 def test_a_class_whose_time_the_time_frame_does_not_name_is_flagged():
     assert doubt_of("Week 24", "26 weeks, 52 weeks", "5.5") == ""  # within what 24 weeks for 6 months is
     assert doubt_of("Week 36", "26 weeks, 52 weeks", "8.3").startswith(
-        "doubted: the time frame does not name this time"
+        "questionable: the time frame does not name this time"
     )
 
 

@@ -9,7 +9,7 @@ import functools
 
 import pytest
 
-from cellclaims.claims import advertised_rates, own_trials
+from cellclaims.claims import advertised_rates, entry_with, own_trials
 from cellclaims.pool import pooled
 from cellclaims.question import Analysis
 from cellclaims.selection import ESTIMANDS, Question
@@ -90,8 +90,8 @@ def test_the_proportion_after_islets_lies_between_34_and_55_per_cent():
 
 def test_the_two_figures_that_an_anomaly_changes_are_changed_and_flagged():
     rows = proportion(ISLETS).rows.set_index("study_id")
-    assert rows.note["froud2005"].startswith("a48: ") and "(printed: 14)" in rows.note["froud2005"]
-    assert "a55: " in rows.note["gillard2008"] and "(printed: 5)" in rows.note["gillard2008"]
+    assert rows.note["froud2005"].startswith("a48: ") and "(reported: 14)" in rows.note["froud2005"]
+    assert "a55: " in rows.note["gillard2008"] and "(reported: 5)" in rows.note["gillard2008"]
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,14 @@ def test_the_clinics_own_trial_is_one_uncontrolled_report():
 
 
 @pytest.mark.parametrize(
-    ("claim_id", "published", "control", "verdict"),
+    ("claim_id", "published", "finding"),
     [
-        ("half_dose_2016", {"zang2022", "bhansali2014"}, None, "insufficient"),
-        ("stop_all_2016", set(), None, "no evidence"),  # lian2022 does not name insulin
+        ("half_dose_2016", {"zang2022": (9, 45, 2, 44), "bhansali2014": (9, 11, 0, 10)}, "studies disagree"),
+        ("stop_all_2016", {}, "cannot be assessed"),  # lian2022 does not name insulin
     ],
 )
-def test_an_advertised_figure_meets_these_reports_and_this_verdict(claim_id, published, control, verdict):
-    entry = next(e for e in advertised_rates(base()) if e.claim_id == claim_id)
-    assert {s["study_id"] for s in entry.studies} == published
-    assert entry.verdict == verdict
-    assert (entry.control and (entry.control["events"], entry.control["n"])) == control
+def test_an_advertised_percentage_meets_these_studies_and_this_finding(claim_id, published, finding):
+    entry = entry_with(advertised_rates(base()), claim_id)
+    found = {s["study_id"]: (s["events"], s["n"], s["control"]["events"], s["control"]["n"]) for s in entry.studies}
+    assert found == published
+    assert entry.finding == finding

@@ -197,3 +197,28 @@ def test_other_refusals():
         bayes(*SMALL).p_series_reaches(0.5, -1.0)
     with pytest.raises(PoolingError, match="shape"):
         bayes_binomial([[1, 2]], [[3, 4]])
+
+
+@pytest.mark.parametrize(
+    ("events", "n"), [([1, 0, 0], [10, 10, 10]), ([17, 7, 12, 34, 25], [21, 7, 12, 34, 28]), ([3, 0, 0], [37, 14, 30])]
+)
+def test_sparse_counts_have_a_posterior_under_a_wide_prior(events, n):
+    """Far out in tau rounding leaves no information on the mean; that must not reach what counts.
+
+    The reference integrates the logit of each study on a grid of its own.
+    """
+    scale, claim = 2.0, 0.3
+    tau, weight = np.polynomial.legendre.leggauss(60)
+    tau = 4.0 * scale * (1 + tau) / 2
+    mu, eta = np.linspace(-60, 60, 601), np.linspace(-90, 90, 4501)
+    likelihood = [
+        np.exp(special.log_expit(eta) * x + special.log_expit(-eta) * (m - x)) for x, m in zip(events, n, strict=True)
+    ]
+    whole = reached = 0.0
+    for t, w in zip(tau, weight, strict=True):
+        kernel = stats.norm.pdf((eta - mu[:, None]) / max(t, 0.12)) / max(t, 0.12) * (eta[1] - eta[0])
+        mass = w * stats.halfnorm.pdf(t, scale=scale) * np.prod([kernel @ one for one in likelihood], axis=0)
+        whole += mass.sum()
+        reached += (mass * stats.norm.sf((special.logit(claim) - mu) / t)).sum()
+    ours = float(bayes_binomial(events, n, Prior(scale)).p_new_setting_reaches(claim))
+    assert ours == pytest.approx(reached / whole, abs=3e-4)

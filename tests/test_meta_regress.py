@@ -250,7 +250,7 @@ def test_an_equal_effects_model_predicts_nothing_new():
         (lambda: meta.regress([0.1] * 4, [0.1] * 4, np.arange(4.0), names=["a", "b"]), "names: expected 1"),
         (lambda: meta.regress([0.1] * 4, [0.1] * 4, np.ones((4, 1)), intercept=True), "depend on one another"),
         (lambda: meta.fit([0.1] * 4, [0.1] * 4, mods=np.arange(4.0)).predict(), "newmods: expected values"),
-        (lambda: meta.fit([0.1] * 4, [0.1] * 4, mods=np.arange(4.0)).predict([1, 2, 3]), "expected 1 values a row"),
+        (lambda: meta.fit([0.1] * 4, [0.1] * 4, mods=np.arange(4.0)).predict([1, 2, 3]), "expected 1 values per row"),
         (lambda: meta.fit([0.1] * 4, [0.1] * 4).predict([1.0]), "expected none for a fit without moderators"),
         (lambda: meta.fit([0.1] * 4, [0.1] * 4).predict(df="k-3"), "df: expected one of k-2, k-1, normal"),
         (lambda: meta.subgroups([0.1, 0.2], [0.1, 0.1], ["a", "a"]), "two or more groups"),
@@ -270,7 +270,7 @@ def test_in_a_batch_a_choice_that_cannot_be_regressed_is_flagged():
     fitted = meta.fit([0.1, 0.4, 0.2, 0.6, 0.5], [0.1] * 5, keep=keep, mods=[1.0, 1.0, 1.0, 2.0, 3.0])
     assert np.isfinite(fitted.beta[0]).all() and np.isnan(fitted.beta[1:]).all() and np.isnan(fitted.tau2[1:]).all()
     names = fitted.flag_names()
-    assert any("depend on one another" in words for words in names[1])
+    assert any("collinear" in words for words in names[1])
     assert any("no more studies than coefficients" in words for words in names[2])
 
 

@@ -208,7 +208,7 @@ def test_a_run_by_command_never_goes_into_the_folders_of_the_review(small_review
     before = snapshot(tmp_path)
     done = CliRunner().invoke(cli.main, ["run", str(source), "-p", "DOSE", "7", "--into", str(tmp_path / into)])
     assert done.exit_code == 2
-    assert "--into: expected a folder of its own such as reports/run/01_double" in done.output
+    assert "--into: expected a separate folder such as reports/run/01_double" in done.output
     assert snapshot(tmp_path) == before
 
 

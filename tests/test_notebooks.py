@@ -16,8 +16,9 @@ from cellclaims.runner.run import declared
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 
-#: What a tag may be: ``headline`` is the answer in short, ``main-figure`` stands on the index.
-TAGS = {"parameters", "headline", "figure", "main-figure", "hide-input"}
+#: What a tag may be: ``headline`` is the answer in short, ``main-figure`` stands on the index, ``no-slide`` is left out
+#: of the journal club's slides.
+TAGS = {"parameters", "headline", "figure", "main-figure", "hide-input", "no-slide"}
 #: Characters of a line of code: what a page, a slide and a printed sheet show without scrolling.
 WIDEST = 100
 #: Lines of a cell; parameters are a table, one a line, and may be as many as a reader still takes in.
@@ -163,8 +164,7 @@ RULES = [
 def test_there_are_notebooks_in_reading_order():
     names = [path.name for path in NOTEBOOKS if path.name[0].isdigit()]
     assert len(names) >= 5
-    numbers = [int(name.split("_")[0]) for name in names]
-    assert numbers == sorted(set(numbers)) and numbers[0] == 1
+    assert [name[:3] for name in names] == [f"{number:02d}_" for number in range(1, len(names) + 1)]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

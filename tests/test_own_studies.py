@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import re
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from matplotlib.patches import Polygon
+from matplotlib.text import Text
 
 from cellclaims import figures, meta, own_studies, robustness
 from cellclaims.cli import main
@@ -17,6 +19,7 @@ from cellclaims.errors import DataError
 
 from .conftest import REPOSITORY
 
+show = importlib.import_module("cellclaims.figures.show")
 GUIDE = REPOSITORY / "docs" / "own_studies.md"
 
 
@@ -109,7 +112,7 @@ def test_a_study_without_an_effect_is_shown_as_such(file, tmp_path):
     path = file("study,ai,n1i,ci,n2i\nA,4,20,8,21\nB,0,30,0,29\nC,2,15,6,16\n")
     fit, read = own_studies.pool(path, "RR", add=0.0)
     text = own_studies.report(fit, read)
-    assert "not defined" in text and "are left out" in text and fit.k == 2
+    assert "not defined" in text and "are excluded" in text and fit.k == 2
     own_studies.write(fit, read, tmp_path / "out")
     rows = list(csv.DictReader(lines_of(tmp_path / "out" / "own_studies.csv")))
     assert (rows[1]["yi"], rows[1]["kept"]) == ("", "False")
@@ -286,3 +289,25 @@ def test_limits_of_proportions_agree():
     assert len(table) == 18 and table.difference.abs().max() < 1e-12
     assert set(table.what.str.split(": ").str[1]) == {"Clopper-Pearson", "Wilson", "Newcombe"}
     assert len(robustness.second_opinion_of_proportions([9], [45])) == 4
+
+
+CHINESE = "study,yi,vi\n李 2010,0.1,0.1\n王 2012,0.3,0.2\n"
+
+
+def test_characters_without_a_font_are_named_in_a_plain_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(show, "FALLBACKS", ())
+    (tmp_path / "own.csv").write_text(CHINESE, encoding="utf-8")
+    done = run(tmp_path / "own.csv", "--into", tmp_path / "out")
+    assert done.exit_code == 0
+    assert "cellclaims: no installed font has the characters '李王': the PNG shows boxes" in done.output
+    assert "Glyph" not in done.output
+    assert "李 2010" in (tmp_path / "out" / "own_forest.svg").read_text(encoding="utf-8")
+
+
+def test_a_font_that_is_installed_is_used_for_characters_that_the_own_one_lacks(monkeypatch):
+    monkeypatch.setattr(show, "FALLBACKS", ("no such font", "DejaVu Serif"))
+    fit = meta.fit([0.1, 0.3], [0.1, 0.2], slab=["李 2010", "Smith 2012"])
+    fig = figures.forest(fit).figure
+    assert show.letters_missing(fig) == "李", "DejaVu Serif lacks it, too"
+    families = {text.get_text(): text.get_fontfamily() for text in fig.findobj(Text)}
+    assert families["李 2010"] == ["DejaVu Sans", "DejaVu Serif"] != families["Smith 2012"]

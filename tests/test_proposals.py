@@ -134,7 +134,7 @@ def test_hidden_signs_and_line_ends_leave_a_title():
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"decision;reviewer\r\n", "row 1: expected columns parted by ',', found ';'"),
+        (b"decision;reviewer\r\n", "row 1: expected columns separated by ',', found ';'"),
         (b"decision\n", "row 1: expected the column reviewer, found decision"),
         (b"decision,reviewer,reviewer\n", "row 1: expected the column reviewer, found it twice"),
         (b"decision,reviewer\na\n", "row 2: expected 2 cells, found 1"),
@@ -313,7 +313,7 @@ def test_a_file_of_proposals_is_never_written_over(held, tmp_path):
     decided = before.replace(b"\r\n,,,same", b"\r\naccept,A Reader,,same")
     assert decided != before
     path.write_bytes(decided)
-    with pytest.raises(ProposalError, match="expected no file, found one that may hold decisions"):
+    with pytest.raises(ProposalError, match="expected no file, found one that may contain decisions"):
         write_proposals(path, rows)
     assert path.read_bytes() == decided
 
@@ -418,7 +418,7 @@ def test_the_command_writes_a_file_that_opens_without_a_formula(folder, tmp_path
     assert (cells[0]["definition"], cells[0]["arm_title"]) == ("'=cmd|' /C calc'!A0", "'@SUM(A1)")
     again = CliRunner().invoke(main, [*map(str, command[:-1]), str(harvest)])
     assert again.exit_code == 2
-    assert "found one that may hold decisions" in again.output
+    assert "found one that may contain decisions" in again.output
 
 
 def test_every_command_and_option_that_the_guide_names_exists():
@@ -438,5 +438,5 @@ def test_without_a_file_proposals_are_printed_and_nothing_is_written(folder, tmp
     assert done.exit_code == 0, done.output
     assert "hba1c" in done.output and "insulin_independence at month" in done.output
     assert "2 proposals: " in done.output
-    assert "nothing was written: --into FILE.csv writes a file to decide in" in done.output
+    assert "nothing was written: use --into FILE.csv to write a file for decisions" in done.output
     assert sorted(tmp_path.rglob("*")) == before

@@ -14,6 +14,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from cellclaims import overview, protocol
+from cellclaims.appraisal import LEVELS
 from cellclaims.effects import FORMS
 from cellclaims.errors import ProtocolError
 from cellclaims.meta import binomial
@@ -133,28 +134,28 @@ WRONG = {
         "'shame'",
     ),
     "an unknown grade": (
-        "population: [good, ",
+        'population: ["yes", ',
         "population: [fine, ",
-        "counterparts.effective.match.population[1]",
-        "one of good, partial, poor",
+        "answers.effective.close.population[1]",
+        "one of yes, partly, no",
         "'fine'",
     ),
     "an unknown product": (
-        "product: any_cells",
-        "product: any_cell",
-        "counterparts.effective.product",
-        "(did you mean 'any_cells'?)",
-        "'any_cell'",
+        "product: infused_cells",
+        "product: infused_cell",
+        "answers.effective.product",
+        "(did you mean 'infused_cells'?)",
+        "'infused_cell'",
     ),
     "an unknown outcome": (
-        "definition: hba1c",
-        "definition: hb1c",
-        "counterparts.hba1c.definition",
+        "outcome: hba1c",
+        "outcome: hb1c",
+        "answers.hba1c.outcome",
         "(did you mean 'hba1c'?)",
         "'hb1c'",
     ),
-    "an unknown topic": ("topic: vision", "topic: sight", "counterparts.vision.topic", "vision", "'sight'"),
-    "a missing part": ("    topic: vision\n", "", "counterparts.vision", "the key topic", "none"),
+    "an unknown topic": ("topic: vision", "topic: sight", "answers.vision.topic", "vision", "'sight'"),
+    "a missing part": ("    topic: vision\n", "", "answers.vision", "an outcome, a topic, or context", "better vision"),
     "a date that is none": (
         "evidence_date: 2026-11-2",
         "evidence_date: 2026-11-3",
@@ -248,7 +249,18 @@ def test_the_schema_knows_the_estimators_tests_and_grades_that_the_engine_knows(
     assert set(models["proportion"]["properties"]["test"]["enum"]) == set(binomial.TESTS)
     assert set(declared["$defs"]["way"]["properties"]["model"]["enum"]) == {model for model, _ in MODEL_WORDS}
     assert declared["$defs"]["option"]["properties"]["forms"]["items"]["enum"] == list(FORMS)
-    assert set(declared["properties"]["certainty"]["properties"]["start"]["properties"]) == {"randomised", "otherwise"}
+    starts = declared["properties"]["certainty"]["properties"]["start"]["properties"]
+    assert set(starts) == {"randomised", "proportion", "otherwise"}
+    assert declared["$defs"]["certainty"]["enum"] == list(LEVELS)
+
+
+def test_every_harm_of_the_protocol_is_a_harm_of_the_definitions():
+    """Those that are pooled may be, and those that are only listed may not."""
+    known = real().definitions.set_index("definition_id")
+    shown, listed = list(rules()["harms"]["outcomes"]), rules()["harms"]["listed"]
+    assert set(known.kind[[*shown, *listed]]) == {"harm"}
+    assert set(known.pooled[shown]) == {"yes"} and set(known.pooled[listed]) == {"no"}
+    assert rules().outcome("death").better == "lower"
 
 
 def test_every_column_that_the_schema_takes_values_from_has_declared_values():
@@ -369,35 +381,6 @@ def test_the_order_of_effects_is_that_of_the_package():
 
 def test_every_estimand_is_explained():
     assert set(rules()["outcomes"]["insulin_independence"]["estimands"]) == set(ESTIMANDS)
-
-
-def test_every_claim_is_answered_by_a_counterpart_and_none_is_left_over():
-    answered = set(real().claims.answered_by)
-    assert answered <= set(rules()["counterparts"])
-    kept_for_other_clinics = {"insulin_independence", "insulin_dose_halved"}
-    assert set(rules()["counterparts"]) - answered == kept_for_other_clinics
-
-
-COUNTERPARTS = rules()["counterparts"]
-
-
-@pytest.mark.parametrize("name", sorted(COUNTERPARTS))
-def test_every_grade_of_a_match_has_its_reason(name):
-    assert all(reason.strip() for _, reason in COUNTERPARTS[name]["match"].values())
-
-
-@pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "definition" in plan))
-def test_a_counterpart_asks_a_question_that_the_protocol_knows(name):
-    plan = COUNTERPARTS[name]
-    assert set(plan["match"]) == {"population", "product", "outcome", "time"}
-    rules().outcome(plan["definition"])
-    rules().classes(plan["product"])
-    assert plan["estimand"] in (*ESTIMANDS, "mean_difference")
-
-
-@pytest.mark.parametrize("name", sorted(n for n, plan in COUNTERPARTS.items() if "topic" in plan))
-def test_a_topic_has_rows(name):
-    assert (real().topic_evidence.topic == COUNTERPARTS[name]["topic"]).any()
 
 
 # --- the list of rules -------------------------------------------------------------------------------------------

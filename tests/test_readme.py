@@ -10,7 +10,7 @@ import pytest
 from cellclaims import evidence, protocol
 from cellclaims.cli import main
 from cellclaims.errors import ReviewError
-from cellclaims.reporting.claims import BEGIN, END, answer, put_answer
+from cellclaims.reporting.answer import BEGIN, END, answer, put_answer
 from cellclaims.selection import EvidenceBase
 
 REPO = Path(__file__).resolve().parent.parent

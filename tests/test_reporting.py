@@ -9,7 +9,6 @@ import functools
 import json
 import math
 import re
-from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
@@ -27,7 +26,7 @@ from cellclaims.reporting import results, tables
 from cellclaims.reporting.tables import Link, Table, interval, number, p_value, percent, table
 from cellclaims.selection import EvidenceBase, Question
 
-from .made_up_trials import MadeUp, base, real, rules
+from .made_up_trials import MadeUp, base, known_ledger, real, rules
 
 #: An example takes longer while the machine is busy; that is no fault.
 UNHURRIED = settings(deadline=None)
@@ -494,7 +493,7 @@ def test_no_table_of_the_evidence_holds_a_number_that_is_none():
         reporting.registered(real(), claims.own_trials(real())),
         reporting.pooled_elsewhere(real(), "hba1c").table,
         reporting.protocol_outcomes(rules()),
-        reporting.protocol_verdicts(rules()),
+        reporting.protocol_findings(rules()),
     ]
     for one in shown:
         assert not NO_NUMBER.search(repr(one)), one.caption
@@ -519,26 +518,47 @@ def test_a_review_whose_id_names_no_author_is_called_by_its_title():
     assert not [name for name in names if re.match(r"(?i)diabther|ahsctcn|pmc\d|cytotherapy|betacell", name)]
 
 
-def test_advertised_figures_are_told_apart_from_published_ones():
-    entries = [e for e in claims.advertised_rates(base()) if e.claim_id.endswith("2016")]
+def test_the_headline_gives_each_advertised_percentage_with_its_finding():
+    entries = known_ledger()
     headline = str(reporting.claims_headline(entries))
-    assert headline.count("advertised") == headline.count("published") == len(entries)
-    for entry in entries:
-        assert entry.verdict in headline
-    assert not NO_NUMBER.search(headline + repr(reporting.claims_table(entries)))
+    for entry in reporting.main_entries(entries):
+        assert f"{entry.name}: {entry.finding}" in headline
+        assert reporting.claims.figure_words(entry) in headline.replace("Over", "over")
+    assert "76 statements of 4 documents" in headline
+    assert not NO_NUMBER.search(headline)
 
 
-def test_a_claim_without_any_report_is_told_so():
-    entry = next(e for e in claims.advertised_rates(base()) if e.claim_id == "stop_all_2016")
-    nothing = replace(entry, k=0, pooled=None, ci_lb=None, ci_ub=None, p_mean_ge=None, unit=None, control=None)
-    assert "published no report" in str(reporting.claims_headline([nothing]))
-    assert not NO_NUMBER.search(repr(reporting.claims_table([nothing])))
+def test_no_table_of_the_ledger_holds_a_number_that_is_none():
+    entries = known_ledger()
+    rates = reporting.main_entries(entries)
+    shown = [reporting.ledger_table(entries), reporting.studies_table(rates), reporting.nearest_table(rates),
+             reporting.unsaid_table(rates), reporting.close_table(entries), reporting.cards(entries),
+             *map(reporting.facts_table, entries)]  # fmt: skip
+    for one in shown:
+        assert not NO_NUMBER.search(repr(one)), one.caption
+        harmless(one._repr_html_())
 
 
-def test_a_probability_is_never_printed_as_certain():
-    entry = next(e for e in claims.advertised_rates(base()) if e.claim_id == "stop_all_2016")
-    shown = repr(reporting.claims_table([replace(entry, p_mean_ge=1e-9), replace(entry, p_mean_ge=1 - 1e-9)]))
-    assert "under 0.1 %" in shown and "over 99.9 %" in shown
+def test_what_cannot_be_assessed_has_no_number_of_a_study_next_to_it():
+    entry = next(e for e in known_ledger() if e.entry_id == "rate.effective.93.T2D.ad_treatment")
+    words = str(reporting.paragraph(entry)).replace("93%", "")
+    assert not re.search(r"\d+%", words)
+    (row,) = reporting.claim_rows([entry])
+    assert row.marks == () and not row.is_compared
+
+
+def test_a_probability_is_never_reported_as_certain():
+    assert reporting.claims.chance(1e-9) == "under 0.1%"
+    assert reporting.claims.chance(1 - 1e-9) == "over 99.9%"
+
+
+def test_controlled_results_are_counted_once_for_a_trial_and_once_for_meta_analyses_of_the_same_trials():
+    counts = reporting.direction_counts(known_ledger()).set_index("entry_id")
+    less = counts.loc["effect.less_insulin"]
+    assert (less.favours, less.inconclusive, less.against) == (2, 0, 0)  # three meta-analyses as one, and one study
+    glucose = counts.loc["effect.fasting_glucose"]
+    assert (glucose.favours, glucose.inconclusive, glucose.against) == (0, 1, 0)  # they do not agree
+    assert counts.loc["effect.complications", "favours"] == 1  # one trial, two outcomes
 
 
 # --- how the figures were read -----------------------------------------------------------------------------------
@@ -550,14 +570,21 @@ def test_what_was_read_twice_is_counted_and_a_difference_is_said():
         made.count("one2020", 3, 10, months=months, read_twice=twice)
     text = str(reporting.how_it_was_read(made.evidence()))
     assert "2 of 3 figures were read again" in text
-    assert "None of the figures read again was found to differ." in text
+    assert "None of the results read again was found to differ." in text
     assert "Of 2 sources, 1 were full texts or parts of one." in text
     assert "1 are not scientific" in text
     made.level("one2020", 7.0, read_twice="differs").level("one2020", 7.1, months=24, read_twice="differs")
-    assert "2 of the figures read again were found to differ." in str(reporting.how_it_was_read(made.evidence()))
+    assert "2 of the results read again were found to differ." in str(reporting.how_it_was_read(made.evidence()))
 
 
 def test_the_review_says_how_many_of_its_figures_were_read_twice():
     tables_ = [getattr(real(), name) for name in ("continuous", "binary", "survival", "contrasts")]
     twice = sum((rows.read_twice == "yes").sum() for rows in tables_)
-    assert f"{twice} of {sum(map(len, tables_))} figures" in str(reporting.how_it_was_read(real()))
+    assert f"{twice} of {sum(map(len, tables_))} results" in str(reporting.how_it_was_read(real()))
+
+
+def test_columns_of_long_texts_are_marked_so_that_pages_keep_them_wide():
+    made = table(pd.DataFrame({"a": ["x" * 39], "b": ["x" * 40], "c": ["x" * 120], "d": ["x" * 300]}), "Four")
+    heads = made._repr_html_().split("<tbody>")[0].split("<th ")[1:]
+    classes = [re.findall(r'class="(\w+)"', head) for head in heads]
+    assert classes == [[], ["long"], ["longer"], ["longest"]]

@@ -277,7 +277,7 @@ def test_without_a_file_candidates_are_printed_and_no_table_is_written(data, htt
     first, why, *_ = said.splitlines()
     assert first.startswith("gamma2022, 1: 1.00  ") and first.endswith("(doi 10.9999/g0)")
     assert why.strip().startswith("title 1.00") and "near equal: yes, 2 of them" in why
-    assert "2 candidates for 1 of them" in said and said.endswith("--into FILE.csv writes a file to decide in")
+    assert "2 candidates for 1 of them" in said and said.endswith("use --into FILE.csv to write a file for decisions")
     assert list(tmp_path.glob("*.csv")) == []
 
 
@@ -363,7 +363,7 @@ def test_a_file_with_decisions_is_not_written_over(data, httpserver, tmp_path):
     serve(httpserver, works(work("10.9999/gamma", TITLE)))
     into = tmp_path / "candidates.csv"
     into.write_text("decision\naccept\n")
-    with pytest.raises(ProposalError, match="may hold decisions"):
+    with pytest.raises(ProposalError, match="may contain decisions"):
         find(into, data, tmp_path / "registry", settings=settings(httpserver))
     assert into.read_text() == "decision\naccept\n"
 

@@ -202,7 +202,7 @@ def test_where_metafor_ends_on_a_lower_top_both_likelihoods_are_named(compared):
             f" (beta {expected['beta']:.3f})"
         )
         assert found.log_likelihood > expected["ll"]
-        weak = ("several tops", "edge of its range", "beyond every effect", "boundary")
+        weak = ("several maxima", "limit of its range", "beyond every effect", "boundary")
         assert any(part in words for part in weak for words in found.flags), record.what
 
 
@@ -215,7 +215,7 @@ def test_integrals_agree_with_metafor_run_tightly(compared):
             found, what = ours[expected["key"]], expected["key"]
             gain = found.log_likelihood - float(expected["log_likelihood"])
             assert gain >= -KINKS, what
-            if any(part in words for words in found.flags for part in ("boundary", "edge of its range")):
+            if any(part in words for words in found.flags for part in ("boundary", "limit of its range")):
                 on_edge += 1
             elif gain > OTHER_TOP:
                 higher += 1
@@ -292,7 +292,7 @@ def test_selection_that_was_put_in_is_found_again():
 def test_a_falling_weight_that_stays_on_its_edge_changes_nothing(oracle):
     model = robustness.selection_model(*effects(oracle["dorn2007__OR"]), kind="halfnorm")
     assert model.delta == [0.0] and np.isnan(model.se_delta).all() and model.LRT < 1e-9
-    assert any("edge of its range" in words for words in model.flags)
+    assert any("limit of its range" in words for words in model.flags)
     assert model.beta == pytest.approx(model.unselected.beta, rel=1e-6)
     heights = [top.log_likelihood for top in model.tops]
     assert heights[0] == model.log_likelihood and heights == sorted(heights, reverse=True)
@@ -314,7 +314,7 @@ def test_what_lies_on_an_edge_has_no_error_and_says_so():
         ({"steps": ()}, "steps: expected numbers between 0 and 1"),
         ({"steps": (-0.1,)}, "steps: expected numbers between 0 and 1"),
         ({"steps": (1e-9,)}, "expected studies in every stretch, found none with 0 < p <= 1e-09"),
-        ({"yi": [0.5, 0.1], "vi": [0.01, 0.01]}, "expected at least 3 studies, one a parameter, found 2"),
+        ({"yi": [0.5, 0.1], "vi": [0.01, 0.01]}, "expected at least 3 studies for its parameters, found 2"),
         ({"yi": [Y, Y]}, r"expected one data set, found a batch of shape \(2,\)"),
     ],
 )

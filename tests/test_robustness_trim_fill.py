@@ -178,7 +178,7 @@ def test_sides_that_the_data_do_not_tell_are_flagged():
     equal_errors = robustness.trim_and_fill([0.1, 0.2, 0.5, 0.9], [0.1] * 4)
     equal_effects = robustness.trim_and_fill([0.3] * 4, [0.1, 0.2, 0.3, 0.4])
     for found in (equal_errors, equal_effects):
-        assert found.side == "left" and any("side not told" in words for words in found.flags)
+        assert found.side == "left" and any("side not determined" in words for words in found.flags)
     assert equal_effects.k0 == 0
 
 

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from cellclaims import figures, overview, protocol, reporting
 from cellclaims.cli import main
 from cellclaims.errors import ProposalError
 from cellclaims.evidence import check, load
 from cellclaims.evidence.screened import conflicts, counts, screened
 from cellclaims.harvest.held import read_sheet, sheet_bytes
-from cellclaims.registries import Store
+from cellclaims.registries import Store, pull_folder
 from cellclaims.registries.changes import known_registrations
+from cellclaims.reporting.registries import registry_news
 from cellclaims.screening.decisions import state_in_words, take_over, write_list
 from cellclaims.screening.records import merged, records
 from cellclaims.screening.worklist import WORK_COLUMNS, nearness, sort_records, worklist
+from cellclaims.selection import EvidenceBase
 
 from .made_up_registry import EARLY, LATE, kept, outcome, results, study, two_snapshots
 
@@ -197,6 +200,18 @@ def test_the_list_has_what_nobody_decided_nearest_first_and_marks_what_is_worth_
     assert known not in rows
 
 
+def test_what_is_wanted_is_listed_and_marked_as_it_is_not_used_yet(data):
+    evidence = load(data)
+    row = evidence.wanted[evidence.wanted.registry_id.isin(set(evidence.wanted.registry_id) - {""})]
+    row = row[(row.kind == "registration") & (row.study_id == "")].iloc[0]
+    store = Store(data / "registry")
+    store.add(kept(store, "20261201T000000Z", titled(row.registry_id, "A trial")))
+    shown = listed(data)
+    if row.registry_id in known_registrations(evidence):
+        pytest.fail(f"{row.registry_id} is a registration of the review: expected one that is only wanted")
+    assert shown[row.registry_id]["marks"] == f"wanted: {row.wanted_id}"
+
+
 def test_a_list_is_never_written_over_and_no_title_is_run(data, tmp_path):
     into = tmp_path / "list.csv"
     words = write_list(into, data, data / "registry")
@@ -205,7 +220,7 @@ def test_a_list_is_never_written_over_and_no_title_is_run(data, tmp_path):
     assert "'=cmd|x" in into.read_text("utf-8-sig")
     write_list(into, data, data / "registry")
     into.write_text(into.read_text() + ",")
-    with pytest.raises(ProposalError, match="found one that may hold decisions"):
+    with pytest.raises(ProposalError, match="found one that may contain decisions"):
         write_list(into, data, data / "registry")
 
 
@@ -331,6 +346,23 @@ def test_another_decision_of_the_same_person_is_refused(data, tmp_path):
         take_over(path, data)
 
 
+def test_the_report_of_an_included_record_is_added_later(data, tmp_path):
+    path = sheet(data, tmp_path / "one.csv", ALL)
+    take_over(path, data, today=DAY)
+    rows = read_sheet(path, WORK_COLUMNS)
+    mine = next(row for row in rows if row["identifier"] == "pmid:12")
+    mine["study_id"] = "guan2015"
+    path.write_bytes(sheet_bytes(WORK_COLUMNS, rows))
+    taken = take_over(path, data, today=date(2027, 1, 1))
+    assert (taken.added, taken.already, taken.completed) == ({}, 3, 1)
+    row = load(data).screening.set_index("identifier").loc["pmid:12"]
+    assert (row.study_id, row.decided) == ("guan2015", "2026-12-01")
+    mine["study_id"] = "hu2012"
+    path.write_bytes(sheet_bytes(WORK_COLUMNS, rows))
+    with pytest.raises(ProposalError, match="expected include guan2015 of A Reader on pmid:12"):
+        take_over(path, data)
+
+
 def test_a_record_that_a_later_search_does_not_find_is_counted_as_screened_earlier(data, tmp_path):
     store = Store(data / "registry")
     path = sheet(data, tmp_path / "old.csv", {"pmid:13": ALL["pmid:13"]}, snapshot=EARLY)
@@ -353,10 +385,131 @@ def test_the_command_lists_takes_over_and_tells_how_far_screening_is(data, tmp_p
     assert "no search was screened yet" in run().output
     assert run("--into", tmp_path / "list.csv").output.endswith(f"cellclaims screen --accept {tmp_path / 'list.csv'}\n")
     path = sheet(data, tmp_path / "decided.csv", ALL)
-    assert "would be taken over: 2 include, 1 exclude, 1 unsure" in run("--accept", path, "--dry-run").output
-    assert "taken over: 2 include" in run("--accept", path).output
+    assert "would be recorded: 2 include, 1 exclude, 1 unsure" in run("--accept", path, "--dry-run").output
+    assert "recorded: 2 include" in run("--accept", path).output
     assert "decided: 2 include, 1 exclude, 1 unsure" in run().output
     for wrong in (("--into", "a", "--accept", "b"), ("--reviewer", "B"), ("--dry-run",)):
         assert run(*wrong).exit_code == 2
     missing = run("--accept", tmp_path / "none.csv")
     assert (missing.exit_code, "expected a list of records to decide on" in missing.output) == (2, True)
+
+
+# --- the flow of records ----------------------------------------------------------------------------------------------
+
+
+def base_of(data):
+    return EvidenceBase(load(data), protocol.load(data))
+
+
+def test_without_screening_the_flow_says_so_in_words_and_gives_no_number(data):
+    base = base_of(data)
+    (stage,) = overview.screening_stages(base)
+    (words,) = stage.added
+    assert stage.count == len(base.evidence.studies) == stage.added[words]
+    assert "found before screening existed" in words
+    assert "it was not recorded how many" in words
+    assert "No search has been screened yet." in str(reporting.screening_words(base.evidence))
+    assert reporting.screening_tables(base) == []
+
+
+def test_the_flow_in_the_page_on_the_search_is_fresh(tmp_path):
+    """``cellclaims screen --flow docs/search.md`` brings it up to date."""
+    page = REPOSITORY / "docs" / "search.md"
+    shutil.copy(page, tmp_path)
+    run = CliRunner().invoke(
+        main, ["screen", "--data", str(REPOSITORY / "data"), "--flow", str(tmp_path / "search.md")]
+    )
+    assert run.exit_code == 0, run.output
+    assert (tmp_path / "search.md").read_text() == page.read_text()
+    (tmp_path / "search.md").write_text("no marks")
+    assert CliRunner().invoke(main, ["screen", "--flow", str(tmp_path / "search.md")]).exit_code == 2
+
+
+def drawn(base):
+    """The flow of the evidence, drawn: numbers that do not add up are refused there."""
+    stages, pools = overview.flow(base, [])
+    return stages, figures.flow([figures.Step(*stage) for stage in stages], pools=pools, title="Flow")
+
+
+def test_the_flow_counts_each_record_once_and_adds_up(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(overview, "_why_not", lambda studies, pools: {"in no pool": len(studies)})
+    take_over(sheet(data, tmp_path / "list.csv", ALL), data, today=DAY)
+    stages, drawing = drawn(base_of(data))
+    found = {stage.label: stage for stage in stages}
+    first = found["Records identified by the last search"]
+    assert first.added == {
+        "ClinicalTrials.gov, 2026-11-20": 4,
+        "Europe PMC, 2026-11-20": 2,
+        "PubMed (NCBI E-utilities), 2026-11-20": 1,
+    }
+    assert sum(first.left_out.values()) == 3
+    assert found["Records screened"].left_out == {"no islets or cells were given": 1}
+    assert found["Reports sought"].left_out == {"no text or result could be read": 1}
+    assert found["Reports assessed"].left_out == {"included, results not entered yet": 1}
+    assert found["Records of included reports"].count == 1
+    assert found["Reports in the evidence"].count == len(load(data).studies)
+    assert "1 no islets or cells were given" in drawing.alt
+    searches, excluded = reporting.screening_tables(base_of(data))
+    assert len(searches.cells) == 3
+    rows = {row[0]: row[2] for row in excluded.cells}
+    assert rows["no islets or cells were given"] == "1"
+
+
+def test_the_recorded_answers_are_screened_from_end_to_end(data, tmp_path, shared, monkeypatch):
+    """List, decide, take over, conflict, flow: on answers that the public sources gave."""
+    monkeypatch.setattr(overview, "_why_not", lambda studies, pools: {"in no pool": len(studies)})
+    shutil.rmtree(data / "registry")
+    pull_folder(Store(data / "registry"), shared / "registry")
+    into = tmp_path / "list.csv"
+    run = CliRunner().invoke(main, ["screen", "--data", str(data), "--into", str(into)])
+    assert run.exit_code == 0, run.output
+    rows = read_sheet(into, WORK_COLUMNS)
+    assert len(rows) > 1000
+    scores = [float(row["nearness"]) for row in rows]
+    assert scores == sorted(scores, reverse=True), "no recorded publication names a registration of the review"
+    assert sum("results posted" in row["marks"] for row in rows) > 40
+    for number, row in enumerate(rows[:400]):
+        row["reviewer"] = "A Reader"
+        about_cells = {"cells", "cell", "islet", "islets"} & set(row["title"].lower().split())
+        row["decision"] = "unsure" if number < 3 else "include" if about_cells else "exclude"
+        row["reason"] = {"exclude": "no_cells", "unsure": "not_readable", "include": ""}[row["decision"]]
+    into.write_bytes(sheet_bytes(WORK_COLUMNS, rows))
+    run = CliRunner().invoke(main, ["screen", "--data", str(data), "--accept", str(into)])
+    assert run.exit_code == 0, run.output
+    stages, drawing = drawn(base_of(data))
+    found = {stage.label: stage for stage in stages}
+    assert found["Records screened"].count == 400
+    assert found["Reports sought"].left_out == {"no text or result could be read": 3}
+    assert found["Reports assessed"].left_out["included, results not entered yet"] > 0
+    identified = found["Records identified by the last search"]
+    assert identified.count - sum(identified.left_out.values()) == 400
+    figures.save(drawing, name="flow", folder=tmp_path)
+    assert "Records identified by the last search" in (tmp_path / "flow.svg").read_text()
+
+
+# --- what is new ------------------------------------------------------------------------------------------------------
+
+
+def test_what_screening_has_decided_is_no_news(data, tmp_path):
+    def news(**more):
+        return {(line["kind"], line["title"]) for line in registry_news(load(data), **more).lines}
+
+    known = next(iter(known_registrations(load(data))))
+    paper, trial = f"Diet ({known})", "Diet in people"
+    shutil.rmtree(data / "registry")
+    citing = europepmc({"pmid": "12", "title": paper, "pubYear": "2024"})
+    both = [titled("NCT99999001", trial), titled("NCT99999003", "Islets"), citing]
+    store = two_snapshots(data / "registry", [titled("NCT99999009", "Other")], both)
+    new = {("new trial", trial), ("new trial", "Islets"), ("new paper", paper)}
+    assert new <= news()
+    unsure = {"NCT99999003": {"decision": "unsure", "reviewer": "A"}}
+    out = {"pmid:12": ALL["NCT99999001"], "NCT99999001": ALL["NCT99999001"]}
+    take_over(sheet(data, tmp_path / "list.csv", out | unsure), data, today=DAY)
+    assert new & news() == {("new trial", "Islets")}, "what is unsure is still open"
+    assert "2 new records are not listed, because screening has decided on them." in str(
+        registry_news(load(data)).sentence
+    )
+    (store.folder / "snapshots" / f"{EARLY}.json").unlink()
+    lines = news()
+    assert ("unknown trial", "Islets") in lines
+    assert not {title for kind, title in lines if kind in ("unknown trial", "paper")} & {trial, paper}

@@ -34,6 +34,7 @@ from sitepages import (  # noqa: E402
     SiteError,
     api_page,
     check_links,
+    club_page,
     contents,
     dictionary_page,
     download_page,
@@ -214,7 +215,7 @@ def test_every_entry_has_a_line_and_a_card_with_verdict_reasons_and_sources(ledg
         assert f'<a href="#{anchor}">Vision improves (2016)</a>' in page
     assert page.count("### Vision improves") == 2
     assert '<span class="verdict mixed">mixed</span>' in page
-    assert "<dt>Because</dt><dd>they differ</dd>" in page
+    assert "<dt>Because</dt>\n<dd>they differ</dd>" in page, "the index of the search needs a space between them"
     assert '<a href="https://doi.org/10.1/a">b001 a2020</a>' in page
     assert ledger_page.OTHER in page
 
@@ -223,8 +224,8 @@ def test_certainty_and_match_are_told_with_their_reasons(ledger):
     step = {"domain": "imprecision", "step": -1, "reason": "one report", "judged_by": "computed"}
     grade = {"population": {"grade": "good", "reason": "as advertised"}, "time": None}
     page = ledger_page.ledger_page(ledger(entry(certainty="low", certainty_steps=[step], match=grade)))
-    assert "<td>imprecision</td><td>-1</td><td>one report</td><td>computed</td>" in page
-    assert "<td>population</td><td>good</td><td>as advertised</td>" in page
+    assert "<td>imprecision</td>\n<td>-1</td>\n<td>one report</td>\n<td>computed</td>" in page
+    assert "<td>population</td>\n<td>good</td>\n<td>as advertised</td>" in page
 
 
 def test_hostile_text_of_the_ledger_is_text(ledger):
@@ -256,7 +257,7 @@ def test_every_table_and_column_is_explained_and_every_key_leads_to_one():
         for column in table.columns:
             assert f'<tr id="{table.name}.{column.name}">' in page
             assert f"<td>{Markup.escape(column.description)}</td>" in page
-    assert page.count(" leads to <a href=") == sum(len(table.foreign_keys) for table in schema.tables.values()) > 0
+    assert page.count(" refers to <a href=") == sum(len(table.foreign_keys) for table in schema.tables.values()) > 0
     anchors = {*places.ids, *(dictionary_page.anchor_of(name) for name in schema.tables)}
     assert {link[1:] for link in places.links if link.startswith("#")} <= anchors
 
@@ -331,7 +332,7 @@ def test_the_citation_file_agrees_with_package_and_evidence():
     assert protocol.load(ROOT / "data").evidence_date in cited["abstract"]
     assert {"diabetes", "meta-analysis"} <= set(cited["keywords"])
     line = download_page.citation_line((ROOT / "CITATION.cff").read_text(), ORIGIN)
-    assert line.startswith("The cellclaims maintainers (2026). cellclaims: advertised figures")
+    assert line.startswith("The cellclaims maintainers (2026). cellclaims: advertised success rates")
 
 
 # --- the front page and the menu -----------------------------------------------------------------------------
@@ -370,8 +371,17 @@ def test_a_new_guide_and_a_new_notebook_become_pages_by_being_there(tmp_path):
         (tmp_path / name).touch()
     menu = contents.menu(tmp_path)
     assert menu[contents.GUIDES] == ["docs/pull"]
-    assert menu["The review"] == ["notebooks/07_new", "ledger"]
+    assert menu["The review"] == ["notebooks/07_new", "ledger", "club"]
     assert menu[contents.METHOD] == ["docs/method"]
+
+
+def test_the_club_page_links_to_what_was_made_and_names_the_command_for_the_rest(tmp_path):
+    (tmp_path / "club").mkdir()
+    (tmp_path / "club" / "slides.html").write_text("slides")
+    page = club_page.club_page(tmp_path)
+    assert '<a href="club/slides.html">Slides</a>' in page
+    assert "Worksheet: one page per participant, to print (`cellclaims club`)" in page
+    assert list(club_page.club_files(tmp_path)) == [("club/slides.html", b"slides")]
 
 
 def test_every_public_name_of_the_engine_has_an_entry():

@@ -155,6 +155,35 @@ def test_search_from_a_server_shows_the_place_and_asks_no_other(opened, address)
     assert page.complaints == []
 
 
+def test_words_of_neighbouring_cells_are_found_and_the_result_opens_at_its_place(opened):
+    page = opened()
+    results = found_by(page, "Estrada", SITE.as_uri())
+    assert any(one.startswith("notebooks/") for one in results), "cells must not be joined in the index"
+    page.locator("#search-results li > a").first.click()
+    hit = page.locator("main .highlighted").first
+    hit.wait_for(state="visible")
+    page.wait_for_timeout(300)
+    top = page.evaluate("document.querySelector('main .highlighted').getBoundingClientRect().top")
+    assert 0 <= top < 900
+    assert page.complaints == []
+
+
+def test_the_ledger_sorts_and_filters(opened):
+    page = opened()
+    page.goto((SITE / "ledger.html").as_uri())
+    table = page.locator("main table").first
+    rows = table.locator("tbody tr")
+    before = rows.count()
+    words = rows.nth(before - 1).locator("td").first.inner_text()
+    page.locator(".filter input").first.fill(words)
+    assert page.locator(".filter output").first.inner_text().endswith(f"of {before} rows")
+    assert table.locator("tbody tr:visible").count() < before
+    page.locator(".filter input").first.fill("")
+    assert table.locator("tbody tr:visible").count() == before
+    table.locator("th .sort").first.click()
+    assert table.locator("th").first.get_attribute("aria-sort") == "ascending"
+
+
 def test_words_that_stand_nowhere_are_said_to_be_nowhere(opened):
     page = opened()
     page.goto(f"{SITE.as_uri()}/search.html?q=xylophone")

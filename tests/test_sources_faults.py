@@ -15,7 +15,7 @@ from .registry_faults import BEFORE, CASES, LIMIT, cell, cell_text, run, stored
 
 made, only_loopback = registry_server.made, registry_server.only_loopback
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "pull.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "appendix_faults.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(params=CASES, ids=lambda case: re.sub(r"\W+", "-", case.name))
@@ -51,7 +51,7 @@ def test_a_fault_is_told_and_the_store_stays_valid(case, tmp_path, made):
     assert outcome.sent < 20 * LIMIT, "what is too large is not taken to its end"
     assert "0123456789abcdef" not in outcome.says
     row = f"| {cell_text(case.name)} | {case.outcome} | {cell(outcome.says)} |"
-    assert row in PAGE, "docs/pull.md: python benchmarks/faults.py --write"
+    assert row in PAGE, "docs/appendix_faults.md: python benchmarks/faults.py --write"
 
 
 def test_the_table_has_no_other_rows():

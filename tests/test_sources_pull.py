@@ -224,7 +224,7 @@ def test_without_a_network_every_source_says_so_and_the_last_snapshot_stays(stor
     assert said.out == ""
     for source in ("ctgov", "europepmc", "pubmed", "crossref"):
         assert f"{source}: http://127.0.0.1:9/" in said.err
-    assert f"the last complete snapshot, {first.name}, stays in force" in said.err
+    assert f"the last complete snapshot, {first.name}, remains in force" in said.err
     assert store.snapshot() == first
     assert not (store.folder / "unfinished.jsonl").exists()
 
@@ -273,7 +273,7 @@ def test_a_folder_is_replayed_and_what_is_no_answer_listed(tmp_path, recorded):
     into = str(tmp_path / "registry")
     run = CliRunner().invoke(main, ["pull", "--from", str(recorded), "--into", into])
     assert run.exit_code == 0
-    assert "not taken: notes.txt: expected JSON or XML of a source, found something else\n" in run.output
+    assert "not read: notes.txt: expected JSON or XML of a source, found something else\n" in run.output
     assert Store(into).snapshot().origin == "folder"
 
 

@@ -48,7 +48,7 @@ FEWEST = 30
 
 
 def style_of(method: str) -> dict[str, object]:
-    """How a method is drawn."""
+    """Return how a method is drawn."""
     color, marker, line = LOOKS[method]
     own = method in ("adhoc", "t")
     return {"color": color, "marker": marker, "ls": line, "lw": 1.8 if own else 1.1, "ms": 4.5,
@@ -153,7 +153,7 @@ def _legend(fig: Figure, table: pd.DataFrame) -> None:
 
 
 def alternative(table: pd.DataFrame) -> str:
-    """The coverage figure in words: the lowest coverage of each method, by model and quantity."""
+    """Return the coverage figure in words: the lowest coverage of each method, by model and quantity."""
     parts = []
     for model, quantity in ((m, q) for m in MODELS for q in QUANTITIES):
         own = table[table.model == model]

@@ -121,7 +121,7 @@ def simulate(setting: Setting, reviews: int, rng: np.random.Generator) -> Review
 
 
 def student(location: NDArray, scale: NDArray, df: float) -> Cdf:
-    """The t distribution about ``location``, normal where ``df`` is infinite.
+    """Return the t distribution about ``location``, normal where ``df`` is infinite.
 
     >>> float(student(np.array(0.0), np.array(1.0), np.inf)(np.array(0.0)))
     0.5
@@ -132,7 +132,7 @@ def student(location: NDArray, scale: NDArray, df: float) -> Cdf:
 
 
 def beliefs(reviews: Reviews) -> dict[str, Belief]:
-    """What every method believes: z, Hartung-Knapp with and without the floor, Bayes; two prediction intervals.
+    """Return what every method believes: z, Hartung-Knapp with and without the floor, Bayes; two prediction intervals.
 
     The normal model: ``z`` (both normal), ``knha`` and ``adhoc`` (mean by t with k - 1 degrees of freedom, a new
     clinic by t with k - 2), ``adhoc k-1`` (both k - 1), ``bayes`` (half-normal prior of tau, scale 0.5). Counts:
@@ -172,7 +172,7 @@ def _of_counts(reviews: Reviews) -> dict[str, Belief]:
 
 
 def _classical(beta: NDArray, se: NDArray, tau2: NDArray, df: float, new_df: float) -> Belief:
-    """The mean about beta with se, a new clinic with tau2 added; no degrees of freedom, no belief."""
+    """Return the mean about beta with se, a new clinic with tau2 added; no degrees of freedom, no belief."""
     new = student(beta, np.sqrt(se**2 + tau2), new_df) if new_df > 0 else lambda v: np.full(np.shape(v), np.nan)
     return Belief(student(beta, se, df), new)
 

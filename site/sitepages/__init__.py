@@ -1,4 +1,4 @@
-"""The pages of the site: what the repository holds, as the Markdown and HTML that Sphinx puts together."""
+"""The pages of the website: Markdown and HTML from the repository, for Sphinx."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from cellclaims.errors import ReviewError
 
 
 class SiteError(ReviewError):
-    """The site cannot be made, or would not be true: says the page or file, what was expected and what was found."""
+    """The site cannot be built; the message names page or file, what was expected and what was found."""

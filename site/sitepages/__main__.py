@@ -10,7 +10,7 @@ from sitepages.build import CONFIGURATION, make_site
 
 
 def main(given: list[str]) -> None:
-    """Make the site and say what was made."""
+    """Build the site and print a summary."""
     root = CONFIGURATION.parent
     reports = Path(given[0]) if given else root / "reports"
     into = Path(given[1]) if given[1:] else reports / "site"

@@ -1,4 +1,4 @@
-"""The reference of a package as a page: its public names in the order of its table, explained by their docstrings."""
+"""The reference of a package: its public names in the order of its table, with their docstrings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PACKAGES = {"cellclaims.meta": "The pooling engine: reference", "cellclaims.robu
 
 
 def api_page(package: str, title: str) -> str:
-    """The page of a package that loads its names from a table ``WHERE``, as reStructuredText for autodoc.
+    """Return the page of a package that loads its names from a table ``WHERE``, as reStructuredText for autodoc.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def api_page(package: str, title: str) -> str:
 
 
 def _section(package: ModuleType, home: str) -> str:
-    """The public names that one module holds, below what the module says of itself."""
+    """Return the public names of one module, after its docstring."""
     names = [name for name, where in package.WHERE.items() if where == home]
     about = inspect.getdoc(import_module(f"{package.__name__}.{home}"))
     parts = [_heading(home.replace("_", " ").capitalize(), "-"), about.partition("\n\n")[0]]

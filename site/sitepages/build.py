@@ -1,4 +1,4 @@
-"""Make the site from the repository and the reports of a finished review; ``make site`` asks for both."""
+"""Build the site from the repository and the reports of a complete review."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sitepages.stage import gathered, write_stage
 #: Folder of Sphinx's configuration and of the theme.
 CONFIGURATION = Path(__file__).resolve().parent.parent
 
-#: What Sphinx leaves for itself and no reader needs.
+#: Files of Sphinx that readers do not need.
 TRACES = (".buildinfo", "_sources", "objects.inv")
 
 
 def make_site(root: Path, reports: Path, into: Path) -> str:
-    """Make the site aside, look at all its links, and put it in its place when it is whole.
+    """Build the site in a temporary folder, check all links, and move it into place when complete.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ def make_site(root: Path, reports: Path, into: Path) -> str:
     reports : Path
         Folder of the review's reports.
     into : Path
-        The site; one that is there is replaced.
+        The site; an existing one is replaced.
 
     Returns
     -------
     str
-        What was made, in a line.
+        A summary in one line.
 
     Raises
     ------
     SiteError
-        If Sphinx complains, or a link, an anchor or a picture's words are missing; the old site stays.
+        If Sphinx warns, or a link, an anchor or an alternative text is missing; the old site is kept.
     """
     material = gathered(root, reports)
     into.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def make_site(root: Path, reports: Path, into: Path) -> str:
 
 
 def run_sphinx(source: Path, extra: Path, made: Path) -> None:
-    """Let Sphinx make the pages, in a process of its own; a warning is an error."""
+    """Run Sphinx in a separate process; a warning is an error."""
     options = ["-b", "html", "-W", "--keep-going", "-q", "-c", CONFIGURATION, "-d", made.with_name("doctrees")]
     surroundings = {**os.environ, "CELLCLAIMS_SITE_EXTRA": str(extra)}
     if subprocess.run([sys.executable, "-m", "sphinx", *options, source, made], env=surroundings).returncode:
@@ -65,7 +65,7 @@ def run_sphinx(source: Path, extra: Path, made: Path) -> None:
 
 
 def checked(made: Path) -> str:
-    """Refuse a site with a fault; else list the addresses outside and say what was looked at."""
+    """Raise an error for a site with a fault; else write the list of external addresses and return a summary."""
     pages = check_links.read_pages(made)
     if found := check_links.faults(made, pages):
         raise SiteError("\n".join([f"{len(found)} faults:", *found[:50]]))
@@ -73,11 +73,11 @@ def checked(made: Path) -> str:
     listing = "".join(f"{address}\t{', '.join(names)}\n" for address, names in addresses)
     write_atomically(made / "links_outside.txt", listing)
     links = sum(len(page.links) for page in pages.values())
-    return f"{len(pages)} pages, {links} links; {len(addresses)} addresses outside, looked at for their form only"
+    return f"{len(pages)} pages, {links} links; {len(addresses)} external addresses, checked for their form only"
 
 
 def replace(made: Path, into: Path) -> None:
-    """Put the new site in the place of the old one."""
+    """Replace the old site by the new one."""
     old = made.with_name("old")
     if into.exists():
         into.rename(old)

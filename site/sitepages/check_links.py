@@ -1,4 +1,4 @@
-"""Look at the pages as they were made: links and anchors lead somewhere, nothing asks the network, pictures have words.
+"""Checks of the built pages: targets of links and anchors, no network requests, alternative texts of images.
 
 Addresses outside are looked at for their form only: whether they answer is not asked, as a build needs no network.
 """
@@ -30,7 +30,7 @@ FETCHED = {
 
 @dataclass
 class Page(HTMLParser):
-    """What a page holds that can lead or be led to."""
+    """Ids, links and images of a page."""
 
     text: str
     ids: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the ids, addresses and pictures of a tag."""
+        """Record the ids, addresses and images of a tag."""
         given = {name: value or "" for name, value in attrs}
         self.ids += [given["id"]] if "id" in given else []
         if tag == "a" and "href" in given:
@@ -56,13 +56,13 @@ class Page(HTMLParser):
 
 
 def read_pages(folder: Path) -> dict[str, Page]:
-    """Every page of a site by its path."""
+    """Return every page of a site by its path."""
     paths = sorted(folder.rglob("*.html"))
     return {path.relative_to(folder).as_posix(): Page(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def faults(folder: Path, pages: Mapping[str, Page]) -> list[str]:
-    """What is wrong with the pages of a site, a line each; none if all is well.
+    """Return the faults of the pages of a site, one per line.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def _link_fault(folder: Path, pages: Mapping[str, Page], name: str, link: str) -
 
 
 def _target(folder: Path, name: str, path: str) -> tuple[str, bool]:
-    """The file that a relative link leads to, and whether it lies in the site."""
+    """Return the target of a relative link, and whether it is inside the site."""
     if not path:
         return name, True
     full = (folder / name).parent.joinpath(path).resolve()
@@ -119,7 +119,7 @@ def _fetch_fault(folder: Path, name: str, address: str) -> str:
 
 
 def is_well_formed(address: str) -> bool:
-    """Whether an address outside has the form of one; not whether it answers.
+    """Return whether an external address has a valid form, without requesting it.
 
     Examples
     --------
@@ -135,7 +135,7 @@ def is_well_formed(address: str) -> bool:
 
 
 def outside(pages: Mapping[str, Page]) -> Iterator[tuple[str, list[str]]]:
-    """Addresses outside with the pages that lead to them, sorted."""
+    """Return external addresses with the pages that link to them, sorted."""
     found: dict[str, set[str]] = defaultdict(set)
     for name, page in pages.items():
         for link in page.links:

@@ -17,7 +17,7 @@ COLUMNS = ("column", "meaning", "type", "unit", "allowed values", "example")
 
 
 def dictionary_page(folder: Path) -> str:
-    """The page of the dictionary as Markdown: the conventions of ``README.md``, then a section for each table.
+    """Return the page of the dictionary as Markdown: the conventions of ``README.md``, then a section for each table.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def dictionary_page(folder: Path) -> str:
 
 
 def anchor_of(table: str, column: str = "") -> str:
-    """The anchor of a table, or of one of its columns.
+    """Return the anchor of a table, or of one of its columns.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def anchor_of(table: str, column: str = "") -> str:
 
 
 def _overview(schema: Schema, folder: Path) -> Markup:
-    """All tables with their files, which can be downloaded, and how many rows these hold."""
+    """Return all tables with their files for download, and their numbers of rows."""
     head = Markup().join(
         Markup('<th scope="col">{}</th>').format(name) for name in ("table", "file", "rows", "a row is")
     )
@@ -91,7 +91,7 @@ def _keys(table: TableSchema, schema: Schema) -> Iterable[Markup]:
 
 def _leads(table: TableSchema, key: ForeignKey, schema: Schema) -> Markup:
     other = schema.tables[key.table]
-    words = Markup('{} leads to <a href="#{}">{}</a>.')
+    words = Markup('{} refers to <a href="#{}">{}</a>.')
     return words.format(_names(table.name, key.columns), anchor_of(other.name), other.title)
 
 
@@ -120,7 +120,7 @@ def _row(table: TableSchema, column: Column) -> Markup:
 
 
 def _allowed(column: Column) -> Markup:
-    """The allowed values: a list, a range, or a pattern."""
+    """Return the allowed values: a list, a range, or a pattern."""
     if column.enum:
         return Markup(", ").join(Markup("<code>{}</code>").format(value) for value in column.enum)
     if column.pattern:

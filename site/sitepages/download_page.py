@@ -1,4 +1,4 @@
-"""The page of the data package: what can be downloaded, each with its SHA-256, and how to cite this version."""
+"""The page of downloads, each with its SHA-256, and how to cite this version."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ the same for people.
 """
 
 LICENCE = """\
-Tables are under [CC BY 4.0](LICENSE-DATA), code under the [MIT licence](LICENSE). What the licence of the tables
-covers, and what it does not, stands in the file. Every table can be had alone: the dictionary leads to each.
+Tables are under [CC BY 4.0](LICENSE-DATA), code under the [MIT licence](LICENSE). The licence file of the tables
+describes what it covers. The dictionary has a link to each single table.
 
 ## Cite this version
 """
 
 CHECK = """\
-The evidence date is the day up to which sources were read; it is what tells two versions of a living review apart. The
+The evidence date is the day up to which sources were read; it distinguishes versions of a living review. The
 fingerprint is one SHA-256 over the names and contents of all data files: two people with the same one used the same
 data.
 
-To check a download against the number beside it:
+To check a download against its SHA-256:
 
     sha256sum {name}
 """
 
 
 def download_page(offered: Iterable[Download], origin: Provenance, citation: str) -> str:
-    """The page as Markdown.
+    """Return the page as Markdown.
 
     Parameters
     ----------
     offered : iterable of Download
-        Those without words of their own are left to the dictionary's page.
+        Those without a description are on the page of the dictionary.
     origin : Provenance
         What this version of the review was made from.
     citation : str
@@ -59,7 +59,7 @@ def download_page(offered: Iterable[Download], origin: Provenance, citation: str
 
 
 def citation_line(citation: str, origin: Provenance) -> str:
-    """Who, what, which version of the package, which day of the evidence, which data."""
+    """Return the citation: authors, title, version of the package, date of the evidence, data."""
     cited = yaml.safe_load(citation)
     authors = ", ".join(one.get("name") or f"{one['family-names']} {one['given-names']}" for one in cited["authors"])
     year = str(cited["date-released"])[:4]

@@ -1,11 +1,11 @@
-"""What can be taken away from the site: the data as one file, the numbers of the review, how to cite them."""
+"""Downloads: the data as one file, the tables, the results of the review."""
 
 from __future__ import annotations
 
 import io
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,19 +16,19 @@ from cellclaims.evidence.schema import FILE
 NO_DATE = (1980, 1, 1, 0, 0, 0)
 READABLE = 0o644 << 16
 
-#: Beside the tables: what somebody needs who has nothing but the package.
+#: Further files in the data package.
 BESIDE = ("data/README.md", "data/protocol.yml", f"data/{FILE}", "LICENSE-DATA", "CITATION.cff")
 
 #: Numbers that a review leaves in its folder of reports, and what they are.
 NUMBERS = {
     "results.json": "every pool of the review with its rows, at full precision",
-    "claims.json": "every entry of the ledger with verdict, reasons and sources",
+    "claims.json": "every entry of the ledger with its finding, reasons and sources",
 }
 
 
 @dataclass(frozen=True)
 class Download:
-    """A file that a page offers: its path below ``downloads/``, its bytes, and what it is."""
+    """A file for download: its path below ``downloads/``, its bytes, and a description."""
 
     path: str
     content: bytes
@@ -36,12 +36,12 @@ class Download:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of its bytes, in hexadecimal."""
+        """Return the SHA-256 of its bytes, in hexadecimal."""
         return sha256(self.content).hexdigest()
 
 
 def table_files(root: Path) -> list[str]:
-    """The tables that the data package declares, as paths from the root of the repository."""
+    """Return the tables that the data package declares, as paths from the root of the repository."""
     declared = json.loads((root / "data" / FILE).read_text(encoding="utf-8"))
     return [f"data/{resource['path']}" for resource in declared["resources"]]
 
@@ -53,18 +53,24 @@ def package_of(root: Path, date: str) -> Download:
     """
     folder = f"cellclaims-data-{date}"
     names = sorted([*table_files(root), *BESIDE])
+    content = zipped({f"{folder}/{name}": (root / name).read_bytes() for name in names})
+    return Download(f"{folder}.zip", content, "all tables with their description, protocol and licence")
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Files as a zip without compression or dates, in the order in which they come: equal files give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in names:
-            entry = zipfile.ZipInfo(f"{folder}/{name}", NO_DATE)
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(name, NO_DATE)
             entry.external_attr = READABLE
             entry.create_system = 3  # the same on every system
-            archive.writestr(entry, (root / name).read_bytes())
-    return Download(f"{folder}.zip", buffer.getvalue(), "all tables with their description, protocol and licence")
+            archive.writestr(entry, content)
+    return buffer.getvalue()
 
 
 def downloads(root: Path, reports: Path, date: str) -> list[Download]:
-    """Everything that the site offers, the package first.
+    """Return all downloads, the package first.
 
     Parameters
     ----------
@@ -85,13 +91,13 @@ def downloads(root: Path, reports: Path, date: str) -> list[Download]:
 
 
 def _singles(root: Path) -> Iterable[Download]:
-    """Each table alone, and what describes them."""
+    """Yield each table, and their description."""
     for name in [*table_files(root), *BESIDE[:3]]:
         yield Download(name, (root / name).read_bytes(), "")
 
 
 def size_words(count: int) -> str:
-    """A number of bytes for readers.
+    """Return a number of bytes for readers.
 
     Examples
     --------

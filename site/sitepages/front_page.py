@@ -1,4 +1,4 @@
-"""The front page: the question, the answer in a table and a picture, and the way to everything else."""
+"""The front page: the question, the answer as a table and a figure, and links to all pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from cellclaims.reporting.claims import BEGIN, END
+from cellclaims.reporting.answer import BEGIN, END
 from cellclaims.runner.page import Provenance
 from cellclaims.runner.review import Card
 from sitepages import SiteError
@@ -25,18 +25,18 @@ def front_page(
     origin: Provenance,
     contents: Mapping[str, Sequence[str]],
 ) -> str:
-    """The front page as Markdown.
+    """Return the front page as Markdown.
 
     Parameters
     ----------
     readme : str
-        The README: its opening question and the table of its answer, which a test keeps fresh.
+        The README: its question and the table of the answer.
     figure : mapping
-        Address and words (``alternative``) of the picture below the table.
+        Address and alternative text (``alternative``) of the figure below the table.
     cards : sequence of Card
-        What to say of each notebook.
+        Data of each notebook.
     origin : Provenance
-        What the numbers were made from.
+        Origin of the numbers.
     contents : mapping of str to sequence of str
         Heading -> pages, for the menu.
     """
@@ -57,7 +57,7 @@ def front_page(
 
 
 def question(readme: str) -> str:
-    """The first bold paragraph."""
+    """Return the first bold paragraph."""
     found = re.search(r"^\*\*(.+?)\*\*$", readme, re.MULTILINE | re.DOTALL)
     if not found:
         raise SiteError("README.md: expected the question as a bold paragraph, found none")
@@ -65,7 +65,7 @@ def question(readme: str) -> str:
 
 
 def between(text: str, begin: str, end: str) -> str:
-    """What stands between two marks."""
+    """Return the text between two marks."""
     _, mark, rest = text.partition(begin)
     inside, last, _ = rest.partition(end)
     if not (mark and last):
@@ -74,7 +74,7 @@ def between(text: str, begin: str, end: str) -> str:
 
 
 def section(readme: str, title: str) -> str:
-    """The text below a heading of the second level, up to the next."""
+    """Return the text below a heading of the second level, up to the next."""
     found = re.search(rf"^## {re.escape(title)}\n+(.+?)\s*(?=^## |\Z)", readme, re.MULTILINE | re.DOTALL)
     if not found:
         raise SiteError(f"README.md: expected a section {title!r}, found none")
@@ -82,13 +82,13 @@ def section(readme: str, title: str) -> str:
 
 
 def _after_answer(readme: str) -> str:
-    """The paragraph that explains the words of the table."""
+    """Return the paragraph that explains the words of the table."""
     _, _, rest = readme.partition(END)
     return rest.strip().partition("\n\n")[0]
 
 
 def origin_line(origin: Provenance) -> Markup:
-    """Evidence date, version and fingerprint, as every report shows them."""
+    """Return evidence date, version and fingerprint, as in every report."""
     frame = Markup(
         '<dl class="origin"><div><dt>Evidence of</dt><dd><time datetime="{0}">{0}</time></dd></div>'
         '<div><dt>Data</dt><dd><span title="SHA-256 {1}">{2}</span></dd></div>'
@@ -98,11 +98,11 @@ def origin_line(origin: Provenance) -> Markup:
     return frame.format(origin.evidence_date, origin.fingerprint, origin.fingerprint[:12], origin.version)
 
 
-#: What most readers come for: address, words.
+#: Links for most readers: address, text.
 WAYS = {
-    "ledger.html": "Every claim with its verdict",
+    "ledger.html": "Every claim with its finding",
     "download.html": "Download the data",
-    "docs/method.html": "How a figure becomes a number",
+    "docs/method.html": "The method",
     "docs/add_a_study.html": "Add a study",
 }
 

@@ -1,4 +1,4 @@
-"""A Sphinx extension: formulas as MathML, boxes that a keyboard can scroll, pictures that open large."""
+"""Sphinx extension: formulas as MathML, boxes that can be scrolled with the keyboard, images that can be enlarged."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Translator(HTML5Translator):
     """Sphinx's writer of HTML with the boxes of the reports."""
 
     def visit_table(self, node: nodes.table) -> None:
-        """Put the table into a box that scrolls, named by its headings."""
+        """Put the table into a scrolling box, labelled by its headings."""
         headings = [entry.astext() for row in list(node.findall(nodes.thead))[:1] for entry in row.findall(nodes.entry)]
         label = "Table: " + ", ".join(filter(None, headings)) if any(headings) else "Table"
         self.body.append(
             self.starttag(node, "div", CLASS="scroll", role="region", tabindex="0", **{"aria-label": label})
         )
-        node["ids"] = []  # they stand at the box
+        node["ids"] = []  # they are at the box
         super().visit_table(node)
 
     def depart_table(self, node: nodes.table) -> None:
@@ -29,7 +29,7 @@ class Translator(HTML5Translator):
         self.body.append("</div>\n")
 
     def visit_literal_block(self, node: nodes.literal_block) -> None:
-        """Code that a keyboard can scroll."""
+        """Make code focusable, so that it can be scrolled with the keyboard."""
         start = len(self.body)
         try:
             super().visit_literal_block(node)
@@ -37,7 +37,7 @@ class Translator(HTML5Translator):
             self.body[start:] = [part.replace("<pre>", '<pre tabindex="0">') for part in self.body[start:]]
 
     def visit_image(self, node: nodes.image) -> None:
-        """A picture that leads to itself, unless it is part of a link."""
+        """Link an image to itself, unless it is part of a link."""
         if isinstance(node.parent, nodes.reference):
             super().visit_image(node)
             return
@@ -50,12 +50,12 @@ class Translator(HTML5Translator):
 
 
 def shown(formula: str, display: str) -> str:
-    """A formula as MathML.
+    """Return a formula as MathML.
 
     Raises
     ------
     SiteError
-        If it cannot be read: a site with formulas as source is not finished.
+        If it cannot be converted.
     """
     made = mathml(formula, display)
     if not made.startswith("<math"):
@@ -64,19 +64,19 @@ def shown(formula: str, display: str) -> str:
 
 
 def visit_math(translator: HTML5Translator, node: nodes.math) -> None:
-    """A formula in a line."""
+    """Write a formula in a line."""
     translator.body.append(f'<span class="math">{shown(node.astext(), "inline")}</span>')
     raise nodes.SkipNode
 
 
 def visit_math_block(translator: HTML5Translator, node: nodes.math_block) -> None:
-    """A formula on lines of its own, in a box that scrolls."""
+    """Write a displayed formula, in a scrolling box."""
     translator.body.append(f'<div class="scroll formula" tabindex="0">{shown(node.astext(), "block")}</div>\n')
     raise nodes.SkipNode
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Tell Sphinx of the writer."""
+    """Register the writer with Sphinx."""
     app.set_translator("html", Translator)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

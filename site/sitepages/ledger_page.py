@@ -1,4 +1,4 @@
-"""The ledger of claims as a page: every advertised statement with its verdict, the reasons, and the rows behind it.
+"""The page of the ledger of claims: every advertised statement with its finding, reasons and rows.
 
 The entries are those of ``reports/claims.json``, as a review records them; words and rounding are the notebooks'.
 """
@@ -6,6 +6,7 @@ The entries are those of ``reports/claims.json``, as a review records them; word
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +16,7 @@ from typing import Any
 from markupsafe import Markup
 
 from cellclaims.claims import Entry
-from cellclaims.reporting.claims import capital, facts_table, figure_words, published_words, rows_behind
+from cellclaims.reporting.claims import claim_words, facts_table, figure_words, rows_behind
 from cellclaims.runner import page
 from sitepages import SiteError
 from sitepages.raw import escaped, raw
@@ -23,20 +24,20 @@ from sitepages.raw import escaped, raw
 INTRODUCTION = """\
 # The ledger of claims
 
-Every statement of the advertisements, figure or not, gets one entry and one verdict: the first rule of the protocol
-that holds. An entry says what is advertised, what was published beside it, why the verdict is what it is, and which
-rows of the data it rests on. How the rules run is told in [the method](docs/method.md), how certainty is rated in
-[the appraisal](docs/appraisal.md).
+Every finding compares an advertised statement with published results only. Statements on the same question share an
+entry. An entry lists each eligible study with its result, the finding and its rule, how close the evidence is, and
+the rows of the data. [Findings](docs/findings.md) explains the rules, and [the appraisal](docs/appraisal.md) the
+ratings of certainty. Click on a heading of the table to sort it.
 """
 
-#: Headings of the page and the kinds of claims below each, in this order.
+#: Family of entries -> heading of the page, in this order.
 PARTS = {
-    "Figures": ("proportion", "count"),
-    "Outcomes without a figure": ("outcome", "cure", "regimen"),
-    "How the cells are said to work": ("mechanism",),
-    "Registrations and disclaimer": ("registration", "disclaimer"),
+    "rate": "Advertised percentages",
+    "effect": "Effects without a percentage",
+    "mechanism": "How the cells are said to work",
+    "record": "Registrations and numbers of patients",
+    "context": "Statements that claim no outcome",
 }
-OTHER = "Other statements"
 
 
 @dataclass(frozen=True)
@@ -67,49 +68,46 @@ def _entry(values: dict[str, Any]) -> Entry:
 
 
 def ledger_page(ledger: Sequence[Recorded]) -> str:
-    """The page of the ledger as Markdown: an overview, then a card for each entry."""
-    kinds = {kind: title for title, kinds in PARTS.items() for kind in kinds}
-    parts = [INTRODUCTION, raw(_counts(ledger)), "## At a glance", raw(_overview(ledger))]
-    for title in [*PARTS, OTHER]:
-        if entries := [one for one in ledger if kinds.get(one.entry.kind, OTHER) == title]:
+    """Return the page of the ledger as Markdown: an overview, then a card for each entry."""
+    parts = [INTRODUCTION, raw(_counts(ledger)), "## Overview", raw(_overview(ledger))]
+    for family, title in PARTS.items():
+        if entries := [one for one in ledger if one.entry.family == family]:
             parts += [f"## {title}", *map(_card, entries)]
     return "\n\n".join(parts) + "\n"
 
 
 def title_of(entry: Entry) -> str:
-    """The claim in its words, with the year that the advertisement speaks of."""
-    year = f" ({entry.advertised['as_of']})" if entry.advertised["as_of"] else ""
-    return capital(entry.advertised["what"]) + year
+    """Return the claim in a few words, with the advertised percentage."""
+    return f"{claim_words(entry)}: {figure_words(entry)}" if entry.family == "rate" else claim_words(entry)
 
 
 def anchor_of(entry: Entry) -> str:
-    """The anchor of the entry's card."""
-    return "claim-" + entry.claim_id.replace("_", "-").lower()
+    """Return the anchor of the entry's card."""
+    return "claim-" + re.sub(r"[^a-z0-9]+", "-", entry.entry_id.lower())
 
 
-def badge(verdict: str) -> Markup:
-    """A verdict as a mark of its own; the words carry it, colour only helps."""
-    return Markup('<span class="verdict {}">{}</span>').format(verdict.replace(" ", "-"), verdict)
+def badge(finding: str) -> Markup:
+    """Return a finding as a badge; colour is only an aid."""
+    return Markup('<span class="finding {}">{}</span>').format(re.sub(r"[^a-z]+", "-", finding), finding)
 
 
 def _counts(ledger: Iterable[Recorded]) -> Markup:
-    counted = Counter(one.entry.verdict for one in ledger).most_common()
-    marks = [Markup("<li>{} {}</li>").format(number, badge(verdict)) for verdict, number in counted]
+    counted = Counter(one.entry.finding for one in ledger).most_common()
+    marks = [Markup("<li>{} {}</li>").format(number, badge(finding)) for finding, number in counted]
     return Markup('<ul class="counted">{}</ul>').format(Markup().join(marks))
 
 
 def _overview(ledger: Iterable[Recorded]) -> Markup:
-    names = ("claim", "advertised", "published", "verdict", "certainty")
+    names = ("claim", "statements", "finding", "certainty")
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in names)
     rows = Markup("\n").join(_line(one.entry) for one in ledger)
     return scrolled("All entries of the ledger", head, rows)
 
 
 def _line(entry: Entry) -> Markup:
-    row = Markup('<tr><td><a href="#{}">{}</a></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>')
-    found = published_words(entry) if entry.unit else f"{entry.k} in people" if entry.k else "–"
-    said = figure_words(entry) if entry.unit or entry.advertised["value"] is not None else "–"
-    return row.format(anchor_of(entry), title_of(entry), said, found, badge(entry.verdict), entry.certainty or "–")
+    row = Markup('<tr><td><a href="#{}">{}</a></td><td>{}</td><td>{}</td><td>{}</td></tr>')
+    words = f"{len(entry.statements)}"
+    return row.format(anchor_of(entry), title_of(entry), words, badge(entry.finding), entry.certainty or "–")
 
 
 def scrolled(label: str, head: Markup, rows: Markup) -> Markup:
@@ -130,24 +128,25 @@ def _body(one: Recorded) -> Markup:
     terms = Markup().join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*pair) for pair in _facts(entry))
     words = one.text.replace(" %", "\u00a0%")  # a figure and its sign stay on one line
     parts = [Markup("<p>{}</p>").format(words), Markup('<dl class="facts">{}</dl>').format(terms)]
-    parts += [shown for part in (_match, _certainty, _sources) if (shown := part(entry))]
+    parts += [shown for part in (_close, _certainty, _sources) if (shown := part(entry))]
     return Markup('<div class="claim">\n{}\n</div>').format(Markup("\n").join(parts))
 
 
 def _facts(entry: Entry) -> Iterable[tuple[str, object]]:
-    yield "Verdict", badge(entry.verdict)
-    yield "Because", "; ".join(entry.reasons)
+    yield "Finding", badge(entry.finding)
+    if entry.reasons:
+        yield "Rule", "; ".join(entry.reasons)
     if entry.certainty:
         yield "Certainty", entry.certainty
-    yield "Stands in", f"{entry.advertised['title']}, {entry.advertised['locator']}"
+    places = dict.fromkeys(f"{one['title']}, {one['locator']}" for one in entry.statements)
+    yield "Statements", "; ".join(places) or "none: an additional question of the review"
     if entry.studies:
         yield "Rests on", Markup(rows_behind(entry).html())
 
 
-def _match(entry: Entry) -> Markup:
-    graded = [(what, grade) for what, grade in entry.match.items() if grade]
-    rows = [(what, grade["grade"], grade["reason"]) for what, grade in graded]
-    return _folded("How well the evidence matches", ("of", "match", "reason"), rows)
+def _close(entry: Entry) -> Markup:
+    rows = [(what, one["grade"], one["reason"]) for what, one in entry.close.items()]
+    return _folded("How close the evidence is to the claim", ("in", "close", "reason"), rows)
 
 
 def _certainty(entry: Entry) -> Markup:
@@ -159,7 +158,7 @@ def _certainty(entry: Entry) -> Markup:
 
 
 def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """A table behind its title; nothing for no rows."""
+    """Return a folded table with its title; empty without rows."""
     if not rows:
         return Markup()
     head = Markup().join(Markup('<th scope="col">{}</th>').format(name) for name in names)
@@ -171,8 +170,8 @@ def _folded(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _sources(entry: Entry) -> Markup:
-    """Every source that speaks to a claim without a figure, counted or not."""
-    if not entry.facts or "direction" not in entry.facts[0]:
+    """Return all sources of an entry on a topic, counted or not."""
+    if not any("row_id" in fact for fact in [*entry.studies, *entry.others]):
         return Markup()
     table = page.safe_html(facts_table(entry)._repr_html_())
     return Markup('<details class="more"><summary>Every source, counted or not</summary>\n{}\n</details>').format(table)

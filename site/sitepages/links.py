@@ -1,4 +1,4 @@
-"""Links of a Markdown page: which files of the repository they lead to, and where these lie in the site."""
+"""Links of a Markdown page: their targets in the repository, and the places of these in the site."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from posixpath import dirname, join, normpath, relpath
 
-#: The target of an inline link or image, without its anchor: what stands between "](" and the next blank, "#" or ")".
+#: The target of an inline link or image, without its anchor: the text between "](" and the next blank, "#" or ")".
 TARGET = re.compile(r"(?<=\]\()(?![a-z+]+:|[#/<])[^()\s#]+")
 
 
 def targets(text: str, source: str) -> set[str]:
-    """Files that a page links to, as paths from the root of the repository.
+    """Return the files that a page links to, as paths from the root of the repository.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def targets(text: str, source: str) -> set[str]:
 
 
 def repointed(text: str, source: str, moved: Mapping[str, str]) -> str:
-    """The page with every link to a file of ``moved`` led to its new place; other links stay as they are.
+    """Return the page with links to files of ``moved`` changed to their new places.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""An executed notebook as a page of the site: its text as Markdown, its outputs as the reports show them.
+"""An executed notebook as a page of the site: its text as Markdown, its outputs as in the reports.
 
-What comes out of a cell may hold text from a registry or an advertisement, so it takes the same way as in the reports
-(``cellclaims.runner``): cut down to the tags of text and tables. Drawings become files of their own, which a reader
-can open large; the text of a notebook is its authors' and stays Markdown, so that search and contents see its headings.
+Outputs may contain text from a registry or an advertisement, so they are reduced to the tags of text and tables, as
+in the reports (``cellclaims.runner``). Figures become separate files, which can be enlarged. The text of a notebook
+remains Markdown, so that search and contents include its headings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cellclaims.runner.run import PLACES
 from sitepages import SiteError
 from sitepages.raw import raw
 
-#: Parts of an SVG that could act or ask for something: the package draws none of them.
+#: Active parts of an SVG, which the package never draws.
 ACTIVE = re.compile(r"<(script|foreignObject|iframe|a)\b|\son\w+\s*=|href\s*=\s*[\"'](?!#|data:image/)", re.IGNORECASE)
 
 NAME = re.compile(r"aria-labelledby=\"([\w-]+)-title\b")
@@ -27,13 +27,13 @@ NAME = re.compile(r"aria-labelledby=\"([\w-]+)-title\b")
 
 @dataclass
 class Outputs(page.Contents):
-    """The outputs of one notebook; its drawings are kept by name, to be written beside the page."""
+    """The outputs of one notebook; its figures are kept by name, to be written as files."""
 
     notebook: str = ""
     files: dict[str, str] = field(default_factory=dict)
 
     def drawing(self, data: Mapping[str, str]) -> Markup:
-        """A drawing as a picture that leads to the drawing alone."""
+        """Return a figure as an image with a link to its file."""
         self.drawings += 1
         svg = data["image/svg+xml"]
         name = self._kept(svg)
@@ -54,7 +54,7 @@ class Outputs(page.Contents):
 
 
 def enlargeable(address: str, words: str) -> Markup:
-    """A picture with its words; a click or the enter key opens the drawing itself, as large as the window."""
+    """Return an image with its alternative text; a click or the Enter key opens it at the size of the window."""
     frame = Markup(
         '<figure class="drawing"><a class="enlarge" href="{}"><img src="{}" alt="{}">'
         '<span class="cue">Open large</span></a></figure>'
@@ -64,26 +64,26 @@ def enlargeable(address: str, words: str) -> Markup:
 
 @dataclass(frozen=True)
 class NotebookPage:
-    """The Markdown of a notebook's page, and its drawings by file name without ending."""
+    """The Markdown of a notebook's page, and its figures by file name without extension."""
 
     markdown: str
     drawings: dict[str, str]
 
 
 def notebook_page(notebook: NotebookNode, name: str) -> NotebookPage:
-    """The page of an executed notebook.
+    """Return the page of an executed notebook.
 
     Parameters
     ----------
     notebook : NotebookNode
-        Executed; its first cell holds title and question.
+        An executed notebook; its first cell contains title and question.
     name : str
         Name of the notebook without its ending.
 
     Raises
     ------
     SiteError
-        If a drawing holds anything but a drawing.
+        If a figure contains active parts.
     """
     outputs = Outputs(notebook=name)
     first, *cells = notebook.cells
@@ -93,7 +93,7 @@ def notebook_page(notebook: NotebookNode, name: str) -> NotebookPage:
 
 
 def _joined(sections: list[dict | str]) -> Iterator[dict | str]:
-    """The sections, with the code of a cell that shows nothing joined to that of the next."""
+    """Return the sections, with the code of cells without output joined to that of the next."""
     as_sections = [one if isinstance(one, dict) else {"kind": "text", "source": one} for one in sections]
     return (one if one["kind"] == "code" else one.get("source", "") for one in page.joined(as_sections))
 
@@ -106,7 +106,7 @@ def _shown(section: dict | str) -> str:
 
 
 def code_box(code: Markup) -> Markup:
-    """Code folded away; nothing for no code."""
+    """Return folded code; empty without code."""
     frame = Markup('<details class="code"><summary>Code</summary>\n{}\n</details>')
     return frame.format(code.replace("<pre>", Markup('<pre tabindex="0">'))) if code else Markup()
 
@@ -116,7 +116,7 @@ def _box(shown: Markup, tags: list[str]) -> Markup:
 
 
 def provenance(notebook: NotebookNode, name: str) -> Markup:
-    """The link to the notebook's file, and its parameters with their meaning."""
+    """Return the link to the notebook's file, and its parameters with their meaning."""
     rows = [
         Markup('<tr><th scope="row"><code>{}</code></th><td><code>{!r}</code></td><td>{}</td></tr>').format(
             one.name, one.value, one.help
@@ -129,7 +129,7 @@ def provenance(notebook: NotebookNode, name: str) -> Markup:
 
 
 def parameter_table(rows: list[Markup]) -> Markup:
-    """Parameters folded away, a row each."""
+    """Return the folded table of parameters, one per row."""
     head = Markup('<tr><th scope="col">Parameter</th><th scope="col">Value</th><th scope="col">Meaning</th></tr>')
     frame = Markup(
         '<details class="used"><summary>Parameters</summary><div class="scroll" role="region" tabindex="0" '

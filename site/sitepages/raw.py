@@ -1,4 +1,4 @@
-"""HTML and foreign text inside Markdown: neither may be read as Markdown."""
+"""HTML and outside text in Markdown that must not be interpreted as Markdown."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import re
 #: ASCII punctuation: a backslash in front makes it a plain character in Markdown.
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
+#: The end of a cell, an item or a paragraph. Sphinx's index removes tags, which would join words without a space.
+END = re.compile(r"(</(?:t[dh]|d[dt]|li|p|h[1-6]|caption|summary|figcaption)>)(?=<)")
+
 
 def raw(html: str) -> str:
-    """HTML as a block that Markdown leaves alone, fenced by more backquotes than it holds itself.
+    """Return HTML as a block that Markdown leaves alone, with a line break after each cell, item and paragraph.
 
     Examples
     --------
@@ -17,14 +20,21 @@ def raw(html: str) -> str:
     ```{raw} html
     <p>a</p>
     ```
+    >>> print(raw("<tr><td>flags</td><td>Estrada</td></tr>"))
+    ```{raw} html
+    <tr><td>flags</td>
+    <td>Estrada</td>
+    </tr>
+    ```
     """
+    html = END.sub(r"\1" + "\n", str(html))
     longest = max(map(len, re.findall(r"`+", html)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{{raw}} html\n{html.strip()}\n{fence}"
 
 
 def escaped(text: str) -> str:
-    """Text from a table as Markdown that shows it as it is, on one line.
+    """Return text from a table as Markdown that shows it unchanged, on one line.
 
     Examples
     --------

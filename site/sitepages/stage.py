@@ -1,4 +1,4 @@
-"""The folder that Sphinx reads: every page as a file, and beside them what the pages lead to."""
+"""The source folder of Sphinx: every page as a file, and the files that pages link to."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from cellclaims.files import write_atomically
-from cellclaims.runner.page import Provenance, provenance
+from cellclaims.runner.page import Provenance, provenance, shell
 from cellclaims.runner.review import card_of, main_drawing
 from cellclaims.runner.run import read
 from sitepages import contents
 from sitepages.api_page import PACKAGES, api_page
+from sitepages.club_page import club_files, club_page
 from sitepages.dictionary_page import dictionary_page
 from sitepages.download_page import download_page
 from sitepages.downloads import Download, downloads
@@ -29,7 +30,7 @@ FRONT_FIGURE = ("05_advertised_and_published", "05_advertised_headline")
 
 @dataclass(frozen=True)
 class Book:
-    """A notebook, and what becomes of it."""
+    """A notebook and its page."""
 
     name: str
     path: Path
@@ -39,7 +40,7 @@ class Book:
 
 @dataclass(frozen=True)
 class Material:
-    """All that the pages are made from, read once."""
+    """The material of all pages, read once."""
 
     root: Path
     reports: Path
@@ -49,7 +50,7 @@ class Material:
 
 
 def gathered(root: Path, reports: Path) -> Material:
-    """Read the repository and the reports of a finished review."""
+    """Read the repository and the reports of a complete review."""
     origin = provenance(root / "data")
     offered = downloads(root, reports, origin.evidence_date)
     return Material(root, reports, origin, tuple(map(_book, contents.notebooks(root))), tuple(offered))
@@ -61,12 +62,12 @@ def _book(path: Path) -> Book:
 
 
 def write_stage(material: Material, source: Path, extra: Path) -> None:
-    """Write the pages into ``source``, and into ``extra`` what goes to the site as it is.
+    """Write the pages into ``source``, and files that are copied unchanged into ``extra``.
 
     Raises
     ------
     SiteError
-        If the ledger or a part of the README that the front page shows is not there.
+        If the ledger or a part of the README for the front page is missing.
     """
     for name, text in pages(material).items():
         write_atomically(source / name, text)
@@ -75,10 +76,11 @@ def write_stage(material: Material, source: Path, extra: Path) -> None:
     for name, content in beside(material):
         write_atomically(extra / name, content)
     write_atomically(extra / "_static" / "reports.css", stylesheet())
+    write_atomically(extra / "_static" / "reports.js", str(shell().script))
 
 
 def pages(material: Material) -> dict[str, str]:
-    """Every page by its path in the site."""
+    """Return every page by its path in the site."""
     root, places = material.root, contents.moved(material.root)
     found = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in contents.written(root)}
     found |= {f"notebooks/{book.path.name}": book.page.markdown for book in material.books}
@@ -100,7 +102,7 @@ def _words_of_front(cards: list) -> str:
 
 
 def picture_of(book: Book) -> str:
-    """Address of the drawing that stands for a notebook, seen from the front page; empty if it has none."""
+    """Return the address of the figure for a notebook, relative to the front page; empty if it has none."""
     shown = main_drawing(book.content).get("image/svg+xml", "")
     name = next((name for name, svg in book.page.drawings.items() if svg == shown), "")
     return f"figures/{book.name}/{name}.svg" if name else ""
@@ -111,12 +113,13 @@ def _made(material: Material) -> dict[str, str]:
     references = {f"api/{name.partition('.')[2]}.rst": api_page(name, title) for name, title in PACKAGES.items()}
     return references | {
         "ledger.md": ledger_page(recorded(material.reports / "claims.json")),
+        "club.md": club_page(material.reports),
         "download.md": download_page(material.offered, material.origin, citation),
     }
 
 
 def linked(material: Material) -> list[str]:
-    """Files of the repository that a page links to and that are no page: they are offered as they are."""
+    """Return files of the repository that pages link to and that are not pages; they are copied unchanged."""
     root, places = material.root, contents.moved(material.root)
     taken = {path.relative_to(root).as_posix() for path in contents.written(root)} | set(places)
     texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in contents.written(root)}
@@ -127,10 +130,11 @@ def linked(material: Material) -> list[str]:
 
 
 def beside(material: Material) -> Iterator[tuple[str, bytes]]:
-    """Files that the site holds beside its pages: drawings, notebooks, downloads."""
+    """Yield the files of the site other than pages: figures, notebooks, journal club, downloads."""
     for book in material.books:
         yield f"notebooks/{book.path.name}", book.path.read_bytes()
         for name, svg in book.page.drawings.items():
             yield f"figures/{book.name}/{name}.svg", svg.encode()
+    yield from club_files(material.reports)
     for one in material.offered:
         yield f"downloads/{one.path}", one.content

@@ -1,4 +1,4 @@
-"""The colours and type of the reports for the site, with what a switch between light and dark needs."""
+"""The style of the reports for the site, with colours for the switch between light and dark."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ DARK = re.compile(r"prefers-color-scheme: dark\) \{\n  :root \{\n(.*?)\n  \}\n\}
 
 
 def stylesheet() -> str:
-    """The reports' style sheet, and its colours once more for a reader who has chosen light or dark.
+    """Return the style sheet of the reports, with its colours again for a chosen light or dark mode.
 
     Raises
     ------
     SiteError
-        If the style sheet does not hold the two blocks of colours.
+        If the style sheet does not contain the two blocks of colours.
     """
     reports = str(page.shell().style)
     light, dark = LIGHT.search(reports), DARK.search(reports)

@@ -1,8 +1,8 @@
-"""What is done about a figure that is doubted: ``handling.csv`` applied to a copy of a table.
+"""Handling of questionable values: ``handling.csv`` applied to a copy of a table.
 
-An *anomaly* (``anomalies.csv``) is a fault of a printed figure or label. Its *primary* handling is used by default, an
-*alternative* one in a sensitivity analysis: the row leaves, a figure is set, or the row is flagged and used as it is.
-What is doubted of a whole report or arm (a step on ``studies`` or ``arms``) is so of every row that it printed.
+An *anomaly* (``anomalies.csv``) is an error in a reported value or label. Its *primary* handling is used by default, an
+*alternative* one in a sensitivity analysis: the row is excluded, a value is set, or the row is flagged and used
+unchanged. Doubts about a whole report or arm (a step on ``studies`` or ``arms``) apply to each of its rows.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from cellclaims.errors import ProtocolError
 from cellclaims.evidence import Evidence
 from cellclaims.evidence.rules_reports import NOT_SCIENTIFIC, WHOLES, rows_meant
 
-#: Why a figure leaves that was read on a clinic page, in a press release, in news or a forum.
+#: Reason for excluding a value from a clinic page, a press release, news or a forum.
 NO_SCIENCE = "source is not scientific"
 
 
 def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> pd.DataFrame:
-    """A table with the recorded handling of its anomalies applied: figures set, rows flagged or marked to leave.
+    """Return a table with the recorded handling applied: values set, rows flagged or marked as excluded.
 
-    Adds ``flag`` (words) and ``leave`` (the reason, empty when the row stays), its own before those of its arm and of
-    its report. Figures from sources that are not scientific leave; with ``not_scientific`` among the alternatives they
-    stay, flagged. The file is not touched, and the printed figure is named in the flag. Raises ProtocolError for an
-    alternative that no anomaly has.
+    Adds ``flag`` (words) and ``leave`` (the reason for exclusion, empty if the row is kept), first its own, then
+    those of its arm and report. Values from non-scientific sources are excluded; with ``not_scientific`` among the
+    alternatives they are kept and flagged. The file is not changed, and the flag names the reported value. Raises
+    ProtocolError for an alternative that does not exist.
     """
     steps = _active(evidence.handling, set(alternative) - {NOT_SCIENTIFIC})
     rows = _stepped(evidence, table, steps)
@@ -40,7 +40,7 @@ def handled(evidence: Evidence, table: str, alternative: Iterable[str] = ()) -> 
 
 
 def _stepped(evidence: Evidence, table: str, steps: pd.DataFrame) -> pd.DataFrame:
-    """A table with the steps on itself applied."""
+    """Apply the steps that concern the table itself."""
     rows = getattr(evidence, table).copy()
     flag, leave = (np.full(len(rows), "", dtype=object) for _ in range(2))
     for step in steps[steps.table == table].to_dict("records"):
@@ -50,24 +50,24 @@ def _stepped(evidence: Evidence, table: str, steps: pd.DataFrame) -> pd.DataFram
             leave[hit] = words
         elif step["action"] == "set":
             printed = _set(rows, hit, step)
-            flag[hit] = [joined(f, f"{words} (printed: {p})") for f, p in zip(flag[hit], printed, strict=True)]
+            flag[hit] = [joined(f, f"{words} (reported: {p})") for f, p in zip(flag[hit], printed, strict=True)]
         else:
             flag[hit] = [joined(f, words) for f in flag[hit]]
     return rows.assign(flag=flag, leave=leave)
 
 
 def _of_science(rows: pd.DataFrame, sources: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The rows with the words in ``column`` where their source is not scientific."""
+    """Write the words into ``column`` of rows whose source is not scientific."""
     other = set(sources.source_id[sources.kind == NOT_SCIENTIFIC])
     hit = rows.source_id.isin(other)
-    if column == "leave":  # one reason is enough
+    if column == "leave":  # one reason is sufficient
         hit &= rows.leave == ""
     words = [joined(said, NO_SCIENCE) if h else said for said, h in zip(rows[column], hit, strict=True)]
     return rows.assign(**{column: np.array(words, dtype=object)})
 
 
 def _with_whole(rows: pd.DataFrame, whole: pd.DataFrame, key: tuple[str, ...]) -> pd.DataFrame:
-    """The rows with what is doubted of the report or arm that they are of."""
+    """Add doubts about the report or arm to its rows."""
     names = ("study_id", "arm_id")[: len(key)]
     doubted = {who: said for who, *said in zip(_keys(whole, names), whole.flag, whole.leave, strict=True)}
     found = [doubted.get(who, ("", "")) for who in _keys(rows, key)]
@@ -89,7 +89,7 @@ def _active(handling: pd.DataFrame, alternative: set[str]) -> pd.DataFrame:
 
 
 def _set(rows: pd.DataFrame, hit: np.ndarray, step: Mapping[str, Any]) -> list[str]:
-    """Put the recorded value into the rows that are meant; gives what was printed there."""
+    """Set the recorded value in the selected rows; return the reported values."""
     column = step["column"]
     numeric = pd.api.types.is_numeric_dtype(rows[column])
     printed = [f"{x:g}" if numeric else str(x) for x in rows.loc[hit, column]]
@@ -98,5 +98,5 @@ def _set(rows: pd.DataFrame, hit: np.ndarray, step: Mapping[str, Any]) -> list[s
 
 
 def joined(*words: str) -> str:
-    """Flags as one text, each of which may be several already; empty ones drop out, repeated ones stand once."""
+    """Join flags to one text, without empty or repeated ones."""
     return "; ".join(dict.fromkeys(part for text in words if text for part in text.split("; ")))

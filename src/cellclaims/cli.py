@@ -1,8 +1,9 @@
-"""The ``cellclaims`` command. Heavy modules are imported where they are used, so that ``--help`` is quick."""
+"""The ``cellclaims`` command. Slow modules are imported where they are used, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 import cellclaims
 from cellclaims.errors import NotebookError, ParameterError, ReviewError
 
-#: Exit statuses: faults that a check or a notebook found; something that was asked for and cannot be done.
+#: Exit statuses: faults found by a check or a notebook; a request that was refused.
 FAULTS, REFUSED = 1, 2
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -18,10 +19,10 @@ NOTEBOOK = click.Path(dir_okay=False, path_type=Path)
 
 
 class Commands(click.Group):
-    """Commands that turn a refusal into one clear message and an exit status."""
+    """Group of commands that report a refusal as one message with an exit status."""
 
     def invoke(self, context: click.Context) -> object:
-        """Run the command; 1 for a notebook that failed, 2 for anything that is refused."""
+        """Run the command; exit status 1 for a failed notebook, 2 for a refusal."""
         try:
             return super().invoke(context)
         except ReviewError as error:
@@ -32,20 +33,20 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(cellclaims.__version__, message="%(prog)s %(version)s")
 def main() -> None:
-    """Advertised figures for cell therapy of diabetes, set against published trials."""
+    """Compare advertised success rates of cell therapy for diabetes with published trials."""
 
 
 @main.command()
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
 @click.option("--all", "everything", is_flag=True, help="List known faults and sources without a value, too.")
-@click.option("--wanted", is_flag=True, help="List the reports whose numbers are wanted, the most wanted first.")
+@click.option("--wanted", is_flag=True, help="List reports whose results could not be read, by priority.")
 @click.option(
-    "--format", "kind", type=click.Choice(["md", "csv", "json"]), help="How --wanted is printed.  [default: md]"
+    "--format", "kind", type=click.Choice(["md", "csv", "json"]), help="Output format of --wanted.  [default: md]"
 )
 def check(data: Path, everything: bool, wanted: bool, kind: str | None) -> None:
-    """Check tables and protocol: each fault with its file, row and column (or line and key)."""
+    """Check the tables and the protocol; list each fault with file, row and column (or line and key)."""
     if kind and not wanted:
-        raise click.UsageError(f"--format {kind}: expected --wanted, whose list it is for; found none")
+        raise click.UsageError(f"--format {kind}: expected together with --wanted, found alone")
     if wanted:
         click.echo(wanted_texts(data)[kind or "md"])
         return
@@ -59,7 +60,7 @@ def check(data: Path, everything: bool, wanted: bool, kind: str | None) -> None:
 
 
 def known_retractions(data: Path) -> str:
-    """Sources that the last snapshot names as retracted; nothing without one, or of tables that cannot be read."""
+    """Return sources retracted according to the last snapshot; none without a snapshot or with unreadable tables."""
     from cellclaims import evidence
     from cellclaims.errors import DataError
     from cellclaims.registries.store import Store, registry_of
@@ -70,17 +71,17 @@ def known_retractions(data: Path) -> str:
 
     try:
         return retracted_sources(evidence.load(data))
-    except DataError:  # the check has told of it
+    except DataError:  # the check has reported it
         return ""
 
 
 @main.command()
 @click.argument("notebook", type=NOTEBOOK)
-@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
-@click.option("--into", type=FOLDER, help="Folder of all that it makes; reports/run/NOTEBOOK by default.")
-@click.option("--html", is_flag=True, help="Write a page of it, too.")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; VALUE as in YAML.")
+@click.option("--into", type=FOLDER, help="Output folder; default: reports/run/NOTEBOOK.")
+@click.option("--html", is_flag=True, help="Write an HTML page, too.")
 def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path | None, html: bool) -> None:
-    """Run one NOTEBOOK with other parameters into a folder of its own, never into the review's."""
+    """Run a NOTEBOOK with other parameters. Output goes to a separate folder and leaves the review unchanged."""
     from cellclaims.runner.run import folder_of_run, run_notebook
 
     values, into = values_of(given), folder_of_run(notebook, into)
@@ -100,21 +101,25 @@ def run(notebook: Path, given: tuple[tuple[str, str], ...], into: Path | None, h
 @click.option("--measure", metavar="NAME", help="Effect measure to compute, such as MD, SMD, OR, RR, PLO.")
 @click.option("--method", default="REML", show_default=True, help="Estimator of tau2, such as REML, DL, PM, EE.")
 @click.option("--test", default="adhoc", show_default=True, help="adhoc, knha, t or z.")
-@click.option("--level", type=float, default=0.95, show_default=True, help="Level of the intervals.")
-@click.option("--into", type=FOLDER, help="Folder for the forest plot (SVG, PNG), CSV and JSON.")
+@click.option("--level", type=float, default=0.95, show_default=True, help="Confidence level of the intervals.")
+@click.option("--into", type=FOLDER, help="Output folder for the forest plot (SVG, PNG), CSV and JSON.")
 def pool(studies: Path, measure: str | None, method: str, test: str, level: float, into: Path | None) -> None:
-    """Pool the studies of a CSV file of your own: columns by metafor's names, or yi and vi (docs/own_studies.md)."""
+    """Pool the studies in a CSV file of your own, with metafor's column names or yi and vi (docs/own_studies.md)."""
     from cellclaims import own_studies
 
     fit, read = own_studies.pool(studies, measure, method=method, test=test, level=level)
     click.echo(own_studies.report(fit, read))
     if into is not None:
-        for path in own_studies.write(fit, read, into):
-            click.echo(path)
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            for path in own_studies.write(fit, read, into):
+                click.echo(path)
+        for one in found:
+            click.echo(f"cellclaims: {one.message}", err=True)
 
 
 def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    """The values of ``-p NAME VALUE``, each name once."""
+    """Return the values of ``-p NAME VALUE``; each name may occur once."""
     from cellclaims.runner.run import parsed
 
     names = [name for name, _ in given]
@@ -124,7 +129,7 @@ def values_of(given: tuple[tuple[str, str], ...]) -> dict[str, object]:
 
 
 def data_of(notebook: Path, values: dict[str, object]) -> Path:
-    """The folder of evidence that a run of the notebook reads."""
+    """Return the folder of evidence that a run of the notebook reads."""
     from cellclaims.runner.run import declared, places, read
 
     return places(declared(read(notebook)), values, notebook, notebook.parent).get("DATA", Path("data"))
@@ -143,11 +148,13 @@ def parameters(notebook: Path) -> None:
 
 
 @main.command()
-@click.option("--notebooks", type=FOLDER, default="notebooks", show_default=True, help="Folder of the notebooks.")
+@click.option("--notebooks", type=FOLDER, default="notebooks", show_default=True, help="Folder with the notebooks.")
 @click.option("--into", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, help="Number of notebooks run in parallel."
+)
 def review(notebooks: Path, into: Path, workers: int) -> None:
-    """Bring all reports up to date: run, render, collect, list."""
+    """Update all reports: run notebooks that are out of date, render pages, collect results, write the index."""
     from cellclaims.runner.review import review as make_reports
 
     made = make_reports(notebooks, into, workers=workers, say=click.echo)
@@ -157,7 +164,7 @@ def review(notebooks: Path, into: Path, workers: int) -> None:
 @main.command()
 @click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
 def notebooks(reports: Path) -> None:
-    """Take over the executed notebooks and their figures: what is committed (make notebooks)."""
+    """Copy the executed notebooks and their figures to the committed files (make notebooks)."""
     from cellclaims.runner.review import take_over
 
     for path in take_over(Path("notebooks"), reports, Path("figures")):
@@ -166,22 +173,22 @@ def notebooks(reports: Path) -> None:
 
 @main.command()
 @click.argument("sets", type=NOTEBOOK)
-@click.option("--into", type=FOLDER, help="Folder of the reports; reports/batch/NAME by default.")
-@click.option("--workers", default=2, show_default=True, help="Reports at the same time; -1: as many as cores.")
-@click.option("--scheduler", metavar="ADDRESS", help="Make them at the workers of this Dask scheduler.")
-@click.option("--only", metavar="PATTERN", help="Make the reports whose names fit, such as '02_*'.")
-@click.option("--resume", is_flag=True, help="Carry on where a batch broke off: do not try again what failed.")
-@click.option("--dry-run", is_flag=True, help="List what would be made, and make nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Say everything as lines of JSON, for machines.")
+@click.option("--into", type=FOLDER, help="Output folder; default: reports/batch/NAME.")
+@click.option("--workers", default=2, show_default=True, help="Number of reports run in parallel; -1: number of cores.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run the reports on the workers of this Dask scheduler.")
+@click.option("--only", metavar="PATTERN", help="Run only reports whose names match, such as '02_*'.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted batch; do not repeat failed reports.")
+@click.option("--dry-run", is_flag=True, help="List the reports without running them.")
+@click.option("--json", "as_json", is_flag=True, help="Write progress as lines of JSON.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=600,
     show_default=True,
-    help="Longest time of one cell, seconds.",
+    help="Time limit for one cell, in seconds.",
 )
 @click.option(
-    "--memory", type=click.IntRange(1), default=4000, show_default=True, help="Most memory of a report, MB (Linux)."
+    "--memory", type=click.IntRange(1), default=4000, show_default=True, help="Memory limit of a report, in MB (Linux)."
 )
 def batch(
     sets: Path,
@@ -195,7 +202,7 @@ def batch(
     timeout: float,
     memory: int,
 ) -> None:
-    """Make the reports of a file of parameter SETS; the exit status is the number that failed (101: more than 100)."""
+    """Run the reports of a file of parameter SETS. The exit status is the number of failures (101: more than 100)."""
     from cellclaims.runner.batch import list_planned, make
     from cellclaims.runner.kernels import Limits
 
@@ -209,14 +216,20 @@ def batch(
 
 
 @main.command()
-@click.option("--only", multiple=True, metavar="SOURCE", help="Ask this source alone (may be given again).")
-@click.option("--from", "folder", type=click.Path(path_type=Path), metavar="FOLDER", help="Replay recorded answers.")
-@click.option("--offline", is_flag=True, help="Ask nobody: look the last snapshot through and say its date.")
-@click.option("--into", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-@click.option("--json", "as_json", is_flag=True, help="Say what came as one line of JSON.")
+@click.option("--only", multiple=True, metavar="SOURCE", help="Ask only this source (may be repeated).")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Read saved answers from this file or folder.",
+)
+@click.option("--offline", is_flag=True, help="Check the last snapshot and show its date, without the network.")
+@click.option("--into", type=FOLDER, default="data/registry", show_default=True, help="Folder of stored answers.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
+@click.option("--json", "as_json", is_flag=True, help="Write the summary as one line of JSON.")
 def pull(only: tuple[str, ...], folder: Path | None, offline: bool, into: Path, data: Path, as_json: bool) -> None:
-    """Fetch what registries and literature hold today; exit status 1 if a source failed (the last snapshot stays)."""
+    """Download current registry and literature records. Exit status 1: a source failed, the last snapshot is kept."""
     from cellclaims.registries.pull import Order, run
 
     raise SystemExit(run(Order(into, data, only, folder, offline, as_json)))
@@ -225,7 +238,7 @@ def pull(only: tuple[str, ...], folder: Path | None, offline: bool, into: Path, 
 @main.command()
 @click.argument("folder", type=FOLDER)
 def pdf(folder: Path) -> None:
-    """Print the pages in FOLDER to PDF beside them (needs Chromium)."""
+    """Print each page in FOLDER to a PDF next to it (needs Chromium)."""
     from cellclaims.runner.pdf import print_pages
 
     for target in print_pages(folder):
@@ -233,17 +246,21 @@ def pdf(folder: Path) -> None:
 
 
 @main.command()
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
+@click.option("--claims", "claim_file", type=NOTEBOOK, help="CSV file with the claims of another advertisement.")
 @click.option("--format", "kind", type=click.Choice(["md", "csv", "json"]), default="md", show_default=True)
-def claims(data: Path, kind: str) -> None:
-    """Print the ledger: a verdict for every advertised statement; json holds it at full precision."""
+def claims(data: Path, claim_file: Path | None, kind: str) -> None:
+    """Show the ledger with a finding for every advertised statement; json has full precision."""
     from cellclaims.runner.review import stored
 
+    if claim_file is not None:
+        click.echo(ledger_texts(data, claim_file)[kind])
+        return
     click.echo(stored("ledger", data, lambda: ledger_texts(data))[kind])
 
 
 def wanted_texts(data: Path) -> dict[str, str]:
-    """The reports whose numbers are wanted in every format that they are printed in."""
+    """Return the list of wanted reports in each output format."""
     import json
 
     from cellclaims import files
@@ -256,32 +273,39 @@ def wanted_texts(data: Path) -> dict[str, str]:
     return {"md": files.markdown_table(cells), "csv": files.csv_text(cells).rstrip("\n"), "json": values}
 
 
-def ledger_texts(data: Path) -> dict[str, str]:
-    """The ledger in every format that it is printed in."""
+def ledger_texts(data: Path, claim_file: Path | None = None) -> dict[str, str]:
+    """Return the ledger of the review's claims, or of a file of others, in each output format."""
     import json
+    from dataclasses import replace
 
     from cellclaims import files, reporting
     from cellclaims.claims import ledger
     from cellclaims.runner.run import base_of
 
     base = base_of(data)
+    if claim_file is not None:
+        from cellclaims.journal_club import load
+
+        base = replace(base, evidence=load(data, claim_file), _prepared={})
     entries = ledger(base)
     table = reporting.ledger_table(entries)
     note = reporting.other_pages(base.evidence)
     values = json.dumps(reporting.ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     rows = [table.header, *table.cells]
-    markdown = files.markdown_table(rows) + (f"\n\n{note}" if note else "")
+    markdown = f"{reporting.COMPARED_WITH}\n\n{files.markdown_table(rows)}" + (f"\n\n{note}" if note else "")
     return {"md": markdown, "csv": files.csv_text(rows).rstrip("\n"), "json": values}
 
 
 @main.command()
-@click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
-@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="A file of harvested rows (.csv, .parquet).")
-@click.option("--snapshot", default="", metavar="NAME", help="Snapshot of the store; the last by default.")
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-@click.option("--into", type=NOTEBOOK, metavar="PROPOSALS", help="The CSV file to write, never over one; else printed.")
+@click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of stored answers.")
+@click.option("--from", "harvest", type=NOTEBOOK, metavar="HARVEST", help="File of harvested rows (.csv, .parquet).")
+@click.option("--snapshot", default="", metavar="NAME", help="Snapshot to use; default: the last.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
+@click.option(
+    "--into", type=NOTEBOOK, metavar="PROPOSALS", help="New CSV file to write; default: show in the terminal."
+)
 def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, into: Path | None) -> None:
-    """Set harvested rows beside what the tables hold, for a person to decide on (docs/proposals.md)."""
+    """Compare harvested rows with the tables, for a reviewer to decide (docs/proposals.md)."""
     from cellclaims.harvest import commands
 
     click.echo(commands.propose(into, data, registry, harvest, snapshot))
@@ -289,25 +313,25 @@ def propose(registry: Path, harvest: Path | None, snapshot: str, data: Path, int
 
 @main.command()
 @click.argument("proposals", type=NOTEBOOK)
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-@click.option("--registry", type=FOLDER, help="Folder of the store with the answers; DATA/registry by default.")
-@click.option("--dry-run", is_flag=True, help="Check everything, write nothing.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
+@click.option("--registry", type=FOLDER, help="Folder of the stored answers; default: DATA/registry.")
+@click.option("--dry-run", is_flag=True, help="Check everything without writing.")
 def accept(proposals: Path, data: Path, registry: Path | None, dry_run: bool) -> None:
-    """Take over the accepted rows of PROPOSALS into the tables, all or none, with where they came from."""
+    """Add the accepted rows of PROPOSALS to the tables with their sources, all rows or none."""
     from cellclaims.harvest import commands
 
     click.echo(commands.accept(proposals, data, registry, dry_run=dry_run))
 
 
 @main.command()
-@click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of the store.")
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
-@click.option("--offline", is_flag=True, help="Ask nobody: use the answers that were kept.")
+@click.option("--registry", type=FOLDER, default="data/registry", show_default=True, help="Folder of stored answers.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
+@click.option("--offline", is_flag=True, help="Use stored answers only, without the network.")
 @click.option(
-    "--into", type=NOTEBOOK, metavar="CANDIDATES", help="The CSV file to write, never over one; else printed."
+    "--into", type=NOTEBOOK, metavar="CANDIDATES", help="New CSV file to write; default: show in the terminal."
 )
 def resolve(registry: Path, data: Path, offline: bool, into: Path | None) -> None:
-    """Find candidates for reports without DOI, PubMed or registry number, for a person to accept."""
+    """Search identifiers for reports without DOI, PubMed or registry number, for a reviewer to accept."""
     from cellclaims.harvest import commands
 
     click.echo(commands.find(into, data, registry, offline=offline))
@@ -315,11 +339,11 @@ def resolve(registry: Path, data: Path, offline: bool, into: Path | None) -> Non
 
 @main.command()
 @click.argument("records", nargs=-1, required=True, metavar="FOLDER|FILE|-...")
-@click.option("--into", type=NOTEBOOK, help="File of the rows, .csv or .parquet; refusals go to a second one.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this machine.")
-@click.option("--scheduler", metavar="ADDRESS", help="Do the work at a Dask scheduler's workers.")
+@click.option("--into", type=NOTEBOOK, help="Output file, .csv or .parquet; refusals go to a second file.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes on this computer.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use the workers of this Dask scheduler.")
 def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler: str | None) -> None:
-    """Read posted results out of registry RECORDS: rows for the published tables, and what was refused."""
+    """Read posted results from registry RECORDS into rows for the published tables, and list refusals."""
     from functools import partial
 
     from cellclaims.harvest.stream import harvest as harvest_records
@@ -336,11 +360,11 @@ def harvest(records: tuple[str, ...], into: Path | None, workers: int, scheduler
 
 @main.command()
 @click.argument("page", type=click.Path(dir_okay=False, path_type=Path), default="README.md")
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
 def answer(page: Path, data: Path) -> None:
-    """Put the table of the review's answer into PAGE, between its marks."""
-    from cellclaims.reporting.claims import answer as answer_of
-    from cellclaims.reporting.claims import put_answer
+    """Write the table of the main answers into PAGE, between its marks."""
+    from cellclaims.reporting.answer import answer as answer_of
+    from cellclaims.reporting.answer import put_answer
     from cellclaims.runner.run import base_of
 
     put_answer(page, answer_of(base_of(data)))
@@ -348,15 +372,15 @@ def answer(page: Path, data: Path) -> None:
 
 
 @main.command()
-@click.option("--since", metavar="SNAPSHOT", default="", help="The earlier snapshot; by default the one before.")
-@click.option("--until", metavar="SNAPSHOT", default="", help="The later snapshot; by default the last.")
+@click.option("--since", metavar="SNAPSHOT", default="", help="The earlier snapshot; default: the one before.")
+@click.option("--until", metavar="SNAPSHOT", default="", help="The later snapshot; default: the last.")
 @click.option(
     "--format", "kind", type=click.Choice(["table", "html", "csv", "json"]), default="table", show_default=True
 )
-@click.option("--registry", type=FOLDER, help="Folder of the snapshots; DATA/registry by default.")
-@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--registry", type=FOLDER, help="Folder of the snapshots; default: DATA/registry.")
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder with the evidence.")
 def changes(since: str, until: str, kind: str, registry: Path | None, data: Path) -> None:
-    """Tell what changed between two snapshots; of a single one, what it says beside what the review knows."""
+    """List changes between two snapshots, or compare a single one with the evidence."""
     from cellclaims import evidence
     from cellclaims.reporting.registries import registry_news
 
@@ -366,18 +390,18 @@ def changes(since: str, until: str, kind: str, registry: Path | None, data: Path
 
         click.echo(news_page(news, provenance(data)), nl=False)
     else:
-        # left to itself, click would cut codes of a terminal out of a file, and send them to a terminal
+        # click would strip terminal codes in files but send them to terminals
         text = {"table": news.text, "csv": news.csv, "json": news.json}[kind]()
         click.echo(text.rstrip("\n"), color=not sys.stdout.isatty())
 
 
 @main.command()
-@click.option("--claims", "claim_file", type=NOTEBOOK, help="A CSV of another advertisement's claims.")
-@click.option("--claim", "claim_id", default="", help="The claim of the sitting, by claim_id.")
-@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="A parameter; VALUE as in YAML.")
+@click.option("--claims", "claim_file", type=NOTEBOOK, help="CSV file with the claims of another advertisement.")
+@click.option("--claim", "claim_id", default="", help="The claim to discuss, by claim_id.")
+@click.option("-p", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter; VALUE as in YAML.")
 @click.option("--notebook", type=NOTEBOOK, default="notebooks/journal_club.ipynb", show_default=True)
-@click.option("--into", type=FOLDER, default="reports/club", show_default=True, help="Folder of the files.")
-@click.option("--only", type=click.Choice(["slides", "worksheet", "copy"]), help="Make only this one.")
+@click.option("--into", type=FOLDER, default="reports/club", show_default=True, help="Output folder.")
+@click.option("--only", type=click.Choice(["slides", "worksheet", "solutions", "copy"]), help="Make only this file.")
 @click.option("--pdf", is_flag=True, help="Print the worksheet to PDF, too (needs Chromium).")
 def club(
     claim_file: Path | None,
@@ -388,7 +412,7 @@ def club(
     only: str | None,
     pdf: bool,
 ) -> None:
-    """Make a journal club's page, slides and worksheet, or a copy to work on (docs/journal_club.md)."""
+    """Make the page, slides, worksheet and solutions of a journal club, or a copy to work on (docs/journal_club.md)."""
     from cellclaims.journal_club import handouts
 
     values = handouts.parameters(notebook, claim_file, claim_id, values_of(given))
@@ -397,8 +421,13 @@ def club(
 
         click.echo(copy_to_work_on(notebook, into / "live" / notebook.name, values))
         return
-    made = [] if only == "slides" else handouts.worksheet_command(notebook, into, values, pdf=pdf)
-    made += [] if only == "worksheet" else handouts.page_and_slides(notebook, into, values)
+    made = []
+    if only in (None, "worksheet"):
+        made += handouts.worksheet_command(notebook, into, values, pdf=pdf)
+    if only in (None, "solutions"):
+        made += handouts.solutions_command(notebook, into, values)
+    if only in (None, "slides"):
+        made += handouts.page_and_slides(notebook, into, values)
     for path in made:
         click.echo(path)
 
@@ -407,13 +436,16 @@ def club(
 
 
 @main.command()
-@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="Write the records to decide on, never over a file.")
-@click.option("--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Take over the decisions of this list.")
+@click.option("--into", type=NOTEBOOK, metavar="WORKLIST", help="New CSV file with the records to decide on.")
+@click.option(
+    "--accept", "decided", type=NOTEBOOK, metavar="WORKLIST", help="Add the decisions of this list to the table."
+)
 @click.option("--reviewer", default="", metavar="NAME", help="With --into: a second reviewer's list.")
 @click.option("--snapshot", default="", metavar="NAME", help="With --into: snapshot of the store; the last by default.")
 @click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
 @click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
 @click.option("--dry-run", is_flag=True, help="With --accept: check everything, write nothing.")
+@click.option("--flow", type=NOTEBOOK, metavar="PAGE", help="Write the flow of records into PAGE, between its marks.")
 def screen(
     into: Path | None,
     decided: Path | None,
@@ -422,19 +454,27 @@ def screen(
     registry: Path | None,
     data: Path,
     dry_run: bool,
+    flow: Path | None,
 ) -> None:
-    """List the records of a search that nobody has decided on, or take decisions over, all or none.
+    """List the records of a search that nobody has decided on, or record decisions, all or none.
 
     Without --into and --accept: how far screening is, and where reviewers differ (docs/screening.md).
     """
     from cellclaims.registries.store import registry_of
 
-    if into and decided:
-        raise click.UsageError("expected --into or --accept, found both")
+    if sum(bool(one) for one in (into, decided, flow)) > 1:
+        raise click.UsageError("expected one of --into, --accept and --flow, found several")
     if (reviewer or snapshot) and not into:
         raise click.UsageError("--reviewer and --snapshot: expected --into, whose list they are for; found none")
     if dry_run and not decided:
         raise click.UsageError("--dry-run: expected --accept, which it tries; found none")
+    if flow:
+        from cellclaims.reporting.evidence import put_flow
+        from cellclaims.runner.run import base_of
+
+        put_flow(flow, base_of(data))
+        click.echo(f"{flow}: flow of records up to date")
+        return
     from cellclaims.screening import decisions
 
     if into:
@@ -443,6 +483,51 @@ def screen(
         click.echo(decisions.take_over_in_words(decided, data, registry, dry_run=dry_run))
     else:
         click.echo(decisions.state_in_words(data))
+
+
+@main.command()
+@click.option("--data", type=FOLDER, default="data", show_default=True, help="Folder of the evidence.")
+@click.option("--registry", type=FOLDER, help="Folder of the store; DATA/registry by default.")
+@click.option("--notebooks", type=FOLDER, default="notebooks", show_default=True, help="Folder of the notebooks.")
+@click.option("--reports", type=FOLDER, default="reports", show_default=True, help="Folder of the reports.")
+@click.option("--into", type=FOLDER, help="Folder of the dated pages; REPORTS/living by default.")
+@click.option("--only", multiple=True, metavar="SOURCE", help="Ask this source alone (may be given again).")
+@click.option(
+    "--from",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Read saved answers from this file or folder.",
+)
+@click.option("--no-pull", is_flag=True, help="Use the last snapshot, without the network.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Notebooks at the same time.")
+@click.option("--json", "as_json", is_flag=True, help="Say everything as one line of JSON.")
+def living(
+    data: Path,
+    registry: Path | None,
+    notebooks: Path,
+    reports: Path,
+    into: Path | None,
+    only: tuple[str, ...],
+    folder: Path | None,
+    no_pull: bool,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Bring the review up to date in one run, for a scheduler: pull, changes, list to screen, check, review, page.
+
+    Exit status: 0 done, 1 a step failed, 2 refused, 75 another run is at work (docs/living.md).
+    """
+    from cellclaims.registries.store import registry_of
+    from cellclaims.runner.living import LivingOrder, run
+
+    if no_pull and (only or folder):
+        raise click.UsageError("--no-pull: expected neither --only nor --from, which fetch answers; found one")
+    order = LivingOrder(
+        data, registry or registry_of(data), notebooks, reports, into or reports / "living", not no_pull, folder, only,
+        workers, as_json,
+    )  # fmt: skip
+    raise SystemExit(run(order))
 
 
 # Forms for a study and for an advertisement, and the evidence to take along (docs/add_a_study.md).

@@ -1,7 +1,7 @@
-"""Reported dispersion, turned into the mean and SD that a pool needs.
+"""Conversion of reported dispersion to the mean and SD that a pool needs.
 
-A *dispersion* is a reported pair (low, high) with its type: ``sd`` and ``se`` use low only, an interval, an
-interquartile range and a range use both. Every function is one formula with its source; none guesses a type.
+A *dispersion* is a reported pair (low, high) with its type: ``sd`` and ``se`` use low only; an interval, an
+interquartile range and a range use both. Every function is one formula with its source.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cellclaims.errors import DataError
 
 @dataclass(frozen=True)
 class MeanSD:
-    """A group's size, mean and SD, and in words how they were obtained (empty: as printed)."""
+    """Size, mean and SD of a group, and how they were obtained (empty: as reported)."""
 
     n: float
     mean: float
@@ -25,7 +25,7 @@ class MeanSD:
 
 
 def sd_from_se(se: float, n: float) -> float:
-    """SD of individuals from the SE of their mean: ``se * sqrt(n)`` (Cochrane Handbook, section 6.5.2.2).
+    """Return the SD of individuals from the SE of their mean: ``se * sqrt(n)`` (Cochrane Handbook, section 6.5.2.2).
 
     >>> sd_from_se(0.5, 16)
     2.0
@@ -34,7 +34,7 @@ def sd_from_se(se: float, n: float) -> float:
 
 
 def sd_from_interval(low: float, high: float, n: float, level: float = 0.95) -> float:
-    """SD from a confidence interval of a mean, by t with n - 1 df (Handbook, section 6.5.2.2).
+    """Return the SD from a confidence interval of a mean, by t with n - 1 df (Handbook, section 6.5.2.2).
 
     >>> round(sd_from_interval(-1.0, 1.0, 25), 4)
     2.4226
@@ -44,7 +44,7 @@ def sd_from_interval(low: float, high: float, n: float, level: float = 0.95) -> 
 
 
 def sd_from_iqr(q1: float, q3: float, n: float) -> float:
-    """SD from the quartiles of n values (Wan 2014, equation 16, doi:10.1186/1471-2288-14-135).
+    """Return the SD from the quartiles of n values (Wan 2014, equation 16, doi:10.1186/1471-2288-14-135).
 
     >>> round(sd_from_iqr(6.4, 7.2, 11), 4)
     0.6786
@@ -53,7 +53,7 @@ def sd_from_iqr(q1: float, q3: float, n: float) -> float:
 
 
 def sd_from_range(minimum: float, maximum: float, n: float) -> float:
-    """SD from the range of n values (Wan 2014, equation 9, doi:10.1186/1471-2288-14-135).
+    """Return the SD from the range of n values (Wan 2014, equation 9, doi:10.1186/1471-2288-14-135).
 
     >>> round(sd_from_range(5.9, 9.0, 17), 4)
     0.8629
@@ -62,7 +62,7 @@ def sd_from_range(minimum: float, maximum: float, n: float) -> float:
 
 
 def mean_from_quartiles(q1: float, median: float, q3: float, n: float) -> float:
-    """Mean from median and quartiles (Luo 2018, equation 15, doi:10.1177/0962280216669183).
+    """Return the mean from median and quartiles (Luo 2018, equation 15, doi:10.1177/0962280216669183).
 
     >>> round(mean_from_quartiles(6.4, 6.9, 7.2, 11), 4)
     6.8265
@@ -72,7 +72,7 @@ def mean_from_quartiles(q1: float, median: float, q3: float, n: float) -> float:
 
 
 def mean_from_range(minimum: float, median: float, maximum: float, n: float) -> float:
-    """Mean from median and range (Luo 2018, equation 7, doi:10.1177/0962280216669183).
+    """Return the mean from median and range (Luo 2018, equation 7, doi:10.1177/0962280216669183).
 
     >>> round(mean_from_range(5.9, 7.1, 9.0, 17), 4)
     7.2132
@@ -82,12 +82,12 @@ def mean_from_range(minimum: float, median: float, maximum: float, n: float) -> 
 
 
 def se_from_p(difference: float, p: float, df: float) -> float:
-    """SE of a difference from its two-sided P value, by t with df (Handbook, section 6.5.2.3).
+    """Return the SE of a difference from its two-sided P value, by t with df (Handbook, section 6.5.2.3).
 
     >>> round(se_from_p(-0.68, 0.0081, 89), 4)
     0.251
     """
-    return float(abs(difference) / -stdtrit(df, p / 2))  # the lower tail keeps the digits of a small P value
+    return float(abs(difference) / -stdtrit(df, p / 2))  # the lower tail is accurate for small P values
 
 
 def is_skewed(kind: str, low: float, median: float, high: float, n: float) -> bool:
@@ -116,7 +116,7 @@ def is_skewed(kind: str, low: float, median: float, high: float, n: float) -> bo
 
 
 def sd_of_change(sd_before: float, sd_after: float, correlation: float) -> float:
-    """SD of individual changes from the SDs before and after (Handbook, section 6.5.2.8).
+    """Return the SD of individual changes from the SDs before and after (Handbook, section 6.5.2.8).
 
     >>> round(sd_of_change(1.27, 1.07, 0.5), 4)
     1.1828
@@ -125,7 +125,7 @@ def sd_of_change(sd_before: float, sd_after: float, correlation: float) -> float
 
 
 def combine_groups(groups: list[MeanSD]) -> MeanSD:
-    """One group out of several without overlap: exact n, mean and SD (Handbook, table 6.5.a).
+    """Combine groups without overlap to one with exact n, mean and SD (Handbook, table 6.5.a).
 
     >>> combine_groups([MeanSD(2, 1.0, 0.0), MeanSD(2, 3.0, 0.0)])
     MeanSD(n=4, mean=2.0, sd=1.1547005383792515, how='2 arms combined')
@@ -140,7 +140,7 @@ def combine_groups(groups: list[MeanSD]) -> MeanSD:
 
 
 def mean_and_sd(center_type: str, center: float, kind: str, low: float, high: float, n: float) -> MeanSD:
-    """Mean and SD of a printed row: centre (mean or median) with its dispersion.
+    """Return mean and SD of a reported row: centre (mean or median) with its dispersion.
 
     Parameters
     ----------
@@ -149,12 +149,12 @@ def mean_and_sd(center_type: str, center: float, kind: str, low: float, high: fl
         In the unit of the outcome; ``high`` is NaN for ``sd`` and ``se``.
     kind : {"sd", "se", "ci95", "iqr", "range"}
     n : float
-        Patients in the row; above 1.
+        Number of patients, above 1.
 
     Raises
     ------
     DataError
-        When centre and dispersion do not determine a mean and an SD (none printed, or a median with an SD).
+        If centre and dispersion do not determine a mean and an SD (none reported, or a median with an SD).
     """
     if not n > 1:
         raise DataError(f"a mean and SD need more than one patient, found n = {n:g}")
@@ -194,7 +194,7 @@ def _median_range(median: float, low: float, high: float, n: float) -> MeanSD:
     return MeanSD(n, mean_from_range(low, median, high, n), sd_from_range(low, high, n), how)
 
 
-#: (centre, dispersion) -> the formula that turns both into mean and SD; a pair that is not here determines neither.
+#: (centre, dispersion) -> formula for mean and SD; other pairs determine neither.
 CONVERSIONS = {
     ("mean", "sd"): _printed,
     ("mean", "se"): _by_se,

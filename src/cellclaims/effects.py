@@ -135,13 +135,13 @@ def _change_of_arm(arm: Sequence[Record], question: Question, correlation: float
     """The change of one arm with the rows that it was made from."""
     changes = _nearest([row for row in arm if row.kind == "change"], question)
     if changes and changes[0].dispersion_type != "none":
-        return _points(changes[0], is_change=True), changes
+        return points(changes[0], is_change=True), changes
     levels = [row for row in arm if row.kind == "level"]
     before = [row for row in levels if row.months == 0]
     after = _nearest([row for row in levels if row.months > 0], question)
     if not (before and after):
         raise DataError(_why_no_change(arm, before))
-    start, end = _points(before[0]), _points(after[0])
+    start, end = points(before[0]), points(after[0])
     sd = sd_of_change(start.sd, end.sd, correlation)
     n, change, how = min(start.n, end.n), end.mean - start.mean, _how(start.how, end.how)
     rows = [before[0], *after]
@@ -292,7 +292,7 @@ def _change_of_row(row: Record) -> MeanSD:
     """A reported change; its SD is NaN when no dispersion is reported."""
     if row.dispersion_type == "none":
         return MeanSD(row.n, _in_points(row, row.center, True), math.nan)
-    return _points(row, is_change=True)
+    return points(row, is_change=True)
 
 
 def _variance_from_p(
@@ -307,7 +307,7 @@ def _variance_from_p(
 def _difference_of_levels(cells: Sequence[Record], controls: Sequence[Record], question: Question) -> Effect:
     sides = ([row for row in rows if row.kind == "level" and row.months > 0] for rows in (cells, controls))
     cells, controls = _at_one_month(*sides, question)
-    left, right = (combine_groups([_points(row) for row in arms]) for arms in (cells, controls))
+    left, right = (combine_groups([points(row) for row in arms]) for arms in (cells, controls))
     difference, variance = left.mean - right.mean, _variance_of_difference(left, right)
     doubt = _medians_disagree(cells, controls, difference)
     how = _how("final values", left.how, right.how, *_skewed(cells, controls), doubt)
@@ -397,7 +397,7 @@ def _nearest(rows: Sequence[Record], question: Question) -> list[Record]:
     return [arm[0] for arm in _by_arm(ordered).values()]
 
 
-def _points(row: Record, is_change: bool = False) -> MeanSD:
+def points(row: Record, is_change: bool = False) -> MeanSD:
     """Mean and SD of a row in percentage points (HbA1c) or the outcome's own unit."""
     scale = lambda x: _in_points(row, x, is_change)  # noqa: E731 - one conversion for centre and limits
     spread = lambda x: _in_points(row, x, True)  # noqa: E731 - an SD has no offset

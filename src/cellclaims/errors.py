@@ -1,7 +1,7 @@
-"""Faults and errors that say what was expected, what was found, and where.
+"""Faults and errors, with what was expected, what was found, and where.
 
 Every refusal of the package is a :class:`ReviewError`, so that the command line can show one clear line and a
-program can catch one name. A child names the kind of refusal; its message stands alone.
+program can catch one class. Subclasses name the kind of refusal. A message can be understood without the code.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from dataclasses import dataclass
 
 
 class ReviewError(Exception):
-    """Anything that cellclaims refuses to do, with the reason.
+    """A refusal of cellclaims, with the reason.
 
-    In a notebook its message is shown without a traceback: it says what to change, and where.
+    Notebooks show the message without a traceback.
     """
 
     def _render_traceback_(self) -> list[str]:
-        """Lines that IPython shows in place of a traceback."""
+        """Return the lines that IPython shows instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class DataError(ReviewError):
-    """A table of ``data/`` cannot be used as it is: names the file, row, column, expected and found."""
+    """A table of ``data/`` has an error; the message names file, row, column, expected and found value."""
 
 
 class ProtocolError(ReviewError):
-    """``data/protocol.yml`` or a parameter asks for something that the review does not know."""
+    """``data/protocol.yml`` or a parameter contains a value that is unknown to the review."""
 
 
 class SourceError(ReviewError):
-    """A public source or its stored answers cannot be used: names the address or file, expected and found."""
+    """A public source or its stored answers cannot be used; the message names address or file, expected and found."""
 
 
 class NetworkError(SourceError):
-    """A source could not be reached, or gave no whole answer after every retry."""
+    """A source could not be reached, or sent no complete answer after all retries."""
 
 
 class RefusedAnswer(SourceError):
-    """An answer that is not taken: too large, of another host, of another shape, or a refusal of the source.
+    """An answer that is rejected: too large, from another host, in another format, or a refusal by the source.
 
-    ``status`` is its HTTP status, 0 where the answer itself is the reason.
+    ``status`` is its HTTP status, or 0 if its content is the reason.
     """
 
     def __init__(self, message: str, status: int = 0) -> None:
@@ -49,7 +49,7 @@ class RefusedAnswer(SourceError):
 
 
 class ProposalError(ReviewError):
-    """A file of proposals, or a decision in it, that cannot be taken over: names file, row, column."""
+    """A file of proposals, or a decision in it, that cannot be applied; the message names file, row and column."""
 
 
 class FormError(ReviewError):
@@ -65,7 +65,7 @@ class ClusterError(ReviewError):
 
 
 class HarvestError(ReviewError):
-    """Registry records that cannot be harvested, or a place that rows cannot be written to."""
+    """Registry records that cannot be harvested, or a file that cannot be written."""
 
 
 class ParameterError(ReviewError):
@@ -73,27 +73,27 @@ class ParameterError(ReviewError):
 
 
 class NotebookError(ReviewError):
-    """A notebook failed while it ran; carries the cell and the traceback."""
+    """A notebook failed while it ran; contains the cell and the traceback."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong in one place.
+    """One error at one place in a table.
 
     Parameters
     ----------
     file : str
         Path of the table below the data folder, as ``published/binary.csv``.
     row : int or None
-        Line of the file, the header being line 1; None where the whole file is meant.
+        Line of the file, the header being line 1; None for the whole file.
     column : str
-        Column name; empty where a whole row or file is meant.
+        Column name; empty for a whole row or file.
     rule : str
         Name of the rule that found it.
     expected, found : str
-        In words that stand alone.
+        What was expected and found, in words.
     anomaly_id : str
-        The row of ``anomalies.csv`` that records it as the source's own fault; empty: it is to be mended.
+        The row of ``anomalies.csv`` that records it as an error of the source; empty if it has to be corrected.
 
     Examples
     --------
@@ -111,7 +111,7 @@ class Fault:
 
     @property
     def place(self) -> str:
-        """File, row and column in words."""
+        """Return file, row and column in words."""
         row = "" if self.row is None else f", row {self.row}"
         return f"{self.file}{row}" + (f", column {self.column}" if self.column else "")
 
@@ -121,7 +121,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class KeyFault(Fault):
-    """One thing that is wrong in a YAML file: ``row`` is the line, ``column`` the keys that lead to the place.
+    """One error in a YAML file: ``row`` is the line, ``column`` the path of keys.
 
     Examples
     --------
@@ -131,7 +131,7 @@ class KeyFault(Fault):
 
     @property
     def place(self) -> str:
-        """File, line and key in words."""
+        """Return file, line and key in words."""
         line = "" if self.row is None else f", line {self.row}"
         return f"{self.file}{line}" + (f", key {self.column}" if self.column else "")
 
@@ -157,7 +157,7 @@ class SheetFault(Fault):
 
 
 def message(faults: list[Fault]) -> str:
-    """The first fault in full and how many more there are: one clear error for a person to start with.
+    """Return the first fault in full and the number of others, as one message.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, their fingerprints, and text that other programs may read without being misled."""
+"""Atomic writing of files, fingerprints, and text that is safe to open in spreadsheets and Markdown viewers."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
-#: What counts as data in a data folder; notes for people (``README.md``) do not change a result.
+from cellclaims.errors import ReviewError
+
+#: Endings of data files; documentation (``README.md``) does not change a result.
 DATA_SUFFIXES = frozenset({".csv", ".json", ".yml"})
-#: Set where a PNG is wanted beside each SVG: by the command that renews figures/, for the kernels that it starts.
+#: Environment variable that requests a PNG for each SVG; set for kernels by the command that updates figures/.
 WITH_PNG = "CELLCLAIMS_PNG"
-#: The folder of what the registries answered: no evidence before a person has accepted it.
+#: The folder of registry answers, which are not evidence before a reviewer has accepted them.
 REGISTRY = "registry"
-#: How the name of a file ends that is being written.
+#: Ending of the name of a file while it is being written.
 PART = ".part"
 
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """A file open for writing that takes its name when the block ends, and is gone if anything fails in it.
+    """Open a file that gets its name when the block ends, and is deleted if the block fails.
 
-    The content goes to a hidden file in the same folder (one file system), reaches the disk, and takes the name in
-    one step: a reader finds the old file or the new one, never a part. A process that is killed leaves the old file,
-    and a hidden one that the next writing of the same file clears away; a missing folder is made.
+    The content is written to a hidden file in the same folder (one file system), flushed to the disk, and renamed in
+    one step, so readers find the old file or the new one, never a part. A killed process leaves the old file
+    and a hidden one, which is deleted when the file is written again. A missing folder is created.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
     Raises
     ------
     OSError
-        If the folder cannot be written to or the disk is full; the old file stays.
+        If the folder cannot be written to or the disk is full; the old file is kept.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,14 +59,14 @@ def written_aside(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            scratch.replace(path)  # while the file is still claimed: else it could be taken for an abandoned one
+            scratch.replace(path)  # while the file is still locked: otherwise it could be deleted as an abandoned one
     except BaseException:
         scratch.unlink(missing_ok=True)
         raise
 
 
 def _claimed(path: Path) -> tuple[BinaryIO, Path]:
-    """A new hidden file that this process has claimed; another one if it was cleared away before that."""
+    """Create a hidden file and lock it; try again if it was deleted before that."""
     while True:
         scratch = path.with_name(f".{path.name}.{secrets.token_hex(6)}{PART}")
         file = scratch.open("xb")
@@ -74,9 +76,9 @@ def _claimed(path: Path) -> tuple[BinaryIO, Path]:
 
 
 def _claim(file: BinaryIO) -> bool | None:
-    """Claim an open file until it is closed or the process ends.
+    """Lock an open file until it is closed or the process ends.
 
-    False where another process has claimed it, None where the system or the file system knows no such claims.
+    Returns False if another process has locked it, None if the system or the file system does not support locks.
     """
     try:
         import fcntl
@@ -90,9 +92,9 @@ def _claim(file: BinaryIO) -> bool | None:
 
 
 def clear_abandoned(folder: Path, pattern: str = f".*{PART}") -> int:
-    """Delete the hidden files that a killed process left in a folder; how many.
+    """Delete the hidden files left in a folder by killed processes; return their number.
 
-    Those of a running process stay, and all of them where nobody can tell which these are.
+    Files of running processes are kept. Where locks are not supported, all files are kept.
 
     Examples
     --------
@@ -109,25 +111,25 @@ def clear_abandoned(folder: Path, pattern: str = f".*{PART}") -> int:
                 if _claim(file):
                     path.unlink(missing_ok=True)
                     cleared += 1
-        except OSError:  # it took its name meanwhile, or belongs to somebody else
+        except OSError:  # it was renamed meanwhile, or belongs to another process
             continue
     return cleared
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write ``content`` so that a reader finds the old file or the new one, never a part (:func:`written_aside`).
+    """Write ``content`` so that readers find the old file or the new one, never a part (:func:`written_aside`).
 
     Parameters
     ----------
     path : Path
         The file to write or replace.
     content : bytes or str
-        Text is written as UTF-8 with the line ends that it has.
+        Text is written as UTF-8 with its own line ends.
 
     Raises
     ------
     OSError
-        If the folder cannot be written to or the disk is full; the old file stays.
+        If the folder cannot be written to or the disk is full; the old file is kept.
 
     Examples
     --------
@@ -144,7 +146,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal.
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
 
     Raises
     ------
@@ -164,15 +166,15 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint(folder: Path) -> str:
-    """One SHA-256 over the names and contents of the data files of a folder and its subfolders.
+    """Return one SHA-256 over the names and contents of the data files of a folder and its subfolders.
 
-    Names are relative with ``/``, taken in sorted order, so that two copies of one folder agree wherever they
-    lie. Data files end in ``.csv``, ``.json`` or ``.yml``; hidden files are not data, nor are those of ``registry/``.
+    Names are relative with ``/`` and sorted, so that copies of a folder agree at any location. Data files end in
+    ``.csv``, ``.json`` or ``.yml``; hidden files are not data, nor are those of ``registry/``.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder: an empty fingerprint would pass for a result.
+        If there is no such folder; an empty fingerprint could be mistaken for a result.
 
     Examples
     --------
@@ -197,10 +199,10 @@ def fingerprint(folder: Path) -> str:
 
 
 def fingerprint_with_snapshots(folder: Path) -> str:
-    """One SHA-256 over the data files of a folder and the lists of the snapshots beside them.
+    """Return one SHA-256 over the data files of a folder and its lists of snapshots.
 
-    The lists name every answer by its own SHA-256. A report shows the evidence and the last snapshot, so it is out of
-    date when either changed. Errors are those of :func:`fingerprint`.
+    The lists contain the SHA-256 of every answer. A report shows the evidence and names the last snapshot, so it is
+    out of date when either has changed. Errors are those of :func:`fingerprint`.
 
     Examples
     --------
@@ -218,7 +220,7 @@ def fingerprint_with_snapshots(folder: Path) -> str:
 
 
 def fingerprint_of(folder: Path, paths: Iterable[Path]) -> str:
-    """One SHA-256 over the names (relative to ``folder``) and contents of ``paths``, in sorted order."""
+    """Return one SHA-256 over the sorted names (relative to ``folder``) and contents of ``paths``."""
     total = hashlib.sha256()
     for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
         if path.is_file() and not any(part.startswith(".") for part in Path(name).parts):
@@ -226,21 +228,60 @@ def fingerprint_of(folder: Path, paths: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-# CSV and Markdown. Cells may hold text from outside: a title, a comment, the words of an advertisement. A spreadsheet
-# runs some cells as formulas, and a page shows HTML that stands in Markdown. Every CSV is written here.
+def put_between(path: Path, begin: str, end: str, text: str) -> None:
+    """Replace the text between two marks of a file, each mark alone on its line.
+
+    Raises
+    ------
+    ReviewError
+        If the file has no such marks.
+    """
+    page = path.read_text(encoding="utf-8")
+    if begin not in page or end not in page:
+        raise ReviewError(f"{path}: expected the lines {begin!r} and {end!r}, found none")
+    before, rest = page.split(begin, 1)
+    write_atomically(path, f"{before}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}")
+
+
+def take_lock(file: IO[bytes], path: Path) -> bool:
+    """Lock an open file for this process alone, until it is closed.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing.
+    path : Path
+        Where it was opened.
+
+    Returns
+    -------
+    bool
+        False if another process has the lock, or has just deleted the file.
+    """
+    import fcntl  # not on Windows, where nothing but a lock needs it
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.fstat(file.fileno()).st_ino == path.stat().st_ino
+    except OSError:
+        return False
+
+
+# CSV and Markdown. Cells may contain text from outside: a title, a comment, the words of an advertisement. A
+# spreadsheet runs some cells as formulas, and Markdown may contain HTML. All CSV files are written here.
 
 
 #: A number as tables write it.
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
-#: What starts a formula, in the narrow and in the wide forms that some spreadsheets read alike.
+#: Characters that start a formula, including the full-width forms that some spreadsheets accept.
 STARTS = frozenset("=+-@＝＋－＠")
-#: What some spreadsheets drop before they look for a formula.
+#: Characters that some spreadsheets skip before a formula.
 DROPPED = frozenset("\t\r\n")
 GUARD = "'"
 
 
 def guard(cell: str) -> str:
-    """The cell as it can be opened in a spreadsheet without being run.
+    """Return the cell with an apostrophe in front if a spreadsheet would run it as a formula.
 
     Examples
     --------
@@ -251,7 +292,7 @@ def guard(cell: str) -> str:
 
 
 def runs(cell: str) -> bool:
-    """Whether a spreadsheet may run a cell as a formula.
+    """Return whether a spreadsheet may run a cell as a formula.
 
     Examples
     --------
@@ -262,7 +303,7 @@ def runs(cell: str) -> bool:
 
 
 def unguard(cell: str) -> str:
-    """The cell as it was before :func:`guard`.
+    """Return the cell as it was before :func:`guard`.
 
     Examples
     --------
@@ -273,7 +314,7 @@ def unguard(cell: str) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a plain number in ASCII digits.
+    """Return whether a cell is a plain number in ASCII digits.
 
     Examples
     --------
@@ -286,19 +327,19 @@ def is_number(cell: str) -> bool:
 def csv_text(
     rows: Iterable[Sequence[object]], *, quoted: bool = False, line_end: str = "\n", guarded: bool = True
 ) -> str:
-    """Return rows as CSV that no spreadsheet runs.
+    """Return rows as CSV without cells that a spreadsheet would run as formulas.
 
     Parameters
     ----------
     rows : iterable of sequence
         Cells; the heading is a row, too. None is an empty cell.
     quoted : bool
-        Put every cell in quotes, so that a line break inside one ends no row.
+        Quote every cell, so that line breaks inside a cell do not end the row.
     line_end : str
-        What ends a row.
+        Line terminator.
     guarded : bool
-        Guard text that a spreadsheet would run (:func:`guard`). False only for a table that is read back as it is and
-        takes no such text.
+        Guard text that a spreadsheet would run (:func:`guard`). False only for a table that contains no such text and
+        is read back unchanged.
 
     Examples
     --------
@@ -312,13 +353,13 @@ def csv_text(
     in_quotes = csv.writer(text, lineterminator=line_end, quoting=csv.QUOTE_ALL)
     for row in rows:
         cells = [guard(cell) if guarded and isinstance(cell, str) else cell for cell in row]
-        breaks = any("\r" in cell for cell in cells if isinstance(cell, str))  # which Python 3.11 leaves bare
+        breaks = any("\r" in cell for cell in cells if isinstance(cell, str))  # Python 3.11 does not quote it
         (in_quotes if quoted or breaks else plain).writerow(cells)
     return text.getvalue()
 
 
 def markdown_table(rows: Sequence[Sequence[object]]) -> str:
-    """Return rows as a Markdown table, text as text; the first row is the heading.
+    """Return rows as a Markdown table with escaped text; the first row is the heading.
 
     Examples
     --------
@@ -333,7 +374,7 @@ def markdown_table(rows: Sequence[Sequence[object]]) -> str:
 
 
 def markdown_cell(cell: object) -> str:
-    """Return a value as one cell of a Markdown table: HTML is shown as it is written, and nothing ends the cell.
+    """Return a value as one cell of a Markdown table, with HTML and pipes escaped.
 
     Examples
     --------

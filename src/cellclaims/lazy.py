@@ -1,7 +1,7 @@
-"""A package whose public names are loaded when first asked for, so that importing it stays quick.
+"""Packages whose public names are loaded on first access, so that importing them is fast.
 
-Such a package has a table ``WHERE``: public name -> the module of the package that holds it. Some functions have the
-name of the module that holds them (``bayes``): the function is what is public.
+Such a package has a table ``WHERE``: public name -> module that defines it. Some functions have the
+name of their module (``bayes``); the public name is then the function.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class LazyPackage(ModuleType):
     """A package with a table ``WHERE``; see :func:`load_lazily`."""
 
     def __getattr__(self, name: str) -> object:
-        """Import the module that holds ``name`` and hand the name out."""
+        """Import the module that defines ``name`` and return the object."""
         where = self.__dict__["WHERE"]
         if name not in where:
             raise AttributeError(f"module {self.__name__!r} has no name {name!r}; it has {', '.join(sorted(where))}")
@@ -24,15 +24,15 @@ class LazyPackage(ModuleType):
         return value
 
     def __dir__(self) -> list[str]:
-        """The public names, loaded or not."""
+        """List the public names, loaded or not."""
         return sorted({*self.__dict__, *self.__dict__["WHERE"]})
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse what importing a submodule does on the side: to put the module in the place of the function."""
+        """Prevent the import of a submodule from replacing the function of the same name by the module."""
         if not (name in self.__dict__.get("WHERE", ()) and isinstance(value, ModuleType)):
             super().__setattr__(name, value)
 
 
 def load_lazily(package: str) -> None:
-    """Let a package that is being imported, and has its table ``WHERE``, load its names when they are asked for."""
+    """Make the package that is being imported load the names of its table ``WHERE`` on first access."""
     sys.modules[package].__class__ = LazyPackage

@@ -1,32 +1,37 @@
-"""What evidence there is: reports by population, product, design and time; what is thin; from report to pool."""
+"""Summaries of the evidence: reports by population, product, design and time; sparse data; from report to pool."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
+from cellclaims.evidence.screened import Screened, counts, listed_reasons, screened
 from cellclaims.pool import Pool, label, link
+from cellclaims.registries.client import source_name
 from cellclaims.selection import EvidenceBase, Question, benchmarks, series
 
 #: Words for the designs of studies.csv, the strongest first.
 DESIGNS = {
     "rct": "randomised",
     "nonrandomised_controlled": "controlled, not randomised",
-    "single_arm": "one arm",
+    "single_arm": "single-arm",
     "cohort": "cohort",
     "registry": "registry",
 }
+#: Types of diabetes in the order of the figures, first that of most advertisements.
+POPULATIONS = ("T2D", "T1D", "T3c", "mixed")
 #: Products of the protocol that do not overlap; "any cells" is their union.
 PRODUCTS = ("islets", "stem_cell_islets", "autologous_islets", "msc", "marrow_cells", "hsct", "other_cells")
 
 
 def described(base: EvidenceBase) -> pd.DataFrame:
-    """One line a report: study_id, label, link, population, product, design (in words), year.
+    """Return one line per report: study_id, label, link, population, product, design (in words), year.
 
     Parameters
     ----------
@@ -51,14 +56,49 @@ def described(base: EvidenceBase) -> pd.DataFrame:
             "year": studies.year,
         }
     )
-    order = {"product": list(dict.fromkeys(product.values())), "design": list(DESIGNS.values())}
+    words = base.protocol["eligibility"]["populations"]
+    order = {
+        "population": [words[one].capitalize() for one in sorted(words, key=_place_of_population)],
+        "product": list(dict.fromkeys(product.values())),
+        "design": list(DESIGNS.values()),
+    }
     for column, values in order.items():
         frame[column] = pd.Categorical(frame[column], values, ordered=True)
     return frame.sort_values(["product", "population", "design", "study_id"]).reset_index(drop=True)
 
 
+def _place_of_population(name: str) -> int:
+    return POPULATIONS.index(name) if name in POPULATIONS else len(POPULATIONS)
+
+
+def separate_studies(evidence: Evidence) -> int:
+    """Return the number of studies: reports that cover the same whole cohort count as one.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    int
+        Reports that share a part of their patients only, or share them probably, count apart.
+    """
+    first: dict[str, str] = {}
+
+    def start(name: str) -> str:
+        while (before := first.setdefault(name, name)) != name:
+            name = before
+        return name
+
+    whole = evidence.cohorts[evidence.cohorts.share == "whole"]
+    for study, cohort in zip(whole.study_id, whole.cohort_id, strict=True):
+        first[start(f"report {study}")] = start(f"cohort {cohort}")
+    return len({start(f"report {study}") for study in evidence.studies.study_id})
+
+
 def by_design(reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each population, product and design that occurs.
+    """Return the number of reports for each population, product and design that occurs.
 
     Parameters
     ----------
@@ -73,24 +113,39 @@ def by_design(reports: pd.DataFrame) -> pd.DataFrame:
     return grouped.rename("studies").reset_index()
 
 
-def by_year(reports: pd.DataFrame) -> pd.DataFrame:
-    """Number of reports for each year and product; reports without a year are left out here.
+#: The two groups of the figure of years, and the products of each.
+YEAR_GROUPS = {
+    "Islets": ("islets", "stem_cell_islets", "autologous_islets"),
+    "Mesenchymal and other cells": ("msc", "marrow_cells", "hsct", "other_cells"),
+}
+
+
+def by_year(base: EvidenceBase, reports: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of reports per year, of islets and of other cells.
 
     Parameters
     ----------
+    base : EvidenceBase
+        The evidence and the protocol.
     reports : DataFrame
         One line per report (:func:`cellclaims.overview.described`).
 
     Returns
     -------
     DataFrame
+        year, product (the group) and studies. Reports without a year, or of no product, are left out here.
     """
-    dated = reports.dropna(subset="year").astype({"year": int})
-    return dated.groupby(["year", "product"], observed=True).size().rename("studies").reset_index()
+    group = {base.protocol.product_name(p): name for name, products in YEAR_GROUPS.items() for p in products}
+    dated = reports.dropna(subset=["year", "product"]).astype({"year": int})
+    dated = dated.assign(
+        product=pd.Categorical(dated["product"].astype(str).map(group), list(YEAR_GROUPS), ordered=True)
+    )
+    counted = dated.groupby(["year", "product"], observed=True).size().rename("studies").reset_index()
+    return counted.sort_values(["product", "year"]).reset_index(drop=True)
 
 
 def thin(base: EvidenceBase) -> pd.DataFrame:
-    """What the outcomes of the review rest on: reports with any figure, with patients and spread, with a control.
+    """Count the reports of each outcome: with any value, with patients and dispersion, with a control.
 
     Parameters
     ----------
@@ -149,7 +204,7 @@ REASON_KINDS = {
 
 
 def kind_of_reason(reason: str) -> str:
-    """A reason without what is particular to its row.
+    """Return a reason without the details of its row.
 
     >>> kind_of_reason("a10: HbA1c was held by the design"), kind_of_reason("month 24, asked for 12")
     ('the recorded handling of an anomaly', 'another month')
@@ -158,37 +213,164 @@ def kind_of_reason(reason: str) -> str:
     return next(found, re.sub(r"[,;(].*$", "", reason).strip())
 
 
-#: A stage on the way: its name, the reports at it, and how many stop there for which reason.
-Stage = tuple[str, int, dict[str, int]]
+class Stage(NamedTuple):
+    """A stage between records found and reports pooled.
+
+    Attributes
+    ----------
+    label : str
+    count : int
+        Records or reports at it.
+    left_out : dict of str to int
+        Reason -> how many stop here.
+    added : dict of str to int
+        Source -> number of additional records at this stage.
+    heading : str
+        What those that stop are called.
+    """
+
+    label: str
+    count: int
+    left_out: dict[str, int]
+    added: dict[str, int] = {}  # noqa: RUF012 (a named tuple's default is shared and never changed)
+    heading: str = "Left out"
 
 
-def flow(evidence: Evidence, pools: Sequence[Pool]) -> tuple[list[Stage], list[tuple[str, int]]]:
-    """From reports found to reports pooled: (stage, reports at it, {reason: reports that stop there}) and (pool, k).
+#: What is said of the reports that were found before any search was screened.
+BEFORE_SCREENING = (
+    "without a screening decision: found before screening existed (sources read up to {date}; docs/search.md), when it "
+    "was not recorded how many records were identified, screened and excluded"
+)
 
-    A report stops at the first stage whose condition it does not meet, so that the numbers add up. For a report that
-    is eligible and in no pool, the reason is the one that stands nearest to a pool.
+
+def screening_stages(base: EvidenceBase) -> list[Stage]:
+    """Return the stages from the records of the last screened search to the reports in the evidence (PRISMA 2020).
 
     Parameters
     ----------
-    evidence : Evidence
-        The tables of the data folder.
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    list of Stage
+        The last one counts all reports of the evidence; the only one where no search was screened.
+    """
+    evidence = base.evidence
+    reports = len(evidence.studies)
+    records = screened(evidence)
+    of_screening = {one.study_id for one in records if one.decision == "include" and one.study_id}
+    before = BEFORE_SCREENING.format(date=base.protocol.evidence_date)
+    added = {before: reports - len(of_screening)}
+    counted = counts(evidence)
+    if counted is None:
+        return [Stage("Reports in the evidence", reports, {}, added)]
+    reasons = listed_reasons(base.protocol.content)
+    stage_of = {name: one["stage"] for name, one in reasons.items()}
+
+    def stopped(stage: str) -> dict[str, int]:
+        mine = [one for one in records if one.decision in ("exclude", "unsure") and stage_of.get(one.reason) == stage]
+        return {reasons[name]["words"]: sum(one.reason == name for one in mine) for name in reasons} if mine else {}
+
+    rows = evidence.searches[evidence.searches.snapshot == evidence.searches.snapshot.max()]
+    found = {f"{source_name(row.source)}, {row.searched}": int(row.records) for row in rows.itertuples()}
+    unread = {
+        "reviewers differ": _number(records, "conflict"),
+        "not decided yet (unsure)": sum(one.decision == "unsure" and not one.reason for one in records),
+    }
+    included = [one for one in records if one.decision == "include"]
+    entered = sum(bool(one.study_id) for one in included)
+    stages = [
+        Stage(
+            "Records identified by the last search",
+            counted.records,
+            {
+                "the same record from a second source": counted.merged,
+                "records of reports that the review already had": counted.known,
+                "waiting for a decision": counted.waiting,
+            },
+            found,
+        ),
+        Stage(
+            "Records screened",
+            counted.screened,
+            stopped("record") | unread,
+            {"screened in an earlier search, not found by the last": counted.earlier},
+            "Excluded on title, abstract or registry entry, or open",
+        ),
+        Stage("Reports sought", 0, stopped("retrieval"), {}, "Not retrieved"),
+        Stage(
+            "Reports assessed",
+            0,
+            stopped("report") | {"included, results not entered yet": len(included) - entered},
+            {},
+            "Excluded after reading, or not entered yet",
+        ),
+        Stage(
+            "Records of included reports",
+            entered,
+            {"further records of the same report": entered - len(of_screening)},
+        ),
+        Stage("Reports in the evidence", reports, {}, added),
+    ]
+    return _counted_down(stages)
+
+
+def _number(records: Sequence[Screened], decision: str) -> int:
+    return sum(one.decision == decision for one in records)
+
+
+def _counted_down(stages: list[Stage]) -> list[Stage]:
+    """Return stages without empty reasons; those between screening and inclusion are counted from the one before."""
+    made: list[Stage] = []
+    for stage in stages:
+        left_out = {reason: count for reason, count in stage.left_out.items() if count}
+        added = {source: count for source, count in stage.added.items() if count}
+        count = stage.count
+        if stage.label in ("Reports sought", "Reports assessed"):
+            count = made[-1].count - sum(made[-1].left_out.values())
+        made.append(stage._replace(count=count, left_out=left_out, added=added))
+    return made
+
+
+def flow(base: EvidenceBase, pools: Sequence[Pool]) -> tuple[list[Stage], list[tuple[str, int]]]:
+    """Return the stages from records found to reports pooled, and each pool with its number of reports.
+
+    A report stops at the first stage whose condition it does not meet, so that the numbers add up. For an eligible
+    report that is in no pool, the reason is the last one before pooling.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
     pools : sequence of Pool
 
     Returns
     -------
     tuple
     """
+    evidence = base.evidence
     found = set(evidence.studies.study_id)
     with_figures = found & _with_figures(evidence)
     registries = with_figures & set(evidence.studies.study_id[evidence.studies.design == "registry"])
     eligible = with_figures - registries
     used = set().union(*(set(p.rows.study_id) for p in pools)) & eligible
+    *before, last = screening_stages(base)
+    no_result = {"no result in the text that could be read": len(found - with_figures)}
     stages = [
-        ("Reports found", len(found), {"no figure in the text that was seen": len(found - with_figures)}),
-        ("Reports with a figure", len(with_figures), {"registry: a benchmark beside the pools": len(registries)}),
-        ("Reports eligible for a pool", len(eligible), _why_not(eligible - used, pools)),
-        ("Reports in at least one of the pools below", len(used), {}),
-    ]
+        *before,
+        last._replace(left_out={reason: count for reason, count in no_result.items() if count}),
+        Stage(
+            "Reports with a result",
+            len(with_figures),
+            {"patient registries: shown next to the pools": len(registries)} if registries else {},
+        ),
+        Stage(
+            "Reports eligible for a pool", len(eligible), _why_not(eligible - used, pools), {},
+            "In none of the pools below",
+        ),
+        Stage("Reports in at least one of the pools below", len(used), {}),
+    ]  # fmt: skip
     return stages, [(p.title, p.k) for p in pools]
 
 
@@ -198,7 +380,7 @@ def _with_figures(evidence: Evidence) -> set[str]:
 
 
 def _why_not(studies: set[str], pools: Sequence[Pool]) -> dict[str, int]:
-    """Reasons of eligible reports that are in no pool, each report counted once."""
+    """Return the reasons why eligible reports are in no pool, each report counted once."""
     reasons = pd.concat([p.left_out[["study_id", "reason"]] for p in pools])
     reasons = reasons[reasons.study_id.isin(studies)].assign(kind=lambda r: r.reason.map(kind_of_reason))
     nearness = {kind: rank for rank, kind in enumerate(REASON_KINDS.values())}
@@ -206,11 +388,11 @@ def _why_not(studies: set[str], pools: Sequence[Pool]) -> dict[str, int]:
     kinds = nearest.sort_values("rank", kind="stable").groupby("study_id").kind.last()
     counts = kinds.value_counts().to_dict()
     other = len(studies) - len(kinds)
-    return counts | ({"figures of other outcomes only": other} if other else {})
+    return counts | ({"results for other outcomes only": other} if other else {})
 
 
 def unpublished(evidence: Evidence) -> pd.DataFrame:
-    """Registered trials without any figure in the sources seen: study_id, label, link, registry_id, notes.
+    """Return registered trials without results in our sources: study_id, label, link, registry_id, notes.
 
     Parameters
     ----------
@@ -242,7 +424,7 @@ def _first_source(evidence: Evidence, study_id: str) -> str:
 
 
 def durability(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Studies over the months, and what registries and survival curves report.
+    """Return studies over the months, and what registries and survival curves report.
 
     A study is a line through its own counts; one that counts at a single month is left out, and months are not pooled,
     because other centres report at each of them.
@@ -277,7 +459,7 @@ def durability(base: EvidenceBase, question: Question) -> pd.DataFrame:
 
 
 def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Actuarial percentages over all recipients of a report, and what registries print: beside the pool, never in it.
+    """Return actuarial percentages over all recipients of a report, and registries' percentages, which are not pooled.
 
     Subgroups by arm are left to the report's own table.
     """
@@ -292,7 +474,7 @@ def _curves(base: EvidenceBase, question: Question) -> pd.DataFrame:
 
 
 def _beside(evidence: Evidence, rows: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Printed percentages as lines of the durability figure that stand apart from the reports."""
+    """Return reported percentages as separate lines of the durability figure."""
     return pd.DataFrame(
         {
             "report": [f"{label(evidence, s)} ({kind})" for s in rows.study_id],

@@ -1,6 +1,6 @@
-"""A researcher's own studies: a CSV file in, a summary, a forest plot and files out (``cellclaims pool``).
+"""Pooling of a user's own studies: from a CSV file to a summary, a forest plot and files (``cellclaims pool``).
 
-Columns have metafor's names, or are ``yi`` with ``vi`` or ``sei``. All faults of a file are given at once, each with
+Columns have metafor's names, or are ``yi`` with ``vi`` or ``sei``. All faults of a file are listed at once, with
 row, column, what was expected and what was found; nothing is written then.
 """
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from cellclaims.meta import Fit
 
-#: Columns whose cells name the studies; the first that a file has is used.
+#: Columns with the names of studies; the first one in the file is used.
 LABELS = ("slab", "study", "label", "author", "trial")
-#: Effects that are computed already.
+#: Columns of given effects.
 GIVEN = (("yi", "vi"), ("yi", "sei"))
-#: Faults that are listed before it is said how many more there are.
+#: Number of faults listed; of further ones the number is given.
 SHOWN = 20
-#: More bytes than this are no list of studies.
+#: Largest file, in bytes.
 LARGEST_FILE = 5_000_000
 
 
@@ -65,7 +65,7 @@ def read(path: Path, measure: str | None = None) -> OwnStudies:
     path : Path
         UTF-8, with a header; cells separated by commas, decimals by points.
     measure : str, optional
-        Effect measure to be computed; without it the file has ``yi`` and ``vi`` or ``sei``.
+        Effect measure to compute; without it the file must have ``yi`` and ``vi`` or ``sei``.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def read(path: Path, measure: str | None = None) -> OwnStudies:
 
 
 def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header, and each row that is not blank with the line it begins on."""
+    """Return the header, and each non-blank row with the line on which it begins."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -141,7 +141,7 @@ def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 def _faults(
     header: Sequence[str], rows: Sequence[tuple[int, list[str]]], used: Sequence[str], label: str | None
 ) -> Iterator[str]:
-    """Every fault of the rows: row, column, expected, found."""
+    """Yield the faults of the rows: row, column, expected, found."""
     labels: dict[str, int] = {}
     for line, row in rows:
         if len(row) != len(header):
@@ -165,7 +165,7 @@ def _faults(
 
 
 def _expected(name: str, cell: str) -> str:
-    """What a cell should have been; nothing where it is right."""
+    """Return what was expected in a cell; empty if it is valid."""
     try:
         value = float(cell)
     except ValueError:
@@ -200,11 +200,11 @@ def pool(
     ----------
     path : Path
     measure : str, optional
-        As in :func:`cellclaims.meta.escalc`, in any case; without it the file has its effects.
+        As in :func:`cellclaims.meta.escalc`, in upper or lower case; without it the file must contain effects.
     method, test, level
         As in :func:`cellclaims.meta.fit`.
     to, add
-        As in :func:`cellclaims.meta.escalc`: what studies with an empty cell get.
+        Continuity correction, as in :func:`cellclaims.meta.escalc`.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def pool(
     DataError
         With every fault of the file.
     PoolingError
-        For what cannot be computed or pooled.
+        If effects cannot be computed or pooled.
     """
     studies = read(path, measure)
     columns = dict(studies.columns)
@@ -229,7 +229,7 @@ def pool(
 
 
 def report(fit: Fit, studies: OwnStudies) -> str:
-    """What the terminal shows: the studies, the summary, columns that were not used."""
+    """Return the text for the terminal: the studies, the summary, columns that were not used."""
     table = fit.studies()
     width = max(len(label) for label in (*studies.labels, "study"))
     lines = [f"{'study'.ljust(width)}  {'effect':>10}  {'SE':>8}  {'weight':>7}"]
@@ -244,7 +244,7 @@ def report(fit: Fit, studies: OwnStudies) -> str:
 
 
 def _shown(text: str) -> str:
-    """Text without control characters, which a terminal would obey."""
+    """Return text without control characters, which a terminal would interpret."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -256,14 +256,14 @@ def write(fit: Fit, studies: OwnStudies, into: Path) -> list[Path]:
     fit : Fit
     studies : OwnStudies
     into : Path
-        A folder; made if it is not there.
+        A folder; created if it does not exist.
 
     Returns
     -------
     list of Path
-        What was written.
+        The files written.
     """
-    from cellclaims import figures  # late: the terminal alone needs no drawing
+    from cellclaims import figures  # imported late, because output to the terminal needs no figures
 
     name = studies.path.stem if studies.path.stem.replace("_", "a").replace("-", "a").isalnum() else "studies"
     name = name if name.isascii() else "studies"
@@ -286,7 +286,7 @@ def write(fit: Fit, studies: OwnStudies, into: Path) -> list[Path]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, object]]:
-    """Rows for JSON; what is missing or infinite is null."""
+    """Return rows for JSON; missing and infinite values are null."""
     return [{name: _value(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -297,5 +297,5 @@ def _value(value: object) -> object:
 
 
 def _csv(table: pd.DataFrame) -> str:
-    """Rows as CSV: every digit of a number, missing ones empty, no cell that a spreadsheet would run."""
+    """Return rows as CSV with all digits, missing values empty, and formulas quoted."""
     return csv_text([table.columns, *(record.values() for record in _records(table))])

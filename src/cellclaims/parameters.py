@@ -1,8 +1,8 @@
-"""Which values a parameter of a notebook may have: an impossible one is refused by name before anything is computed.
+"""Allowed values of the notebooks' parameters; others are refused by name before anything is computed.
 
-The runner asks before a kernel starts, and :func:`cellclaims.review.open_review` asks again for whoever runs a
-notebook in JupyterLab or with papermill. A type is the notebook's own affair (:mod:`cellclaims.runner.run`); here
-stands what the evidence and the protocol know.
+The runner checks values before a kernel starts, and :func:`cellclaims.review.open_review` checks them again when a
+notebook runs in JupyterLab or with papermill. :mod:`cellclaims.runner.run` checks types against the notebook; this
+module checks values against the evidence and the protocol.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ from cellclaims.overview import DESIGNS
 from cellclaims.question import ESTIMANDS
 from cellclaims.selection import EvidenceBase
 
-#: Longest follow-up, widest window (months), and so many names are listed in a message.
+#: Longest follow-up, widest window (months), and number of names listed in a message.
 LONGEST, WIDEST, LISTED = 240.0, 120.0, 12
 
 
 def refuse_impossible(base: EvidenceBase, given: Mapping[str, object]) -> None:
-    """Refuse a value that no question about this evidence can have.
+    """Raise an error for a value that is impossible with this evidence.
 
     Parameters
     ----------
     base : EvidenceBase
-        The evidence and the protocol that know which names there are.
+        The evidence and the protocol with the known names.
     given : mapping of str to object
-        Values by the name of the parameter (POPULATION, MONTHS, ...). Names without a rule pass.
+        Values by name of the parameter (POPULATION, MONTHS, ...). Names without a rule are accepted, and None, which
+        leaves a value to the protocol.
 
     Raises
     ------
     ParameterError
-        For the first value that is not possible: names the parameter, what was expected and what was found.
+        For the first impossible value; names the parameter, what was expected and what was found.
 
     Examples
     --------
@@ -46,7 +47,7 @@ def refuse_impossible(base: EvidenceBase, given: Mapping[str, object]) -> None:
     cellclaims.errors.ParameterError: MONTHS: expected a number of months from 0 to 240, found -5
     """
     for name, value in given.items():
-        if name in RULES and not (name == "CLAIM" and given.get("CLAIMS")):
+        if name in RULES and value is not None and not (name == "CLAIM" and given.get("CLAIMS")):
             RULES[name](base, name, value)
     if {"SHORTEST", "LONGEST"} <= {*given} and given["SHORTEST"] > given["LONGEST"]:
         found = f"SHORTEST {given['SHORTEST']!r} and LONGEST {given['LONGEST']!r}"
@@ -54,26 +55,26 @@ def refuse_impossible(base: EvidenceBase, given: Mapping[str, object]) -> None:
 
 
 def has_rule(names: Collection[str]) -> bool:
-    """Whether any of the names has a rule, so that the evidence is worth loading."""
+    """Return whether any of the names has a rule, which requires the evidence to be loaded."""
     return any(name in RULES for name in names)
 
 
 def _number(low: float, high: float, what: str, base: EvidenceBase, name: str, value: object) -> None:
-    """A finite number between two limits, both allowed."""
+    """Return a rule for a finite number between two limits, both included."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not is_number or not low <= value <= high:
         raise ParameterError(f"{name}: expected {what} from {low:g} to {high:g}, found {value!r}")
 
 
 def _inside(low: float, high: float, base: EvidenceBase, name: str, value: object) -> None:
-    """A number between two limits that are themselves not allowed."""
+    """Return a rule for a number between two limits, both excluded."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not low < value < high:
         raise ParameterError(f"{name}: expected a number between {low:g} and {high:g}, found {value!r}")
 
 
 def _one(known: Callable[[EvidenceBase], Collection[str]], base: EvidenceBase, name: str, value: object) -> None:
-    """One of the names that the evidence or the protocol has."""
+    """Return a rule for one of the names in the evidence or the protocol."""
     names = list(known(base))
     if value in names:
         return
@@ -84,7 +85,7 @@ def _one(known: Callable[[EvidenceBase], Collection[str]], base: EvidenceBase, n
 
 
 def _each(rule: Callable[[EvidenceBase, str, Any], None], base: EvidenceBase, name: str, value: object) -> None:
-    """A list of which each part keeps a rule."""
+    """Return a rule for a list whose parts follow a rule."""
     if not isinstance(value, list | tuple):
         raise ParameterError(f"{name}: expected a list such as [...], found {value!r}")
     for part in value:
@@ -92,7 +93,7 @@ def _each(rule: Callable[[EvidenceBase, str, Any], None], base: EvidenceBase, na
 
 
 def _at_least_one(rule: Callable[[EvidenceBase, str, Any], None], base: EvidenceBase, name: str, value: object) -> None:
-    """A list that is not empty, of which each part keeps a rule."""
+    """Return a rule for a non-empty list whose parts follow a rule."""
     _each(rule, base, name, value)
     if not value:
         raise ParameterError(f"{name}: expected at least one name, found none")
@@ -115,7 +116,7 @@ def _claims(base: EvidenceBase) -> Collection[str]:
 
 
 def _switches(base: EvidenceBase) -> Collection[str]:
-    """Anomalies that have an alternative handling: any other name would change nothing."""
+    """Return the anomalies with an alternative handling; other names would change nothing."""
     steps = base.evidence.handling
     return list(dict.fromkeys(steps.anomaly_id[steps.variant == "alternative"]))
 
@@ -123,7 +124,7 @@ def _switches(base: EvidenceBase) -> Collection[str]:
 _month = partial(_number, 0.0, LONGEST, "a number of months")
 _study = partial(_one, _studies)
 
-#: Parameter -> its rule. What stands here holds for every notebook that declares the name.
+#: Parameter -> its rule, for every notebook that declares the parameter.
 RULES: Mapping[str, Callable[[EvidenceBase, str, Any], None]] = {
     "POPULATION": partial(_one, _populations),
     "POPULATIONS": partial(_at_least_one, partial(_one, _populations)),

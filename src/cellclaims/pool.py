@@ -809,7 +809,7 @@ def _author_and_year(study: Any) -> str:
 
 
 def _id_in_words(study_id: str) -> str:
-    parts = re.sub(r"(?<=[a-z])(19|20)\d{2}(?=$|_)", "", study_id).split("_")
+    parts = [part for part in re.sub(r"(?<=[a-z_])(19|20)\d{2}(?=$|_)", "", study_id).split("_") if part]
     return " ".join(p.upper() if len(p) <= 3 or p.startswith("nct") else p.capitalize() for p in parts)
 
 

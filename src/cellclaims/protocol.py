@@ -1,8 +1,8 @@
 """The review's rules, read from ``data/protocol.yml``: eligibility, outcomes, windows, models, thresholds.
 
-An *outcome* is what is measured; its *window* is how many months a report may stand from the month asked for.
-A *product* is a named set of intervention classes. A *counterpart* says which published question answers an
-advertised figure, with a recorded grade of how well it matches.
+An *outcome* is what is measured; its *window* is how many months a report may differ from the requested time.
+A *product* is a named set of intervention classes. A *counterpart* names the published question to compare with
+an advertised value, with a recorded grade of the match.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from cellclaims.errors import Fault, ProtocolError, listed
 from cellclaims.yaml_files import Document
 
 FILE = "protocol.yml"
-#: What the protocol may hold, as a JSON Schema.
+#: JSON Schema of the protocol.
 SCHEMA = Path(__file__).with_name("protocol.schema.json")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One outcome of the protocol: the month asked for and how far a study may be from it, in months.
+    """One outcome of the protocol: the requested time and the window around it, in months.
 
-    ``months`` is a pair, the shortest and the longest follow-up, where the longest that a study reports is used.
-    ``units`` are those that do not convert into each other, the first by default.
+    ``months`` is a pair, the shortest and the longest follow-up, if the longest of each study is used.
+    ``units`` are those without a conversion between them, the default first.
     """
 
     outcome_id: str
@@ -40,7 +40,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Protocol:
-    """``data/protocol.yml``; sections are reached by name, lookups say what is known when they fail."""
+    """``data/protocol.yml``, with sections by name; failed lookups list the known names."""
 
     content: Mapping[str, Any]
 
@@ -49,12 +49,12 @@ class Protocol:
 
     @property
     def evidence_date(self) -> str:
-        """The day on which the sources were read (ISO)."""
+        """Date on which the sources were read (ISO)."""
         return str(self.content["evidence_date"])
 
     def outcome(self, outcome_id: str) -> Outcome:
-        """The outcome of that name; raises ProtocolError with the known names."""
-        found = _lookup(self.content["outcomes"], outcome_id, "outcome")
+        """Return the outcome or harm of that name; raises ProtocolError with the known names."""
+        found = _lookup({**self.content["harms"]["outcomes"], **self.content["outcomes"]}, outcome_id, "outcome")
         months, units = found["months"], tuple(found.get("units", ()))
         if isinstance(months, list):
             return Outcome(outcome_id, found["name"], found["better"], tuple(map(float, months)), units=units)
@@ -65,21 +65,21 @@ class Protocol:
         return list(_lookup(self.content["eligibility"]["products"], product, "product")["classes"])
 
     def product_name(self, product: str) -> str:
-        """A product in words."""
+        """Return a product in words."""
         return _lookup(self.content["eligibility"]["products"], product, "product")["name"]
 
     def populations(self, wanted: list[str]) -> list[str]:
-        """The same list, after each type of diabetes was found in the protocol."""
+        """Return the same list, after each type of diabetes was found in the protocol."""
         for population in wanted:
             _lookup(self.content["eligibility"]["populations"], population, "population")
         return list(wanted)
 
     def estimand(self, name: str) -> str:
-        """An estimand of insulin independence in words; raises ProtocolError with the known names."""
+        """Return an estimand of insulin independence in words; raises ProtocolError with the known names."""
         return _lookup(self.content["outcomes"]["insulin_independence"]["estimands"], name, "estimand")
 
     def queries(self, source: str) -> dict[str, dict[str, str]]:
-        """What a pull asks one public source: name of a query -> its parameters; ProtocolError for another shape."""
+        """Return the queries for one public source: name -> parameters; raises ProtocolError if invalid."""
         section = self.content.get("pull") or {}
         found = section.get(source) or {} if isinstance(section, dict) else section
         queries = found.values() if isinstance(found, dict) else [found]
@@ -89,7 +89,7 @@ class Protocol:
 
 
 def load(folder: str | Path = "data") -> Protocol:
-    """Read ``protocol.yml`` of a data folder and refuse it if anything is wrong.
+    """Read ``protocol.yml`` of a data folder, or raise an error with all its faults.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def load(folder: str | Path = "data") -> Protocol:
 
 
 def faults(folder: str | Path = "data") -> list[Fault]:
-    """Every fault of ``protocol.yml``: its form, unknown, misspelt, repeated and missing keys, and wrong values.
+    """Return every fault of ``protocol.yml``: syntax, unknown, misspelt, repeated and missing keys, and wrong values.
 
     Its shape is declared by ``protocol.schema.json``. What it names must exist: classes, comparators and designs among
     the values that ``datapackage.json`` of the same folder allows, products and outcomes in the protocol itself.
@@ -141,7 +141,7 @@ def _checked(folder: Path) -> tuple[Document, list[Fault]]:
 
 
 def _columns(folder: Path) -> dict[str, list[str]]:
-    """Values that ``datapackage.json`` allows, by ``table.column``; none if it cannot be read (another error)."""
+    """Return the values allowed by ``datapackage.json``, by ``table.column``; none if it cannot be read."""
     try:
         resources = json.loads((folder / "datapackage.json").read_text(encoding="utf-8"))["resources"]
         return {
@@ -183,12 +183,12 @@ def reference() -> str:
 
 
 def _shared(schema: Mapping[str, Any]) -> list[str]:
-    """Parts with keys of their own that several sections use: each is explained once."""
+    """Return the parts used in several sections, which are explained once."""
     return [name for name, part in schema["$defs"].items() if "properties" in part or "additionalProperties" in part]
 
 
 def _key_rows(schema: Mapping[str, Any], part: Mapping[str, Any], place: str, needed: bool) -> Iterator[str]:
-    """Rows of a key and of all keys inside it."""
+    """Yield the rows of a key and of all keys inside it."""
     full, shared = part, ""
     if "$ref" in part:
         name = part["$ref"].rpartition("/")[2]
@@ -208,7 +208,7 @@ def _key_rows(schema: Mapping[str, Any], part: Mapping[str, Any], place: str, ne
 
 
 def _value_words(part: Mapping[str, Any]) -> str:
-    """What a key may be, in words."""
+    """Return the allowed values of a key, in words."""
     words = [f"`{one}`" for one in part.get("enum", ())]
     words += [f"a value of `{part['valuesOf']}`"] if "valuesOf" in part else []
     words += [f"a key of `{part['keysOf']}`"] if "keysOf" in part else []

@@ -1,4 +1,4 @@
-"""``open_review``: what a notebook opens, that is the evidence, the protocol and the folders for its results.
+"""``open_review``: opens the evidence, the protocol and the folders for the results of a notebook.
 
 A :class:`Review` selects rows, pools them, shows figures and records pools. It writes a figure or a record only where
 it was given a folder, so that a notebook that is run by hand changes nothing but its own output.
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from cellclaims import meta, protocol
 from cellclaims.effects import each_by_its_side, mean_changes, mean_differences
 from cellclaims.errors import ReviewError
-from cellclaims.evidence import load
+from cellclaims.evidence import Evidence, load
 from cellclaims.figures.show import Drawing, show
 from cellclaims.files import WITH_PNG
 from cellclaims.parameters import refuse_impossible
@@ -35,7 +35,7 @@ OWN_FOLDERS = ("data", "figures", "notebooks", "reports")
 
 @dataclass(frozen=True, eq=False)
 class Review(EvidenceBase):
-    """The evidence base of a review, with what one notebook does with it.
+    """The evidence base of a review, with the operations of a notebook.
 
     Attributes
     ----------
@@ -55,8 +55,22 @@ class Review(EvidenceBase):
     registries: Sentence = field(default_factory=say)
     results: Results = field(default_factory=lambda: Results(""))
 
+    def with_evidence(self, evidence: Evidence) -> Review:
+        """The same review on other tables, such as those with the claims of another advertisement.
+
+        Parameters
+        ----------
+        evidence : Evidence
+
+        Returns
+        -------
+        Review
+            With the same record; its rows are prepared anew.
+        """
+        return replace(self, evidence=evidence, _prepared={})
+
     def select(self, question: Question, analysis: Analysis) -> Selected:
-        """The rows that answer a question, and every other row of its outcome with the reason why not.
+        """Return the rows that answer a question, and every other row of its outcome with the reason why not.
 
         Parameters
         ----------
@@ -128,7 +142,7 @@ class Review(EvidenceBase):
         return pooled(self, question, analysis)
 
     def switched(self, question: Question, analysis: Analysis) -> dict[str, Pool]:
-        """The pool for each alternative handling of a questionable value (:func:`cellclaims.pool.switched`)."""
+        """Return the pool for each alternative handling of a questionable value (:func:`cellclaims.pool.switched`)."""
         return switched(self, question, analysis)
 
     def add(self, *pools: Pool | Iterable[Pool]) -> None:

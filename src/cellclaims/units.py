@@ -1,8 +1,8 @@
-"""Units: one spelling each, and the conversions that an outcome allows.
+"""Spelling of units, and conversions between the units of an outcome.
 
-*Printed* is the unit as a source spells it, *tidy* the one spelling used by the package. Tidying only respells: it
-never changes a figure, and two units that mean different things never become one ("% relative change" is not "%",
-which for HbA1c is the NGSP percentage and for its change percentage points; "U/kg" without a day stays as it is).
+*Reported* is the unit as a source spells it, *tidy* the spelling used by the package. Tidying never changes a value,
+and units with different meanings are never merged ("% relative change" is not "%",
+which for HbA1c is the NGSP percentage and for its change percentage points; "U/kg" without a day is kept).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from cellclaims.errors import DataError
 
-Number = TypeVar("Number")  # a float or anything that multiplies and adds like one: an array, a Series
+Number = TypeVar("Number")  # a float, an array or a Series
 
-#: Tidy unit -> the other spellings that sources print for it.
+#: Tidy unit -> other spellings in sources.
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "%": (
         "% (printed g/dL)",
         "% (unit not printed)",
-        "percent",  # from here on as registries post HbA1c
+        "percent",  # spellings in registries
         "percentage",
         "Percentage (%)",
         "percentage of HbA1c",
@@ -47,10 +47,10 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "U/kg": ("UI/kg", "units per kg"),
 }
 
-#: Stands for a unit that the source does not print and that nobody can supply.
+#: Placeholder for a unit that the source does not report and that cannot be inferred.
 NOT_PRINTED = "(unit not printed)"
 
-#: Printed where a unit belongs, but naming an event or a definition: there is no unit.
+#: Entries in a unit column that name an event or a definition; there is no unit.
 NOT_A_UNIT: frozenset[str] = frozenset(
     {
         "death/dialysis/amputation/stroke/MI/TIA",
@@ -67,22 +67,22 @@ NOT_A_UNIT: frozenset[str] = frozenset(
 _TIDY = {spelling: unit for unit, others in SPELLINGS.items() for spelling in (unit, *others)}
 
 # HbA1c: NGSP % = 0.09148 * IFCC mmol/mol + 2.152, the IFCC-NGSP master equation: Hoelzel et al., Clin Chem
-# 2004;50:166, https://doi.org/10.1373/clinchem.2003.024802. The inverse is computed and not the rounded one that
-# tables print, so that there and back is the same.
+# 2004;50:166, https://doi.org/10.1373/clinchem.2003.024802. The inverse is computed exactly
+# rather than with published rounded coefficients, so that converting back gives the same value.
 NGSP_SLOPE = 0.09148
 NGSP_INTERCEPT = 2.152
 GLUCOSE_MG_DL = 18.0156  # mg/dL in 1 mmol/L: molar mass of glucose 180.156 g/mol
 C_PEPTIDE_NG_ML = 3.0203  # ng/mL in 1 nmol/L: molar mass of human C-peptide 3020.3 g/mol
 
 _C_PEPTIDE = {"nmol/L": 1.0, "pmol/L": 1000.0, "ng/mL": C_PEPTIDE_NG_ML}
-#: Units of one quantity and how many of each make the same amount.
+#: Units of one quantity, with the number of each that makes the same amount.
 PROPORTIONAL: dict[str, dict[str, float]] = {
     "fpg": {"mmol/L": 1.0, "mg/dL": GLUCOSE_MG_DL},
     "c_peptide_fasting": _C_PEPTIDE,
     "c_peptide_stimulated": _C_PEPTIDE,
 }
 _RELATIVE = ("% relative change", "% relative reduction", "% of baseline")
-#: The units in which an outcome is measured; the relative ones never mix with the others.
+#: Units of each outcome; relative units are never combined with others.
 UNITS_OF: dict[str, tuple[str, ...]] = {
     "hba1c": ("%", "mmol/mol", *_RELATIVE),
     "fpg": ("mmol/L", "mg/dL", *_RELATIVE),
@@ -127,12 +127,12 @@ def relative_change(value: float, unit: str, *, spread: bool = False) -> float:
 
 
 def tidy(printed: str) -> str:
-    """The one spelling of a printed unit; empty where none is printed or the text is not a unit.
+    """Return the tidy spelling of a reported unit; empty if none is reported or the text is not a unit.
 
     Raises
     ------
     DataError
-        For a spelling that is not known: it must be added here by a person, never guessed.
+        For an unknown spelling, which must be added to this module.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def tidy(printed: str) -> str:
 
 
 def ngsp(mmol_mol: Number, *, change: bool = False) -> Number:
-    """HbA1c in NGSP % from IFCC mmol/mol; for a change or a standard deviation only the slope applies.
+    """Convert HbA1c from IFCC mmol/mol to NGSP %; for a change or a standard deviation only the slope applies.
 
     Source: the master equation of Hoelzel et al. 2004, https://doi.org/10.1373/clinchem.2003.024802.
 
@@ -162,7 +162,7 @@ def ngsp(mmol_mol: Number, *, change: bool = False) -> Number:
 
 
 def ifcc(percent: Number, *, change: bool = False) -> Number:
-    """HbA1c in IFCC mmol/mol from NGSP %: the inverse of :func:`ngsp`.
+    """Convert HbA1c from NGSP % to IFCC mmol/mol, the inverse of :func:`ngsp`.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def ifcc(percent: Number, *, change: bool = False) -> Number:
 
 
 def convert(values: Number, unit: str, to: str, outcome: str, *, change: bool = False) -> Number:
-    """Values of an outcome in another of its units.
+    """Convert values of an outcome to another of its units.
 
     Parameters
     ----------
@@ -182,9 +182,9 @@ def convert(values: Number, unit: str, to: str, outcome: str, *, change: bool = 
     unit, to : str
         Tidy spellings (:data:`SPELLINGS`).
     outcome : str
-        ``hba1c``, ``fpg``, ``c_peptide_fasting`` or ``c_peptide_stimulated``; any other has no second unit.
+        ``hba1c``, ``fpg``, ``c_peptide_fasting`` or ``c_peptide_stimulated``; other outcomes have one unit.
     change : bool
-        True for a difference, a standard deviation or a standard error: an offset between the scales drops out.
+        True for a difference, a standard deviation or a standard error, which need no offset.
 
     Raises
     ------

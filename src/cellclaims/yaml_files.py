@@ -1,10 +1,10 @@
 """YAML files that people write: read with the line of every key, and checked against a JSON Schema.
 
-The protocol and the files of ``runs/`` are read here. Every fault is found before anything is done with the file, and
-each names file, line, key, what was expected and what was found. Plain values follow the core schema of YAML 1.2:
+The protocol and the files of ``runs/`` are read here. All faults are found before the file is used,
+and each names file, line, key, what was expected and what was found. Plain values follow the core schema of YAML 1.2:
 ``no`` is text, ``1e-3`` is a number and a date is text.
 
-A schema may take allowed values from elsewhere, so that they are listed once: ``{"keysOf": "outcomes"}`` allows the
+A schema may refer to allowed values listed elsewhere: ``{"keysOf": "outcomes"}`` allows the
 keys of a part of the same file, ``{"valuesOf": "studies.design"}`` the values of a column in ``datapackage.json``.
 """
 
@@ -24,14 +24,14 @@ from cellclaims.errors import Fault, KeyFault
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
-#: Where something is in a file: the keys and positions that lead to it, such as ``("sets", 0, "grid", "MONTHS", 1)``.
+#: Position in a file, as a path of keys and indices such as ``("sets", 0, "grid", "MONTHS", 1)``.
 Place = tuple[str | int, ...]
 
-#: Levels of a file. An alias inside what it stands for has no end.
+#: Most levels of nesting. An alias to a value that contains it would be infinite.
 DEEPEST = 20
-#: Keys and values of a file. Aliases of aliases multiply.
+#: Most keys and values in a file. Aliases of aliases multiply.
 MOST = 100_000
-#: Longest text of a file that a message quotes.
+#: Length of a quotation in a message.
 QUOTED = 80
 #: Plain values of the core schema (YAML 1.2, section 10.3.2) that are not text.
 TAG = "tag:yaml.org,2002:"
@@ -49,7 +49,7 @@ LIMITS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML file as read: its content, the line of each place, and what is wrong with its form."""
+    """A YAML file: its content, the line of each position, and its syntax errors."""
 
     name: str
     content: Any = None
@@ -57,17 +57,17 @@ class Document:
     faults: tuple[Fault, ...] = ()
 
     def line(self, place: Place) -> int:
-        """Line of a place, or of the nearest place around it that the file has."""
+        """Return the line of a position, or of the nearest position above it."""
         around = (place[:length] for length in range(len(place), 0, -1))
         return next((self.lines[part] for part in around if part in self.lines), 1)
 
     def fault(self, place: Place, rule: str, expected: str, found: str) -> Fault:
-        """Make the fault of a place, with its line and its key in words."""
+        """Return the fault at a position, with its line and key."""
         return KeyFault(self.name, self.line(place), in_words(place), rule, expected, found)
 
 
 def in_words(place: Place) -> str:
-    """Return a place as one text.
+    """Return a position as text.
 
     Examples
     --------
@@ -89,13 +89,13 @@ def read(path: Path, name: str = "") -> Document:
     path : Path
         The file.
     name : str
-        What faults call it; the path if empty.
+        Name of the file in messages; the path if empty.
 
     Returns
     -------
     Document
-        With faults if the file is missing, is not UTF-8 or not YAML, or has a key twice. A file that has only keys
-        twice still has its content, in which the first of them counts.
+        With faults if the file is missing, is not UTF-8 or YAML, or has a key twice. With duplicate keys only, the
+        content is returned, too, with the first value of each key.
     """
     path, name = Path(path), name or str(path)
     try:
@@ -137,7 +137,7 @@ def parse(text: str, name: str = "text") -> Document:
 
 
 def _form_faults(text: str, name: str, line: int, problem: str) -> Iterator[Fault]:
-    """What is wrong with text that is no YAML: every line indented with a tab, or the problem that the parser names."""
+    """Return the syntax errors: every line indented with a tab, or the problem named by the parser."""
     tabs = [number for number, one in enumerate(text.splitlines(), start=1) if re.match(r" *\t\s*[^\s#]", one)]
     for number in tabs:
         yield KeyFault(name, number, "", "form", "spaces at the start of the line", "a tab")
@@ -147,7 +147,7 @@ def _form_faults(text: str, name: str, line: int, problem: str) -> Iterator[Faul
 
 
 class _Reader:
-    """Turns the nodes of a file into values, and keeps the line of each place and what is wrong."""
+    """Converts the nodes of a file to values; collects the line of each position and the errors."""
 
     def __init__(self, name: str) -> None:
         self.document = Document(name)
@@ -155,7 +155,7 @@ class _Reader:
         self.faults: list[Fault] = []
 
     def value(self, node: Node, place: Place) -> Any:
-        """Value of a node, lists and mappings with all that is in them."""
+        """Return the value of a node, including nested lists and mappings."""
         line = self.lines.setdefault(place, node.start_mark.line + 1)
         if len(place) > DEEPEST or len(self.lines) > MOST:
             limit = f"at most {DEEPEST} levels and {MOST} values"
@@ -211,16 +211,16 @@ def _number(text: str) -> float | None:
 
 
 def schema_faults(document: Document, schema: Path, columns: Mapping[str, Sequence[str]] | None = None) -> list[Fault]:
-    """Every place where a file differs from a JSON Schema (draft 2020-12), in the order of its lines.
+    """Return all differences between a file and a JSON Schema (draft 2020-12), by line.
 
     Parameters
     ----------
     document : Document
         The file as read.
     schema : Path
-        The schema. ``description`` of a part says in words what is expected there.
+        The schema. The ``description`` of a part is used in messages.
     columns : mapping of str to sequence of str, optional
-        What ``valuesOf`` allows, by ``table.column``. A column that is not named allows any text.
+        Values allowed by ``valuesOf``, by ``table.column``. Other columns allow any text.
 
     Returns
     -------
@@ -237,7 +237,7 @@ def schema_faults(document: Document, schema: Path, columns: Mapping[str, Sequen
 
 
 def _jsonschema() -> Any:
-    """The jsonschema library, without a grammar that it compiles for seconds and that no schema here needs."""
+    """Import jsonschema without a grammar that takes seconds to compile and that no schema here needs."""
     grammar = "rfc3987_syntax"  # for the format "iri"
     if "jsonschema" not in sys.modules and grammar not in sys.modules:
         sys.modules[grammar] = None  # type: ignore[assignment]
@@ -251,7 +251,7 @@ def _jsonschema() -> Any:
 
 
 def _with_values(part: Any, content: Any, columns: Mapping[str, Sequence[str]]) -> Any:
-    """The schema with the values that ``keysOf`` and ``valuesOf`` name put in as ``enum``."""
+    """Return the schema with ``keysOf`` and ``valuesOf`` replaced by ``enum``."""
     if isinstance(part, list):
         return [_with_values(one, content, columns) for one in part]
     if not isinstance(part, dict):
@@ -269,7 +269,7 @@ def _with_values(part: Any, content: Any, columns: Mapping[str, Sequence[str]]) 
 
 
 def _unknown(error: Any) -> list[tuple[str, str]]:
-    """Unknown keys that an error of the validator is about, each with the known key that is nearest, if any is near."""
+    """Return the unknown keys of a validation error, each with the most similar known key, if any."""
     if error.validator != "additionalProperties" or error.validator_value is not False:
         return []
     known = list(error.schema.get("properties", ()))
@@ -278,7 +278,7 @@ def _unknown(error: Any) -> list[tuple[str, str]]:
 
 
 def _faults_of(document: Document, error: Any, misspelt: Collection[tuple[Place, str]]) -> Iterator[Fault]:
-    """One error of the validator as faults: one per unknown or missing key; a misspelt key is not missing as well."""
+    """Convert a validation error to faults, one per unknown or missing key; a misspelt key is not also missing."""
     place, rule, instance = tuple(error.absolute_path), error.validator, error.instance
     if unknown := _unknown(error):
         for name, _ in unknown:
@@ -294,7 +294,7 @@ def _faults_of(document: Document, error: Any, misspelt: Collection[tuple[Place,
 
 
 def _expected(error: Any) -> str:
-    """What a schema expects, in words: its own, else those of the rule that is broken."""
+    """Return in words what a schema expects: its description, else the broken rule."""
     rule, value, about = error.validator, error.validator_value, error.schema.get("description", "")
     if rule == "enum":
         return one_of([one if isinstance(one, str) else json.dumps(one) for one in value], error.instance)
@@ -312,7 +312,7 @@ def _expected(error: Any) -> str:
 
 
 def one_of(known: Sequence[str], found: object) -> str:
-    """Return the known names as an expectation, with the nearest to what was found.
+    """Return the known names as an expectation, with the one most similar to the name that was found.
 
     Examples
     --------
@@ -325,7 +325,7 @@ def one_of(known: Sequence[str], found: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as a message quotes it: text in quotes, so that a number in quotes is seen to be text."""
+    """Return a value as quoted in a message; text has quotation marks, so that quoted numbers can be recognised."""
     if isinstance(value, str):
         return repr(value if len(value) <= QUOTED else f"{value[:QUOTED]}…")
     if value is None:

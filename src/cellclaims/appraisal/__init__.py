@@ -4,24 +4,27 @@ Nothing here judges in a reviewer's place: computed facts, defaults and recorded
 """
 
 from cellclaims.appraisal.certainty import (
-    DOMAINS,
     LEVELS,
-    READ_BY,
     AnsweredQuestion,
     Certainty,
     CertaintyStep,
-    agreement,
     answered,
     certainty_of_pool,
     certainty_of_reports,
+)
+from cellclaims.appraisal.consistency import CHECKS, consistency, known_anomalies
+from cellclaims.appraisal.consistency import summary as consistency_summary
+from cellclaims.appraisal.design_facts import FACTS, STATES, design_facts, missing_results
+from cellclaims.appraisal.judgements import (
+    DOMAINS,
+    READ_BY,
+    agreement,
     judged_domains,
     overall,
     reviewers_words,
     valid_judgements,
 )
-from cellclaims.appraisal.consistency import CHECKS, consistency, known_anomalies
-from cellclaims.appraisal.consistency import summary as consistency_summary
-from cellclaims.appraisal.design_facts import FACTS, STATES, design_facts, missing_results
+from cellclaims.appraisal.refits import as_effects, by_year, without_each
 
 __all__ = [
     "CHECKS",
@@ -35,6 +38,8 @@ __all__ = [
     "CertaintyStep",
     "agreement",
     "answered",
+    "as_effects",
+    "by_year",
     "certainty_of_pool",
     "certainty_of_reports",
     "consistency",
@@ -46,4 +51,5 @@ __all__ = [
     "overall",
     "reviewers_words",
     "valid_judgements",
+    "without_each",
 ]

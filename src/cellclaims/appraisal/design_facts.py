@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -173,6 +174,41 @@ def missing_results(evidence: Evidence, pooled: Iterable[str]) -> pd.DataFrame:
     trials = pd.concat([pd.DataFrame(reported, columns=COLUMNS), alone], ignore_index=True)
     furthest = trials.assign(rank=trials.state.map(STATES.index)).sort_values("rank", kind="stable")
     return furthest.drop_duplicates("registry_id").drop(columns="rank").sort_index().reset_index(drop=True)
+
+
+#: Evidence -> its registered trials, each with the status of its record.
+_TRIALS: WeakKeyDictionary[Evidence, pd.DataFrame] = WeakKeyDictionary()
+
+
+def registered_results(base: EvidenceBase, population: Iterable[str], product: str) -> tuple[int, int]:
+    """How many registered, completed trials of a product and population there are, and how many are without results.
+
+    A trial counts as completed where its record says so or its results are published or posted. It is without results
+    where nothing was published or posted that could be found; a publication whose figures could not be read is a
+    result.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    population : iterable of str
+        Types of diabetes.
+    product : str
+        A product of the protocol.
+
+    Returns
+    -------
+    tuple of int and int
+    """
+    evidence = base.evidence
+    if evidence not in _TRIALS:
+        status = evidence.registrations.groupby("registry_id").status.first()
+        trials = missing_results(evidence, ())
+        _TRIALS[evidence] = trials.assign(status=trials.registry_id.map(status).fillna(""))
+    trials = _TRIALS[evidence]
+    asked = trials.diabetes_type.isin(list(population)) & trials["product"].isin(base.protocol.classes(product))
+    has_results = (trials.state != NO_REPORT) | (trials.results_posted == "yes")
+    completed = trials[asked & (has_results | (trials.status == "completed"))]
+    return len(completed), int((~has_results[completed.index]).sum())
 
 
 def _reported(evidence: Evidence) -> set[str]:

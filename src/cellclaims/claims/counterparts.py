@@ -1,26 +1,29 @@
-"""Advertised rates and HbA1c: the pools that answer them, the probabilities, the control arms, the verdict."""
+"""Which published evidence answers an advertised statement: families, questions, counts, nearest results.
+
+A *statement* is one row of ``advertised/claims.csv``. Its ``answered_by`` names an answer of the protocol (section
+``answers``): an outcome that is counted or measured, a topic of ``topics/evidence.csv``, or context. Statements of one
+answer and one family are one *entry* of the ledger.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from scipy.special import expit, logit
 
 from cellclaims import meta
-from cellclaims.appraisal import Certainty, certainty_of_pool
-from cellclaims.claims.findings import Standing, verdict
 from cellclaims.errors import ProtocolError
 from cellclaims.evidence import Evidence
+from cellclaims.meta.binomial_fit import clopper_pearson, newcombe
 from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
 from cellclaims.selection import EvidenceBase, Question
-
-# What the ledger says of one claim, as numbers and words that JSON can hold.
-
 
 #: Column of claims.csv -> what is left unsaid when it does not say yes.
 UNSAID = {
@@ -29,81 +32,45 @@ UNSAID = {
     "control_stated": "what happened without cells",
     "definition_stated": "how the outcome is defined",
 }
+REGISTRATION = re.compile(r"ChiCTR[-\w]*\d{8}|NCT\d{8}")
+#: Which types of diabetes a claim's column diabetes_type stands for.
+TYPES = {"T1D": ("T1D",), "T2D": ("T2D",), "both": ("T1D", "T2D")}
+#: Families of entries. A finding is given by family.
+RATE, EFFECT, MECHANISM, RECORD, CONTEXT = "rate", "effect", "mechanism", "record", "context"
+FAMILIES = (RATE, EFFECT, MECHANISM, RECORD, CONTEXT)
+#: Kind of a statement -> its family.
+FAMILY_OF = {
+    "rate": RATE,
+    "effect_without_figure": EFFECT,
+    "mechanism": MECHANISM,
+    "fact_of_record": RECORD,
+    "practice": CONTEXT,
+    "background": CONTEXT,
+    "evidence_claim": CONTEXT,
+    "disclaimer": CONTEXT,
+}
+#: The product that answers where none is named: cells without immunoablation, no islets.
+INFUSED = "infused_cells"
+#: Levels of blinding that hide from somebody who got cells.
+BLINDED = ("single", "double", "triple")
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One claim beside its evidence; values in the unit of the claim (percent, percentage points), None where
-    they do not apply. ``verdict`` is never empty.
+def family_of(claim: Any) -> str:
+    """The family of a statement; a value that is no percentage is claimed of an effect, not of a rate.
+
+    Parameters
+    ----------
+    claim : Any
+        A row of claims.csv.
+
+    Returns
+    -------
+    str
+        One of :data:`FAMILIES`.
     """
-
-    claim_id: str
-    kind: str
-    outcome: str
-    advertised: dict[str, Any]
-    unsaid: list[str]
-    match: dict[str, dict[str, str]]
-    studies: list[dict[str, Any]]
-    unit: str | None = None
-    k: int = 0
-    patients: float = 0
-    pooled: float | None = None
-    ci_lb: float | None = None
-    ci_ub: float | None = None
-    pi_lb: float | None = None
-    pi_ub: float | None = None
-    p_mean_ge: float | None = None
-    p_new_setting_ge: float | None = None
-    p_series_ge: float | None = None
-    control: dict[str, Any] | None = None
-    effective_n: float | None = None
-    verdict: str = ""
-    reasons: list[str] = field(default_factory=list)
-    certainty: str | None = None
-    certainty_steps: list[dict[str, Any]] = field(default_factory=list)
-    stability: float | None = None
-    specifications: int = 0
-    facts: list[dict[str, Any]] = field(default_factory=list)
-
-    def as_json(self) -> dict[str, Any]:
-        """The entry as JSON values."""
-        return asdict(self)
-
-
-def described(claim: Any, documents: Any, match: dict[str, Any]) -> dict[str, Any]:
-    """The parts that every kind of entry has: the claim, what it leaves unsaid, how well its counterpart matches."""
-    return {
-        "claim_id": claim.claim_id,
-        "kind": claim.kind,
-        "outcome": claim.outcome,
-        "advertised": advertised(claim, documents),
-        "unsaid": unsaid(claim),
-        "match": {what: {"grade": grade, "reason": reason} for what, (grade, reason) in match.items()},
-    }
-
-
-def rated(certainty: Certainty) -> dict[str, Any]:
-    """A certainty as the fields of an entry."""
-    return {"certainty": certainty.level, "certainty_steps": [asdict(step) for step in certainty.steps]}
-
-
-def advertised(claim: Any, documents: Any) -> dict[str, Any]:
-    """The claim in our words, with its document, date and figure."""
-    known = documents[documents.document_id == claim.document_id].iloc[0]
-    return {
-        "what": claim.what_is_claimed,
-        "wording": claim.wording,
-        "document": claim.document_id,
-        "title": known.title,
-        "locator": claim.locator,
-        "as_of": "" if math.isnan(claim.as_of) else f"{claim.as_of:g}",
-        "qualifier": claim.figure_qualifier,
-        "value": None if math.isnan(claim.value) else float(claim.value),
-        "unit": claim.unit,
-        "n_treated": None if math.isnan(claim.n_treated) else int(claim.n_treated),
-        "diabetes_type": claim.diabetes_type,
-        "note": claim.note,
-    }
+    is_share = claim.unit == "percent" and not math.isnan(claim.value)
+    family = FAMILY_OF[claim.kind]
+    return EFFECT if family == RATE and not is_share else family
 
 
 def unsaid(claim: Any) -> list[str]:
@@ -116,15 +83,8 @@ def unsaid(claim: Any) -> list[str]:
     ]
 
 
-REGISTRATION = re.compile(r"ChiCTR[-\w]*\d{8}|NCT\d{8}")
-#: Which types of diabetes a claim's column diabetes_type stands for.
-TYPES = {"T1D": ("T1D",), "T2D": ("T2D",), "both": ("T1D", "T2D")}
-#: Kinds of counterparts that a pool answers.
-POOLED = ("rate", "difference")
-
-
 def own_trials(evidence: Evidence) -> list[str]:
-    """Reports of the registrations that the advertisements cite: shown beside their claims, never counted for them.
+    """Studies of the registrations that the advertisements cite: shown with their claims, never counted for them.
 
     Parameters
     ----------
@@ -141,21 +101,6 @@ def own_trials(evidence: Evidence) -> list[str]:
     return sorted(studies.study_id[mine])
 
 
-def with_entry(evidence: Evidence) -> Any:
-    """The claims that get an entry: those of documents of which a copy exists, in the order of claims.csv."""
-    return evidence.claims[~_without_copy(evidence)]
-
-
-def without_entry(evidence: Evidence) -> Any:
-    """The claims of pages of which no copy exists: nobody can check their words, so that they get no entry."""
-    return evidence.claims[_without_copy(evidence)]
-
-
-def _without_copy(evidence: Evidence) -> Any:
-    documents = evidence.documents
-    return evidence.claims.document_id.isin(documents.document_id[documents.copy_exists == "no"])
-
-
 def claim_of(evidence: Evidence, claim_id: str) -> Any:
     """The row of claims.csv; raises ProtocolError with the known ids."""
     known = {row.claim_id: row for row in evidence.claims.itertuples()}
@@ -164,17 +109,81 @@ def claim_of(evidence: Evidence, claim_id: str) -> Any:
     return known[claim_id]
 
 
-def plan_of(protocol: Protocol, claim: Any) -> dict[str, Any]:
-    """What the protocol says answers a claim; raises ProtocolError for a name that it does not have."""
-    plans = protocol["counterparts"]
-    if claim.answered_by not in plans:
-        known, place = ", ".join(plans), f"claims.csv, {claim.claim_id}, answered_by"
+def answer_of(protocol: Protocol, claim: Any) -> dict[str, Any]:
+    """What the protocol says answers a statement.
+
+    Parameters
+    ----------
+    protocol : Protocol
+    claim : Any
+        A row of claims.csv.
+
+    Returns
+    -------
+    dict
+        An entry of section ``answers``.
+
+    Raises
+    ------
+    ProtocolError
+        For a name that the protocol does not have, with the names that it has.
+    """
+    answers = protocol["answers"]
+    if claim.answered_by not in answers:
+        known, place = ", ".join(answers), f"claims.csv, {claim.claim_id}, answered_by"
         raise ProtocolError(f"{place}: expected one of {known}; found {claim.answered_by!r}")
-    return plans[claim.answered_by]
+    return answers[claim.answered_by]
 
 
-def counterpart_pool(base: EvidenceBase, claim_id: str) -> Pool:
-    """The pool of published reports that answers an advertised figure.
+def question_of(base: EvidenceBase, claim_id: str, arms: str = "cells") -> Question | None:
+    """The question that an advertised statement asks of the evidence.
+
+    What the journal club, the claim notebook and the ledger pool for a statement is this question: the outcome of its
+    answer, for the statement's type of diabetes, at any time or at a time not stated (for HbA1c: the protocol's time),
+    without the trials whose registration the advertisement cites.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim_id : str
+        Of a row of claims.csv.
+    arms : {"cells", "control"}
+        Whose outcome is counted.
+
+    Returns
+    -------
+    Question or None
+        None where the answer names no outcome that is counted or measured, but a topic or context.
+
+    Raises
+    ------
+    ProtocolError
+        For an unknown claim, or an answer that the protocol does not have.
+    """
+    claim = claim_of(base.evidence, claim_id)
+    answer = answer_of(base.protocol, claim)
+    return asked(base, answer, TYPES[claim.diabetes_type], arms) if "outcome" in answer else None
+
+
+def asked(base: EvidenceBase, answer: Mapping[str, Any], population: tuple[str, ...], arms: str = "cells") -> Question:
+    """The question of an answer (or of a nearest result) for some types of diabetes; own trials never answer."""
+    product, designs = answer.get("product", INFUSED), tuple(answer.get("designs", ()))
+    estimand = "at_month" if is_measured(answer) else "any_time"
+    question = Question(answer["outcome"], population, product, arms, estimand, designs=designs)
+    name = base.protocol.outcome(answer["outcome"]).name
+    both = ", types 1 and 2" if len(population) > 1 else ""
+    words = "published studies" if arms == "cells" else "untreated control arms"
+    return question.named(answer["outcome"], f"{name}{both}: {words}").without(own_trials(base.evidence))
+
+
+def is_measured(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer is a measured outcome and not a count of participants."""
+    return answer.get("outcome") == "hba1c"
+
+
+def counterpart_pool(base: EvidenceBase, claim_id: str) -> Pool | None:
+    """The published studies that answer a statement as a pool; None where no counted or measured outcome answers it.
 
     Parameters
     ----------
@@ -185,96 +194,217 @@ def counterpart_pool(base: EvidenceBase, claim_id: str) -> Pool:
 
     Returns
     -------
-    Pool
+    Pool or None
     """
-    return _pool(base, claim_id, "cells", "published reports")
-
-
-def control_pool(base: EvidenceBase, claim_id: str) -> Pool:
-    """The same outcome in the untreated control arms.
-
-    Parameters
-    ----------
-    base : EvidenceBase
-        The evidence and the protocol.
-    claim_id : str
-        Of a row of claims.csv.
-
-    Returns
-    -------
-    Pool
-    """
-    return _pool(base, claim_id, "control", "untreated control arms")
-
-
-def _pool(base: EvidenceBase, claim_id: str, arms: str, words: str) -> Pool:
-    claim = claim_of(base.evidence, claim_id)
-    plan = plan_of(base.protocol, claim)
-    question = question_of(base.evidence, claim, plan, arms)
-    both = ", types 1 and 2" if len(question.population) > 1 else ""
-    title = f"{base.protocol.outcome(plan['definition']).name}{both}: {words}"
-    name = f"{claim_id}_{'published' if arms == 'cells' else 'control'}"
-    measure = "PLO" if plan["kind"] == "rate" else "MD" if arms == "cells" else "MC"
-    return pooled(base, question.named(name, title), Analysis(measure))
-
-
-def question_of(evidence: Evidence, claim: Any, plan: dict[str, Any], arms: str = "cells") -> Question:
-    """The counterpart as a question, for the claim's type of diabetes; the clinic's own trials never answer for it."""
-    estimand = "at_month" if plan["kind"] == "difference" else plan["estimand"]
-    designs = tuple(plan.get("designs", ()))
-    population = TYPES[claim.diabetes_type]
-    question = Question(plan["definition"], population, plan["product"], arms, estimand, designs=designs)
-    return question.without(own_trials(evidence))
-
-
-def advertised_rates(base: EvidenceBase) -> list[Entry]:
-    """An entry for every advertised percentage that a pool answers, and for HbA1c, in the order of claims.csv.
-
-    Parameters
-    ----------
-    base : EvidenceBase
-        The evidence and the protocol.
-
-    Returns
-    -------
-    list of Entry
-    """
-    kinds = {c: plan_of(base.protocol, c)["kind"] for c in with_entry(base.evidence).itertuples()}
-    claims = [c for c, kind in kinds.items() if kind in POOLED and (kind == "difference" or not math.isnan(c.value))]
-    return [rate_entry(base, c.claim_id) for c in claims]
-
-
-def rate_entry(base: EvidenceBase, claim_id: str) -> Entry:
-    """One advertised rate (or HbA1c) beside its counterpart."""
-    claim = claim_of(base.evidence, claim_id)
-    plan = plan_of(base.protocol, claim)
-    pool, control = (make(base, claim_id) for make in (counterpart_pool, control_pool))
-    said = described(claim, base.evidence.documents, plan["match"])
-    threshold = threshold_of(base.protocol, plan, said["advertised"]["value"])
-    numbers = numbers_of(pool, threshold, said["advertised"]["n_treated"])
-    certainty = certainty_of_pool(pool, plan["match"], base.protocol, base.evidence.judgements)
-    decided, reasons = verdict_of_pool(base.protocol, claim, plan, pool, threshold, certainty.level)
-    return Entry(
-        **said,
-        studies=_studies(pool),
-        control=_control(control),
-        verdict=decided,
-        reasons=reasons,
-        **numbers,
-        **rated(certainty),
+    question = question_of(base, claim_id)
+    return (
+        None
+        if question is None
+        else pooled(base, question.named(f"{claim_id}_published", question.title), measure_of(question))
     )
 
 
-def _studies(pool: Pool) -> list[dict[str, Any]]:
-    columns = ["study_id", "label", "link", "arm_id", "source_id", "table", "line"]
-    return [{key: str(value) for key, value in row.items()} for row in pool.rows[columns].to_dict("records")]
+def control_pool(base: EvidenceBase, claim_id: str) -> Pool | None:
+    """The same outcome in the untreated control arms; None where no counted or measured outcome answers the statement.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+    claim_id : str
+        Of a row of claims.csv.
+
+    Returns
+    -------
+    Pool or None
+    """
+    question = question_of(base, claim_id, "control")
+    return (
+        None
+        if question is None
+        else pooled(base, question.named(f"{claim_id}_control", question.title), measure_of(question))
+    )
 
 
-def threshold_of(protocol: Protocol, plan: dict[str, Any], value: float | None) -> float:
-    """What the evidence is compared with: the advertised percentage, or the fall of HbA1c that matters."""
-    if plan["kind"] == "difference":
-        return -abs(value) if value is not None else -float(protocol["thresholds"]["hba1c_matters"]["value"])
-    return math.nan if value is None else value
+def measure_of(question: Question) -> Analysis:
+    """How a question of the ledger is pooled: differences of HbA1c between arms, changes in controls, proportions."""
+    if question.outcome == "hba1c":
+        return Analysis("MD" if question.arms == "cells" else "MC")
+    return Analysis("PLO")
+
+
+# The studies of a count, each with its own result.
+
+
+def counts_of(base: EvidenceBase, question: Question) -> list[dict[str, Any]]:
+    """Each study that reports a counted outcome, with its own exact interval and its control arm.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    question : Question
+        Of treated arms.
+
+    Returns
+    -------
+    list of dict
+        In the order of their years: the study with its link and its line in the tables; events, n, and the percentage
+        with its limits; the same of the control arm, and the difference in percentage points with Newcombe's limits,
+        where one is reported; HbA1c at entry (percent) where it is known.
+    """
+    rows = pooled(base, question, Analysis("PLO")).rows
+    control = replace(question, arms="control")
+    controls = {row.study_id: row for row in pooled(base, control, Analysis("PLO")).rows.itertuples()}
+    records = base.records("binary", question.alternative, question.outcome)
+    timings = {(row.study_id, str(row.line)): row.timing for row in records}
+    return [
+        {
+            **place_of(row),
+            "design": row.design,
+            "blinding": row.blinding,
+            "time": timings.get((row.study_id, str(row.line).split(";")[0]), ""),
+            "months": known(row.months),
+            **share_of(row.events, row.n),
+            "control": _control_of(base, row, controls.get(row.study_id)),
+            "hba1c_at_entry": hba1c_at_entry(base, row.study_id, row.arm_id),
+            "secondary": bool(row.secondary),
+            "note": row.note,
+        }
+        for row in rows.itertuples()
+    ]
+
+
+def place_of(row: Any) -> dict[str, str]:
+    """Where the numbers of a row of a pool are: study, link, arm, source, table and line."""
+    names = ("study_id", "label", "link", "arm_id", "source_id", "table", "line")
+    return {name: str(getattr(row, name)) for name in names}
+
+
+def share_of(events: float, n: float, level: float = 0.95) -> dict[str, float]:
+    """Events, participants, and the percentage with its exact limits (Clopper and Pearson)."""
+    low, high = clopper_pearson(np.array(float(events)), np.array(float(n)), level)
+    value = 100.0 * float(events) / float(n)
+    return {
+        "events": float(events),
+        "n": float(n),
+        "value": value,
+        "ci_lb": 100.0 * float(low),
+        "ci_ub": 100.0 * float(high),
+    }
+
+
+def _control_of(base: EvidenceBase, row: Any, control: Any | None) -> dict[str, Any] | None:
+    if control is None:
+        return None
+    low, high = newcombe(*(np.array(float(v)) for v in (row.events, row.n, control.events, control.n)), 0.95)
+    arm = base.arms.get((control.study_id, control.arm_id))
+    difference = {
+        "value": 100.0 * (row.events / row.n - control.events / control.n),
+        "ci_lb": 100.0 * float(low),
+        "ci_ub": 100.0 * float(high),
+    }
+    return {
+        "comparator": "" if arm is None else arm.comparator,
+        **share_of(control.events, control.n),
+        "difference": {name: float(value) for name, value in difference.items()},
+    }
+
+
+def hba1c_at_entry(base: EvidenceBase, study_id: str, arm_id: str) -> float | None:
+    """Mean or median HbA1c of a treated arm before treatment, percent; None where it is not in the tables."""
+    rows = base.records("continuous", (), "hba1c")
+    for row in rows:
+        if row.study_id == study_id and row.arm_id in arm_id.split("+") and row.months == 0 and row.kind == "level":
+            return known(row.center)
+    return None
+
+
+def known(value: Any) -> float | None:
+    """A number as JSON can hold it: None for one that is missing."""
+    value = float(value)
+    return value if math.isfinite(value) else None
+
+
+def largest_blinded(studies: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Of studies with design, blinding and n, the randomised blinded one with most participants; None without one."""
+    blinded = [one for one in studies if one["design"] == "rct" and one["blinding"] in BLINDED and one["n"]]
+    return max(blinded, key=lambda one: one["n"]) if blinded else None
+
+
+# Nearest results: published outcomes that lack a component of the claim. Listed, never compared with its figure.
+
+
+def nearest_of(base: EvidenceBase, answer: Mapping[str, Any], population: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The nearest results of an answer, each with its studies, its pool (from three studies) and what is different.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    answer : mapping
+        Its ``nearest`` names outcomes, and in words what each of them lacks.
+    population : tuple of str
+        Types of diabetes: each has a result of its own.
+
+    Returns
+    -------
+    list of dict
+        ``difference`` in words, k, events and n of all studies together, the studies, and, of three or more, the
+        pooled percentage with its interval and the Bayesian interval of a similar centre.
+    """
+    return [_nearest(base, one, (kind,)) for one in answer.get("nearest", ()) for kind in population]
+
+
+def nearest_pool(base: EvidenceBase, near: Mapping[str, Any], population: tuple[str, ...]) -> Pool:
+    """The pool of one nearest result, under its name in the protocol."""
+    question = asked(base, near, population)
+    return pooled(base, question.named(f"nearest_{near['outcome']}", near["name"]), Analysis("PLO"))
+
+
+def _nearest(base: EvidenceBase, near: Mapping[str, Any], population: tuple[str, ...]) -> dict[str, Any]:
+    pool = nearest_pool(base, near, population)
+    studies = counts_of(base, asked(base, near, population))
+    return {
+        "name": near["name"],
+        "outcome": near["outcome"],
+        "population": base.protocol["eligibility"]["populations"][population[0]],
+        "difference": near["difference"],
+        "k": pool.k,
+        "events": float(pool.rows.events.sum()),
+        "n": float(pool.rows.n.sum()),
+        **shown(pool),
+        "weight_from_secondary": pool.weight_from_secondary if pool.is_pooled else None,
+        "without_secondary": _without_secondary(pool),
+        "studies": studies,
+    }
+
+
+def _without_secondary(pool: Pool) -> dict[str, Any] | None:
+    """The result without counts from tables of reviews, where they carry enough of the weight to be shown with it."""
+    own = pool.without_secondary if pool.is_pooled else None
+    if own is None:
+        return None
+    return {"k": own.k, "events": float(own.rows.events.sum()), "n": float(own.rows.n.sum()), **shown(own)}
+
+
+def shown(pool: Pool) -> dict[str, float | None]:
+    """The pooled value of three or more studies with its interval, and the Bayesian interval of a similar centre.
+
+    In the unit of readers: percent, or percentage points of HbA1c; None where the studies are not pooled.
+    """
+    names = ("value", "ci_lb", "ci_ub", "pi_lb", "pi_ub")
+    if not pool.is_pooled:
+        return dict.fromkeys(names)
+    bayes = pool.bayes
+    limits = (
+        pool.fit.beta,
+        pool.fit.ci_lb,
+        pool.fit.ci_ub,
+        *((bayes.pi_lb, bayes.pi_ub) if bayes else (math.nan,) * 2),
+    )
+    return {name: known(pool.shown(float(limit))) for name, limit in zip(names, limits, strict=True)}
+
+
+# Numbers of a pool next to a figure, for the journal club and for claim.ipynb.
 
 
 def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str, Any]:
@@ -294,99 +424,28 @@ def numbers_of(pool: Pool, threshold: float, n_treated: int | None) -> dict[str,
 
 def in_unit(pool: Pool, value: float) -> float | None:
     """A value of the analysis scale in the unit of the claim; None where it does not exist."""
-    shown = pool.shown(value)
-    return shown if math.isfinite(shown) else None
+    return known(pool.shown(value))
 
 
 def _share(pool: Pool, claimed: float, n_treated: int | None) -> dict[str, Any]:
     """Probabilities that a proportion reaches the claim, by the fit's own distribution."""
     fit = pool.fit
     p = float(expit(fit.beta))
-    found = {"effective_n": _known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None}
+    found = {"effective_n": known(1 / (p * (1 - p) * float(fit.se) ** 2)) if 0 < p < 1 else None}
     if isinstance(fit, meta.Fit):  # normal effects on the logit
         if not 0 < claimed < 1:
             return found
         claimed, n_treated = float(logit(claimed)), None
     return {
-        "p_mean_ge": _known(fit.p_mean_reaches(claimed)),
-        "p_new_setting_ge": _known(fit.p_new_setting_reaches(claimed)),
-        "p_series_ge": _known(fit.p_series_reaches(claimed, n_treated)) if n_treated else None,
+        "p_mean_ge": known(fit.p_mean_reaches(claimed)),
+        "p_new_setting_ge": known(fit.p_new_setting_reaches(claimed)),
+        "p_series_ge": known(fit.p_series_reaches(claimed, n_treated)) if n_treated else None,
     } | found
 
 
 def _effect(pool: Pool, threshold: float) -> dict[str, Any]:
     """Probability that the mean fall, and a new setting's fall, reaches the threshold (both below zero)."""
     return {
-        "p_mean_ge": _known(1 - pool.fit.p_mean_reaches(threshold)),
-        "p_new_setting_ge": _known(1 - pool.fit.p_new_setting_reaches(threshold)),
+        "p_mean_ge": known(1 - pool.fit.p_mean_reaches(threshold)),
+        "p_new_setting_ge": known(1 - pool.fit.p_new_setting_reaches(threshold)),
     }
-
-
-def _known(value: float) -> float | None:
-    value = float(value)
-    return value if math.isfinite(value) else None
-
-
-def _control(pool: Pool) -> dict[str, Any] | None:
-    if pool.fit is None:
-        return None
-    count = {"events": float(pool.rows.events.sum())} if pool.scale == "logit" else {}
-    return {"value": in_unit(pool, pool.fit.beta), "k": pool.k, "n": float(pool.rows.n.sum()), **count}
-
-
-def verdict_of_pool(
-    protocol: Protocol, claim: Any, plan: dict[str, Any], pool: Pool, threshold: float, certainty: str
-) -> tuple[str, list[str]]:
-    """The verdict on a claim that a pool answers, and why."""
-    limits = dict.fromkeys(("ci_lb", "ci_ub", "pi_lb", "pi_ub"), math.nan)
-    if pool.fit is not None:
-        limits = {name: _or_nan(in_unit(pool, getattr(pool.fit, name, math.nan))) for name in limits}
-    standing = Standing(
-        measurable=claim.definition_stated != "no" or plan["kind"] == "difference",
-        k=pool.k,
-        claim=threshold,
-        ci_lb=limits["ci_lb"],
-        ci_ub=limits["ci_ub"],
-        pi_ub=limits["pi_ub"],
-        population=plan["match"]["population"][0],
-        outcome=plan["match"]["outcome"][0],
-        randomised=bool((pool.rows.design == "rct").any()),
-        certainty=certainty,
-    )
-    if protocol.outcome(plan["definition"]).better == "lower":
-        standing = standing.mirrored(limits["pi_lb"])
-    decided, reasons = verdict(standing, protocol["verdict"])
-    if decided == "not testable" and not standing.measurable:
-        reasons = ["the advertisement does not define what it counts"]
-    return decided, reasons
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-#: Outcomes nearest to the advertised ones that more studies report: title and question.
-NEAREST = {
-    "insulin dose halved after cells (three reports; one with 62 controls on intensified insulin)": Question(
-        "insulin_dose_halved", ("T2D",), "any_cells", estimand="most_favourable"
-    ),
-    "off insulin at some time after cells, other drugs allowed (five reports; comparison not usable)": Question(
-        "insulin_independence", ("T2D",), "any_cells", estimand="most_favourable"
-    ),
-    "off insulin 12 months after islets, type 1 diabetes": Question("insulin_independence", ("T1D",), "islets"),
-}
-
-
-def nearest_pools(base: EvidenceBase) -> list[Pool]:
-    """The pools of the outcomes nearest to the advertised ones that more studies report.
-
-    Parameters
-    ----------
-    base : EvidenceBase
-
-    Returns
-    -------
-    list of Pool
-        Proportions, each under its title.
-    """
-    return [pooled(base, question.named("nearest", title), Analysis("PLO")) for title, question in NEAREST.items()]

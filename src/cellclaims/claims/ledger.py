@@ -1,302 +1,199 @@
-"""The ledger: an entry for every advertised statement, by the kind of evidence that answers it."""
+"""The ledger: one entry for each answer and family of statements, with its finding and what the finding rests on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import SimpleNamespace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from scipy.special import logit
-
-from cellclaims import meta
-from cellclaims.appraisal import LEVELS, certainty_of_pool, certainty_of_reports
+from cellclaims.appraisal import certainty_of_pool, certainty_of_reports
+from cellclaims.claims import findings
 from cellclaims.claims.counterparts import (
-    POOLED,
+    CONTEXT,
+    EFFECT,
+    FAMILIES,
+    MECHANISM,
+    RATE,
+    RECORD,
     REGISTRATION,
-    Entry,
-    claim_of,
-    counterpart_pool,
-    described,
+    TYPES,
+    answer_of,
+    asked,
+    counts_of,
+    family_of,
+    is_measured,
+    known,
+    largest_blinded,
+    measure_of,
+    nearest_of,
     own_trials,
-    plan_of,
-    question_of,
-    rate_entry,
-    rated,
-    threshold_of,
-    with_entry,
+    place_of,
+    shown,
+    unsaid,
 )
-from cellclaims.claims.findings import Standing, verdict
+from cellclaims.claims.findings import EffectFinding, RateRules, StudyResult
+from cellclaims.claims.topics import counting, facts_of, largest_blinded_of, name_of, results_of, rows_of
 from cellclaims.evidence import Evidence
-from cellclaims.meta.quantiles import normal_quantile
-from cellclaims.pool import Pool, label, link
-from cellclaims.selection import EvidenceBase
-from cellclaims.specifications import Curve, Fitted, fitted
-
-# How often the verdict on a claim stays the same, over all choices that a fair reviewer could have made.
-
-
-Rows = Callable[[int], pd.DataFrame]
-#: The verdict on a statement that cannot be checked here, or that claims no outcome.
-NOT_TESTABLE = "not testable"
-#: Kinds of statements that claim no outcome of the treatment.
-CONTEXT = ("practice", "background", "evidence_claim", "disclaimer")
-
-
-def curves(base: EvidenceBase, claim_ids: Iterable[str] | None = None) -> dict[str, Curve]:
-    """The specification curve of each claim that a pool answers; claims that ask the same question share the fits.
-
-    Parameters
-    ----------
-    base : EvidenceBase
-    claim_ids : iterable of str, optional
-        All claims if not given.
-
-    Returns
-    -------
-    dict
-        By claim; without the claims that no pool answers.
-    """
-    known: dict[tuple[Any, ...], Fitted] = {}
-    found = {}
-    for claim_id in with_entry(base.evidence).claim_id if claim_ids is None else claim_ids:
-        claim = claim_of(base.evidence, claim_id)
-        plan = plan_of(base.protocol, claim)
-        if plan["kind"] not in POOLED:
-            continue
-        question = question_of(base.evidence, claim, plan)
-        if (question, plan["kind"]) not in known:
-            known[question, plan["kind"]] = fitted(base, question, plan["kind"])
-        pool = counterpart_pool(base, claim_id)
-        found[claim_id] = known[question, plan["kind"]].judged(_rule(base, claim, plan, pool))
-    return found
-
-
-def curve_of_claim(base: EvidenceBase, claim_id: str) -> Curve | None:
-    """The specification curve of the counterpart of one claim; None where no pool answers it."""
-    return curves(base, [claim_id]).get(claim_id)
-
-
-def stability(base: EvidenceBase, claim_id: str) -> tuple[float | None, int]:
-    """Share of distinct specifications with the verdict of the review's own, and their number; None where no pool
-    answers the claim.
-    """
-    curve = curve_of_claim(base, claim_id)
-    return (None, 0) if curve is None else curve.stability
-
-
-def _rule(base: EvidenceBase, claim: Any, plan: dict[str, Any], pool: Pool) -> Callable[..., Sequence[str]]:
-    """The verdict rule of the protocol as a function of the lines of a curve."""
-    value = None if math.isnan(claim.value) else float(claim.value)
-    threshold = threshold_of(base.protocol, plan, value)
-    lower = base.protocol.outcome(plan["definition"]).better == "lower"
-    measurable = claim.definition_stated != "no" or plan["kind"] == "difference"
-    grades = {what: grade for what, (grade, _) in plan["match"].items()}
-
-    def standing(line: Any, certainty: str) -> Standing:
-        made = Standing(
-            measurable=measurable,
-            k=int(line.k),
-            claim=threshold,
-            ci_lb=line.ci_lb,
-            ci_ub=line.ci_ub,
-            pi_ub=line.pi_ub,
-            population=line.population_grade or grades["population"],
-            outcome=line.outcome_grade or grades["outcome"],
-            randomised=bool(line.randomised),
-            certainty=certainty,
-        )
-        return made.mirrored(line.pi_lb) if lower else made
-
-    def decide(lines: pd.DataFrame, rows: Rows) -> list[str]:
-        decided = []
-        for line in lines.itertuples():
-            # Certainty matters to few lines: those whose verdict it can change.
-            least, most = (
-                verdict(standing(line, level), base.protocol["verdict"])[0] for level in (LEVELS[0], LEVELS[-1])
-            )
-            if least != most:
-                known = _as_pool(pool, line, rows(line.row_set))
-                level = certainty_of_pool(known, _match(plan, line), base.protocol, base.evidence.judgements).level
-                least = verdict(standing(line, level), base.protocol["verdict"])[0]
-            decided.append(least)
-        return decided
-
-    return decide
-
-
-def _as_pool(pool: Pool, line: Any, rows: pd.DataFrame) -> Pool:
-    """One line with its reports in the shape that certainty is rated on.
-
-    Each report has its own normal interval, and the weight of a random-effects fit (of its patients, for counts);
-    that fit's I2 speaks for a posterior, which has none.
-    """
-    limits, i2, weight = [line.ci_lb, line.ci_ub], line.I2, 100 * rows.n / rows.n.sum()
-    if pool.scale == "logit":
-        limits = [float(logit(limit / 100)) for limit in limits]
-    else:
-        fit = meta.fit(rows.yi.to_numpy(float), rows.vi.to_numpy(float))
-        weight, i2 = fit.weights, float(fit.I2) if math.isnan(i2) else i2
-    reach = normal_quantile(0.95) * np.sqrt(rows.vi.astype(float))
-    rows = rows.assign(weight=weight, ci_lb=rows.yi - reach, ci_ub=rows.yi + reach).reset_index(drop=True)
-    return replace(pool, rows=rows, fit=SimpleNamespace(ci_lb=limits[0], ci_ub=limits[1], I2=i2))
-
-
-def _match(plan: dict[str, Any], line: Any) -> dict[str, tuple[str, str]]:
-    """The recorded match, with the grade of the line's own rows where it brings one."""
-    grades = {"population": line.population_grade, "outcome": line.outcome_grade}
-    return {what: (grades.get(what) or grade, reason) for what, (grade, reason) in plan["match"].items()}
-
-
-# Claims without a figure: which way the published results point, and how good the best of them are.
-#
-# A *topic* is what ``topics/evidence.csv`` groups its rows by. Directions are those of point estimates: a result that
-# is not significant is not a result against. No verdict follows from how many results point one way.
-
-
-#: Kinds of evidence, the best first, as the evidence map shows them.
-KINDS = ("randomised human", "other human", "animal or laboratory")
-#: Kinds as the evidence map shows them; what stands for an outcome, such as C-peptide, is a kind of its own.
-MAP_KINDS = ("randomised human", "human surrogate", "other human", "animal or laboratory")
-SURROGATE = "C-peptide|insulin production|beta cell function"
-#: Directions of a point estimate that could be read.
-READ = ("cells", "control", "none")
-#: What is wrong with a row that the rule of closeness leaves out.
-CLOSE = ("close_population", "close_product", "close_outcome")
+from cellclaims.pool import Pool, label, link, pooled
+from cellclaims.protocol import Protocol
+from cellclaims.selection import EvidenceBase, Question
 
 
 @dataclass(frozen=True)
-class Direction:
-    """What the counted results say: the rows, the rest of their topic, the best kind, the directions."""
+class Entry:
+    """What may be said of the statements of one answer and family; percentages and percentage points, unrounded.
 
-    counted: pd.DataFrame
-    context: pd.DataFrame
-    best: str
-    directions: frozenset[str]
+    Attributes
+    ----------
+    entry_id, family, answered_by, name : str
+        ``name`` says in few words what is claimed.
+    statements : list of dict
+        Every statement that the entry covers, with its wording, its qualifiers, its text and its place there.
+    advertised : dict or None
+        Of a rate: value, unit, qualifier, and the number of patients that the text gives.
+    unsaid : list of str
+        What no statement of the entry states.
+    close : dict
+        How close the evidence is to the claim in outcome, population, product and time: a grade (yes, partly, no) and
+        its reason for each.
+    finding, rule : str
+        One of the findings of the protocol; which part of its rule held.
+    reasons : list of str
+        The rule in the protocol's words.
+    edges : list of str
+        Edges of rules within a tenth, where the finding would be another one.
+    outcome_finding : dict or None
+        Of a mechanism: the finding on the outcome that it is said to have, with its counted results.
+    certainty : str or None
+        Of the evidence, by GRADE; None where there is none to rate.
+    certainty_steps : list of dict
+    studies : list of dict
+        The results that the finding rests on, each study's own, with its interval.
+    others : list of dict
+        Results that are listed and not counted, and what is known without being a result.
+    probabilities : dict
+        Scale of the prior -> probability that a similar centre reaches the advertised percentage; empty for fewer than
+        three studies.
+    pool : dict or None
+        k, participants, and the pooled value with its intervals, where three or more studies are pooled.
+    nearest : list of dict
+        Published outcomes that lack a component of the claim: listed, never compared with the advertised value.
+    own_trial : list of dict
+        What could be read of the trial whose registration the text cites; never counted.
+    largest_blinded : dict or None
+        The largest randomised blinded trial that reports the outcome.
+    stability : float or None
+        Proportion of the distinct specifications that give the same finding; None where there are too few to say.
+    specifications : int
+        Number of distinct specifications.
+    """
+
+    entry_id: str
+    family: str
+    answered_by: str
+    name: str
+    statements: list[dict[str, Any]]
+    finding: str
+    rule: str = ""
+    reasons: list[str] = field(default_factory=list)
+    edges: list[str] = field(default_factory=list)
+    advertised: dict[str, Any] | None = None
+    unsaid: list[str] = field(default_factory=list)
+    close: dict[str, dict[str, str]] = field(default_factory=dict)
+    outcome_finding: dict[str, Any] | None = None
+    certainty: str | None = None
+    certainty_steps: list[dict[str, Any]] = field(default_factory=list)
+    studies: list[dict[str, Any]] = field(default_factory=list)
+    others: list[dict[str, Any]] = field(default_factory=list)
+    probabilities: dict[str, float] = field(default_factory=dict)
+    pool: dict[str, Any] | None = None
+    nearest: list[dict[str, Any]] = field(default_factory=list)
+    own_trial: list[dict[str, Any]] = field(default_factory=list)
+    largest_blinded: dict[str, Any] | None = None
+    stability: float | None = None
+    specifications: int = 0
 
     @property
-    def k(self) -> int:
-        """Number of counted results."""
-        return len(self.counted)
+    def claim_ids(self) -> list[str]:
+        """The statements that the entry covers, by claim_id."""
+        return [one["claim_id"] for one in self.statements]
 
     @property
-    def agree(self) -> bool:
-        """Whether all counted results point one way."""
-        return len(self.directions) == 1 and "none" not in self.directions
+    def documents(self) -> list[str]:
+        """The texts in which they are, in the order of the statements."""
+        return list(dict.fromkeys(one["document"] for one in self.statements))
+
+    def as_json(self) -> dict[str, Any]:
+        """The entry as JSON values."""
+        return asdict(self) | {"claim_ids": self.claim_ids}
 
 
-def direction_of(evidence: Evidence, topic: str, mechanism: bool) -> Direction:
-    """The published results on a topic, split into those that count and the rest, which is shown as context.
+# Statements into entries.
 
-    Counted are results in people with the role evidence whose direction could be read, independent of the trial that
-    the advertisement cites, and coded *no* in no closeness; for a mechanism, only those that test it. One trial counts
-    once, and not beside a pooled result that is known to contain it.
+
+def groups_of(evidence: Evidence) -> dict[str, list[Any]]:
+    """The statements of each entry, by entry_id, in the order of claims.csv.
 
     Parameters
     ----------
     evidence : Evidence
-    topic : str
-        A topic of topics/evidence.csv.
-    mechanism : bool
-        Whether the claim is about how the treatment works and not about an outcome in patients.
 
     Returns
     -------
-    Direction
+    dict of list
+        Rows of claims.csv. A rate is an entry of its own by value, type of diabetes and text, a record by statement.
     """
-    rows = with_kind(evidence.topic_evidence[evidence.topic_evidence.topic == topic])
-    counts = (rows.role == "evidence") & (rows.species == "human") & rows.favours.isin(READ)
-    counts &= (rows.independent_of_clinic == "yes") & ~rows[list(CLOSE)].eq("no").any(axis=1)
-    if mechanism:
-        counts &= rows.tests_mechanism == "yes"
-    counted = _not_in_a_pool(rows[counts].drop_duplicates("reference"))
-    best = next((kind for kind in KINDS if (counted.kind == kind).any()), "")
-    return Direction(counted, rows.drop(index=counted.index), best, frozenset(counted.favours))
+    groups: dict[str, list[Any]] = {}
+    for claim in evidence.claims.itertuples():
+        family = family_of(claim)
+        parts = [family, claim.answered_by]
+        if family == RATE:
+            parts += [f"{claim.value:g}", claim.diabetes_type, claim.document_id]
+        elif family == RECORD:
+            parts.append(claim.claim_id)
+        groups.setdefault(".".join(parts), []).append(claim)
+    return groups
 
 
-def with_kind(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows with the kind of evidence that they are."""
-    human = rows.species == "human"
-    randomised = human & (rows.controlled == "randomised")
-    kind = human.map({True: KINDS[1], False: KINDS[2]}).where(~randomised, KINDS[0])
-    surrogate = human & rows.outcome.str.contains(SURROGATE)
-    return rows.assign(kind=kind, map_kind=kind.where(~surrogate, MAP_KINDS[1]))
-
-
-def _not_in_a_pool(rows: pd.DataFrame) -> pd.DataFrame:
-    """Drop trials that a pooled result among the rows names as its own; what is not known stays."""
-    pooled = "; ".join(rows.pooled_from[rows.design == "meta_analysis"])
-    inside = [row.design != "meta_analysis" and row.reference in pooled for row in rows.itertuples()]
-    return rows[~pd.Series(inside, index=rows.index, dtype=bool)]
-
-
-def verdict_of(direction: Direction, enough: int) -> tuple[str, list[str]]:
-    """The verdict on a claim without a figure, and why: the rules of ``directions`` in the protocol, in order.
-
-    Parameters
-    ----------
-    direction : Direction
-    enough : int
-        Fewest counted results for any word on direction.
-
-    Returns
-    -------
-    tuple of (str, list of str)
-        One of the verdicts of the protocol, never *contradicted* or *supported*, and its reasons.
-    """
-    if direction.k == 0:
-        return "no evidence", ["no result in people was found that is close to the claim and has a direction"]
-    if direction.k < enough:
-        words = "result" if direction.k == 1 else "results"
-        return "insufficient", [f"{direction.k} {words} in people with a direction, {enough} needed"]
-    if not direction.agree:
-        return "mixed", ["the point estimates of the results in people differ in direction"]
-    if direction.directions == {"control"}:
-        return "mixed", ["all point estimates favour the control; no verdict is drawn from their number"]
-    return "compatible", ["all point estimates favour cells; no verdict is drawn from their number"]
-
-
-def ledger(base: EvidenceBase, known: Mapping[str, Curve] | None = None) -> list[Entry]:
-    """An entry for every statement of a text of which a copy exists, in the order of claims.csv; none without verdict.
-
-    ``known`` are the specification curves by claim, where they were made before.
+def ledger(base: EvidenceBase) -> list[Entry]:
+    """An entry for every group of statements, and one for each question of the review's own.
 
     Parameters
     ----------
     base : EvidenceBase
         The evidence and the protocol.
-    known : mapping of Curve, optional
-        Recorded anomalies with the checks that find them.
 
     Returns
     -------
     list of Entry
+        Rates first, then effects, mechanisms, records and context; within a family in the order of claims.csv.
+        Without their stability, which takes longer (:func:`cellclaims.claims.stability.with_stability`).
+
+    Raises
+    ------
+    ProtocolError
+        For a statement whose ``answered_by`` no answer has.
     """
-    found = curves(base) if known is None else known
-    return [
-        _with_stability(entry_of(base, claim), found.get(claim.claim_id))
-        for claim in with_entry(base.evidence).itertuples()
-    ]
+    entries = [_entry(base, entry_id, claims) for entry_id, claims in groups_of(base.evidence).items()]
+    entries += [_own_question(base, name) for name, one in base.protocol["answers"].items() if "own_question" in one]
+    return sorted(entries, key=lambda entry: FAMILIES.index(entry.family))
 
 
-def _with_stability(entry: Entry, curve: Curve | None) -> Entry:
-    """The entry with the share of distinct specifications that give its verdict, where a pool answers it."""
-    if curve is None:
-        return entry
-    share, number = curve.stability
-    return replace(entry, stability=share, specifications=number)
+def entry_with(entries: Iterable[Entry], claim_id: str) -> Entry:
+    """The entry that covers a statement; raises KeyError for none."""
+    for entry in entries:
+        if claim_id in entry.claim_ids:
+            return entry
+    raise KeyError(claim_id)
 
 
 def entry_of(base: EvidenceBase, claim: Any) -> Entry:
-    """The entry of one claim, made by the kind of its counterpart.
+    """The entry that covers a statement, with all other statements that it covers.
 
     Parameters
     ----------
     base : EvidenceBase
-        The evidence and the protocol.
     claim : Any
         A row of claims.csv.
 
@@ -304,112 +201,393 @@ def entry_of(base: EvidenceBase, claim: Any) -> Entry:
     -------
     Entry
     """
-    plan = plan_of(base.protocol, claim)
-    if plan["kind"] in ("rate", "difference"):
-        return rate_entry(base, claim.claim_id)
-    if claim.kind in CONTEXT:
-        return _context(base, claim, plan)
-    return MAKERS[plan["kind"]](base, claim, plan)
+    for entry_id, claims in groups_of(base.evidence).items():
+        if claim.claim_id in {one.claim_id for one in claims}:
+            return _entry(base, entry_id, claims)
+    raise KeyError(claim.claim_id)
 
 
-def _topic(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A claim without a figure: directions of the results in people, by kind of evidence."""
-    found = direction_of(base.evidence, plan["topic"], claim.kind == "mechanism")
-    randomised = found.best == KINDS[0]
-    counted = tuple(found.counted.reference)
-    match = plan["match"]
+def advertised_rates(base: EvidenceBase) -> list[Entry]:
+    """The entries of all advertised percentages, in the order of claims.csv.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+
+    Returns
+    -------
+    list of Entry
+    """
+    groups = groups_of(base.evidence).items()
+    return [_entry(base, entry_id, claims) for entry_id, claims in groups if family_of(claims[0]) == RATE]
+
+
+def _entry(base: EvidenceBase, entry_id: str, claims: Sequence[Any]) -> Entry:
+    """The entry of some statements of one answer and family."""
+    first = claims[0]
+    answer = answer_of(base.protocol, first)
+    family = family_of(first)
+    about = {
+        "entry_id": entry_id,
+        "family": family,
+        "answered_by": first.answered_by,
+        "name": answer["name"],
+        "statements": [_statement(base.evidence, claim) for claim in claims],
+        "unsaid": unsaid(first) if family == RATE else [],
+        "close": close_of(answer) if family in (RATE, EFFECT, MECHANISM) else {},
+        "own_trial": _own_trial(base, answer, claims, family),
+    }
+    made = {RATE: _rate, EFFECT: _effect, MECHANISM: _mechanism, RECORD: _record, CONTEXT: _context}[family]
+    return Entry(**about | made(base, answer, claims))
+
+
+def close_of(answer: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """How close the evidence of an answer is: grade and reason for each of outcome, population, product and time."""
+    return {what: {"grade": grade, "reason": reason} for what, (grade, reason) in answer.get("close", {}).items()}
+
+
+def _statement(evidence: Evidence, claim: Any) -> dict[str, Any]:
+    """A statement in our words with every qualifier, its text, and whether a copy of the text exists."""
+    document = evidence.documents[evidence.documents.document_id == claim.document_id].iloc[0]
+    return {
+        "claim_id": claim.claim_id,
+        "kind": claim.kind,
+        "what": claim.what_is_claimed,
+        "wording": claim.wording,
+        "qualifier": "" if claim.qualifier == "none" else claim.qualifier,
+        "document": claim.document_id,
+        "title": document.title,
+        "copy": document.copy_exists == "yes",
+        "locator": claim.locator,
+        "as_of": "" if math.isnan(claim.as_of) else f"{claim.as_of:g}",
+        "note": claim.note,
+    }
+
+
+def _reasons(protocol: Protocol, family: str, finding: str) -> list[str]:
+    """The rule of a finding in the words of the protocol."""
+    steps = protocol["findings"]["rates" if family == RATE else "effects"]["order"]
+    return [step["rule"] for step in steps if step["finding"] == finding]
+
+
+# Rates.
+
+
+def _rate(base: EvidenceBase, answer: Mapping[str, Any], claims: Sequence[Any]) -> dict[str, Any]:
+    claim = claims[0]
+    rules = RateRules.of(base.protocol["findings"]["rates"])
+    population = TYPES[claim.diabetes_type]
+    is_counted = "outcome" in answer and not is_measured(answer)
+    is_defined = claim.definition_stated != "no" and answer.get("is_defined", True)
+    studies, pool, better = [], None, "higher"
+    if is_counted:
+        question = asked(base, answer, population)
+        studies, pool = counts_of(base, question), pooled(base, question, measure_of(question))
+        better = base.protocol.outcome(answer["outcome"]).better
+    events, n = [one["events"] for one in studies], [one["n"] for one in studies]
+    chances = findings.probabilities_of(events, n, claim.value / 100, rules) if is_defined else {}
+    decided = findings.rate_finding(
+        events, n, claim.value / 100, chances, is_defined=is_defined, better=better, rules=rules
+    )
+    is_rated = pool is not None and pool.k > 0 and is_defined
+    return {
+        "advertised": {
+            "value": float(claim.value),
+            "unit": claim.unit,
+            "qualifier": claim.figure_qualifier,
+            "n_treated": None if math.isnan(claim.n_treated) else int(claim.n_treated),
+            "diabetes_type": claim.diabetes_type,
+        },
+        "finding": decided.finding,
+        "rule": decided.rule,
+        "reasons": _reasons(base.protocol, RATE, decided.finding),
+        "edges": list(decided.edges),
+        "probabilities": {f"{scale:g}": p for scale, p in chances.items()},
+        "studies": studies if is_defined else [],
+        "others": [] if is_defined else studies,
+        "pool": _pool(pool) if is_rated else None,
+        "nearest": nearest_of(base, answer, population),
+        "largest_blinded": largest_blinded(studies),
+        **(rated(certainty_of(base, answer, pool)) if is_rated else {}),
+    }
+
+
+def _pool(pool: Pool) -> dict[str, Any] | None:
+    """k, participants and the pooled value, where the studies are pooled."""
+    if not pool.is_pooled:
+        return None
+    return {"k": pool.k, "n": pool.patients, "tau2": known(pool.tau2), "I2": known(pool.I2), **shown(pool)}
+
+
+def certainty_of(base: EvidenceBase, answer: Mapping[str, Any], pool: Pool) -> Any:
+    """The certainty of the evidence of a pool or of its one or two studies."""
+    return certainty_of_pool(base, pool)
+
+
+def rated(certainty: Any) -> dict[str, Any]:
+    """A certainty as the fields of an entry."""
+    return {"certainty": certainty.level, "certainty_steps": [asdict(step) for step in certainty.steps]}
+
+
+# Effects and mechanisms.
+
+
+def _effect(base: EvidenceBase, answer: Mapping[str, Any], claims: Sequence[Any]) -> dict[str, Any]:
+    if "topic" in answer:
+        rows = rows_of(base.evidence, answer["topic"])
+        return _by_topic(base, answer, rows, findings.effect_finding(results_of(counting(rows))))
+    if "outcome" not in answer:
+        return _found(base, findings.EffectFinding(findings.NONE_FOUND))
+    population = TYPES[claims[0].diabetes_type]
+    if is_measured(answer):
+        return _by_measure(base, answer, population)
+    return _by_counts(base, answer, population) | {"nearest": nearest_of(base, answer, population)}
+
+
+def _found(base: EvidenceBase, decided: EffectFinding) -> dict[str, Any]:
+    return {
+        "finding": decided.finding,
+        "rule": decided.design,
+        "reasons": _reasons(base.protocol, EFFECT, decided.finding),
+        "edges": list(decided.edges),
+    }
+
+
+def _by_topic(base: EvidenceBase, answer: Mapping[str, Any], rows: Any, decided: EffectFinding) -> dict[str, Any]:
+    """An effect that the rows of a topic answer: each result named, the best kind first."""
+    facts = facts_of(base, rows, decided)
+    facts = [_not_counted(fact, counting(rows)) for fact in facts]
+    counted = [fact for fact in facts if fact["counted"]]
+    return {
+        **_found(base, decided),
+        "studies": counted,
+        "others": [fact for fact in facts if not fact["counted"] and not fact["own"]],
+        "largest_blinded": largest_blinded_of(facts),
+        **_certainty_of_results(base, decided, counted),
+    }
+
+
+def _not_counted(fact: dict[str, Any], rows: Any) -> dict[str, Any]:
+    """A row of a counted study that the rule of closeness leaves out is not counted itself."""
+    return fact if fact["line"] in rows.index else {**fact, "counted": False}
+
+
+def _certainty_of_results(
+    base: EvidenceBase, decided: EffectFinding, counted: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The certainty of controlled results of a topic; none where no controlled result counts."""
+    controlled = [fact for fact in counted if fact["kind"] in ("randomised", "controlled")]
+    if not controlled or decided.finding not in findings.EFFECT_FINDINGS[:6]:
+        return {}
+    references = tuple(dict.fromkeys(fact["study_id"] for fact in controlled))
+    is_randomised = controlled[0]["kind"] == "randomised"
+    agree = len({fact["direction"] for fact in controlled}) == 1
     certainty = certainty_of_reports(
-        found.k, randomised, found.agree, match, base.protocol, counted, base.evidence.judgements
+        base, len(references), randomised=is_randomised, agree=agree, precise=False, studies=references
     )
-    poor = [what for what in ("population", "outcome") if plan["match"][what][0] == "poor"]
-    decided, reasons = verdict_of(found, base.protocol["verdict"]["enough_reports"])
-    if poor and decided not in ("no evidence", "insufficient"):
-        decided, reasons = "insufficient", [f"the match in {' and '.join(poor)} is poor"]
-    facts = _facts(pd.concat([found.counted, found.context]).sort_index(), set(found.counted.index))
+    return rated(certainty)
+
+
+def _by_measure(base: EvidenceBase, answer: Mapping[str, Any], population: tuple[str, ...]) -> dict[str, Any]:
+    """A measured outcome: the interval of the pool decides, or each trial's own where fewer than three are pooled."""
+    question = asked(base, answer, population)
+    pool = pooled(base, question, measure_of(question))
+    better = base.protocol.outcome(answer["outcome"]).better
+    studies = [_measured(base, row) for row in pool.rows.itertuples()]
+    if pool.is_pooled:
+        finding = findings.pool_finding(pool.fit.ci_lb, pool.fit.ci_ub, better=better)
+        decided = EffectFinding(finding, tuple(one["study_id"] for one in studies))
+        rule = "pool"
+    else:
+        decided = findings.effect_finding([_result(one, better) for one in studies])
+        rule = decided.design
+    own = certainty_of(base, answer, pool) if pool.k else None
+    reasons = [base.protocol["findings"]["effects"]["pool"]] if rule == "pool" else []
+    return {
+        **_found(base, decided),
+        "rule": rule,
+        **({"reasons": reasons} if reasons else {}),
+        "studies": studies,
+        "pool": _pool(pool),
+        "largest_blinded": largest_blinded(studies),
+        **(rated(own) if own else {}),
+    }
+
+
+def _measured(base: EvidenceBase, row: Any) -> dict[str, Any]:
+    """One trial's own mean difference with its interval."""
+    return {
+        **place_of(row),
+        "design": row.design,
+        "blinding": row.blinding,
+        "months": known(row.months),
+        "n": float(row.n) + (0.0 if math.isnan(row.n_control) else float(row.n_control)),
+        "value": float(row.yi),
+        "ci_lb": float(row.ci_lb),
+        "ci_ub": float(row.ci_ub),
+        "weight": known(row.weight),
+        "detail": row.detail,
+        "secondary": bool(row.secondary),
+        "note": row.note,
+    }
+
+
+def _result(one: Mapping[str, Any], better: str) -> StudyResult:
+    """A study's own difference as a result: which way it points, and whether its interval excludes no effect."""
+    towards = one["value"] < 0 if better == "lower" else one["value"] > 0
+    direction = findings.NEITHER if one["value"] == 0 else findings.TOWARDS if towards else findings.AWAY
+    kind = "randomised" if one["design"] == "rct" else "controlled"
+    excludes = not one["ci_lb"] <= 0 <= one["ci_ub"]
+    return StudyResult(one["study_id"], kind, direction, excludes, one["n"])
+
+
+def _by_counts(base: EvidenceBase, answer: Mapping[str, Any], population: tuple[str, ...]) -> dict[str, Any]:
+    """An outcome that is held as counts: controlled only where both arms are reported."""
+    outcomes = [answer["outcome"], *answer.get("also", ())]
+    studies: dict[str, dict[str, Any]] = {}
+    for outcome in outcomes:
+        for one in counts_of(base, asked(base, {**answer, "outcome": outcome}, population)):
+            studies.setdefault(one["study_id"], {**one, "outcome": outcome})
+    better = base.protocol.outcome(answer["outcome"]).better
+    decided = findings.effect_finding([_of_count(one, better) for one in studies.values()])
+    return {
+        **_found(base, decided),
+        "studies": list(studies.values()),
+        "largest_blinded": largest_blinded(list(studies.values())),
+    }
+
+
+def _of_count(one: Mapping[str, Any], better: str) -> StudyResult:
+    """A count as a result: of a comparison where the control arm is reported, else of one arm."""
+    if one["control"] is None:
+        return StudyResult(one["study_id"], "uncontrolled", findings.NEITHER, None, one["n"])
+    n = one["n"] + one["control"]["n"]
+    return replace(_result({**one, **one["control"]["difference"]}, better), n=n)
+
+
+def _mechanism(base: EvidenceBase, answer: Mapping[str, Any], claims: Sequence[Any]) -> dict[str, Any]:
+    """A mechanism: the rows that test it; and the finding for the outcome that it is said to have."""
+    if "topic" not in answer:
+        return _found(base, EffectFinding(findings.NONE_FOUND))
+    rows = rows_of(base.evidence, answer["topic"])
+    usable = counting(rows)
+    tests = usable.tests_mechanism == "yes"
+    decided, outcome = findings.mechanism_finding(results_of(usable[tests]), results_of(usable[~tests]))
+    made = _by_topic(base, answer, rows, decided)
+    is_test = {row.row_id for row in usable[tests].itertuples()}
+    studies = [fact for fact in made["studies"] if fact["row_id"] in is_test]
+    others = [*[fact for fact in made["studies"] if fact["row_id"] not in is_test], *made["others"]]
+    made |= {"studies": studies, "others": [{**fact, "counted": False} for fact in others]}
+    if outcome is None:
+        return made
+    facts = [fact for fact in facts_of(base, usable[~tests], outcome) if fact["counted"]]
+    made["outcome_finding"] = {"finding": outcome.finding, "design": outcome.design, "studies": facts}
+    return made
+
+
+# Records and context.
+
+
+def _record(base: EvidenceBase, answer: Mapping[str, Any], claims: Sequence[Any]) -> dict[str, Any]:
+    """A statement about a record: by the record itself; pages about registries are listed and are no record."""
+    finding, read_on = findings.record_finding(base.protocol["findings"].get("records"), claims[0].claim_id)
+    facts = []
+    if "topic" in answer:
+        rows = rows_of(base.evidence, answer["topic"])
+        facts = [fact for fact in facts_of(base, rows) if not fact["own"]]
+    reason = f"the record was read on {read_on}" if read_on else answer["why_not_checked"]
+    return {"finding": finding, "rule": read_on, "reasons": [reason], "others": facts}
+
+
+def _context(base: EvidenceBase, answer: Mapping[str, Any], claims: Sequence[Any]) -> dict[str, Any]:
+    """A practice, a disclaimer, background, a reference to own data: no finding; what is known is listed."""
+    ids = {claim.claim_id for claim in claims}
+    rows = base.evidence.topic_evidence
+    about = rows[[bool(ids & set(named.split(";"))) for named in rows.claim_ids]]
+    facts = [fact for fact in facts_of(base, about) if fact["role"] == "context"]
+    return {"finding": findings.NO_FINDING, "reasons": [], "others": facts}
+
+
+# The clinic's own trial, and the review's own questions.
+
+
+def _own_trial(
+    base: EvidenceBase, answer: Mapping[str, Any], claims: Sequence[Any], family: str
+) -> list[dict[str, Any]]:
+    """What could be read of the trials whose registration the texts of these statements cite.
+
+    With a rate even where it could not be read; with a topic where it reports on it; of registrations with the number
+    that a statement gives. A number of patients treated is another matter: a trial of fewer contradicts nothing.
+    """
+    if family == CONTEXT or (family == RECORD and "topic" not in answer):
+        return []
+    documents = {claim.document_id for claim in claims}
+    every = base.evidence.claims
+    words = every.what_is_claimed[every.document_id.isin(documents)]
+    given = {number for claim in claims for number in REGISTRATION.findall(claim.what_is_claimed)}
+    cited = given or {number for text in words for number in REGISTRATION.findall(text)}
+    mine = [s for s in own_trials(base.evidence) if cited & set(REGISTRATION.findall(base.studies[s].registry_id))]
+    found = []
+    for study in mine:
+        rows = rows_of(base.evidence, answer["topic"]) if "topic" in answer else base.evidence.topic_evidence[:0]
+        about = rows[(rows.reference == study) | ((rows.independent_of_clinic == "no") & (rows.reference != study))]
+        found.append(
+            {
+                "study_id": study,
+                "label": label(base.evidence, study),
+                "link": link(base.evidence, study),
+                "results": [
+                    {
+                        "row_id": row.row_id,
+                        "label": "" if row.reference == study else f"{name_of(row)}, which may include it",
+                        "result": row.result,
+                    }
+                    for row in about.itertuples()
+                ],
+            }
+        )
+    return [own for own in found if own["results"] or family == RATE]
+
+
+def _own_question(base: EvidenceBase, name: str) -> Entry:
+    """A question that the review asks, and no text: it covers no statement."""
+    answer = base.protocol["answers"][name]
+    population = tuple(answer["own_question"]["population"])
     return Entry(
-        **described(claim, base.evidence.documents, plan["match"]),
-        studies=[f for f in facts if f["counted"]],
-        k=found.k,
-        verdict=decided,
-        reasons=reasons,
-        facts=facts,
-        **rated(certainty),
+        entry_id=f"{EFFECT}.{name}",
+        family=EFFECT,
+        answered_by=name,
+        name=answer["name"],
+        statements=[],
+        close=close_of(answer),
+        **_by_measure(base, answer, population),
     )
 
 
-def _facts(rows: pd.DataFrame, counted: set[int] = frozenset()) -> list[dict[str, Any]]:
-    """Rows of topics/evidence.csv as facts of an entry, with their line, kind and link."""
-    return [
-        {
-            "row_id": row.row_id,
-            "line": row.Index,
-            "study_id": row.reference,
-            "label": row.title or row.reference,
-            "link": row.url,
-            "kind": row.kind,
-            "map_kind": row.map_kind,
-            "design": row.design,
-            "n": None if pd.isna(row.n) else row.n,
-            "result": row.result,
-            "role": row.role,
-            "direction": row.favours,
-            "precision": row.precision,
-            "counted": row.Index in counted,
-        }
-        for row in with_kind(rows).itertuples()
-    ]
+def pool_of_entry(base: EvidenceBase, entry: Entry) -> Pool | None:
+    """The pool of the studies that answer an entry; None where no counted or measured outcome answers it.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+    entry : Entry
+
+    Returns
+    -------
+    Pool or None
+    """
+    question = question_of_entry(base, entry)
+    if question is None:
+        return None
+    name = entry.entry_id.replace(".", "_")
+    return pooled(base, question.named(name, question.title), measure_of(question))
 
 
-def _about(evidence: Evidence, claim: Any) -> pd.DataFrame:
-    """The rows of topics/evidence.csv that name a claim."""
-    rows = evidence.topic_evidence
-    return rows[[claim.claim_id in ids.split(";") for ids in rows.claim_ids]]
-
-
-def _registration(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A registration: what was read about it; the record itself was not seen, so that nothing is decided."""
-    number = next(iter(REGISTRATION.findall(claim.what_is_claimed)), "")
-    own = base.evidence.studies[base.evidence.studies.registry_id.str.contains(number, regex=False) & (number != "")]
-    about = _about(base.evidence, claim)
-    about = about[~about.reference.isin(set(own_trials(base.evidence)) - set(own.study_id))]
-    return Entry(
-        **described(claim, base.evidence.documents, plan["match"]),
-        studies=[
-            {"study_id": s, "label": label(base.evidence, s), "link": link(base.evidence, s)} for s in own.study_id
-        ],
-        k=len(own),
-        verdict=NOT_TESTABLE,
-        reasons=["the record of the registry was not seen; what pages about registries say is listed with it"],
-        facts=_facts(about),
-    )
-
-
-def _count(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A number treated: no public record of it was looked for or found."""
-    return Entry(
-        **described(claim, base.evidence.documents, plan["match"]),
-        studies=[],
-        verdict=NOT_TESTABLE,
-        reasons=["the number treated cannot be checked here: no public record was looked for or found"],
-    )
-
-
-def _context(base: EvidenceBase, claim: Any, plan: dict[str, Any]) -> Entry:
-    """A practice, a disclaimer, background, a reference to own data: no outcome is claimed; what is known is listed."""
-    return Entry(
-        **described(claim, base.evidence.documents, plan["match"]),
-        studies=[],
-        verdict=NOT_TESTABLE,
-        reasons=["no outcome is claimed"],
-        facts=_facts(_about(base.evidence, claim)),
-    )
-
-
-#: Kind of a counterpart -> what makes its entry.
-MAKERS: dict[str, Callable[..., Entry]] = {
-    "topic": _topic,
-    "registration": _registration,
-    "count": _count,
-    "disclaimer": _context,
-    "context": _context,
-}
+def question_of_entry(base: EvidenceBase, entry: Entry) -> Question | None:
+    """The question of an entry whose outcome is counted or measured; None for another one."""
+    answer = base.protocol["answers"][entry.answered_by]
+    if entry.family not in (RATE, EFFECT) or "outcome" not in answer or "topic" in answer:
+        return None
+    types = TYPES[entry.advertised["diabetes_type"]] if entry.advertised else None
+    own = tuple(answer["own_question"]["population"]) if "own_question" in answer else ("T1D", "T2D")
+    return asked(base, answer, types or own)

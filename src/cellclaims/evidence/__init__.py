@@ -1,7 +1,7 @@
 """The tables of ``data/``: read as typed frames (:func:`load`), checked (:mod:`cellclaims.evidence.check`).
 
-A *table* is one CSV file below the data folder, declared in ``datapackage.json``; a *row* is one line of it and
-keeps its line number; a *fault* is a place where something else was expected.
+A *table* is one CSV file below the data folder, declared in ``datapackage.json``; a *row* is one line of it, with
+its line number as index; a *fault* is a place where something else was expected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``cellclaims check``: every fault of a data folder, by the frictionless library and by the project's own rules.
+"""``cellclaims check``: all faults of a data folder, found by the frictionless library and by our own rules.
 
-``load`` stops at the first fault and needs a twentieth of a second; this lists all of them and needs seconds, because
-frictionless reads every file again as a second, independent opinion on the declared types, constraints and keys.
+``load`` stops at the first fault and takes a twentieth of a second. This module lists all faults and takes seconds,
+because frictionless reads every file again as an independent check of the declared types, constraints and keys.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ WIDTH = 110
 
 
 def faults(folder: str | Path) -> list[Fault]:
-    """Every fault of the tables, known ones of the sources included (their ``anomaly_id`` is filled).
+    """Return all faults of the tables, including known errors of the sources (with ``anomaly_id``).
 
     Raises
     ------
     DataError
-        If ``datapackage.json`` itself cannot be used: without it there is nothing to check against.
+        If ``datapackage.json`` itself cannot be used.
     """
     return _check(Path(folder))[1]
 
@@ -42,18 +42,18 @@ def report(folder: str | Path, *, everything: bool = False) -> tuple[str, int]:
     folder : str or Path
         The data folder.
     everything : bool
-        List the sources' own faults and the sources without a value, which are counted otherwise.
+        List known errors of the sources and sources without a value, too; otherwise only their number is given.
 
     Returns
     -------
     str
-        What ``cellclaims check`` prints.
+        The output of ``cellclaims check``.
     int
-        Its exit status: 0 when no fault is left to mend, else 1.
+        Its exit status: 0 if there is no fault to correct, else 1.
     """
     folder = Path(folder)
     try:
-        of_protocol = protocol.faults(folder)  # first: frictionless would import jsonschema with all that it can use
+        of_protocol = protocol.faults(folder)  # first: frictionless would import jsonschema with all optional libraries
         evidence, found, schema = _check(folder)
     except (DataError, ProtocolError) as error:
         return f"{error}\n", 1
@@ -70,7 +70,7 @@ def report(folder: str | Path, *, everything: bool = False) -> tuple[str, int]:
 
 
 def _left_unsaid(known: int, unused: int) -> str:
-    """One line on what is no fault to mend, and how to see it."""
+    """Return one line on items that need no correction, and how to list them."""
     parts = [f"{known} known {_plural('fault', known)} of the sources"] if known else []
     parts += [f"{unused} {_plural('source', unused)} without a value"] if unused else []
     return f"Not listed: {' and '.join(parts)} (`cellclaims check --all` lists them)." if parts else ""
@@ -85,7 +85,7 @@ PRIORITIES = ("high", "medium", "low")
 
 
 def wanted(evidence: Evidence) -> pd.DataFrame:
-    """Reports and registered trials that are known and whose numbers could not be read, the most wanted first.
+    """Return known reports and registered trials whose results could not be read, by priority.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def wanted(evidence: Evidence) -> pd.DataFrame:
 
 
 def unused_sources(evidence: Evidence) -> dict[str, list[str]]:
-    """Sources that no figure comes from, by the file that lists them; they were read and are kept, no fault."""
+    """Return sources without a value in the tables, by file; they are kept and are no fault."""
     used = {source for name in FIGURES for source in getattr(evidence, name).source_id}
     pooled = set(evidence.pooled_elsewhere.read_at)
     rows = evidence.sources
@@ -140,7 +140,7 @@ def _check(folder: Path) -> tuple[Evidence | None, list[Fault], Schema]:
 
 
 def _not_seen(found: list[Fault], second: Iterable[Fault]) -> list[Fault]:
-    """What a second opinion adds: nothing of a row, or of a file that cannot be read, that is at fault already."""
+    """Return the faults that frictionless adds; none for a row or unreadable file with a fault already."""
     rows = {(fault.file, fault.row) for fault in found}
     unreadable = {fault.file for fault in found if fault.row in (None, 1) or fault.rule in ("form", "encoding")}
     return [f for f in second if (f.file, f.row) not in rows and f.file not in unreadable
@@ -148,13 +148,13 @@ def _not_seen(found: list[Fault], second: Iterable[Fault]) -> list[Fault]:
 
 
 def _follows_from_another(fault: Fault) -> bool:
-    """Whether frictionless may report it of every table that names rows of a table that cannot be read."""
+    """Return whether the fault may follow from an unreadable table to which others refer."""
     return fault.row is None or fault.rule == "frictionless foreign-key"
 
 
 def _by_frictionless(folder: Path) -> Iterable[Fault]:
-    """What the frictionless library finds against the same ``datapackage.json``."""
-    from frictionless import FrictionlessException, Package  # 0.5 s: only a check pays for it
+    """Return the faults that the frictionless library finds with the same ``datapackage.json``."""
+    from frictionless import FrictionlessException, Package  # takes 0.5 s, needed only by a check
 
     try:
         tasks = Package(str(folder / FILE)).validate().tasks
@@ -173,7 +173,7 @@ def _block(fault: Fault) -> str:
 
 
 def _known(known: list[Fault], evidence: Evidence) -> str:
-    """The sources' own faults, one a line, with how each is handled."""
+    """Return known errors of the sources, one per line, with their handling."""
     handling = evidence.anomalies.set_index("anomaly_id").handling
     ordered = sorted(known, key=lambda fault: fault.anomaly_id)
     lines = [
@@ -197,7 +197,5 @@ def _counts(evidence: Evidence | None, schema: Schema, new: int, known: int) -> 
     if evidence:
         tables += f", {sum(len(getattr(evidence, name)) for name in schema.tables)} rows"
     count = len(rules.RULES) + len(rules.CHECKED_ONLY)
-    by = (
-        f"by the schema, frictionless and {count} rules" if evidence else "by the schema; the rules wait until it holds"
-    )
+    by = f"by the schema, frictionless and {count} rules" if evidence else "by the schema; rules were not applied"
     return f"{tables} and the protocol, checked {by}: {new} {_plural('fault', new)}, {known} known of the sources."

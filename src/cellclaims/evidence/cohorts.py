@@ -1,7 +1,7 @@
-"""Who shares patients with whom: ``cohorts.csv`` read as a question about two reports.
+"""Overlap of patients between reports, from ``cohorts.csv``.
 
-A *cohort* is a set of patients. A report, or one of its arms, covers it wholly, in part or probably; any of the three
-is enough for two reports not to be independent.
+A *cohort* is a set of patients. A report, or one of its arms, covers it wholly, in part or probably; in each
+case, two reports that cover it are not independent.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
 
-Report = tuple[str, str]  # study_id and arm_id; several arms joined by "+", "" for the whole report
+Report = tuple[str, str]  # study_id and arm_id; arms joined by "+", "" for the whole report
 
 
 def cohorts_of(evidence: Evidence, report: Report) -> frozenset[str]:
-    """The cohorts that a report, or some of its arms, draw on.
+    """Return the cohorts of a report, or of some of its arms.
 
-    A row of ``cohorts.csv`` without an arm holds for every arm; one with an arm also holds for the parts of that arm
-    and for the arm that it is part of. Without arms every row of the report counts.
+    A row of ``cohorts.csv`` without an arm applies to every arm; one with an arm also applies to the parts of that arm
+    and to the arm that it is part of. Without arms, all rows of the report count.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def cohorts_of(evidence: Evidence, report: Report) -> frozenset[str]:
 
 
 def kin(evidence: Evidence, study: str, arms: Iterable[str]) -> set[str]:
-    """These arms of a report, the arms they are part of, and the parts of all of them that they hold."""
+    """Return these arms of a report, the arms they are part of, and all their parts."""
     rows = evidence.arms[evidence.arms.study_id == study]
     own = set(arms)
     wholes = set(rows.part_of[rows.arm_id.isin(own)]) - {""}

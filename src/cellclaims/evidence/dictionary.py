@@ -1,6 +1,6 @@
-"""The data dictionary: ``datapackage.json`` as tables for people, kept in ``data/README.md`` between two marks.
+"""The data dictionary: ``datapackage.json`` as Markdown tables, between two marks in ``data/README.md``.
 
-``tables.write_dictionary("data")`` brings ``data/README.md`` up to date; a test fails while it is not.
+``evidence.write_dictionary("data")`` updates ``data/README.md``; a test fails if it is out of date.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from cellclaims.evidence.schema import Column, Schema, TableSchema, read_schema
 
 BEGIN = "<!-- data dictionary: made from datapackage.json by cellclaims.evidence.write_dictionary -->"
 END = "<!-- end of the data dictionary -->"
-HEAD = "| column | type | must be filled | unit | allowed | meaning |\n|---|---|---|---|---|---|"
+HEAD = "| column | type | required | unit | allowed | meaning |\n|---|---|---|---|---|---|"
 
 
 def dictionary(folder: str | Path = "data") -> str:
-    """Every table and column of a data folder as Markdown.
+    """Return all tables and columns of a data folder as Markdown.
 
     Raises
     ------
@@ -34,12 +34,12 @@ def dictionary(folder: str | Path = "data") -> str:
 
 
 def write_dictionary(folder: str | Path = "data") -> None:
-    """Write the dictionary into ``folder/README.md`` between its two marks; the text around them stays.
+    """Write the dictionary into ``folder/README.md`` between its two marks; other text is kept.
 
     Raises
     ------
     DataError
-        If ``README.md`` does not hold the two marks.
+        If ``README.md`` does not contain the two marks.
     """
     readme = Path(folder) / "README.md"
     before, mark, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
@@ -60,7 +60,7 @@ def _table(table: TableSchema, schema: Schema) -> str:
 
 def _keys(table: TableSchema, schema: Schema) -> str:
     sentences = [f"Key: {_code(table.primary_key)}."] if table.primary_key else []
-    leads = [f"{_code(key.columns)} leads to `{schema.tables[key.table].path}`." for key in table.foreign_keys]
+    leads = [f"{_code(key.columns)} refers to `{schema.tables[key.table].path}`." for key in table.foreign_keys]
     return " ".join(sentences + leads)
 
 

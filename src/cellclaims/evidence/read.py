@@ -22,20 +22,20 @@ from cellclaims.evidence.schema import (
     read_schema,
 )
 
-#: Text in Python's own strings, wherever pandas finds Arrow: small selections, of which there are many, are quicker so.
+#: Text as Python strings, also where pandas finds Arrow: faster for many small selections.
 TEXT = pd.StringDtype("python", na_value=float("nan"))
 
 
 def load(folder: str | Path = "data") -> Evidence:
-    """Read every table of a data folder and refuse it if anything is wrong.
+    """Read all tables of a data folder, or raise an error if one has a fault.
 
-    Declared types, constraints and keys are checked, and the rules of :mod:`cellclaims.evidence.rules`; a fault
-    that ``anomalies.csv`` records as the source's own is no obstacle. Nothing is written.
+    Declared types, constraints and keys are checked, and the rules of :mod:`cellclaims.evidence.rules`. Errors of
+    sources that ``anomalies.csv`` records are accepted.
 
     Parameters
     ----------
     folder : str or Path
-        The folder that holds ``datapackage.json``.
+        The folder with ``datapackage.json``.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def load(folder: str | Path = "data") -> Evidence:
     Raises
     ------
     DataError
-        Naming file, row, column, expected and found of the first fault, and how many more there are.
+        With file, row, column, expected and found of the first fault, and the number of others.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def load(folder: str | Path = "data") -> Evidence:
 
 
 def read_all(folder: Path) -> tuple[Evidence | None, list[Fault]]:
-    """The tables and their faults, known ones too; no tables where a cell, a key or a file's form is at fault.
+    """Return the tables and all faults; no tables if a cell, a key or the format of a file has a fault.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def read_all(folder: Path) -> tuple[Evidence | None, list[Fault]]:
 
 
 def read_text(folder: Path, schema: Schema) -> tuple[dict[str, dict[str, list[str]]], list[Fault]]:
-    """Every table as columns of text, and each fault in a file's form, in a cell or in a key."""
+    """Return all tables as columns of text, and faults of format, cells and keys."""
     text: dict[str, dict[str, list[str]]] = {}
     faults: list[Fault] = []
     for name, table in schema.tables.items():
@@ -89,14 +89,14 @@ def read_text(folder: Path, schema: Schema) -> tuple[dict[str, dict[str, list[st
         for column in table.columns:
             wrong += cell_faults(table, column, text[name][column.name])
         faults += wrong or duplicates(table, text[name])
-    if not faults:  # an unreadable table would make an orphan of every row that names it
+    if not faults:  # otherwise each row that refers to an unreadable table would be reported
         for table in schema.tables.values():
             faults += orphans(table, schema.tables, text)
     return text, faults
 
 
 def _frame(table: TableSchema, text: dict[str, list[str]]) -> pd.DataFrame:
-    """Typed columns: float64 for numbers, text for everything else."""
+    """Return typed columns: float64 for numbers, text otherwise."""
     lines = pd.RangeIndex(2, 2 + len(text[table.names[0]]), name="line")
     return pd.DataFrame({column.name: _series(column.numeric, text[column.name], lines) for column in table.columns})
 

@@ -1,7 +1,7 @@
-"""Rules that a schema cannot say, applied: each finding gets its file, its rule's name and, if recorded, its anomaly.
+"""Application of rules that a schema cannot express; adds file, name of the rule and anomaly to each finding.
 
-A rule is a function of :class:`~cellclaims.evidence.schema.Evidence`; its name is the rule's name and its docstring
-what it says. It yields findings, or, if the appraisal uses it too, what it says of every row
+A rule is a function of :class:`~cellclaims.evidence.schema.Evidence`; its name is the name of the rule and its
+docstring the statement. It yields findings, or, if the appraisal uses it, too, a verdict on every row
 (:class:`~cellclaims.evidence.schema.RowVerdict`). To add one, write it into ``rules_figures``, ``rules_reports`` or
 ``screened`` and name it in the tuple there.
 """
@@ -32,10 +32,10 @@ RULES: tuple[Rule, ...] = (
     *ACCEPTED_RULES,
     *SCREENING_RULES,
 )
-#: Applied by ``cellclaims check`` only: they find what is of no effect, not what is wrong with a figure.
+#: Applied by ``cellclaims check`` only: they find entries without effect, not errors in values.
 CHECKED_ONLY: tuple[Rule, ...] = (*CHECKED_ONLY, *SCREENING_CHECKED_ONLY)
 
-#: Kinds of anomalies that explain a finding. A rule that is not named here never finds a source's own fault.
+#: Kinds of anomalies that explain a finding. Rules not listed here never find errors of a source.
 EXPLAINED_BY = {
     "percent_agrees_with_count": ("percent_arithmetic", "percent_fits_other_n", "denominator_ambiguous"),
     "percent_can_be_a_count": ("percent_arithmetic",),
@@ -50,13 +50,13 @@ EXPLAINED_BY = {
     "limits_around_estimate": ("sign_misprint_in_pooled_result", "impossible_interval"),
     "interval_is_symmetric": ("sign_misprint_in_pooled_result", "impossible_interval"),
 }
-#: How a table of results names the outcome that anomalies call ``hba1c``.
+#: Name in the tables of results of the outcome ``hba1c`` of anomalies.
 OUTCOME_WORDS = {"HbA1c (%)": "hba1c", "HbA1c %": "hba1c", "HbA1c": "hba1c"}
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def faults(evidence: Evidence, schema: Schema, rules: Iterable[Rule] = RULES) -> list[Fault]:
-    """Every fault that the rules find, in the order of the rules; known ones carry their ``anomaly_id``."""
+    """Return all faults found by the rules, in the order of the rules; known ones with their ``anomaly_id``."""
     recorded = _recorded(evidence)
     return [
         Fault(
@@ -74,7 +74,7 @@ def faults(evidence: Evidence, schema: Schema, rules: Iterable[Rule] = RULES) ->
 
 
 def _recorded(evidence: Evidence) -> dict[tuple[str, str, str], list[tuple[str, str]]]:
-    """Anomalies by report (or review), outcome and kind: their id and what they quote as printed."""
+    """Return anomalies by report (or review), outcome and kind: their id and the reported values they quote."""
     recorded: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     columns = ["record_id", "outcome", "kind", "anomaly_id", "printed"]
     for record, outcome, kind, anomaly, printed in evidence.anomalies[columns].itertuples(index=False):
@@ -83,10 +83,10 @@ def _recorded(evidence: Evidence) -> dict[tuple[str, str, str], list[tuple[str, 
 
 
 def _known(evidence: Evidence, recorded: dict, rule: str, finding: Finding) -> str:
-    """The anomaly that records a finding as the source's own fault; empty if there is none.
+    """Return the anomaly that records a finding as an error of the source; empty if there is none.
 
-    Report (or review), outcome and kind must agree, and a figure at fault must be among the figures that the anomaly
-    quotes as printed: an anomaly excuses the figure that it describes and no other.
+    Report (or review), outcome and kind must agree, and the value must be among those quoted by the anomaly, so that an
+    anomaly explains only the value that it describes.
     """
     kinds = EXPLAINED_BY.get(rule, ())
     if not kinds:
@@ -100,9 +100,9 @@ def _known(evidence: Evidence, recorded: dict, rule: str, finding: Finding) -> s
 
 
 def _quotes(printed: str, found: str) -> bool:
-    """Whether the first number of ``found`` stands in ``printed``; true where either holds no number.
+    """Return whether the first number of ``found`` is in ``printed``; true if either contains no number.
 
-    Signs are left aside, because a lost sign is what some anomalies are about.
+    Signs are ignored, because some anomalies concern a missing sign.
     """
     figures, quoted = map(_numbers, (found, printed))
     return not figures or not quoted or figures[0] in quoted

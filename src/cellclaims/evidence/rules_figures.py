@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
 
 
-#: Which of dispersion_low and dispersion_high each kind of spread fills.
+#: Columns (dispersion_low, dispersion_high) used by each type of dispersion.
 FILLS = {"none": (False, False), "sd": (True, False), "se": (True, False)}
 PAIR = (True, True)
-#: Lowest and highest value that a group of living patients can have, by outcome and unit: wide on purpose, to catch
-#: another unit or a slipped decimal point, not an unusual patient group.
+#: Lowest and highest possible value for a group of patients, by outcome and unit. The limits are wide, to detect
+#: a wrong unit or decimal point, not an unusual group.
 POSSIBLE = {
     ("hba1c", "%"): (3.5, 20),
     ("hba1c", "mmol/mol"): (15, 195),
@@ -35,7 +35,7 @@ POSSIBLE = {
 }
 #: Smallest and largest SD of a population of patients, by outcome and unit.
 PLAUSIBLE_SD = {("hba1c", "%"): (0.4, 2.8), ("hba1c", "mmol/mol"): (4.4, 31.0)}
-#: One value of a normal distribution in a thousand is so many SD above its mean.
+#: z value that one in a thousand values of a normal distribution exceeds.
 Z_IN_A_THOUSAND = 3.09
 RELATIVE = ("% relative change", "% relative reduction")
 RATIOS = ("RR", "HR")
@@ -44,7 +44,7 @@ INTERVALS = {"contrasts": "estimate", "survival": "percent", "pooled_elsewhere":
 
 
 def spread_fits_its_type(evidence: Evidence) -> Iterator[Finding]:
-    """A spread of one number stands in dispersion_low, one of two numbers in both columns, none in neither."""
+    """A dispersion of one number is in dispersion_low, one of two numbers is in both columns."""
     rows = evidence.continuous
     for column, part in (("dispersion_low", 0), ("dispersion_high", 1)):
         wanted = rows.dispersion_type.map(lambda kind, part=part: FILLS.get(kind, PAIR)[part]).astype(bool)
@@ -63,9 +63,9 @@ def spread_above_zero(evidence: Evidence) -> Iterator[Finding]:
 
 
 def spread_is_plausible(evidence: Evidence) -> Iterator[Finding]:
-    """The SD of HbA1c is one that a group of patients can have, allowing for chance in a group of that size.
+    """The SD of HbA1c is possible for a group of patients, allowing for chance in a group of that size.
 
-    A slipped decimal point, an SE entered as SD and an SD entered as SE are far outside.
+    A wrong decimal point, an SE entered as SD and an SD entered as SE are far outside.
     """
     rows = evidence.continuous[evidence.continuous.dispersion_type.isin(["sd", "se"])]
     rows = rows[rows.dispersion_low > 0]
@@ -83,9 +83,9 @@ def spread_is_plausible(evidence: Evidence) -> Iterator[Finding]:
 
 
 def sd_limits(low: float, high: float, n: float) -> tuple[float, float]:
-    """Smallest and largest SD of a sample of ``n`` from a population whose SD is ``low`` to ``high``.
+    """Return the smallest and largest SD of a sample of ``n`` from a population with an SD of ``low`` to ``high``.
 
-    One sample in a thousand lies below, one above (Wilson and Hilferty's cube root of chi-squared). Without ``n`` the
+    One sample in a thousand is below, one above (Wilson and Hilferty's cube root of chi-squared). Without ``n`` the
     limits are those of 10 patients.
 
     Examples
@@ -105,14 +105,14 @@ def spread_around_centre(evidence: Evidence) -> Iterator[RowVerdict]:
         fault = None
         if high == high and (low > center or center > high):
             fault = Finding("continuous", line, "center", f"a value within {low:g} to {high:g}", f"{center:g}")
-        yield RowVerdict("continuous", line, "no limits printed" if np.isnan(high) else "", fault)
+        yield RowVerdict("continuous", line, "no limits reported" if np.isnan(high) else "", fault)
 
 
 def median_without_sd(evidence: Evidence) -> Iterator[RowVerdict]:
     """A median has no standard deviation or standard error."""
     rows = evidence.continuous
     for line, center, spread in zip(rows.index, rows.center_type, rows.dispersion_type, strict=True):
-        why_not = "a mean" if center == "mean" else "no spread printed" if spread == "none" else ""
+        why_not = "a mean" if center == "mean" else "no dispersion reported" if spread == "none" else ""
         fault = None
         if center == "median" and spread in ("sd", "se"):
             fault = Finding("continuous", line, "dispersion_type", "iqr, range, ci95 or none for a median", spread)
@@ -120,7 +120,7 @@ def median_without_sd(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def unit_is_tidied(evidence: Evidence) -> Iterator[Finding]:
-    """The unit is the one spelling of the unit as printed."""
+    """The unit is the tidy spelling of the reported unit."""
     for table in ("continuous", "contrasts"):
         rows = getattr(evidence, table)
         for line, unit, printed in zip(rows.index, rows.unit, rows.unit_printed, strict=True):
@@ -135,7 +135,7 @@ def unit_is_tidied(evidence: Evidence) -> Iterator[Finding]:
 
 
 def unit_fits_outcome(evidence: Evidence) -> Iterator[Finding]:
-    """The unit is one in which that outcome is measured, unless the source prints none."""
+    """The unit is one of the outcome's units, unless the source reports none."""
     rows = evidence.continuous[evidence.continuous.unit_printed != units.NOT_PRINTED]
     for line, outcome, unit in zip(rows.index, rows.outcome, rows.unit, strict=True):
         known = units.UNITS_OF[outcome]
@@ -144,7 +144,7 @@ def unit_fits_outcome(evidence: Evidence) -> Iterator[Finding]:
 
 
 def level_is_possible(evidence: Evidence) -> Iterator[Finding]:
-    """A level lies where patients can be: another unit or a slipped decimal point does not."""
+    """A level is possible for patients; a wrong unit or decimal point is detected."""
     rows = evidence.continuous[evidence.continuous.kind == "level"]
     for line, outcome, unit, center in zip(rows.index, rows.outcome, rows.unit, rows.center, strict=True):
         low, high = POSSIBLE.get((outcome, unit), (0, np.inf))
@@ -162,7 +162,7 @@ def change_is_after_baseline(evidence: Evidence) -> Iterator[Finding]:
 
 
 def change_agrees_with_levels(evidence: Evidence) -> Iterator[RowVerdict]:
-    """A mean change is the mean then minus the mean at baseline, within the rounding of the three printed numbers.
+    """A mean change is the later mean minus the mean at baseline, within the rounding of the three reported numbers.
 
     Compared where arm, outcome, unit and source agree, all three are means, and no two numbers of patients differ.
     """
@@ -177,16 +177,16 @@ def change_agrees_with_levels(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def change_has_sign_of_levels(evidence: Evidence) -> Iterator[RowVerdict]:
-    """A change between other numbers of patients than its two levels has their direction, where that is sure.
+    """A change in other numbers of patients than its two levels has their direction, where that is certain.
 
-    Patients who are missing at one of the two times can differ from the others. The change must contradict the levels
-    in sign, and by more than the missing ones can explain: each is allowed two SD from the mean, or two fifths of the
-    level where no SD is reported.
+    Patients who are missing at one of the two times can differ from the others. A fault is a change whose sign
+    contradicts the levels by more than the missing patients can explain, each with two SDs from the mean, or two
+    fifths of the level if no SD is reported.
     """
     for change, then, start, why_not in _changes_with_levels(evidence):
         fault = None
         if not why_not and not _patients_apart(change, then, start):
-            why_not = "the same patients: the size is compared, too"
+            why_not = "the same patients: another rule compares the size"
         if not why_not:
             levels_give = then.center - start.center
             slack = sum(half_unit(row.center) for row in (change, then, start)) + _room_of_the_missing(
@@ -198,7 +198,7 @@ def change_has_sign_of_levels(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def _changes_with_levels(evidence: Evidence) -> Iterator[tuple[Any, Any, Any, str]]:
-    """Each change with its level then and at baseline (None where there is none), and why they are not compared."""
+    """Yield each change with its later level and baseline level (None if missing), and why they are not compared."""
     rows = evidence.continuous
     levels: dict[tuple, list] = {}
     means = rows[(rows.kind == "level") & (rows.center_type == "mean")]
@@ -216,13 +216,13 @@ def _changes_with_levels(evidence: Evidence) -> Iterator[tuple[Any, Any, Any, st
 
 
 def _patients_apart(*rows: Any) -> str:
-    """Why rows cannot be compared to the digit: their numbers of patients differ; empty where no two known ones do."""
+    """Return why rows cannot be compared exactly: their numbers of patients differ; empty if no known ones differ."""
     known = {row.n for row in rows if row.n == row.n}
     return "change and levels are of different patients" if len(known) > 1 else ""
 
 
 def _room_of_the_missing(change: Any, then: Any, start: Any) -> float:
-    """How far the patients who are missing somewhere can move a difference of means, two SD each."""
+    """Return how much missing patients can change a difference of means, with two SDs each."""
     known = [row.n for row in (change, then, start) if row.n == row.n]
     fewest, missing = min(known), max(known) - min(known)
     sds = [row.dispersion_low for row in (then, start) if row.dispersion_type == "sd"]
@@ -237,7 +237,7 @@ def _change_fault(change: Any, then: Any, start: Any) -> Finding:
 
 
 def half_unit(value: float) -> float:
-    """Half a unit in the last digit that a number needs: how far rounding can have moved it, at least.
+    """Return half a unit in the last digit of a number, the largest rounding error.
 
     Examples
     --------
@@ -261,14 +261,14 @@ def limits_around_estimate(evidence: Evidence) -> Iterator[RowVerdict]:
             if low >= high and np.isnan(estimate):
                 found.append(Finding(table, line, "ci_low", f"below the upper limit {high:g}", f"{low:g}"))
             for fault in found or [None]:
-                yield RowVerdict(table, line, "no interval printed" if np.isnan(low) else "", fault)
+                yield RowVerdict(table, line, "no interval reported" if np.isnan(low) else "", fault)
 
 
 def interval_is_symmetric(evidence: Evidence) -> Iterator[RowVerdict]:
-    """The interval of a difference has its estimate in the middle, within rounding and a tenth of its width.
+    """The estimate of a difference is in the middle of its interval, within rounding and a tenth of its width.
 
-    The tenth leaves room for intervals that are not normal (a standardised mean difference, a small-sample
-    correction); a limit with a lost sign is far outside it.
+    The tenth allows for non-normal intervals (a standardised mean difference, a small-sample
+    correction); a limit with a missing sign is far outside.
     """
     for table in ("contrasts", "pooled_elsewhere"):
         rows = getattr(evidence, table)
@@ -276,14 +276,14 @@ def interval_is_symmetric(evidence: Evidence) -> Iterator[RowVerdict]:
         for line, measure, estimate, low, high in zip(*columns, strict=True):
             fault = None
             if np.isnan(estimate) or np.isnan(low):
-                why_not = "no estimate with an interval is printed"
+                why_not = "no estimate with an interval is reported"
             elif measure not in DIFFERENCES:
                 why_not = "not a difference"
             else:
                 why_not = ""
                 slack = 2 * half_unit(estimate) + half_unit(low) + half_unit(high) + 0.1 * abs(high - low)
                 off = abs((high - estimate) - (estimate - low))
-                if low <= estimate <= high and off > slack:  # a limit on the wrong side has a rule of its own
+                if low <= estimate <= high and off > slack:  # another rule detects a limit on the wrong side
                     column, limit = ("ci_high", high) if high - estimate > estimate - low else ("ci_low", low)
                     middle = f"a limit as far from {estimate:g} as the other one"
                     fault = Finding(table, line, column, middle, f"{limit:g}")
@@ -291,7 +291,7 @@ def interval_is_symmetric(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def limits_in_pairs(evidence: Evidence) -> Iterator[Finding]:
-    """A lower limit stands with an upper limit."""
+    """A lower limit has an upper limit."""
     for table in INTERVALS:
         rows = getattr(evidence, table)
         for line in rows.index[rows.ci_low.isna() != rows.ci_high.isna()]:
@@ -300,7 +300,7 @@ def limits_in_pairs(evidence: Evidence) -> Iterator[Finding]:
 
 
 def contrast_says_something(evidence: Evidence) -> Iterator[Finding]:
-    """A comparison holds an effect, an interval or a P value."""
+    """A comparison has an effect, an interval or a P value."""
     rows = evidence.contrasts
     silent = rows[["estimate", "ci_low", "p_value"]].isna().all(axis=1)
     for line in rows.index[silent & (rows.estimate_printed == "") & (rows.p_value_printed == "")]:
@@ -308,7 +308,7 @@ def contrast_says_something(evidence: Evidence) -> Iterator[Finding]:
 
 
 def p_value_as_printed(evidence: Evidence) -> Iterator[Finding]:
-    """The P value is the printed one; where a bound is printed there is no plain number."""
+    """The P value is the reported one; if only a bound is reported, there is no number."""
     rows = evidence.contrasts
     for line, value, printed in zip(rows.index, rows.p_value, rows.p_value_printed, strict=True):
         plain = float(printed) if re.fullmatch(r"[0-9.]+", printed) else np.nan
@@ -334,7 +334,7 @@ def ratio_above_zero(evidence: Evidence) -> Iterator[Finding]:
 
 
 def measures_entered_once(evidence: Evidence) -> Iterator[Finding]:
-    """The same measurement or comparison from the same source does not stand twice."""
+    """A measurement or comparison is entered once per source."""
     key = ["study_id", "arm_id", "outcome", "unit", "months", "kind", "center_type", "n", "source_id"]
     yield from repeated("continuous", evidence.continuous, key)
     key = ["study_id", "treatment_arm", "control_arm", "outcome", "unit_printed", "months", "measure", "source_id"]
@@ -366,14 +366,14 @@ MEASURE_RULES = (
 # Rules on counted outcomes: ``binary`` and ``survival``.
 
 
-#: Outcomes that gather several definitions; every other outcome is its own definition.
+#: Outcomes with several definitions; any other outcome is its own definition.
 GATHERING = ("composite_primary", "responder")
 #: Definitions that count as one outcome under another name.
 OTHER_NAMES = {"complete_remission": "insulin_independence"}
 #: Why a number of patients cannot be compared.
 NO_NUMBER = "no number of patients, or nothing to compare it with"
-#: Definitions that include an HbA1c below a threshold: the threshold in percent, whether the count must be below it (or
-#: may be at it), and whether nothing else is asked for.
+#: Definitions that include an HbA1c below a threshold: the threshold in percent, whether HbA1c must be below it (or
+#: may equal it), and whether this is the only condition.
 THRESHOLDS = {
     "hba1c_lt_7": (7.0, True, True),
     "hba1c_lt_6_5": (6.5, True, True),
@@ -386,12 +386,12 @@ THRESHOLDS = {
     "insulin_halved_and_hba1c_lt_7_and_secretion": (7.0, True, False),
     "tir_ge_70_and_hba1c_lt_7": (7.0, True, False),
 }
-#: What is computed in floating point from a count may miss the edge of a rounding interval by this many per cent.
+#: Tolerance, in percent, of rounding intervals for floating-point errors.
 FLOAT_NOISE = 1e-9
 
 
 def events_at_most_n(evidence: Evidence) -> Iterator[RowVerdict]:
-    """No more patients have the outcome than were looked at."""
+    """The number of patients with the outcome does not exceed n."""
     binary = evidence.binary
     for line, events, n in zip(binary.index, binary.events, binary.n, strict=True):
         fault = Finding("binary", line, "events", f"at most n = {n:g}", f"{events:g}") if events > n else None
@@ -399,7 +399,7 @@ def events_at_most_n(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def n_at_most_arm(evidence: Evidence) -> Iterator[RowVerdict]:
-    """No more patients are counted, measured or at risk than the arm has (enrolled or analysed, the larger)."""
+    """The number counted, measured or at risk does not exceed that of the arm (enrolled or analysed, the larger)."""
     sizes = arm_sizes(evidence)
     for table, column in (("binary", "n"), ("continuous", "n"), ("survival", "n_at_risk")):
         rows = getattr(evidence, table)
@@ -411,21 +411,21 @@ def n_at_most_arm(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def arm_sizes(evidence: Evidence) -> dict[tuple[str, str], float]:
-    """Patients of each arm by study_id and arm_id: enrolled or analysed, the larger; NaN where neither is printed."""
+    """Return patients per arm by study_id and arm_id: enrolled or analysed, the larger; NaN if neither is reported."""
     arms = evidence.arms
     size = np.fmax(arms.n_enrolled, arms.n_analysed)
     return dict(zip(zip(arms.study_id, arms.arm_id, strict=True), size, strict=True))
 
 
 def count_or_percent_given(evidence: Evidence) -> Iterator[Finding]:
-    """A row of a count holds a count or a percentage."""
+    """A row of a count has a count or a percentage."""
     binary = evidence.binary
     for line in binary.index[binary.events.isna() & binary.percent.isna()]:
         yield Finding("binary", line, "events", "a count or a percentage", "neither")
 
 
 def percent_agrees_with_count(evidence: Evidence) -> Iterator[RowVerdict]:
-    """The printed percentage is events / n, rounded to the digits that it is printed with; a fraction is exact."""
+    """The reported percentage is events / n, rounded to its digits; a fraction is exact."""
     rows = evidence.binary
     columns = (rows.index, rows.events, rows.n, rows.percent_printed, rows.status)
     for line, events, n, printed, status in zip(*columns, strict=True):
@@ -436,13 +436,13 @@ def percent_agrees_with_count(evidence: Evidence) -> Iterator[RowVerdict]:
             share = 100 * events / n
             lowest, highest = rounding_limits(printed)
             if not lowest - FLOAT_NOISE <= share <= highest + FLOAT_NOISE:
-                wanted = f"{share:.2f} percent ({events:g} of {n:g}) to its printed digits"
+                wanted = f"{share:.2f} percent ({events:g} of {n:g}) to the reported digits"
                 fault = Finding("binary", line, "percent_printed", wanted, printed)
         yield RowVerdict("binary", line, why_not, fault)
 
 
 def percent_can_be_a_count(evidence: Evidence) -> Iterator[RowVerdict]:
-    """Where a percentage of n is printed without a count, some whole number of n is printed like that."""
+    """A percentage of n without a count corresponds to some whole number out of n."""
     rows = evidence.binary[evidence.binary.events.isna()]
     for line, n, printed in zip(rows.index, rows.n, rows.percent_printed, strict=True):
         why_not, fault = _no_percentage(n, printed, from_percent=True), None
@@ -455,18 +455,18 @@ def percent_can_be_a_count(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def _no_percentage(n: float, printed: str, *, from_percent: bool) -> str:
-    """Why a printed percentage cannot be compared with a count; empty where it can."""
+    """Return why a reported percentage cannot be compared with a count; empty if it can."""
     if not printed:
-        return "no percentage is printed"
+        return "no percentage is reported"
     if np.isnan(n):
-        return "no number of patients is printed"
+        return "no number of patients is reported"
     unit = 0.0 if "/" in printed else 10.0 ** -len(printed.partition(".")[2])
     fits_any = from_percent and n * unit >= 100
-    return "so many patients that every percentage is a count of them" if fits_any else ""
+    return "so large a group that every percentage is possible" if fits_any else ""
 
 
 def rounding_limits(printed: str) -> tuple[float, float]:
-    """Lowest and highest percentage that is printed like this.
+    """Return the lowest and highest percentage that rounds to the reported one.
 
     Examples
     --------
@@ -481,7 +481,7 @@ def rounding_limits(printed: str) -> tuple[float, float]:
 
 
 def percent_equals_printed(evidence: Evidence) -> Iterator[Finding]:
-    """The percentage as a number is the one that is printed (a fraction to one decimal)."""
+    """The percentage as a number is the reported one (a fraction to one decimal)."""
     rows = evidence.binary
     for line, percent, printed in zip(rows.index, rows.percent, rows.percent_printed, strict=True):
         if not printed and np.isnan(percent):
@@ -503,7 +503,7 @@ def status_has_month(evidence: Evidence) -> Iterator[Finding]:
 
 
 def definition_fits_outcome(evidence: Evidence) -> Iterator[RowVerdict]:
-    """Only composite_primary and responder gather several definitions; elsewhere the definition is the outcome."""
+    """Only composite_primary and responder have several definitions; otherwise the definition is the outcome."""
     binary = evidence.binary
     for line, outcome, definition in zip(binary.index, binary.outcome, binary.definition_id, strict=True):
         fits = outcome in GATHERING or outcome in (definition, OTHER_NAMES.get(definition))
@@ -513,7 +513,7 @@ def definition_fits_outcome(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def curve_never_rises(evidence: Evidence) -> Iterator[RowVerdict]:
-    """A share still free of the event cannot grow with time (one arm, outcome, time origin and source)."""
+    """An event-free proportion does not increase with time (one arm, outcome, time origin and source)."""
     curve = ["study_id", "arm_id", "outcome", "time_origin", "source_id"]
     rows = evidence.survival.sort_values("months", kind="stable")
     later = rows.duplicated(curve)
@@ -526,11 +526,12 @@ def curve_never_rises(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def count_agrees_with_median(evidence: Evidence) -> Iterator[RowVerdict]:
-    """A count below a threshold of HbA1c fits the median of the same arm at the same month.
+    """A count below a threshold of HbA1c is consistent with the median of the same arm at the same time.
 
-    Of n values at most half are below a threshold that the median reaches, and at least half where the median is below
-    it. The rule on at least half needs the number of patients of the median, since missing patients often count as
-    failures; it applies to counts of the threshold alone, the other one to every outcome that includes the threshold.
+    If the median reaches the threshold, at most half of n values are below it; if the median is below it, at least half
+    are. The second rule needs the number of patients of the median, because missing patients often count as
+    failures, and applies only to counts without further conditions; the first applies to every outcome that includes
+    the threshold.
     """
     rows = evidence.continuous
     medians = rows[(rows.outcome == "hba1c") & (rows.kind == "level") & (rows.center_type == "median")]
@@ -546,14 +547,14 @@ def count_agrees_with_median(evidence: Evidence) -> Iterator[RowVerdict]:
 
 
 def _against_median(row: Any, median: Any) -> Finding | None:
-    """What a median says against a count of patients below a threshold."""
+    """Return the contradiction between a median and a count of patients below a threshold, if any."""
     limit, strict, alone = THRESHOLDS[row.definition_id]
     has_count = row.events == row.events
     events = row.events if has_count else row.percent * row.n / 100
     measured = median.n if median.n == median.n else row.n
     most = measured // 2 + max(row.n - measured, 0)
     least = (measured + 1) // 2 - max(measured - row.n, 0)
-    slack = half_unit(median.center)  # a printed 7.0 may be 6.95
+    slack = half_unit(median.center)  # a reported 7.0 may be 6.95
     low, high = (units.convert(median.center + s, median.unit, "%", "hba1c") for s in (-slack, slack))
     above, below = (low >= limit, high < limit) if strict else (low > limit, high <= limit)
     if above and np.floor(events) > most:
@@ -578,7 +579,7 @@ def month_within_follow_up(evidence: Evidence) -> Iterator[Finding]:
 
 
 def counts_entered_once(evidence: Evidence) -> Iterator[Finding]:
-    """The same count from the same source does not stand twice."""
+    """A count is entered once per source."""
     key = ["study_id", "arm_id", "outcome", "months", "time_origin", "source_id"]
     yield from repeated("survival", evidence.survival, key)
     yield from repeated("binary", evidence.binary, [*key, "definition_id", "definition", "timing"])

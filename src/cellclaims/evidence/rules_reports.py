@@ -1,4 +1,4 @@
-"""Rules on who is who: reports, arms, cohorts, sources, claims, anomalies and their handling."""
+"""Rules on reports, arms, cohorts, sources, claims, anomalies and their handling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
 
 
-#: A registry that is named must be named in its own form; other numbers (a sponsor's) are left as they are.
+#: Form of the numbers of each registry; other numbers (of a sponsor) are accepted.
 REGISTRY_FORMS = {
     "NCT": r"NCT\d{8}",
     "ChiCTR": r"ChiCTR(-[A-Z]{3}-\d{8}|\d{10})",
@@ -24,14 +24,14 @@ REGISTRY_FORMS = {
     "ISRCTN": r"ISRCTN\d{8}",
     "EUCTR": r"EUCTR\d{4}-\d{6}-\d{2}",
 }
-#: How an address of a DOI starts.
+#: Start of the address of a DOI.
 DOI_ADDRESS = r"^(https?://(dx\.)?doi\.org/|doi:\s*)"
 WITHOUT_CELLS = ("placebo", "sham", "standard_care", "matched_cohort")
 #: The class of treatment in which blood is passed over cells and returned: nothing is transplanted.
 NO_CELLS_GIVEN = "blood_passed_over_cells"
-#: Tables of figures of reports.
+#: Tables of results.
 FIGURES = ("continuous", "binary", "survival", "contrasts")
-#: The kind of source that feeds no pool.
+#: The kind of source that is never pooled.
 NOT_SCIENTIFIC = "not_scientific"
 #: Class of each kind of source: the report itself, somebody else's account of it, or no scientific text.
 SOURCE_CLASS = {
@@ -41,7 +41,7 @@ SOURCE_CLASS = {
     "secondary": "secondary",
     NOT_SCIENTIFIC: "not scientific",
 }
-#: Columns of addresses that a reader is shown as links.
+#: Columns of addresses that pages show as links.
 CITED = {
     "sources": "url",
     "pooled_elsewhere": "source_url",
@@ -53,7 +53,7 @@ CITED = {
 
 
 def control_names_comparator(evidence: Evidence) -> Iterator[Finding]:
-    """A control arm says what kind of comparison it is; a treatment arm is none."""
+    """A control arm has a kind of comparison; a treatment arm has none."""
     arms = evidence.arms
     for line in arms.index[(arms.role == "control") & (arms.comparator == "")]:
         yield Finding("arms", line, "comparator", "a kind of comparison, as the role is control", "nothing")
@@ -62,9 +62,9 @@ def control_names_comparator(evidence: Evidence) -> Iterator[Finding]:
 
 
 def cells_fit_role(evidence: Evidence) -> Iterator[Finding]:
-    """Treatment arms and controls on another islet regimen get cells; controls that show life without cells do not.
+    """Treatment arms and controls on another islet regimen receive cells; other controls do not.
 
-    Where the report's treatment is blood passed over cells, nobody gets any.
+    If the treatment is blood passed over cells, nobody receives any.
     """
     arms = evidence.arms
     wanted = pd.Series("", index=arms.index)
@@ -78,7 +78,7 @@ def cells_fit_role(evidence: Evidence) -> Iterator[Finding]:
 
 
 def part_of_an_arm(evidence: Evidence) -> Iterator[Finding]:
-    """The whole that an arm is part of is another arm of the same report, and itself part of nothing."""
+    """An arm can be part of another arm of the same report that is not a part itself."""
     arms = evidence.arms
     wholes = dict(zip(zip(arms.study_id, arms.arm_id, strict=True), arms.part_of, strict=True))
     for line, ((study, arm), whole) in zip(arms.index, wholes.items(), strict=True):
@@ -99,14 +99,14 @@ def part_within_whole(evidence: Evidence) -> Iterator[Finding]:
 
 
 def analysed_at_most_enrolled(evidence: Evidence) -> Iterator[Finding]:
-    """No more patients of an arm are analysed than were enrolled."""
+    """The number analysed in an arm does not exceed the number enrolled."""
     arms = evidence.arms
     for line, row in arms[arms.n_analysed > arms.n_enrolled].iterrows():
         yield Finding("arms", line, "n_analysed", f"at most the {row.n_enrolled:g} enrolled", f"{row.n_analysed:g}")
 
 
 def report_has_cohort(evidence: Evidence) -> Iterator[Finding]:
-    """Every report covers a cohort: without one it would pass as independent of every other."""
+    """Every report has a cohort; without one it would count as independent of all others."""
     known = set(evidence.cohorts.study_id)
     for line, study in evidence.studies.study_id.items():
         if study not in known:
@@ -166,7 +166,7 @@ def _by_study(rows: pd.DataFrame, *columns: str) -> dict[str, list[tuple]]:
 
 
 def registry_numbers_have_form(evidence: Evidence) -> Iterator[Finding]:
-    """A number of a known registry has that registry's form."""
+    """The number of a known registry has the form of that registry."""
     for line, cell in evidence.studies.registry_id.items():
         for name, form in REGISTRY_FORMS.items():
             for number in re.findall(rf"{name}[\w-]*", cell):
@@ -188,7 +188,7 @@ def source_speaks_of_report(evidence: Evidence) -> Iterator[Finding]:
 
 
 def topic_has_source(evidence: Evidence) -> Iterator[Finding]:
-    """Every address at which a row on a topic, or a threshold, was read is among their sources."""
+    """The addresses read for topics and thresholds are listed in their sources."""
     known = set(evidence.topic_sources.url)
     for table, column in (("topic_evidence", "read_at"), ("thresholds", "url")):
         for line, address in getattr(evidence, table)[column].items():
@@ -197,7 +197,7 @@ def topic_has_source(evidence: Evidence) -> Iterator[Finding]:
 
 
 def claims_exist(evidence: Evidence) -> Iterator[Finding]:
-    """The claims that a row speaks to are claims."""
+    """The claims named in a row exist."""
     known = set(evidence.claims.claim_id)
     for table in ("topic_evidence", "context"):
         for line, cell in getattr(evidence, table).claim_ids.items():
@@ -218,7 +218,7 @@ def figure_fits_kind_of_claim(evidence: Evidence) -> Iterator[Finding]:
 
 
 def span_has_checksum(evidence: Evidence) -> Iterator[Finding]:
-    """Words of a text are named by span and checksum, both or neither; a page without a copy has none to name."""
+    """A quoted passage has a span and a checksum, or neither; a page without a copy has neither."""
     claims = evidence.claims
     exists = claims.document_id.map(evidence.documents.set_index("document_id").copy_exists)
     for row in claims.itertuples():
@@ -238,14 +238,14 @@ def _rises(span: str) -> bool:
 
 
 def wanted_can_be_found(evidence: Evidence) -> Iterator[Finding]:
-    """A report that is wanted has a number by which a library finds it."""
+    """A wanted report has an identifier."""
     wanted = evidence.wanted
     for line in wanted.index[(wanted.doi == "") & (wanted.pmid == "") & (wanted.registry_id == "")]:
         yield Finding("wanted", line, "doi", "a DOI, a PubMed number or a registration", "nothing")
 
 
 def topic_estimate_in_limits(evidence: Evidence) -> Iterator[Finding]:
-    """The estimate of a result on a topic lies within its limits."""
+    """The estimate of a result on a topic is within its limits."""
     rows = evidence.topic_evidence
     outside = (rows.estimate < rows.ci_low) | (rows.estimate > rows.ci_high) | (rows.ci_low > rows.ci_high)
     for line in rows.index[outside]:
@@ -254,7 +254,7 @@ def topic_estimate_in_limits(evidence: Evidence) -> Iterator[Finding]:
 
 
 def topic_precision_fits_interval(evidence: Evidence) -> Iterator[Finding]:
-    """A ratio or a difference whose interval is printed excludes no effect exactly where its precision says so."""
+    """The precision of a ratio or difference says whether its interval excludes no effect."""
     rows = evidence.topic_evidence
     for row in rows[rows.ci_low.notna() & rows.ci_high.notna() & (rows.role == "evidence")].itertuples():
         none = 1.0 if re.match(r"(HR|OR|RR)\b", row.measure) else 0.0
@@ -264,7 +264,7 @@ def topic_precision_fits_interval(evidence: Evidence) -> Iterator[Finding]:
 
 
 def document_has_checksum(evidence: Evidence) -> Iterator[Finding]:
-    """A document that was handed over is identified by its checksum."""
+    """A document has a checksum."""
     documents = evidence.documents
     for line in documents.index[(documents.kind == "document") & (documents.sha256 == "")]:
         yield Finding("documents", line, "sha256", "a checksum, as the kind is document", "nothing")
@@ -280,7 +280,7 @@ def anomaly_names_record(evidence: Evidence) -> Iterator[Finding]:
 
 
 def address_can_be_cited(evidence: Evidence) -> Iterator[Finding]:
-    """A cited address is no bare IP number, names no port, and is at no host of copies (``copy_hosts.csv``)."""
+    """A cited address is not an IP number, has no port, and is not at a site with copies (``copy_hosts.csv``)."""
     copies = dict(zip(evidence.copy_hosts.host, evidence.copy_hosts.what, strict=True))
     for table, column in CITED.items():
         for line, cell in getattr(evidence, table)[column].items():
@@ -301,7 +301,7 @@ def unscientific_source_is_not_cited(evidence: Evidence) -> Iterator[Finding]:
 
 
 def differing_readings_are_recorded(evidence: Evidence) -> Iterator[Finding]:
-    """A figure that two readers read differently belongs to a report or review that an anomaly names."""
+    """A value that two readers read differently has an anomaly for its report or review."""
     named = set(evidence.anomalies.record_id)
     for table, owner in (*((t, "study_id") for t in FIGURES), ("pooled_elsewhere", "review_id")):
         rows = getattr(evidence, table)
@@ -310,7 +310,7 @@ def differing_readings_are_recorded(evidence: Evidence) -> Iterator[Finding]:
 
 
 def correction_names_anomaly(evidence: Evidence) -> Iterator[Finding]:
-    """A correction that became an anomaly says which: the reason begins with its short name."""
+    """The reason of a correction that became an anomaly begins with the id of the anomaly."""
     known = set(evidence.anomalies.anomaly_id)
     rows = evidence.corrections
     for line in rows.index[rows.decision == "anomaly"]:
@@ -319,7 +319,7 @@ def correction_names_anomaly(evidence: Evidence) -> Iterator[Finding]:
 
 
 def benchmark_counts_fit(evidence: Evidence) -> Iterator[Finding]:
-    """No more patients of a benchmark have the outcome than were looked at."""
+    """The number of patients of a benchmark with the outcome does not exceed their number."""
     rows = evidence.benchmarks
     for side in ("treated", "control"):
         events, of = rows[f"events_{side}"], rows[f"of_{side}"]
@@ -357,10 +357,10 @@ REPORT_RULES = (
 )
 
 
-# Rules on ``accepted.csv``: what a person accepted stands where the acceptance says.
+# Rules on ``accepted.csv``: accepted values are in the named tables.
 
 
-#: Tables whose rows are accepted, and the columns that an acceptance of such a row fills.
+#: Tables with accepted rows, and the columns that their acceptance fills.
 FILLED = {
     "continuous": ("arm_id", "source_id", "registration"),
     "binary": ("arm_id", "source_id", "registration"),
@@ -370,7 +370,7 @@ OF_A_KIND = ("arm_id", "source_id", "registration", "column", "value")
 
 
 def locator(snapshot: str, pointer: str) -> str:
-    """Where in its source an accepted figure stands: the snapshot of the registries, and the place in the answer.
+    """Return the locator of an accepted value: the snapshot, and the position in the answer.
 
     Examples
     --------
@@ -383,7 +383,7 @@ def locator(snapshot: str, pointer: str) -> str:
 
 
 def acceptance_fits_table(evidence: Evidence) -> Iterator[Finding]:
-    """An accepted figure names its arm, source and record; an accepted identifier its column and value."""
+    """An accepted value names its arm, source and record; an accepted identifier its column and value."""
     rows = evidence.accepted
     for column in OF_A_KIND:
         wanted = rows.table.map(lambda table, column=column: column in FILLED[table]).astype(bool)
@@ -393,7 +393,7 @@ def acceptance_fits_table(evidence: Evidence) -> Iterator[Finding]:
 
 
 def accepted_figure_stands(evidence: Evidence) -> Iterator[Finding]:
-    """An accepted figure is a row of its table, with the source and the place that the acceptance names."""
+    """An accepted value is a row of its table, with the source and locator named in the acceptance."""
     rows = evidence.accepted
     for line, row in rows[rows.table != "studies"].iterrows():
         table, place = getattr(evidence, row.table), locator(row.snapshot, row.pointer)
@@ -404,7 +404,7 @@ def accepted_figure_stands(evidence: Evidence) -> Iterator[Finding]:
 
 
 def accepted_identifier_stands(evidence: Evidence) -> Iterator[Finding]:
-    """An accepted identifier is the one that its report has."""
+    """An accepted identifier is that of its report."""
     rows, studies = evidence.accepted, evidence.studies.set_index("study_id")
     for line, row in rows[(rows.table == "studies") & (rows.column != "")].iterrows():
         if row.value != (held := studies.at[row.study_id, row.column]):
@@ -413,36 +413,36 @@ def accepted_identifier_stands(evidence: Evidence) -> Iterator[Finding]:
 
 
 def accepted_once(evidence: Evidence) -> Iterator[Finding]:
-    """The same place of the same answer is accepted once for an arm, or for an identifier."""
+    """A position in an answer is accepted once per arm or identifier."""
     yield from repeated("accepted", evidence.accepted, ["table", "study_id", "arm_id", "column", "sha256", "pointer"])
 
 
 ACCEPTED_RULES = (acceptance_fits_table, accepted_figure_stands, accepted_identifier_stands, accepted_once)
 
 
-# Rules on ``handling.csv``: every step finds the rows it is meant for, and what it sets can be set.
+# Rules on ``handling.csv``: every step selects rows, and sets a possible value.
 
 
-#: Columns of handling.csv that say what a step is and does; every other column selects rows, an empty cell any.
+#: Columns of handling.csv that describe a step; all others select rows, where an empty cell selects any value.
 ABOUT_THE_STEP = frozenset("handling_id anomaly_id variant table action column value reason".split())
-#: Tables of which a row stands for many figures, and the columns by which those figures name it.
+#: Tables in which one row concerns many values, and the columns by which those values refer to it.
 WHOLES = (
     ("arms", ("study_id", "arm_id")),
     ("arms", ("study_id", "treatment_arm")),
     ("arms", ("study_id", "control_arm")),
     ("studies", ("study_id",)),
 )
-#: Under which name a table holds a selector, where it is not its own.
+#: Columns of a table with another name than the selector.
 HELD_AS = {("pooled_elsewhere", "study_id"): "review_id"}
 
 
 def rows_meant(table: str, rows: pd.DataFrame, step: Mapping[str, object]) -> pd.Series:
-    """Which rows of a table a step of ``handling.csv`` selects.
+    """Return which rows of a table a step of ``handling.csv`` selects.
 
     Parameters
     ----------
     table : str
-        Name of the table that ``rows`` are of.
+        Name of the table of ``rows``.
     rows : DataFrame
         Its rows.
     step : mapping
@@ -451,7 +451,7 @@ def rows_meant(table: str, rows: pd.DataFrame, step: Mapping[str, object]) -> pd
     Returns
     -------
     Series of bool, the index of ``rows``
-        Nothing is selected by a selector that the table does not hold.
+        A selector that is not a column of the table selects nothing.
     """
     meant = np.ones(len(rows), dtype=bool)
     for selector in set(step.keys()) - ABOUT_THE_STEP:
@@ -463,7 +463,7 @@ def rows_meant(table: str, rows: pd.DataFrame, step: Mapping[str, object]) -> pd
 
 
 def step_finds_rows(evidence: Evidence) -> Iterator[Finding]:
-    """A step selects at least one row: a misspelt report or month would silently do nothing."""
+    """A step selects at least one row; a misspelt report or month would have no effect."""
     for line, step in evidence.handling.iterrows():
         if not rows_meant(step.table, getattr(evidence, step.table), step).any():
             names = [name for name in step.index if name not in ABOUT_THE_STEP and not _is_empty(step[name])]
@@ -472,9 +472,10 @@ def step_finds_rows(evidence: Evidence) -> Iterator[Finding]:
 
 
 def step_can_be_set(evidence: Evidence) -> Iterator[Finding]:
-    """``set`` names a column of the table and a value that it can hold; other actions name none.
+    """``set`` names a column of the table and a valid value; other actions name none.
 
-    A whole report or arm is flagged or left out: what describes it is corrected where it stands, with an anomaly.
+    A whole report or arm can be flagged or excluded; errors in its description are corrected in the table, with an
+    anomaly.
     """
     for step in evidence.handling.itertuples():
         rows = getattr(evidence, step.table)
@@ -490,7 +491,7 @@ def step_can_be_set(evidence: Evidence) -> Iterator[Finding]:
 
 
 def step_fits_anomaly(evidence: Evidence) -> Iterator[Finding]:
-    """A step is taken for the report that its anomaly names, or its reason names that report."""
+    """A step concerns the report of its anomaly, or its reason names that report."""
     record = dict(zip(evidence.anomalies.anomaly_id, evidence.anomalies.record_id, strict=True))
     for step in evidence.handling.itertuples():
         named = record.get(step.anomaly_id)

@@ -1,4 +1,4 @@
-"""What ``data/datapackage.json`` declares, as small frozen objects: the one description of every column."""
+"""The tables and columns declared in ``data/datapackage.json``, and reading of CSV files against them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPES = ("string", "integer", "number", "date")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its meaning and what may stand in it."""
+    """One column: its meaning and allowed values."""
 
     name: str
     title: str
@@ -42,7 +42,7 @@ class Column:
 
     @property
     def numeric(self) -> bool:
-        """True where the values are read as numbers; all else is text."""
+        """Return whether the values are read as numbers; otherwise they are text."""
         return self.type in ("integer", "number")
 
 
@@ -70,13 +70,13 @@ class TableSchema:
 
     @property
     def names(self) -> list[str]:
-        """Column names in their order."""
+        """Return the column names in order."""
         return [column.name for column in self.columns]
 
 
 @dataclass(frozen=True)
 class Schema:
-    """Every table by name, and what the package says of itself."""
+    """All tables by name, and the metadata of the package."""
 
     title: str
     description: str
@@ -86,12 +86,12 @@ class Schema:
 
 
 def read_schema(folder: str | Path) -> Schema:
-    """The tables that ``folder/datapackage.json`` declares.
+    """Return the tables declared in ``folder/datapackage.json``.
 
     Raises
     ------
     DataError
-        If the file is missing, is not UTF-8 JSON, or declares a column, type, pattern or key that cannot be.
+        If the file is missing, is not UTF-8 JSON, or declares an impossible column, type, pattern or key.
     """
     declared = _parse(Path(folder) / FILE)
     try:
@@ -166,7 +166,7 @@ def _names(names: str | list[str]) -> tuple[str, ...]:
 
 
 def _refuse_impossible(table: TableSchema, tables: dict[str, TableSchema]) -> None:
-    """What a parser would not notice: unknown types, broken patterns, keys that lead nowhere."""
+    """Yield errors that a parser would not detect: unknown types, invalid patterns, keys without a target."""
     for column in table.columns:
         if column.type not in TYPES:
             raise DataError(f"{FILE}: {table.name}.{column.name}: expected a type of {TYPES}, found {column.type!r}")
@@ -184,7 +184,7 @@ def _refuse_impossible(table: TableSchema, tables: dict[str, TableSchema]) -> No
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule says of one cell; the file, the rule's name and a known anomaly are added by whoever applies it."""
+    """A finding of a rule in one cell; the caller adds the file, the name of the rule and a known anomaly."""
 
     table: str
     line: int
@@ -194,9 +194,9 @@ class Finding:
 
 
 class RowVerdict(NamedTuple):
-    """What a rule says of one row: why it does not apply (empty: it does), and what it finds there, if anything.
+    """Verdict of a rule on one row: why it does not apply (empty if it does), and its finding, if any.
 
-    A rule that yields these says of every row what became of it; a rule that yields findings names faults only.
+    Rules that yield verdicts report on every row; rules that yield findings report faults only.
     """
 
     table: str
@@ -206,7 +206,7 @@ class RowVerdict(NamedTuple):
 
 
 def findings(said: Iterable[Finding | RowVerdict]) -> Iterator[Finding]:
-    """Yield the findings among what a rule says.
+    """Yield the findings from the output of a rule.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def findings(said: Iterable[Finding | RowVerdict]) -> Iterator[Finding]:
 
 
 def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding]:
-    """Rows that agree with an earlier row in every column of ``key``."""
+    """Yield rows that agree with an earlier row in every column of ``key``."""
     first: dict[tuple, int] = {}
     for line, values in zip(rows.index, rows[key].astype(str).itertuples(index=False, name=None), strict=True):
         if first.setdefault(values, line) != line:
@@ -231,12 +231,10 @@ def repeated(table: str, rows: pd.DataFrame, key: list[str]) -> Iterator[Finding
             yield Finding(table, line, key[-1], "each once", f"the same as row {first[values]}: {words}")
 
 
-# One file of a declared table: from its bytes to rows of text, and every cell against its declared column.
-#
-# Accepted as they are: a byte order mark and CRLF line ends, because spreadsheets write them and they change no
-# figure. Refused by name: another encoding than UTF-8, a header that differs, rows that are too long or short,
-# blank
-# rows, cells with spaces around them or a line break inside (a line of the file is then always a row of the table).
+# Reading a declared table: from bytes to rows of text, and checking each cell against its column.
+# A byte order mark and CRLF line ends are accepted, because spreadsheets write them and they change no
+# value. Refused: other encodings than UTF-8, a different header, rows that are too long or too short, blank
+# rows, cells with surrounding spaces or a line break (so that each line of the file is a row of the table).
 
 
 INTEGER = re.compile(r"[+-]?\d+")
@@ -244,9 +242,9 @@ TYPE_WORDS = {"integer": "a whole number", "number": "a plain number", "date": "
 
 
 def read_rows(folder: Path, table: TableSchema) -> tuple[list[list[str]], list[Fault]]:
-    """The rows of a table as text, without the header; with any fault in its form there are no rows.
+    """Return the rows of a table as text, without the header; none if the format has a fault.
 
-    Row ``i`` of the answer stands in line ``i + 2`` of the file.
+    Row ``i`` is line ``i + 2`` of the file.
     """
     text, faults = _text(folder / table.path, table.path)
     if faults:
@@ -260,7 +258,7 @@ def read_rows(folder: Path, table: TableSchema) -> tuple[list[list[str]], list[F
 
 
 def _text(path: Path, name: str) -> tuple[str, list[Fault]]:
-    """The file's text without a byte order mark."""
+    """Return the text of the file without a byte order mark."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -309,7 +307,7 @@ def _header_faults(rows: list[list[str]], table: TableSchema) -> Iterator[Fault]
 
 
 def _other_separator(header: list[str], names: list[str]) -> str:
-    """What separates the names of a header that is no CSV with commas; empty for one that is, or is something else."""
+    """Return the separator of a header that does not use commas; empty if it does, or if there is no separator."""
     for sign, words in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
         if len(header) < len(names) and len({*",".join(header).split(sign)} & {*names}) > 1:
             return words
@@ -321,24 +319,24 @@ def _length_faults(rows: list[list[str]], table: TableSchema) -> Iterator[Fault]
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != width:
             yield Fault(table.path, line, "", "form", f"{width} cells", f"{len(row)} cells" if row else "a blank row")
-            return  # what follows a shifted row is noise
+            return  # cells after a shifted row cannot be checked
         for name, cell in zip(table.names, row, strict=True):
             if "\n" in cell or "\r" in cell:
                 yield Fault(table.path, line, name, "form", "one line in a cell", repr(cell))
-                return  # from here a line of the file is no longer a row
+                return  # from here, lines of the file are no longer rows
 
 
 def cell_faults(table: TableSchema, column: Column, cells: list[str]) -> Iterator[Fault]:
-    """Every cell of a column that its declaration does not allow; each distinct text is judged once."""
-    verdicts = {cell: problem for cell in set(cells) if (problem := _problem(column, cell))}
+    """Yield the cells of a column that its declaration does not allow; each distinct text is checked once."""
+    problems = {cell: problem for cell in set(cells) if (problem := _problem(column, cell))}
     for line, cell in enumerate(cells, start=2):
-        if cell in verdicts:
-            rule, expected = verdicts[cell]
+        if cell in problems:
+            rule, expected = problems[cell]
             yield Fault(table.path, line, column.name, rule, expected, repr(cell) if cell else "nothing")
 
 
 def _problem(column: Column, cell: str) -> tuple[str, str] | None:
-    """The rule that a cell breaks and what was expected instead; None for a good cell."""
+    """Return the rule that a cell breaks and what was expected; None for a valid cell."""
     if not cell:
         return ("required", "a value") if column.required else None
     if cell != cell.strip() or not cell.isprintable():
@@ -371,14 +369,14 @@ _PARSES: dict[str, Callable[[str], object]] = {
 }
 
 
-# Keys: what must be there once, and what must be found in another table.
+# Keys: primary keys and references to other tables.
 
 
 Cells = Mapping[str, list[str]]  # one table: column name -> its cells in order
 
 
 def duplicates(table: TableSchema, cells: Cells) -> Iterator[Fault]:
-    """Rows whose primary key, or whose value in a unique column, stands in an earlier row."""
+    """Yield rows whose primary key, or value in a unique column, is in an earlier row."""
     keys = {(column.name,) for column in table.columns if column.unique} | {table.primary_key} - {()}
     for key in sorted(keys):
         first: dict[tuple[str, ...], int] = {}
@@ -395,7 +393,7 @@ def duplicates(table: TableSchema, cells: Cells) -> Iterator[Fault]:
 
 
 def orphans(table: TableSchema, tables: Mapping[str, TableSchema], cells: Mapping[str, Cells]) -> Iterator[Fault]:
-    """Rows that name something another table does not hold."""
+    """Yield rows that refer to a missing row of another table."""
     for key in table.foreign_keys:
         known = set(_tuples(cells[key.table], key.reference))
         for line, values in enumerate(_tuples(cells[table.name], key.columns), start=2):
@@ -418,11 +416,11 @@ def _words(values: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Everything that ``data/`` holds; one DataFrame a table, in the order of its file.
+    """All tables of ``data/`` as DataFrames, in the order of their files.
 
     The index of each table (``line``) is the line of its CSV file, 2 for the first row. Number and integer columns
-    are float64 with NaN for an empty cell; all other columns are text with "" for an empty cell. ``folder`` is where
-    it was read, ``fingerprint`` one sha256 over the names and contents of the data files.
+    are float64 with NaN for an empty cell; all other columns are text with "" for an empty cell. ``folder`` is the data
+    folder, ``fingerprint`` one SHA-256 over the names and contents of its data files.
     """
 
     claims: pd.DataFrame

@@ -95,6 +95,12 @@ def _together(rows: list) -> Screened:
     )
 
 
+def decided_identifiers(evidence: Evidence) -> frozenset[str]:
+    """Everything by which the records are known that were included or excluded; unsure ones and conflicts are open."""
+    records = (one.ids for one in screened(evidence) if one.decision in ("include", "exclude"))
+    return frozenset().union(*records)
+
+
 def conflicts(evidence: Evidence) -> list[Screened]:
     """The records on which reviewers differ and for which no row with ``final`` yes says what they agreed on."""
     return [one for one in screened(evidence) if one.decision == CONFLICT]
@@ -150,7 +156,7 @@ def screening_reason_fits_decision(evidence: Evidence) -> Iterator[Finding]:
 def screening_reason_is_listed(evidence: Evidence) -> Iterator[Finding]:
     """A reason is one of the protocol's, and of a stage that goes with the decision."""
     rows = evidence.screening[evidence.screening.reason != ""]
-    if rows.empty or not (evidence.folder / protocol.FILE).is_file():  # protocol.faults tells of it
+    if rows.empty or not (evidence.folder / protocol.FILE).is_file():  # protocol.faults reports it
         return
     listed = listed_reasons(yaml_files.read(evidence.folder / protocol.FILE).content)
     for row in rows.itertuples():
@@ -191,7 +197,7 @@ def screening_agreed_once(evidence: Evidence) -> Iterator[Finding]:
 
 
 def screened_record_has_one_name(evidence: Evidence) -> Iterator[Finding]:
-    """A record stands under one identifier: what one row names as another identifier is no record of its own."""
+    """A record has one name: what one row gives as another identifier is not the name of another record."""
     named: dict[str, str] = {}
     for row in evidence.screening.itertuples():
         for one in identifiers(row.identifier, row.also):

@@ -1,4 +1,4 @@
-"""The figure of the whole review: what is advertised, and what is published, on one axis."""
+"""The figure of the whole review, advertised percentages and each study's own result; and all entries by direction."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import Polygon
 
 from cellclaims.errors import DataError
 from cellclaims.figures.show import Drawing
 from cellclaims.figures.style import (
     BLACK,
     BLUE,
-    BODY,
     GREY,
+    ORANGE,
     PALE,
-    SMALL,
-    TITLE,
     VERMILLION,
     VERMILLION_INK,
     Sheet,
@@ -26,47 +24,25 @@ from cellclaims.figures.style import (
     block_height,
     wrapped,
 )
-from cellclaims.reporting.claims import ClaimRow, claim_rows_alt
-from cellclaims.reporting.tables import interval, number
+from cellclaims.reporting.claims import ClaimRow, StudyMark, claim_rows_alt, directions_alt
 
-#: Inches: margin, width of the words, of the two columns of figures and of the plot, least height of a row.
-EDGE, WORDS, FIGURES, PLOT, ROW = 0.12, 2.15, 1.0, 3.1, 0.92
+# Letters are larger than elsewhere: the figure is read at half its size, in a README and on a card.
+HEAD, WORDS, NOTE = 15.0, 13.0, 12.0
 
-#: Where the two columns of figures and the plot begin, in inches from the left, and the width of the sheet.
-FIRST, LEFT = EDGE + WORDS + 0.1, EDGE + WORDS + 2 * FIGURES + 0.25
-WIDTH = LEFT + PLOT + EDGE + 0.2
-
-#: Point size of the two figures that are compared, and of a further counterpart's.
-HUGE, LARGE = 17.0, 12.0
-
-
-def published_words(entry: ClaimRow) -> str:
-    """What stands under a row's label: interval, reports, patients, control arms, note.
-
-    Examples
-    --------
-    >>> entry = ClaimRow("off insulin", 30.0, 28.0, 20.0, 37.0, k=5, n=111, note="no control group")
-    >>> published_words(entry).replace(chr(0xA0), " ").split(chr(10))
-    ['95 % CI 20 to 37 %, k = 5, n = 111', 'no control group']
-    """
-    counts = [f"k\u00a0=\u00a0{number(entry.k, 0)}"] if entry.k else ["no published report"]
-    counts += [] if math.isnan(entry.n) else [f"n\u00a0=\u00a0{number(entry.n, 0)}"]
-    limits = entry.ci_lb + entry.ci_ub
-    first = ([] if math.isnan(limits) else [f"95\u00a0% CI {interval(entry.ci_lb, entry.ci_ub, 0)}\u00a0%"]) + counts
-    few = {1: "one report: shown, not pooled"}.get(entry.k, "few reports" if 2 <= entry.k <= 4 else "")
-    return "\n".join(part for part in (", ".join(first), few, entry.note) if part)
-
-
-def label_style(entry: ClaimRow) -> tuple[float, str]:
-    """Letter size and weight of a row's label: a further counterpart stands back behind its claim."""
-    return (BODY, "normal") if entry.beside else (BODY + 1, "bold")
+#: Inches: margin, width of the words, of the plot and of the sheet.
+EDGE, LEFT, PLOT = 0.15, 4.55, 4.6
+WIDTH = EDGE + LEFT + PLOT + 0.45
+#: Inches: least height of a result, space above a claim.
+LINE, GAP = 0.72, 0.2
+#: Inches below the results of a claim, for the numbers of its axis.
+AXIS = 0.42
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A row with its words broken into lines, its height, and its top, in inches."""
+class PlacedMark:
+    """A result with its words broken into lines, its height and its top, in inches."""
 
-    entry: ClaimRow
+    mark: StudyMark
     label: str
     detail: str
     height: float
@@ -74,145 +50,122 @@ class Placed:
 
     @property
     def middle(self) -> float:
-        """Where the marks stand."""
+        """Where the mark is drawn."""
         return self.top + self.height / 2
 
 
-def place_rows(entries: Sequence[ClaimRow], top: float) -> list[Placed]:
-    """Break the words of every row and put the rows below one another."""
+@dataclass(frozen=True)
+class PlacedClaim:
+    """A claim with its words and its results, in inches from the top."""
+
+    row: ClaimRow
+    title: str
+    said: str
+    top: float
+    marks: tuple[PlacedMark, ...]
+    bottom: float
+
+
+def place_claims(rows: Sequence[ClaimRow], top: float) -> list[PlacedClaim]:
+    """Break the words of every claim and put the claims below one another."""
     placed = []
-    for entry in entries:
-        size, weight = label_style(entry)
-        label = wrapped(entry.label, WORDS, size, weight)
-        detail = "\n".join(wrapped(part, WORDS, SMALL) for part in published_words(entry).split("\n"))
-        words = block_height(label, size) + block_height(detail, SMALL) + 0.2
-        height = max(words, ROW * (0.6 if entry.beside else 1.0))
-        placed.append(Placed(entry, label, detail, height, top))
-        top += height
+    for row in rows:
+        title = wrapped(f"{row.label}: advertised {row.printed}", WIDTH - 2 * EDGE, WORDS + 1, "bold")
+        said = wrapped(said_words(row), WIDTH - 2 * EDGE, NOTE)
+        down = top + GAP + block_height(title, WORDS + 1) + block_height(said, NOTE) + 0.14
+        marks = []
+        for mark in row.marks:
+            label, detail = wrapped(mark.label, LEFT - 0.2, WORDS), wrapped(mark.detail, LEFT - 0.2, NOTE)
+            words = block_height(label, WORDS) + (block_height(detail, NOTE) if detail else 0.0)
+            height = max(LINE, words + 0.16)
+            marks.append(PlacedMark(mark, label, detail, height, down))
+            down += height
+        placed.append(PlacedClaim(row, title, said, top, tuple(marks), down))
+        top = down + (AXIS if marks else 0.0)
     return placed
 
 
-def draw_pole(axes: Axes, x: float, top: float, foot: float) -> None:
-    """The advertised value's pole, with a white edge that keeps it apart from a bar of the same grey in print."""
-    axes.plot((x, x), (top, foot), color="white", lw=4.2, zorder=4.5, solid_capstyle="butt")
-    axes.plot((x, x), (top, foot), color=VERMILLION, lw=2.0, zorder=6, clip_on=False)
+def said_words(row: ClaimRow) -> str:
+    """Return what may be said of a claim, in a line or two."""
+    note = f" {row.note}" if row.note else ""
+    nearest = " Nearest results, which count another outcome:" if row.marks and not row.is_compared else ""
+    return f"{row.finding[:1].upper()}{row.finding[1:]}.{note}{nearest}"
 
 
-def draw_flag(axes: Axes, x: float, y: float, height: float = 0.41) -> None:
-    """The advertised figure: a flag planted at its value, its pole across the published interval."""
-    if math.isnan(x):
-        return
-    foot, top = y + 0.13, y + 0.13 - height
-    draw_pole(axes, x, top, foot)
-    side = -1.0 if x > 92 else 1.0
-    cloth = [(x, top - 0.01), (x + side * 6.5, top + 0.07), (x, top + 0.15)]
-    axes.add_patch(Polygon(cloth, closed=True, color=VERMILLION, lw=0, zorder=6, clip_on=False))
+def draw_mark(axes: Axes, mark: StudyMark, y: float, color: str = BLUE) -> None:
+    """A study's own result as a circle on its interval; a pool as a diamond, with its prediction interval thin."""
+    if not math.isnan(mark.pi_lb + mark.pi_ub):
+        axes.plot((mark.pi_lb, mark.pi_ub), (y, y), color=color, lw=1.4, zorder=3, clip_on=False)
+        for end in (mark.pi_lb, mark.pi_ub):
+            axes.plot((end, end), (y - 0.06, y + 0.06), color=color, lw=1.4, zorder=3, clip_on=False)
+    width = 6.0 if mark.is_pool else 3.0
+    axes.plot((mark.ci_lb, mark.ci_ub), (y, y), color=color, lw=width, solid_capstyle="butt", zorder=4, clip_on=False)
+    shape = "D" if mark.is_pool else "o"
+    axes.plot([mark.value], [y], shape, ms=9, mfc=color, mec="white", mew=1.4, zorder=5, clip_on=False)
+    if not math.isnan(mark.control):
+        axes.plot([mark.control], [y + 0.2], "s", ms=8, mfc="white", mec=BLACK, mew=1.4, zorder=5, clip_on=False)
 
 
-def draw_published(axes: Axes, entry: ClaimRow, y: float) -> None:
-    """The pooled value on its thick confidence interval and thin prediction interval; one report: an open dot."""
-    if not math.isnan(entry.pi_lb + entry.pi_ub):
-        axes.plot((entry.pi_lb, entry.pi_ub), (y, y), color=BLUE, lw=1.1, zorder=3, clip_on=False)
-        for end in (entry.pi_lb, entry.pi_ub):
-            axes.plot((end, end), (y - 0.05, y + 0.05), color=BLUE, lw=1.1, zorder=3, clip_on=False)
-    alone = entry.k == 1
-    if not math.isnan(entry.ci_lb + entry.ci_ub):
-        bar = {"color": BLUE, "lw": 2.2 if alone else 6.0, "solid_capstyle": "butt", "zorder": 4, "clip_on": False}
-        axes.plot((entry.ci_lb, entry.ci_ub), (y, y), **bar)
-    if not math.isnan(entry.pooled):
-        dot = {"mfc": "white", "mec": BLUE, "mew": 2.0} if alone else {"mfc": BLUE, "mec": "white", "mew": 1.4}
-        axes.plot([entry.pooled], [y], "o", ms=9, zorder=5, clip_on=False, **dot)
+def draw_claimed(axes: Axes, x: float, top: float, foot: float) -> None:
+    """The advertised percentage: a dashed line across the results that are compared with it."""
+    axes.plot((x, x), (top, foot), color=VERMILLION, lw=2.4, ls=(0, (4, 2)), zorder=6, clip_on=False)
 
 
-def draw_control(axes: Axes, entry: ClaimRow, y: float) -> None:
-    """The control arms' value: an open square a little lower, with its words on the side that has room."""
-    if math.isnan(entry.control):
-        return
-    level = y + 0.25
-    axes.plot([entry.control], [level], "s", ms=6, mfc="white", mec=BLACK, mew=1.2, zorder=5, clip_on=False)
-    patients = "" if math.isnan(entry.control_n) else f", n\u00a0=\u00a0{number(entry.control_n, 0)}"
-    words = f"without cells {number(entry.control, 0)}\u00a0%{patients}"
-    left = entry.control > 50
-    x = entry.control + (-2.6 if left else 2.6)
-    axes.text(x, level, words, size=SMALL, ha="right" if left else "left", va="center_baseline")
-
-
-def plot_axes(sheet: Sheet, left: float, top: float, bottom: float) -> Axes:
-    """The common axis, 0 to 100 percent, with faint lines to read along."""
-    axes = sheet.axes(left, top, PLOT, bottom - top)
+def plot_axes(sheet: Sheet, top: float, bottom: float) -> Axes:
+    """Axes from 0 to 100% for the results of one claim, with faint lines to read along."""
+    axes = sheet.axes(EDGE + LEFT, top, PLOT, bottom - top)
     axes.set(xlim=(0, 100), ylim=(bottom, top), yticks=[])
-    axes.set_xticks(range(0, 101, 20), [f"{tick}\u00a0%" for tick in range(0, 101, 20)])
-    axes.xaxis.grid(True, color=PALE, lw=0.7)
+    axes.set_xticks(range(0, 101, 20), [f"{tick}%" for tick in range(0, 101, 20)], fontsize=NOTE)
+    axes.xaxis.grid(True, color=PALE, lw=0.8)
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)
     axes.patch.set_visible(False)
     return axes
 
 
-def draw_row(axes: Axes, row: Placed) -> None:
-    """The marks of one row; a further counterpart shows the advertised figure as a bare pole."""
-    draw_published(axes, row.entry, row.middle)
-    draw_control(axes, row.entry, row.middle)
-    if not row.entry.beside:
-        draw_flag(axes, row.entry.advertised, row.middle)
-    elif not math.isnan(row.entry.advertised):
-        draw_pole(axes, row.entry.advertised, row.middle - 0.13, row.middle + 0.13)
+def key_lines(rows: Sequence[ClaimRow]) -> list[tuple[str, str]]:
+    """Return what each mark means, of those that are drawn: kind and words."""
+    marks = [mark for row in rows for mark in row.marks]
+    lines = []
+    if any(row.is_compared and row.marks for row in rows):
+        lines.append(("claimed", "advertised percentage"))
+    if any(not mark.is_pool for mark in marks):
+        lines.append(("study", "one study: percentage with 95% CI"))
+    if any(not math.isnan(mark.control) for mark in marks):
+        lines.append(("control", "its control arm, without cells"))
+    if any(mark.is_pool for mark in marks):
+        lines.append(("pool", "three or more studies pooled: 95% CI (thick), 95% prediction interval (thin)"))
+    return lines
 
 
-def write_key(sheet: Sheet, y: float) -> None:
-    """What the marks mean, side by side below the axis."""
-    axes = sheet.axes(EDGE, y - 0.3, WIDTH - 2 * EDGE, 0.6)
-    inch = 100 / PLOT
-    axes.set(xlim=(0, inch * (WIDTH - 2 * EDGE)), ylim=(y + 0.3, y - 0.3))
-    axes.set_axis_off()
-    draw_flag(axes, 0.05 * inch, y - 0.03, height=0.21)
-    draw_published(axes, ClaimRow("", 0.0, *(at * inch for at in (1.5, 1.32, 1.68, 1.2, 1.8)), k=5), y)
-    axes.plot([5.65 * inch], [y], "s", ms=6, mfc="white", mec=BLACK, mew=1.2)
-    sheet.text(EDGE + 0.32, y, "advertised", size=SMALL)
-    sheet.text(EDGE + 1.9, y, "published: value, 95\u00a0% CI, prediction for a new setting", size=SMALL)
-    sheet.text(EDGE + 5.78, y, "arms without cells", size=SMALL)
-
-
-def write_heads(sheet: Sheet, y: float) -> None:
-    """Headings of the two columns of figures, in the colours of their marks."""
-    sheet.text(FIRST + FIGURES / 2, y, "Advertised", weight="bold", color=VERMILLION_INK, ha="center")
-    sheet.text(FIRST + FIGURES * 1.5, y, "Published", weight="bold", color=BLUE, ha="center")
-
-
-def write_figure(sheet: Sheet, row: Placed, column: int, words: str, color: str) -> None:
-    """One of the two figures of a row, huge for a claim, large for a further counterpart; words in body size."""
-    size = (LARGE if row.entry.beside else HUGE) if "%" in words else BODY
-    x = FIRST + FIGURES * (column + 0.5)
-    weight = "normal" if size == BODY else "bold"
-    sheet.text(x, row.middle, words, size=size, weight=weight, color=color, ha="center")
-
-
-def write_row(sheet: Sheet, row: Placed) -> None:
-    """The words of one row: what is claimed, what stands behind the published figure, and the two figures."""
-    entry = row.entry
-    size, weight = label_style(entry)
-    line = {"color": PALE, "lw": 0.6} if entry.beside else {"color": GREY, "lw": 0.6}
-    sheet.rule(row.top, EDGE, WIDTH - EDGE, **line)
-    sheet.text(EDGE, row.top + 0.16, row.label, size=size, weight=weight)
-    sheet.text(EDGE, row.top + 0.17 + block_height(row.label, size), row.detail, size=SMALL)
-    said = "no figure" if math.isnan(entry.advertised) else f"{number(entry.advertised, 0)}\u00a0%"
-    found = "none found" if math.isnan(entry.pooled) else f"{number(entry.pooled, 0)}\u00a0%"
-    write_figure(sheet, row, 0, "" if entry.beside else entry.printed or said, VERMILLION_INK)
-    write_figure(sheet, row, 1, found, BLUE)
+def write_key(sheet: Sheet, lines: Sequence[tuple[str, str]], y: float) -> None:
+    """What the marks mean, one below the other."""
+    for kind, words in lines:
+        axes = sheet.axes(EDGE, y - 0.13, 0.7, 0.26)
+        axes.set(xlim=(0, 100), ylim=(0.3, -0.3))
+        axes.set_axis_off()
+        if kind == "claimed":
+            axes.plot((50, 50), (-0.3, 0.3), color=VERMILLION, lw=2.4, ls=(0, (4, 2)))
+        elif kind == "control":
+            axes.plot([50], [0], "s", ms=8, mfc="white", mec=BLACK, mew=1.4)
+        elif kind == "pool":
+            draw_mark(axes, StudyMark("", "", 50, 30, 70, is_pool=True, pi_lb=10, pi_ub=90), 0.0)
+        else:
+            draw_mark(axes, StudyMark("", "", 50, 20, 80), 0.0)
+        sheet.text(EDGE + 0.85, y, words, size=NOTE)
+        y += 0.28
 
 
 @applied()
-def advertised(
-    entries: Sequence[ClaimRow], *, title: str = "What is advertised, and what is published", note: str = ""
-) -> Drawing:
-    """One row for each advertised figure: the figure, the published value, and both on one axis.
+def advertised(rows: Sequence[ClaimRow], *, title: str, note: str = "") -> Drawing:
+    """Return each advertised percentage with what may be said of it, and each study's own result on one axis.
 
     Parameters
     ----------
-    entries : sequence of ClaimRow
-        In order from the top; a row with ``beside`` follows the claim to which it adds another counterpart.
+    rows : sequence of ClaimRow
+        In order from the top. A claim that cannot be assessed shows no mark of its own value.
     title, note : str
-        Sentence above; sentences below.
+        Above the figure; below it: population, date of the evidence.
 
     Returns
     -------
@@ -221,21 +174,112 @@ def advertised(
     Raises
     ------
     DataError
-        No entry.
+        No row.
     """
-    if not entries:
-        raise DataError("advertised: expected at least one claim row, found none")
-    heading, below = wrapped(title, WIDTH - 2 * EDGE, TITLE + 1, "bold"), wrapped(note, WIDTH - 2 * EDGE, SMALL)
-    top = EDGE + block_height(heading, TITLE + 1) + 0.35
-    rows = place_rows(entries, top)
-    bottom = rows[-1].top + rows[-1].height
-    sheet = Sheet(WIDTH, bottom + 0.66 + (block_height(below, SMALL) + 0.06 if note else 0.0))
-    sheet.text(EDGE, EDGE + 0.09, heading, size=TITLE + 1, weight="bold")
-    write_heads(sheet, top - 0.13)
-    axes = plot_axes(sheet, LEFT, top, bottom)
-    for row in rows:
-        write_row(sheet, row)
-        draw_row(axes, row)
-    write_key(sheet, bottom + 0.48)
-    sheet.text(EDGE, bottom + 0.74, below, size=SMALL)
-    return Drawing(sheet.figure, claim_rows_alt(entries))
+    if not rows:
+        raise DataError("advertised: expected at least one claim, found none")
+    heading, below = wrapped(title, WIDTH - 2 * EDGE, HEAD, "bold"), wrapped(note, WIDTH - 2 * EDGE, NOTE)
+    placed = place_claims(rows, EDGE + block_height(heading, HEAD) + 0.1)
+    bottom, key = placed[-1].bottom, key_lines(rows)
+    foot = bottom + (AXIS if rows[-1].marks else 0.0) + 0.25
+    height = foot + 0.28 * len(key) + (block_height(below, NOTE) + 0.16 if note else 0.0)
+    sheet = Sheet(WIDTH, height)
+    sheet.text(EDGE, EDGE + 0.1, heading, size=HEAD, weight="bold")
+    for claim in placed:
+        write_claim(sheet, claim)
+        if claim.marks:
+            draw_claim(plot_axes(sheet, claim.marks[0].top, claim.bottom), claim)
+    sheet.rule(foot - 0.25, EDGE, WIDTH - EDGE, color=GREY, lw=0.8)
+    write_key(sheet, key, foot)
+    sheet.text(EDGE, foot + 0.28 * len(key) + 0.08, below, size=NOTE)
+    return Drawing(sheet.figure, claim_rows_alt(rows))
+
+
+def write_claim(sheet: Sheet, claim: PlacedClaim) -> None:
+    """The words of a claim and of its results."""
+    y = claim.top + GAP
+    sheet.rule(claim.top, EDGE, WIDTH - EDGE, color=GREY, lw=0.8)
+    color = VERMILLION_INK if claim.row.is_compared else BLACK
+    sheet.text(EDGE, y, claim.title, size=WORDS + 1, weight="bold", color=color)
+    sheet.text(EDGE, y + block_height(claim.title, WORDS + 1), claim.said, size=NOTE)
+    for mark in claim.marks:
+        sheet.text(EDGE + 0.12, mark.top + 0.16, mark.label, size=WORDS)
+        below = mark.top + 0.16 + block_height(mark.label, WORDS)
+        sheet.text(EDGE + 0.12, below, mark.detail, size=NOTE, color=GREY)
+
+
+def draw_claim(axes: Axes, claim: PlacedClaim) -> None:
+    """The marks of one claim, with the advertised percentage where it is compared."""
+    for mark in claim.marks:
+        draw_mark(axes, mark.mark, mark.middle, BLUE if claim.row.is_compared else GREY)
+    if claim.row.is_compared and claim.marks and not math.isnan(claim.row.advertised):
+        draw_claimed(
+            axes, claim.row.advertised, claim.marks[0].top + 0.04, claim.marks[-1].top + claim.marks[-1].height
+        )
+
+
+# All entries: how many controlled results count, by direction, and the finding.
+
+#: Inches: the column of the claims, of a count, of the finding; height of a line.
+CLAIM, COUNT, FINDING, ROW = 3.6, 1.2, 4.4, 0.34
+#: Column -> heading, colour of its numbers.
+COLUMNS = {
+    "favours": ("favour\ncells", BLUE),
+    "inconclusive": ("incon-\nclusive", GREY),
+    "against": ("favour\ncontrol", ORANGE),
+}
+
+
+@applied()
+def directions(counts: pd.DataFrame, *, title: str, note: str = "") -> Drawing:
+    """For each effect the controlled results that count, by direction, and the finding: a table with filled circles.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        ``claim``, ``favours``, ``inconclusive``, ``against``, ``finding``
+        (:func:`cellclaims.reporting.direction_counts`).
+    title, note : str
+        Above and below.
+
+    Returns
+    -------
+    Drawing
+
+    Raises
+    ------
+    DataError
+        No row.
+    """
+    if counts.empty:
+        raise DataError("directions: expected at least one entry, found none")
+    width = 2 * EDGE + CLAIM + 3 * COUNT + FINDING
+    heading, below = wrapped(title, width - 2 * EDGE, HEAD, "bold"), wrapped(note, width - 2 * EDGE, NOTE)
+    lines = [
+        (wrapped(r.claim, CLAIM - 0.15, NOTE), wrapped(r.finding, FINDING - 0.1, NOTE), r) for r in counts.itertuples()
+    ]
+    heights = [max(ROW, max(block_height(a, NOTE), block_height(b, NOTE)) + 0.12) for a, b, _ in lines]
+    top = EDGE + block_height(heading, HEAD) + 0.68
+    sheet = Sheet(width, top + sum(heights) + (block_height(below, NOTE) + 0.2 if note else 0.1))
+    sheet.text(EDGE, EDGE + 0.1, heading, size=HEAD, weight="bold")
+    for i, (words, _) in enumerate(COLUMNS.values()):
+        sheet.text(EDGE + CLAIM + (i + 0.5) * COUNT, top - 0.38, words, size=NOTE, ha="center", weight="bold")
+    sheet.text(EDGE + CLAIM + 3 * COUNT + 0.1, top - 0.16, "finding", size=NOTE, weight="bold")
+    for (claim, finding, row), height in zip(lines, heights, strict=True):
+        sheet.rule(top, EDGE, width - EDGE, color=PALE, lw=0.8)
+        sheet.text(EDGE, top + 0.16, claim, size=NOTE)
+        sheet.text(EDGE + CLAIM + 3 * COUNT + 0.1, top + 0.16, finding, size=NOTE)
+        for i, (name, (_, color)) in enumerate(COLUMNS.items()):
+            write_count(sheet, getattr(row, name), EDGE + CLAIM + (i + 0.5) * COUNT, top + 0.17, color)
+        top += height
+    sheet.text(EDGE, top + 0.18, below, size=NOTE)
+    return Drawing(sheet.figure, directions_alt(counts))
+
+
+def write_count(sheet: Sheet, count: int, x: float, y: float, color: str) -> None:
+    """A number of results on a disc, or a small dash for none."""
+    if not count:
+        sheet.text(x, y, "–", size=NOTE, color=GREY, ha="center")
+        return
+    sheet.page.plot([x], [y], "o", ms=19, mfc=color, mec="none", zorder=2)
+    sheet.text(x, y, f"{count}", size=NOTE, weight="bold", color="white" if color != ORANGE else BLACK, ha="center")

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cellclaims.errors import DataError
-from cellclaims.figures.style import BLACK, BLUE, BODY, GREY, PALE, SMALL, TITLE, VERMILLION, applied
+from cellclaims.figures.style import BLACK, BLUE, BODY, GREY, PALE, SMALL, TITLE, VERMILLION, applied, wrapped
 from cellclaims.meta import Fit
 from cellclaims.meta.effect_sizes import measure_in_words
 from cellclaims.meta.quantiles import normal_quantile
@@ -49,6 +49,12 @@ def _axis(fit: Fit) -> str:
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=SMALL)
+
+
+def _head(axes: Axes, title: str) -> None:
+    """The title, broken so that it stays inside the figure."""
+    words = wrapped(title, SIZE[0] - 0.9, TITLE, "bold")
+    axes.set_title(words, size=TITLE, weight="bold", loc="left", parse_math=False)
 
 
 @applied()
@@ -98,7 +104,7 @@ def funnel(fit: Fit, *, levels: Sequence[float] = (0.95,), title: str = "", axis
     axes.set_ylabel("Standard error", size=BODY)
     axes.set_xlabel(axis_label or _axis(fit), size=BODY)
     if title:
-        axes.set_title(title, size=TITLE, weight="bold", loc="left", parse_math=False)
+        _head(axes, title)
     _plain(axes)
     return figure
 
@@ -155,7 +161,7 @@ def gosh(subsets: Fit | Subsets, *, study: str | None = None, title: str = "", a
     axes.set_ylabel("I² (%)", size=BODY)
     axes.set_ylim(-3, 100)
     if title:
-        axes.set_title(title, size=TITLE, weight="bold", loc="left", parse_math=False)
+        _head(axes, title)
     _plain(axes)
     return figure
 

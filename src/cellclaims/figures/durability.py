@@ -1,4 +1,4 @@
-"""How long it lasts: the share who still reach an outcome, by month, from single reports, registries and pools."""
+"""Durability: the percentage of patients with an outcome by month, from single reports, registries and pools."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ LOOKS: dict[str, tuple[str, dict[str, object]]] = {
     "pooled": ("pooled at the month, with its interval", {"color": BLACK, "marker": "D", "ms": 7.5, "ls": ""}),
 }
 
-#: Colour and width of the line of an interval, by kind: those of single reports stand back.
+#: Colour and width of the line of an interval, by kind; those of single reports are lighter.
 INTERVAL = {"report": (SKY, 0.6), "registry": (GREY, 0.9), "pooled": (BLACK, 2.4)}
 
 #: Inches: margin, room for the words left of the plot, size of the plot, least distance of two names.
 EDGE, LEFT, PLOT, APART = 0.1, 0.75, (5.2, 3.8), 0.16
 
-#: Months by which reports of one month are set apart, so that their intervals can be told apart, and the most
-#: that all of them may spread; months by which a registry stands right of the pooled value.
+#: Months between reports at the same time, so that their intervals are distinguishable, and their largest total spread;
+#: months by which a registry is drawn to the right of the pooled value.
 ASIDE, SPREAD, BESIDE = 0.2, 2.0, 2.2
 
-#: A report that was followed for at least so many months gets its name beside the plot; registries always do.
+#: Follow-up in months from which a report is labelled next to the plot; registries always are.
 NAMED_FROM = 48.0
 
 
@@ -84,7 +84,7 @@ def set_apart(wanted: Sequence[float], apart: float, low: float, high: float) ->
 
 
 def aside(table: pd.DataFrame) -> pd.Series:
-    """Month at which each line is drawn: reports of one month a little apart, registries beside a pooled value."""
+    """Return the month at which each line is drawn, with small distances at the same month."""
     months = table["months"].astype(float).copy()
     reports = table[table["kind"] == "report"]
     pooled = table.loc[table["kind"] == "pooled", "months"]
@@ -129,7 +129,7 @@ def write_names(sheet: Sheet, axes: Axes, ends: Mapping[str, tuple[float, float]
 
 
 def write_pooled(sheet: Sheet, axes: Axes, pooled: pd.DataFrame, top: float) -> None:
-    """Above the plot, at its month: each pooled value and how many reports are in it."""
+    """Write each pooled value and its number of reports above the plot, at its month."""
     if len(pooled):
         sheet.text(LEFT - 0.08, top - 0.34, "Pooled", size=SMALL, weight="bold", ha="right")
     for _, line in pooled.iterrows():
@@ -140,7 +140,7 @@ def write_pooled(sheet: Sheet, axes: Axes, pooled: pd.DataFrame, top: float) -> 
 
 
 def year_axes(sheet: Sheet, top: float, months: float) -> Axes:
-    """The plot: years across, percent up."""
+    """Return the plot: years across, percent up."""
     axes = sheet.axes(LEFT, top, *PLOT)
     years = math.ceil(months / 12 + 0.2)
     ticks = range(0, years + 1, 1 if years <= 12 else 2)
@@ -154,7 +154,7 @@ def year_axes(sheet: Sheet, top: float, months: float) -> Axes:
 
 
 def write_key(sheet: Sheet, kinds: Sequence[str], y: float) -> None:
-    """What each kind of mark stands for, one below the other."""
+    """Draw the legend of the marks, one below the other."""
     for line, kind in enumerate(kinds):
         words, look = LOOKS[kind]
         level = y + line * 0.18
@@ -168,7 +168,7 @@ def durability(
     table: pd.DataFrame, *, axis_label: str = "Insulin independent, %", time_label: str = "Years after infusion",
     title: str = "", note: str = "", what: str = "",
 ) -> Drawing:  # fmt: skip
-    """The share who reach an outcome over the years; lines join the months of one report.
+    """Draw the percentage of patients with an outcome over the years; lines join the months of one report.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def durability(
 
 
 def check_table(table: pd.DataFrame) -> None:
-    """Refuse a kind without a look and a percentage that cannot be one."""
+    """Raise an error for an unknown kind and an impossible percentage."""
     for line, row in table.iterrows():
         if row["kind"] not in LOOKS:
             expected = ", ".join(LOOKS)

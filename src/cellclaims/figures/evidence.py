@@ -1,13 +1,13 @@
-"""What has been studied and what has not: studies by population, product and design, and over the years."""
+"""Evidence maps: studies by population, product and design, and over the years; flow of reports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 
@@ -36,17 +36,16 @@ from cellclaims.figures.style import (
 from cellclaims.reporting.evidence import counts_alt, flow_alt, years_alt
 from cellclaims.reporting.tables import number
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-#: Inches: width and height of a tile, room for the totals at the right, height of one product's row of years.
-TILE, TOTALS, YEARS = (0.86, 0.28), 0.5, 0.42
+#: Inches: width and height of a tile, room for the totals at the right, height of a panel of years, of the legend.
+TILE, TOTALS, YEARS, LEGEND = (0.86, 0.28), 0.5, 0.62, 0.36
 
 
 def in_order(values: pd.Series) -> list[str]:
-    """Different values in the order in which they appear: the caller sorts."""
-    return list(dict.fromkeys(values))
+    """Different values in the order of their categories, or, of plain text, in the order in which they appear."""
+    found = dict.fromkeys(map(str, values))
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return [str(value) for value in values.cat.categories if str(value) in found]
+    return list(found)
 
 
 def shade(count: float, largest: float) -> tuple[str, str]:
@@ -64,7 +63,7 @@ def shade(count: float, largest: float) -> tuple[str, str]:
 
 
 def put_tile(sheet: Sheet, corner: tuple[float, float], height: float, count: float, largest: float) -> None:
-    """One tile with its number; a dot where nothing was found, so that a gap is seen as a gap."""
+    """Draw one tile with its number, or a dot if there are no studies."""
     face, ink = shade(count, largest)
     x, y = corner
     sheet.box(x, y, TILE[0], height, facecolor=face, edgecolor=PALE, lw=0.6)
@@ -84,31 +83,43 @@ def write_totals(sheet: Sheet, grid: Grid, counts: pd.DataFrame, unit: str) -> N
     sheet.text(right, below, number(counts.to_numpy().sum(), 0), weight="bold", ha="right")
 
 
+def write_shades(sheet: Sheet, grid: Grid, largest: float, unit: str) -> None:
+    """What the colours mean, below the totals: tiles of some counts, and the dot of none."""
+    top = grid.bottom + 0.36
+    sheet.text(EDGE, top + TILE[1] / 2, f"Colour: number of {unit} (· none)", size=SMALL)
+    shown = sorted({1, round(largest / 4), round(largest / 2), int(largest)} - {0})[-len(grid.x) :]
+    for x, count in zip(grid.x, shown, strict=False):
+        put_tile(sheet, (x, top), TILE[1], count, largest)
+
+
 @applied()
-def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports") -> Drawing:
+def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports", note: str = "") -> Drawing:
     """Tiles with the number of studies: populations one below the other, in each a line for every product.
 
     Parameters
     ----------
     table : DataFrame
-        One line for each combination: population, product, design (words, shown as they are and in the order in
-        which they appear), studies (number; a line with 0 shows a gap that would not be seen otherwise).
-    title, unit : str
-        Sentence above; what is counted.
+        One line for each combination: population, product, design (words, shown as they are and in the order of their
+        categories, or in which they appear), studies (number; a line with 0 shows a gap that would not be seen
+        otherwise).
+    title, unit, note : str
+        Sentence above; what is counted; small print below.
 
     Returns
     -------
     Drawing
     """
+    populations, products, designs = (in_order(table[name]) for name in ("population", "product", "design"))
     table = table.astype({"population": str, "product": str, "design": str})
     counts = table.pivot_table("studies", ["population", "product"], "design", "sum", fill_value=0)
-    lines = [
-        (p, c) for p in in_order(table["population"]) for c in in_order(table["product"]) if (p, c) in counts.index
-    ]
-    counts = counts.loc[lines, in_order(table["design"])]
+    lines = [(p, c) for p in populations for c in products if (p, c) in counts.index]
+    counts = counts.loc[lines, designs]
     populations, products = zip(*lines, strict=True)
     grid = lay_grid(products, counts.columns, top=EDGE + (0.3 if title else 0.0), tile=TILE, groups=populations)
-    sheet = Sheet(grid.right + TOTALS + EDGE, grid.bottom + 0.36)
+    width = grid.right + TOTALS + EDGE
+    small = wrapped(note, width - 2 * EDGE, SMALL) if note else ""
+    below = grid.bottom + 0.36 + LEGEND
+    sheet = Sheet(width, below + (block_height(small, SMALL) + 0.08 if note else 0.0))
     sheet.text(EDGE, EDGE + 0.08, title, size=TITLE, weight="bold")
     write_margins(sheet, grid)
     largest = counts.to_numpy().max()
@@ -116,6 +127,8 @@ def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports")
         for x, count in zip(grid.x, line, strict=True):
             put_tile(sheet, (x, y), height, count, largest)
     write_totals(sheet, grid, counts, unit)
+    write_shades(sheet, grid, largest, unit)
+    sheet.text(EDGE, below + 0.08, small, size=SMALL)
     return Drawing(sheet.figure, counts_alt(table, f"Number of {unit} by product, population and design"))
 
 
@@ -130,29 +143,31 @@ def year_bars(axes: Axes, years: pd.Series, tallest: float) -> None:
 
 
 @applied()
-def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports") -> Drawing:
-    """Studies per year: a row of bars for each product, all on one height and one axis of years.
+def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports", note: str = "") -> Drawing:
+    """Studies per year: a panel of bars for each product, all on one height and one axis of years.
 
     Parameters
     ----------
     table : DataFrame
         One line for each year and product that occurs: year, product (words, in order of appearance),
         studies.
-    title, unit : str
-        Sentence above; what is counted.
+    title, unit, note : str
+        Sentence above; what is counted; small print below, such as how many have no year.
 
     Returns
     -------
     Drawing
     """
-    table = table.astype({"product": str})
     products = in_order(table["product"])
+    table = table.astype({"product": str})
     counts = table.pivot_table("studies", "year", "product", "sum", fill_value=0)[products]
     names = [wrapped(f"{name}\u00a0({number(counts[name].sum(), 0)})", 1.9) for name in products]
     left, top = EDGE + max(text_width(name) for name in names) + 0.15, EDGE + (0.3 if title else 0.05)
     span = (counts.index.min() - 0.7, counts.index.max() + 0.7)
     width = max(4.0, 0.2 * (span[1] - span[0]))
-    sheet = Sheet(left + width + EDGE + 0.1, top + YEARS * len(products) + 0.55)
+    whole = left + width + EDGE + 0.1
+    small = wrapped(note, whole - 2 * EDGE, SMALL) if note else ""
+    sheet = Sheet(whole, top + YEARS * len(products) + 0.55 + (block_height(small, SMALL) + 0.05 if note else 0.0))
     sheet.text(EDGE, EDGE + 0.08, title, size=TITLE, weight="bold")
     for line, (product, name) in enumerate(zip(products, names, strict=True)):
         y = top + line * YEARS
@@ -163,14 +178,16 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
         axes.set_xticks([])
     ticks = ticks_within(span, 12, whole=True)
     axes.set_xticks(ticks, [number(tick, 0) for tick in ticks])
-    sheet.text(left + width / 2, top + YEARS * len(products) + 0.36, f"Year (the numbers are {unit})", ha="center")
+    axis = top + YEARS * len(products) + 0.36
+    sheet.text(left + width / 2, axis, f"Year (the numbers are {unit})", ha="center")
+    sheet.text(EDGE, axis + 0.24, small, size=SMALL)
     return Drawing(sheet.figure, years_alt(table, unit))
 
 
-# Flow of reports: how many were found, left out at each step and why, and how many each pool holds.
+# Flow of reports: numbers found, excluded at each step with reasons, and included in each pool.
 
 
-#: Inches: margin, width of a box on the way and of one beside it, the gap between them and between two steps.
+#: Inches: margin, width of a main box and of a side box, the gaps between them and between two steps.
 BOX_EDGE, STEP_WIDTH, SIDE_WIDTH, ACROSS, DOWN = 0.1, 2.6, 3.6, 0.45, 0.3
 
 #: Inches inside a box, around its words.
@@ -179,23 +196,45 @@ PADDING = 0.09
 
 @dataclass(frozen=True)
 class Step:
-    """A stage on the way: its name, how many are left at it, and why some do not reach the next one."""
+    """A stage on the way from records found to reports pooled.
+
+    Attributes
+    ----------
+    label : str
+    count : int
+        How many are at it.
+    left_out : mapping
+        Reason -> how many do not reach the next step.
+    added : mapping
+        Source -> number of additional records at this step.
+    heading : str
+        What those that are left out are called.
+    """
 
     label: str
     count: int
     left_out: Mapping[str, int] = field(default_factory=dict)
+    added: Mapping[str, int] = field(default_factory=dict)
+    heading: str = "Left out"
 
 
 def check_counts(steps: Sequence[Step]) -> None:
-    """Refuse a flow whose numbers do not add up: nothing leaves without a reason."""
+    """Raise an error for a flow whose numbers do not add up."""
     if not steps:
         raise DataError("flow: expected at least one step, found none")
+    if steps[0].added and sum(steps[0].added.values()) != steps[0].count:
+        raise DataError(
+            f"flow: expected {sum(steps[0].added.values())} at {steps[0].label!r}, as many as come in there, found "
+            f"{steps[0].count}"
+        )
     for step, following in pairwise(steps):
-        expected = step.count - sum(step.left_out.values())
+        added = sum(following.added.values())
+        expected = step.count - sum(step.left_out.values()) + added
         if expected != following.count:
+            more = f" and {added} added" if added else ""
             raise DataError(
                 f"flow: expected {expected} at {following.label!r} ({step.count} at {step.label!r} less "
-                f"{sum(step.left_out.values())} left out), found {following.count}"
+                f"{sum(step.left_out.values())} left out{more}), found {following.count}"
             )
 
 
@@ -204,8 +243,8 @@ def step_words(step: Step) -> str:
     return wrapped(f"{step.label}\nn = {number(step.count, 0)}", STEP_WIDTH - 2 * PADDING, BODY, "bold")
 
 
-def reason_words(reasons: Mapping[str, int]) -> str:
-    """Words of the box beside a step: each reason with its number, the most frequent first.
+def reason_words(reasons: Mapping[str, int], heading: str = "Left out") -> str:
+    """Words of the box at the side of a step: each reason with its number, the most frequent first.
 
     Examples
     --------
@@ -216,9 +255,9 @@ def reason_words(reasons: Mapping[str, int]) -> str:
         return ""
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     widest = len(number(ordered[0][1], 0))
-    lines = [f"Left out: {number(sum(reasons.values()), 0)}"]
+    lines = [wrapped(f"{heading}: {number(sum(reasons.values()), 0)}", SIDE_WIDTH - 2 * PADDING, weight="bold")]
     for reason, count in ordered:
-        # figure spaces are as wide as a digit, so that the numbers stand below one another
+        # figure spaces are as wide as a digit, which aligns the numbers
         count_words = number(count, 0).rjust(widest, "\u2007")
         room = SIDE_WIDTH - 2 * PADDING - text_width(f"{count_words}\u2002")
         broken = wrapped(reason, room).split("\n")
@@ -232,7 +271,7 @@ def pool_words(pools: Sequence[tuple[str, int]]) -> str:
     widest = max(len(number(k, 0)) for _, k in pools)
     room = STEP_WIDTH + ACROSS + SIDE_WIDTH - 2 * PADDING
     lines = [wrapped(f"k = {number(k, 0).rjust(widest, chr(0x2007))}\u2002{name}", room) for name, k in pools]
-    return "\n".join(["Pools (a report can be in several)", *lines])
+    return "\n".join(["Pools of these reports (k: reports in a pool; a report can be in several)", *lines])
 
 
 def box_height(words: str) -> float:
@@ -251,16 +290,17 @@ def put_box(sheet: Sheet, x: float, y: float, width: float, words: str, *, stron
 
 
 @applied()
-def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title: str = "") -> Drawing:
-    """Boxes from the reports that were found to those that were pooled, with the reasons at each step.
+def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title: str = "", note: str = "") -> Drawing:
+    """Boxes from the records that were found to the reports that were pooled, with the reasons at each step.
 
     Parameters
     ----------
     steps : sequence of Step
-        In order; what a step leaves out must be the difference to the next one.
+        In order; what a step leaves out, less what the next one adds, must be the difference between the two.
     pools : sequence of (name, number of reports)
         Shown in a last box; a report can be in several pools, so these need not add up.
-    title : str
+    title, note : str
+        Sentence above; small print below.
 
     Returns
     -------
@@ -272,27 +312,41 @@ def flow(steps: Sequence[Step], *, pools: Sequence[tuple[str, int]] = (), title:
         No step, or numbers that do not add up.
     """
     check_counts(steps)
-    boxes, sides = [step_words(step) for step in steps], [reason_words(step.left_out) for step in steps]
+    boxes = [step_words(step) for step in steps]
+    inward = [reason_words(step.added, "From these sources") for step in steps]
+    sides = [reason_words(step.left_out, step.heading) for step in steps]
     last = pool_words(pools) if pools else ""
-    heights = [box_height(words) for words in boxes]
+    width = 2 * BOX_EDGE + STEP_WIDTH + ACROSS + SIDE_WIDTH
+    small = wrapped(note, width - 2 * BOX_EDGE, SMALL) if note else ""
+    heights = [
+        max(box_height(words), box_height(more) if more else 0) for words, more in zip(boxes, inward, strict=True)
+    ]
     gaps = [max(DOWN, box_height(side) + 0.2) if side else DOWN for side in sides]
     if not last:
         gaps[-1] = box_height(sides[-1]) + 0.2 if sides[-1] else 0.0
-    top = BOX_EDGE + (0.3 if title else 0.0)
-    width = 2 * BOX_EDGE + STEP_WIDTH + ACROSS + SIDE_WIDTH
-    sheet = Sheet(width, top + sum(heights) + sum(gaps) + (box_height(last) if last else 0.0) + BOX_EDGE)
-    sheet.text(BOX_EDGE, BOX_EDGE + 0.08, title, size=TITLE, weight="bold")
+    heading = wrapped(title, width - 2 * BOX_EDGE, TITLE, "bold")
+    top = BOX_EDGE + (block_height(heading, TITLE) + 0.1 if title else 0.0)
+    below = (box_height(last) if last else 0.0) + (block_height(small, SMALL) + 0.12 if note else 0.0)
+    sheet = Sheet(width, top + sum(heights) + sum(gaps) + below + BOX_EDGE)
+    sheet.text(BOX_EDGE, BOX_EDGE + 0.08, heading, size=TITLE, weight="bold")
     y, middle = top, BOX_EDGE + STEP_WIDTH / 2
-    for number_, (words, side) in enumerate(zip(boxes, sides, strict=True)):
+    for number_, (words, more, side) in enumerate(zip(boxes, inward, sides, strict=True)):
         put_box(sheet, BOX_EDGE, y, STEP_WIDTH, words, strong=True)
-        bottom, y = y + heights[number_], y + heights[number_] + gaps[number_]
-        if number_ + 1 < len(boxes) or last:
+        if more:
+            level = y + min(box_height(words), box_height(more)) / 2
+            x = BOX_EDGE + STEP_WIDTH + ACROSS
+            sheet.arrow((x, level), (BOX_EDGE + STEP_WIDTH, level))
+            put_box(sheet, x, y, SIDE_WIDTH, more, strong=False)
+        bottom, y = y + box_height(words), y + heights[number_] + gaps[number_]
+        if number_ + 1 < len(boxes):
             sheet.arrow((middle, bottom), (middle, y))
         if side:
-            beside(sheet, middle, (bottom + y) / 2, side)
+            beside(sheet, middle, y - gaps[number_] / 2, side)
     if last:
         put_box(sheet, BOX_EDGE, y, width - 2 * BOX_EDGE, last, strong=False)
-    stages = [(step.label, step.count, step.left_out) for step in steps]
+    if note:
+        sheet.text(BOX_EDGE, y + (box_height(last) if last else 0.0) + 0.14, small, size=SMALL)
+    stages = [(step.label, step.count, step.left_out, step.added, step.heading) for step in steps]
     return Drawing(sheet.figure, flow_alt(stages, pools))
 
 

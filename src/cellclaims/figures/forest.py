@@ -1,4 +1,4 @@
-"""Forest plot of one pool or of several, beside what is advertised and what registries report."""
+"""Forest plots of one or several pools, with advertised values and results from registries."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TESTS = {
     "adhoc": "Hartung-Knapp interval, never narrower than the standard one",
 }  # fmt: skip
 
-#: Models whose heterogeneity is a spread on the logit and nothing else.
+#: Models whose heterogeneity is a standard deviation on the logit only.
 BINOMIAL = ("binomial_normal", "beta_binomial", "bayes_binomial_normal")
 
 #: Choices under which all reports share one true value, so that there is nothing to predict.
@@ -56,12 +56,12 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 #: Inches up to which details have a column; longer ones are written below the figure.
 DETAIL = 1.3
 
-#: Columns of a pool that hold counts.
+#: Columns of a pool with counts.
 COUNTS = ("events", "n", "events_control", "n_control")
 
 
 def count_words(pool: Pool) -> str:
-    """How many studies a pool has, and what that means for it."""
+    """Return how many studies a pool has, and what that means for it."""
     return (
         pool.label
         if pool.k < pool.fewest or pool.fit is None
@@ -70,7 +70,7 @@ def count_words(pool: Pool) -> str:
 
 
 def effect_words(estimate: float, low: float, high: float, decimals: int) -> str:
-    """An estimate with its interval; without limits the estimate alone; without anything, nothing."""
+    """Return an estimate with its interval; without limits the estimate alone; without anything, nothing."""
     if math.isnan(estimate):
         return ""
     words = number(estimate, decimals)
@@ -78,7 +78,7 @@ def effect_words(estimate: float, low: float, high: float, decimals: int) -> str
 
 
 def settings_words(settings: Mapping[str, object]) -> str:
-    """The model of a pool in words.
+    """Return the model of a pool in words.
 
     Examples
     --------
@@ -99,7 +99,7 @@ def statistic(fit: object, name: str) -> float:
 
 
 def heterogeneity_words(pool: Pool) -> str:
-    """How much the reports of a pool differ, in the terms that its model has.
+    """Return how much the reports of a pool differ, in the terms that its model has.
 
     τ², I², Q and its P value; for a binomial model τ² is on the logit, and Q is a likelihood ratio.
     """
@@ -115,19 +115,19 @@ def heterogeneity_words(pool: Pool) -> str:
 
 
 def predicted_by(pool: Pool | Studies) -> object:
-    """What gives the prediction interval: the Bayesian fit of a pool of the review, else the fit itself."""
+    """Return what gives the prediction interval: the Bayesian fit of a pool of the review, else the fit itself."""
     return pool.fit if isinstance(pool, Studies) else pool.bayes
 
 
 def prediction_words(pool: Pool) -> str:
-    """Why there is no prediction interval; nothing for a model that has none."""
+    """Return why there is no prediction interval; nothing for a model that has none."""
     if str(pool.settings.get("method", "")).upper() in COMMON:
         return ""
     return "Prediction for a similar centre: too few studies" if pool.k < 3 else "No prediction for a similar centre"
 
 
 def model_notes(pools: Sequence[Pool]) -> list[str]:
-    """How the pools were made, said once for all that were made alike."""
+    """Return how the pools were made, said once for all that were made alike."""
     pooled = [pool for pool in pools if pool.is_pooled]
     notes = [f"Model: {words}." for words in dict.fromkeys(settings_words(pool.settings) for pool in pooled) if words]
     scales = dict.fromkeys(
@@ -159,26 +159,26 @@ def numbers_words(row: pd.Series) -> str:
 
 
 def total_words(rows: pd.DataFrame) -> str:
-    """The printed counts of a pool together, in the same form; nothing where one is missing."""
+    """Return the total of the reported counts of a pool, in the same form; empty if one is missing."""
     counts = [name for name in COUNTS if name in rows and rows[name].notna().all()]
     return numbers_words(rows[counts].sum()) if "n" in counts else ""
 
 
 def text_of(value: object) -> str:
-    """A text cell; nothing where the table has no text (empty or NaN)."""
+    """Return a text cell; nothing where the table has no text (empty or NaN)."""
     return value if isinstance(value, str) else ""
 
 
 def details_fit(frames: Sequence[pd.DataFrame]) -> bool:
-    """Whether the details of all rows are short enough for a column of their own."""
+    """Return whether the details of all rows are short enough for a separate column."""
     details = [text_of(detail) for rows in frames if "detail" in rows for detail in rows["detail"]]
     return all(text_width(detail) <= DETAIL for detail in details)
 
 
 def remarks_of(row: pd.Series, in_column: bool) -> list[str]:
-    """What stands below the figure about a row: how its value must be read, its detail unless that has a column.
+    """Return the footnotes of a row: how its value must be read, and its detail unless there is a column for it.
 
-    Of a study of the review each kind of doubt is named once; the table of the studies has every flag in full.
+    For a study of the review each kind of question is named once; the table of the studies has every flag in full.
     """
     flags = [words for words in text_of(row.get("note")).split("; ") if words]
     plain = [words for words in flags if not CODE.match(words) and not words.startswith(STANDS_IN)]
@@ -201,7 +201,7 @@ QUESTIONABLE = "questionable value or design: see the table of the studies"
 
 
 def remark_letters(frames: Sequence[pd.DataFrame], in_column: bool) -> dict[str, str]:
-    """A letter for every different remark on a row, in order of appearance."""
+    """Return a letter for every different remark on a row, in order of appearance."""
     remarks = [words for rows in frames for _, row in rows.iterrows() for words in remarks_of(row, in_column)]
     return {words: LETTERS[number % 26] * (number // 26 + 1) for number, words in enumerate(dict.fromkeys(remarks))}
 
@@ -225,16 +225,16 @@ class View:
     details: bool = True
 
     def three(self, source: Mapping[str, object], names: Sequence[str]) -> list[float]:
-        """The named numbers of a row or a fit on the shown scale, NaN where there is none."""
+        """Return the named numbers of a row or a fit on the shown scale, NaN where there is none."""
         return [self.shown(value) for value in (float(source.get(name, math.nan)) for name in names)]
 
     def words(self, estimate: float, low: float, high: float) -> str:
-        """An estimate with its interval in words."""
+        """Return an estimate with its interval in words."""
         return effect_words(estimate, low, high, self.decimals)
 
 
 def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, decimals: int | None) -> View:
-    """How these pools are shown together; refuses pools that cannot stand on one axis."""
+    """Return how these pools are shown together; raise an error for pools on different axes."""
     scales = sorted({pool.scale for pool in pools})
     if len(scales) != 1 or scales[0] not in SCALES:
         found = ", ".join(scales) or "no pool"
@@ -247,7 +247,7 @@ def view_of(pools: Sequence[Pool], transform: Callable[[float], float] | None, d
 
 
 def study_row(row: pd.Series, view: View, heaviest: float, kind: str) -> FigureRow:
-    """One report of a pool as a line of the figure; without weight where it stands alone."""
+    """Return one report of a pool as a line of the figure; a single report has no weight."""
     estimate, low, high = view.three(row, ("yi", "ci_lb", "ci_ub"))
     letters = ", ".join(sorted({view.letters[words] for words in remarks_of(row, view.details)}))
     weight = math.nan if math.isnan(heaviest) else float(row["weight"])
@@ -281,12 +281,12 @@ def capital(words: str) -> str:
 
 
 def level_of(pool: Pool | Studies) -> str:
-    """The level of a pool's intervals: "95%"."""
+    """Return the level of a pool's intervals: "95%"."""
     return f"{number(100 * float(pool.settings.get('level', 0.95)), 0)}%"
 
 
 def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list[FigureRow]:
-    """The lines below a pool's reports: diamond, prediction, heterogeneity; or why there are none."""
+    """Return the lines below a pool's reports: diamond, prediction, heterogeneity; or why there are none."""
     if not pool.is_pooled:
         return [FigureRow("note", capital(count_words(pool)))]
     found = {part: statistic(pool.fit, part) for part in ("beta", "ci_lb", "ci_ub")}
@@ -313,7 +313,7 @@ def pooled_rows(pool: Pool, view: View, name: str, kind: str = "pooled") -> list
 
 
 def pool_rows(pool: Pool, view: View, kind: str = "study") -> list[FigureRow]:
-    """The reports of a pool and what they come to; ``kind`` is "control" for arms without cells."""
+    """Return the reports of a pool and what they come to; ``kind`` is "control" for arms without cells."""
     weighed = "weight" in pool.rows and pool.is_pooled
     heaviest = float(pool.rows["weight"].max()) if weighed else math.nan
     reports = [study_row(row, view, heaviest, kind) for _, row in pool.rows.iterrows()]
@@ -351,7 +351,7 @@ def benchmark_rows(table: pd.DataFrame, title: str, view: View) -> list[FigureRo
 
 
 def columns_for(rows: Sequence[FigureRow], view: View, level: float, headings: Mapping[str, str]) -> list[FigureColumn]:
-    """The columns that hold any words, in their order; the month only where the reports differ in it."""
+    """Return the columns with text, in order; the month only if the reports differ in it."""
     percent = number(100 * level, 0)
     counts = "Events/n" if any("/" in row.cells.get("numbers", "") for row in rows) else "Participants"
     detail = "Cells v control" if any(" v " in row.cells.get("detail", "") for row in rows) else "Detail"
@@ -388,7 +388,7 @@ class Studies(PooledRows):
 
 
 def studies_of(fit: Fit) -> Studies:
-    """What a forest plot shows of a fit of one's own studies, those that it keeps; refuses batches and moderators."""
+    """Return the data of a forest plot of a fit of own studies; raise an error for batches and moderators."""
     if fit.shape != () or fit.effects.design is not None:
         what = f"a batch of shape {fit.shape}" if fit.shape != () else "one with moderators"
         raise DataError(f"forest: expected one fit of a single mean, found {what}")
@@ -399,7 +399,7 @@ def studies_of(fit: Fit) -> Studies:
 
 
 def axis_of(pool: Pool | Studies) -> str:
-    """The axis of a measure on the scale that is shown."""
+    """Return the axis of a measure on the scale that is shown."""
     words = measure_in_words(pool.measure)
     return AXES.get(pool.measure, words[:1].upper() + words[1:])
 
@@ -419,20 +419,20 @@ def forest(
     headings: Mapping[str, str] | None = None, decimals: int | None = None,
     limits: tuple[float, float] | None = None, notes: Sequence[str] = (), what: str = "",
 ) -> Drawing:  # fmt: skip
-    """Forest plot: every report with its interval and weight, the pooled value, and what it is compared with.
+    """Draw a forest plot: every report with its interval and weight, the pooled value, and values for comparison.
 
     Parameters
     ----------
     pools : Pool, Fit or sequence of them
         One pool, or several on one scale, each under its title as a heading. Of ``rows`` the columns label,
         yi, ci_lb, ci_ub (analysis scale) are needed; months, events, n, n_control, detail, weight, note are
-        shown where they hold anything. Of ``fit`` beta, ci_lb, ci_ub and, where the model has them, pi_lb,
+        shown if they contain anything. Of ``fit`` beta, ci_lb, ci_ub and, where the model has them, pi_lb,
         pi_ub, tau2, I2, Q, Q_p. A pool of one report is shown and not pooled.
         A :class:`cellclaims.meta.Fit` shows its studies by their labels (``slab``), on the scale of its measure.
     axis_label : str
         Name of the axis with its unit; that of the measure if not given.
     claim : float, Mark or sequence of Mark or (value, label, kind), optional
-        Advertised figure or threshold on the shown scale (30 for 30 %): a dashed line with its words.
+        Advertised value or threshold on the shown scale (30 for 30%): a dashed line with its label.
     favours : pair of str, optional
         Whom the left and the right side favour.
     transform : callable, optional
@@ -460,7 +460,7 @@ def forest(
     Raises
     ------
     DataError
-        No pool, pools on different scales or an unknown one, or an interval that does not hold its
+        No pool, pools on different scales or an unknown one, or an interval that does not include its
         estimate.
     """
     chosen, without = listed(pools), listed(controls)
@@ -547,7 +547,7 @@ def change(
     claim: Claim = None, title: str = "", notes: Sequence[str] = (),
     limits: tuple[float, float] | None = None, what: str = "",
 ) -> Drawing:  # fmt: skip
-    """Mean change in the arms with cells beside the control arms' own change and what others published.
+    """Draw the mean change in the treated arms, in the control arms and in other published results.
 
     Without the second the first cannot be read: patients who enter a trial improve without cells too.
 

@@ -1,4 +1,4 @@
-"""Draw rows, columns and an axis as one figure: words left and right of a plot, every row on its own line."""
+"""Interval figures: rows of text to the left and right of a plot, with an axis."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ SPANNING = ("heading", "note")
 class FigureRow:
     """One line of an interval figure, on the scale that is shown.
 
-    ``cells`` holds the words of the other columns by column key. ``share`` sizes the square: the report's
-    weight as a share of the heaviest one in its pool (0 to 1), NaN where there are no weights.
+    ``cells`` has the text of the other columns by key. ``share`` sizes the square: the report's weight as a
+    proportion of the largest in its pool (0 to 1), NaN without weights.
     """
 
     kind: str
@@ -85,7 +85,7 @@ Claim = float | Mark | Sequence[Mark | tuple] | None
 
 
 def marks_of(claim: Claim) -> tuple[Mark, ...]:
-    """The marks that a figure was asked for: none, a bare advertised value, one mark or several.
+    """Return the requested marks: none, an advertised value, one mark or several.
 
     A mark may come as a plain (value, label, kind).
 
@@ -108,7 +108,7 @@ def marks_of(claim: Claim) -> tuple[Mark, ...]:
 # The axis of an interval figure: its limits, its ticks and their words.
 
 
-#: Share of the plot's width that stays free at each end.
+#: Proportion of the plot's width that is free at each end.
 MARGIN = 0.04
 
 #: Value of no effect on the shown scale, by analysis scale.
@@ -129,7 +129,7 @@ class Scale:
 
 
 def natural_limits(rows: Sequence[FigureRow], marks: Sequence[Mark], null: float | None) -> tuple[float, float]:
-    """Limits that hold every estimate, every value to compare with and the value of no effect.
+    """Return limits that include every estimate, every value for comparison and the value of no effect.
 
     An interval may reach beyond these by as much again, or by one and a half times the usual half width of a
     report, so that one small study or the prediction from three reports does not press all others into a line;
@@ -185,7 +185,7 @@ def scale_for(
     rows: Sequence[FigureRow], scale: str, marks: Sequence[Mark], label: str, favours: tuple[str, str] | None,
     limits: tuple[float, float] | None,
 ) -> Scale:  # fmt: skip
-    """The axis: 0 to 100 for percentages, powers for ratios, else what the rows need."""
+    """Return the axis: 0 to 100 for percentages, powers for ratios, else what the rows need."""
     null = NULL[scale]
     if limits is not None and not (np.isfinite(limits).all() and limits[0] != limits[1]):
         raise DataError(f"limits: expected two different ends of the axis, found {limits}")
@@ -222,7 +222,7 @@ def logarithm(value: float) -> float:
     return -math.inf if value == 0 else math.log(value)
 
 
-# The mark of each kind of row of an interval figure: told apart by shape first, by colour second.
+# The mark of each kind of row of an interval figure, distinguished by shape first and colour second.
 
 
 #: Side of the square of the heaviest report, of the lightest, and of one without weight, in points.
@@ -233,7 +233,7 @@ DIAMOND, BAR = 0.062, 0.03
 
 
 def square_side(share: float) -> float:
-    """Side in points of a report's square: its area is proportional to its share of the heaviest weight.
+    """Return the side in points of a report's square, whose area is proportional to its weight.
 
     Examples
     --------
@@ -244,7 +244,7 @@ def square_side(share: float) -> float:
 
 
 def clipped(row: FigureRow, limits: tuple[float, float]) -> tuple[float, float, bool, bool]:
-    """The part of the interval inside ``limits``, and whether it was cut on the left and on the right.
+    """Return the part of the interval inside ``limits``, and whether it was cut on the left and on the right.
 
     Examples
     --------
@@ -353,7 +353,7 @@ BOLD = ("heading", "pooled", "control pooled", "primary")
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things stand, in inches: each column's ``x``, the plot, the whole width, each row's words."""
+    """The layout, in inches: the ``x`` of each column, the plot, the width, the text of each row."""
 
     x: Mapping[str, float]
     plot: tuple[float, float]
@@ -425,7 +425,7 @@ def lay_out(rows: Sequence[FigureRow], columns: Sequence[FigureColumn], label_he
 
 
 def mark_levels(marks: Sequence[Mark], place: Mapping[Mark, float]) -> dict[Mark, int]:
-    """The line above the plot on which each mark's words stand, so that no two touch."""
+    """Return the line above the plot for the label of each mark, so that labels do not overlap."""
     levels: dict[Mark, int] = {}
     taken: list[tuple[int, float, float]] = []
     for mark in sorted((mark for mark in marks if mark.label), key=lambda m: m.value):
@@ -449,7 +449,7 @@ def mark_places(marks: Sequence[Mark], plot: tuple[float, float], scale: Scale) 
 
 
 def share_along(value: float, scale: Scale) -> float:
-    """How far along the axis a value lies, 0 at its start and 1 at its end.
+    """Return how far along the axis a value lies, 0 at its start and 1 at its end.
 
     Examples
     --------
@@ -484,7 +484,7 @@ def write_headings(sheet: Sheet, columns: Sequence[FigureColumn], label_heading:
 
 
 def plot_axes(sheet: Sheet, scale: Scale, layout: Layout) -> Axes:
-    """The plot's axes: across by value, down in the sheet's own inches."""
+    """Return the plot's axes: across by value, down in the sheet's own inches."""
     top, bottom = layout.body
     axes = sheet.axes(layout.plot[0], top, PLOT, bottom - top)
     axes.set(xlim=scale.limits, ylim=(bottom, top), yticks=[])
@@ -512,7 +512,7 @@ def draw_marks(sheet: Sheet, axes: Axes, marks: Sequence[Mark], scale: Scale, la
 
 
 def favours_words(scale: Scale) -> tuple[str, str]:
-    """What stands below the left and the right half of the axis, broken so that the two never touch."""
+    """Return the labels below the left and the right half of the axis, broken so that they do not overlap."""
     if not scale.favours:
         return ("", "")
     half = PLOT / 2 - 0.08
@@ -545,7 +545,7 @@ def header_height(columns: Sequence[FigureColumn], label_heading: str, levels: M
 
 
 def moved(layout: Layout, down: float) -> Layout:
-    """The same layout, ``down`` inches lower."""
+    """Return the same layout, ``down`` inches lower."""
     top, bottom = layout.body
     return replace(layout, tops=tuple(y + down for y in layout.tops), body=(top + down, bottom + down))
 

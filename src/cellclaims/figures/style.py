@@ -18,8 +18,8 @@ from matplotlib.textpath import text_to_path
 
 STYLE_FILE = Path(__file__).with_name("cellclaims.mplstyle")
 
-#: Okabe and Ito's palette, told apart with any colour vision; shapes and words carry the meaning as well, so
-#: that a greyscale print says the same.
+#: Okabe and Ito's palette, suitable for any colour vision; shapes and words have the same meaning, so that figures can
+#: be printed in grey.
 BLACK, GREY, PALE = "#000000", "#595959", "#E3E3E3"
 BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
 ORANGE, VERMILLION, YELLOW = "#E69F00", "#D55E00", "#F0E442"
@@ -39,7 +39,7 @@ LINE = 0.19
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """The look of the project, for as long as the block (or the decorated function) runs.
+    """Yield the look of the project, for as long as the block (or the decorated function) runs.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def wrapped(text: str, width: float, size: float = BODY, weight: str = "normal")
 # A blank sheet measured in inches from its top left corner, for words, lines and axes.
 
 
-#: From the middle of a line of capitals and digits down to its baseline, as a share of the letter size.
+#: Distance from the middle of capitals and digits to the baseline, as a proportion of the letter size.
 TO_BASELINE = 0.36
 
 #: Distance between two lines of one text, as a multiple of the letter size.
@@ -169,7 +169,7 @@ class Sheet:
         self.page.annotate("", xy=end, xytext=start, arrowprops=style)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Axes whose frame stands ``left`` and ``top`` inches from the corner."""
+        """Return axes whose frame is ``left`` and ``top`` inches from the corner."""
         share = (
             left / self.width,
             1 - (top + height) / self.height,
@@ -188,7 +188,7 @@ EDGE, GROUP, NAME = 0.1, 0.34, 2.4
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the tiles stand, in inches: left edges, tops, size of a tile, and the broken words of both margins."""
+    """The layout of tiles, in inches: left edges, tops, size of a tile, and the broken texts of both margins."""
 
     names: tuple[str, ...]
     heads: tuple[str, ...]
@@ -224,7 +224,7 @@ def lay_grid(
 
 
 def write_margins(sheet: Sheet, grid: Grid) -> None:
-    """The words above and beside the tiles, and a heading over each group of lines."""
+    """Write the texts above and next to the tiles, and a heading over each group of lines."""
     bottom = grid.y[0] - 0.1 - (GROUP if grid.groups else 0.0)
     for x, head in zip(grid.x, grid.heads, strict=True):
         first = bottom - (block_height(head, SMALL) - block_height("", SMALL))

@@ -23,7 +23,7 @@ from cellclaims.forms.sheets import CLAIMS, STUDY, evidence_workbook
 from cellclaims.forms.submission import FormRow, Submission, read_form
 from cellclaims.harvest.accept import tried, write_all
 from cellclaims.harvest.held import Cells, Held, as_line, read_held
-from cellclaims.journal_club.controls import NAMES_CLAIMS
+from cellclaims.journal_club.claim_file import NAMES_CLAIMS
 from cellclaims.pool import Pool, pooled
 from cellclaims.question import ESTIMANDS, Analysis, Question
 from cellclaims.reporting.pools import before_and_after
@@ -54,7 +54,7 @@ STEPS = {
 NO_VALUES = ("note", "locator", "read_twice")
 #: Kind of the anomaly that a changed value becomes.
 REPLACED = "value_replaced"
-#: What stands in for a reason in a preview; nothing is written so.
+#: The reason of a preview that has none; it is never written.
 NO_REASON = "no reason given yet"
 
 
@@ -71,7 +71,7 @@ class Edit:
         """The columns that differ; empty for a row that comes or goes."""
         if self.before is None or self.after is None:
             return []
-        return [name for name in self.after if not _alike(self.before[name], self.after[name])]
+        return [name for name in self.after if not alike(self.before[name], self.after[name])]
 
     @property
     def row(self) -> Cells:
@@ -105,7 +105,7 @@ class Addition:
     hints: list[str] = field(default_factory=list)
 
 
-def _alike(one: str, other: str) -> bool:
+def alike(one: str, other: str) -> bool:
     """Whether two cells say the same: a spreadsheet makes 8 of 8.0."""
     if one == other:
         return True
@@ -180,9 +180,14 @@ def prepare(
     done = Addition(form, edits, contents, before_and_after(changed, rules), words, list(_told(edits)))
     done.reasons = [edit.row["anomaly_id"] for edit in reasons if edit.table == "anomalies"]
     _add_changelog(done, held.folder, f"{day}: {words}" + (f" Reason: {reason}." if reason else ""))
-    if not changed:
+    if not changed and not update:
         done.hints = list(_why_none(bases[1], form.study))
     return done
+
+
+def differences(form: Submission, folder: Path) -> list[Edit]:
+    """Every difference of the form of a study from the tables: rows that come, go or change."""
+    return _edits(form, read_held(folder))[0]
 
 
 def _refuse_other_study(form: Submission, held: Held, update: bool) -> None:
@@ -240,7 +245,7 @@ def _edits(form: Submission, held: Held) -> tuple[list[Edit], dict[tuple[str, in
 
 def _kept(before: str, after: str) -> str:
     """The cell as the table has it, where the form says the same."""
-    return before if _alike(before, after) else after
+    return before if alike(before, after) else after
 
 
 def _sorting(table: TableSchema, cells: Cells) -> list[tuple[float, str]]:
@@ -260,7 +265,7 @@ def _matched(
     whole = tuple(column for column in (old[0] if old else {}) if column not in ("line", "judgement_id"))
     for key in (whole, *KEYS[name]):
         for row in list(new):
-            same = (one for one in left if all(_alike(one[column], row.cells[column]) for column in key))
+            same = (one for one in left if all(alike(one[column], row.cells[column]) for column in key))
             if (before := next(same, None)) is not None:
                 pairs.append((before, row))
                 left.remove(before)
@@ -358,10 +363,10 @@ def _was(edit: Edit) -> str:
 
 
 def _add_changelog(done: Addition, folder: Path, line: str) -> None:
-    """Put a line into CHANGELOG.md beside the folder; for a copy of the data, say it instead."""
+    """Put a line into the CHANGELOG.md next to the folder; for a copy of the data, show it instead."""
     path = folder.resolve().parent / "CHANGELOG.md"
     if folder.resolve().name != "data" or not path.is_file():
-        done.hints.append(f"No CHANGELOG.md beside {folder} was changed; the line for its part Evidence: {line}")
+        done.hints.append(f"No CHANGELOG.md next to {folder} was changed; the line for its part Evidence: {line}")
         return
     before = path.read_bytes()
     done.contents[path] = (before, with_evidence(before.decode(), line).encode())
@@ -403,19 +408,23 @@ def gains(before: EvidenceBase, after: EvidenceBase, study: str) -> Iterator[tup
     """The pools that a study changes, each without and with the new rows.
 
     Asked are the outcomes that the study reports, for its type of diabetes, every product that its cells belong to and
-    every estimand: differences between arms in studies of its design, changes within arms, proportions.
+    every estimand: differences between arms in studies of its design, changes within arms, proportions. Of questions
+    with the same studies before and after, the one for the most products and the first estimand is given.
 
     Yields
     ------
     tuple of (Question, Pool, Pool)
     """
+    known = set()
     for question, analysis in _questions(before, after, study):
         try:
             pools = pooled(before, question, analysis), pooled(after, question, analysis)
         except (PoolingError, ProtocolError):
             continue  # an outcome that the protocol does not pool
         rows = [pool.rows[["study_id", "yi", "vi", "events", "n"]] for pool in pools]
-        if not rows[0].equals(rows[1]):
+        key = (question.outcome, question.arms, analysis.measure, *(one.to_csv() for one in rows))
+        if key not in known and not rows[0].equals(rows[1]):
+            known.add(key)
             yield question, *pools
 
 
@@ -423,6 +432,7 @@ def _questions(before: EvidenceBase, after: EvidenceBase, study: str) -> Iterato
     rules = after.protocol
     report = next(row for row in after.evidence.studies.itertuples() if row.study_id == study)
     products = [name for name in rules["eligibility"]["products"] if report.intervention_class in rules.classes(name)]
+    products.sort(key=lambda name: -len(rules.classes(name)))
     of = {
         name: set().union(*(_of_study(base, table, column, study) for base in (before, after) for table in tables))
         for name, column, tables in (
@@ -528,7 +538,7 @@ def write(done: Addition, *, update: bool, reason: str) -> str:
     return "\n".join(["written:", *(f"  {path}" for path in done.contents)])
 
 
-# A form of claims: the two tables of another advertisement, in a folder of their own.
+# A form of claims: the two tables of another advertisement, in a separate folder.
 
 
 def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = False, dry_run: bool = False) -> str:
@@ -564,7 +574,7 @@ def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = F
         text = csv_text([table.names, *([row.cells[name] for name in table.names] for row in rows)], guarded=False)
         origins |= {(table.path, line): row for line, row in enumerate(rows, start=2)}
         contents[folder / table.path] = (b"", text.encode())
-    known = list(protocol.load(folder)["counterparts"])
+    known = list(protocol.load(folder)["answers"])
     faults = [
         row.fault("answered_by", "counterpart", one_of(known, row.cells["answered_by"]), row.cells["answered_by"])
         for row in form.rows["claims"]

@@ -103,7 +103,7 @@ WORDS = {
         "cellclaims add {name} --preview",
         "lists every fault with its sheet, row and column.",
         "cellclaims add {name} --yes",
-        "writes claims.csv and documents.csv into a folder of their own (docs/another_advertisement.md).",
+        "writes claims.csv and documents.csv into a separate folder (docs/another_advertisement.md).",
     ),
 }
 RULES = (
@@ -175,10 +175,9 @@ def rows_of(folder: Path, study: str) -> dict[str, list[Cells]]:
 def lists_of(folder: Path, schema: Schema) -> dict[str, list[tuple[str, str]]]:
     """Allowed values with what they mean: of definitions and of what answers a claim, which lie outside the schema."""
     held = read_held(folder)
-    counterparts = protocol.load(folder)["counterparts"]
     return {
         "definition_id": [(row["definition_id"], row["meaning"]) for row in held.rows["definitions"]],
-        "answered_by": [(name, str(plan.get("definition", plan["kind"]))) for name, plan in counterparts.items()],
+        "answered_by": [(name, answer["name"]) for name, answer in protocol.load(folder)["answers"].items()],
     }
 
 

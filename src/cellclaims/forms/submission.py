@@ -41,10 +41,11 @@ LISTED = 3
 
 @dataclass(frozen=True)
 class FormRow:
-    """One row of a form: its cells by column, and what makes a fault of one of them."""
+    """One row of a form: its cells by column, what makes a fault of one of them, and which were refused as read."""
 
     cells: Cells
     blame: Callable[[str, str, str, str], Fault] = field(repr=False)
+    refused: frozenset[str] = frozenset()
 
     def fault(self, column: str, rule: str, expected: str, found: str) -> Fault:
         """A fault of this row, with its place in the form; ``column`` is empty for the whole row."""
@@ -132,6 +133,8 @@ def _finish(form: Submission, schema: Schema) -> None:
         for column in sheet.columns(schema):
             for fault in cell_faults(table, column, [row.cells[column.name] for row in rows]):
                 row = rows[fault.row - 2]
+                if column.name in row.refused:
+                    continue
                 found = fault.found
                 if fault.rule == "type" and "," in found and NUMBER.fullmatch(row.cells[column.name].replace(",", ".")):
                     found += f": enter it with a point, as {row.cells[column.name].replace(',', '.')}"
@@ -241,7 +244,7 @@ class _Page:
         self.noted.setdefault(kind, []).append(place)
 
     def read(self) -> None:
-        """Read headings and rows, or say why they cannot be read."""
+        """Read headings and rows, or report why they cannot be read."""
         if self.page.sheet_state != "visible":
             self.wrong(None, "", "hidden", "a sheet that can be seen", "a hidden sheet: show it, or delete it")
             return
@@ -272,7 +275,7 @@ class _Page:
             return False
         count = len(self.form.faults)
         for number, text in found.items():
-            column = names.get(text)
+            column = names.get(text) or self._named_in_comment(number)
             if column is None and text != MARKED and self._is_filled(number):
                 self.wrong(1, self._letter(number), "heading", one_of([c.title for c in self.columns], text),
                            repr(str(self.page.cell(1, number).value)))  # fmt: skip
@@ -299,6 +302,15 @@ class _Page:
         ways = [{_folded(getattr(column, way)): column for column in self.columns} for way in ("title", "name")]
         heads = [{_folded(cell.value) for cell in self.page[row]} for row in range(1, min(self.page.max_row, 6) + 1)]
         return max(ways, key=lambda names: max(len(names.keys() & head) for head in heads))
+
+    def _named_in_comment(self, number: int) -> Column | None:
+        """The column that the comment on a heading names: a form of an earlier version may have other headings."""
+        comment = self.page.cell(1, number).comment
+        named = re.search(r"Column (\w+)\.\s*$", comment.text) if comment else None
+        column = next((column for column in self.columns if named and column.name == named[1]), None)
+        if column:
+            self.note("a heading of another version, read by its comment", column.title)
+        return column
 
     def _is_filled(self, number: int) -> bool:
         """Whether a column has a value below its heading."""
@@ -345,9 +357,15 @@ class _Page:
                 self._marked(number, marked, values)
                 continue
             cells = dict.fromkeys((column.name for column in self.columns), "")
+            refused = set()
             for n, cell in values.items():
-                cells[self.where[n].name] = self._text(cell, self.where[n], number, n)
-            yield FormRow(cells, self._blamed(number))
+                column = self.where[n]
+                if why := _refused(cell, column):
+                    self.wrong(number, self._letter(n), *why)
+                    refused.add(column.name)
+                else:
+                    cells[column.name] = self._text(cell, column, number)
+            yield FormRow(cells, self._blamed(number), frozenset(refused))
 
     def _marked(self, number: int, mark: str, values: Mapping[int, Cell]) -> None:
         """Pass over the example; refuse any other marked row, and an example that somebody wrote over."""
@@ -356,7 +374,7 @@ class _Page:
             return
         for n, cell in values.items():
             column = self.where[n]
-            text, example = _plain(cell.value), self.example.get(column.name, "")
+            text, example = plain(cell.value), self.example.get(column.name, "")
             if text != example and not (column.numeric and _is_same_number(text, example)):
                 found = (
                     f"{column.title} {text!r} in a row that is marked as the example: clear the mark to have it read"
@@ -368,16 +386,12 @@ class _Page:
         letters = {column.name: self._letter(n) for n, column in self.where.items() if column}
         return lambda column, *words: self.made(number, letters.get(column, column), *words)
 
-    def _text(self, cell: Cell, column: Column, row: int, number: int) -> str:
-        """The text of a cell as a table has it; a fault, and nothing, where it cannot be taken over."""
+    def _text(self, cell: Cell, column: Column, row: int) -> str:
+        """The text of a cell as a table has it."""
         value, place = cell.value, f"row {row}, {column.title}"
         if value in (None, ""):
             return ""
-        refused = _refused(cell, column)
-        if refused:
-            self.wrong(row, self._letter(number), *refused)
-            return ""
-        text = _plain(value)
+        text = plain(value)
         if isinstance(value, str):
             clean = one_line(value)
             if clean != value:
@@ -391,8 +405,10 @@ class _Page:
 
 
 def _refused(cell: Cell, column: Column) -> tuple[str, str, str] | None:
-    """Why a cell is not taken over, as rule, expected and found; None for one that is."""
+    """Why a cell is refused, as rule, expected and found; None for one that is accepted."""
     value = cell.value
+    if value in (None, ""):
+        return None
     if cell.data_type == "f":
         formula = getattr(value, "text", value)
         return "formula", "a value", f"the formula {str(formula)[:80]!r}: enter its result"
@@ -418,7 +434,7 @@ def _day(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else ""
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """The value of a cell as text: a number without the noise of a spreadsheet's arithmetic, a date as 2026-11-20."""
     if value is None:
         return ""
@@ -496,16 +512,17 @@ def _items(
             if name not in names:
                 place = (key, number, name)
                 form.faults.append(document.fault(place, "unknown key", one_of(names, name), repr(name)))
-        cells = {}
+        cells, refused = {}, set()
         for column in columns:
             value = item.get(column.name)
             if isinstance(value, dict | list | bool):
                 place = (key, number, column.name)
                 form.faults.append(document.fault(place, "form", "text or a number", repr(value)))
+                refused.add(column.name)
                 value = None
-            cells[column.name] = _plain(value)
+            cells[column.name] = plain(value)
         if any(cells.values()):
-            yield FormRow(cells, _blamed_in(document, key, number))
+            yield FormRow(cells, _blamed_in(document, key, number), frozenset(refused))
 
 
 def _blamed_in(document: yaml_files.Document, key: str, number: int) -> Callable[[str, str, str, str], Fault]:

@@ -1,4 +1,4 @@
-"""Posted registry results -> rows in the shape of the published tables, and what could not be read, with the reason.
+"""Conversion of posted registry results to rows of the published tables, and refusals with reasons.
 
 A *measurement* is one value of one group in one category of one class of a posted outcome. It becomes one *row*, or
 one *refusal* that says why not: never both, never neither. A row is no evidence until a person accepts it.
@@ -6,7 +6,7 @@ one *refusal* that says why not: never both, never neither. A row is no evidence
 
 from cellclaims.lazy import load_lazily
 
-#: Public name -> the module that holds it.
+#: Public name -> module that defines it.
 WHERE = {
     "BINARY": "measurements",
     "CONTINUOUS": "measurements",

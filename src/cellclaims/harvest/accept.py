@@ -1,8 +1,8 @@
-"""Take over what a person accepted: into the tables with a source, a place and who decided, or not at all.
+"""Adding accepted rows to the tables, with source, position and reviewer, all or none.
 
-A row is taken over if its ``decision`` is ``accept`` and a reviewer is named. It must belong to a report and an arm
-that the tables hold, say what was harvested, and contradict nothing that stands there. What stands there already is
-left as it is, so that accepting twice changes nothing.
+A row is added if its ``decision`` is ``accept`` and a reviewer is named. Its report and arm must be in the tables, its
+values must be those harvested, and it must not contradict existing rows. Existing rows are kept, so accepting twice
+changes nothing.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ from cellclaims.registries.records import crossref as papers_of_crossref
 from cellclaims.registries.records import europepmc as papers_of_europepmc
 from cellclaims.registries.store import Answer, Store, registry_of
 
-# What an acceptance would write: the new content of each table, held together, tried in a copy, written all or not.
+# Planning an acceptance: the new content of all tables, checked in a copy, written completely or not at all.
 #
 # Nothing is written before the copy with the new content passes every rule of ``cellclaims check``.
 
 
-#: The order of writing: what a row names stands before the row, what vouches for it comes last. A process that is
-#: killed between two files leaves tables without a fault, and accepting again adds what is missing.
+#: The order of writing: sources before rows, acceptances last. A process killed between two files
+#: leaves tables without a fault, and accepting again adds the rest.
 ORDER = ("sources", "continuous", "binary", "studies", "accepted")
 
 
 @dataclass
 class Plan:
-    """Rows to add, by table, and cells of ``studies.csv`` to fill; ``origins`` says which proposal a new line is of.
+    """Rows to add, by table, and cells of ``studies.csv`` to fill; ``origins`` names the proposal of each new line.
 
-    ``held`` is told of every planned row, so that the next proposal is compared with it, too.
+    ``held`` receives every planned row, so that the next proposal is compared with it, too.
     """
 
     held: Held
@@ -66,7 +66,7 @@ class Plan:
     origins: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def add(self, table: str, cells: Cells, origin: str) -> None:
-        """Plan a row; columns that are not named stay empty.
+        """Plan a row; missing columns are empty.
 
         Raises
         ------
@@ -90,11 +90,11 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to write."""
+        """Return whether there is nothing to write."""
         return not self.filled and not any(self.rows.values())
 
     def contents(self) -> dict[Path, tuple[bytes, bytes]]:
-        """Path -> its bytes before and after, of each table that changes, in the order of writing."""
+        """Return path -> bytes before and after, for each table that changes, in the order of writing."""
         found = {}
         for name in ORDER:
             path = self.held.folder / self.held.schema.tables[name].path
@@ -107,7 +107,7 @@ class Plan:
         return found
 
     def with_filled(self, content: bytes) -> bytes:
-        """``studies.csv`` with the planned cells."""
+        """Return ``studies.csv`` with the planned cells."""
         names = self.held.schema.tables["studies"].names
         for study, column, value in self.filled:
             content = with_cell(content, int(study["line"]), names.index(column), value)
@@ -157,13 +157,13 @@ def try_out(plan: Plan, contents: dict[Path, tuple[bytes, bytes]]) -> None:
 
 
 def faults_in_words(plan: Plan, faults: list[Fault]) -> list[str]:
-    """The check's own faults, each with the proposal that it comes from."""
+    """Return the faults of the check, each with the proposal that causes it."""
     origins = (plan.origins.get((fault.file, fault.row or 0), "") for fault in faults)
     return [f"  {origin}: {fault}" if origin else f"  {fault}" for fault, origin in zip(faults, origins, strict=True)]
 
 
 def write_all(contents: dict[Path, tuple[bytes, bytes]]) -> None:
-    """Write every file or none: where one cannot be written, those before it are put back.
+    """Write all files or none; if one cannot be written, the earlier ones are restored.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def write_all(contents: dict[Path, tuple[bytes, bytes]]) -> None:
 
 @dataclass(frozen=True)
 class KeptFigure:
-    """A figure as the kept answer has it: whose it is, and what is read of it (:data:`VALUES`)."""
+    """A result in the stored answer: trial, arm and values (:data:`VALUES`)."""
 
     table: str
     registration: str
@@ -202,7 +202,7 @@ class KeptFigure:
 
 
 class KeptAnswers:
-    """The answers of a store as they are needed: each is opened, compared with its checksum and read once.
+    """The answers of a store, each opened, checked against its checksum and read once.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ class KeptAnswers:
         self._papers: dict[str, dict[str, Paper]] = {}
 
     def figure(self, row: Cells, origin: str) -> KeptFigure:
-        """The figure at the place that a row names.
+        """Return the result at the position named in a row.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class KeptAnswers:
         return figures[pointer]
 
     def paper(self, row: Cells, origin: str) -> Paper:
-        """The publication at the place that a row names; raises ProposalError, as :meth:`figure` does."""
+        """Return the publication at the position named in a row; raises ProposalError, as :meth:`figure` does."""
         sha256 = row["sha256"]
         if sha256 not in self._papers:
             content = self._content(sha256, origin)
@@ -258,7 +258,7 @@ class KeptAnswers:
             raise ProposalError(f"{origin}, column sha256: {fault}") from None
 
     def _read(self, sha256: str, origin: str) -> tuple[dict[str, KeptFigure], dict[str, str]]:
-        """The figures of an answer by their places, and why others are none."""
+        """Return the results of an answer by position, and the reasons of refusals."""
         figures, refused = {}, {}
         try:
             for place, study in studies_in(json_of(self._content(sha256, origin))):
@@ -276,7 +276,7 @@ class KeptAnswers:
         return figures, refused
 
     def _listed(self, row: Cells, origin: str) -> None:
-        """Refuse a row whose snapshot does not list its answer with that address and time."""
+        """Raise an error if the snapshot of a row does not list its answer with that address and time."""
         try:
             answers = self.store.snapshot(row["snapshot"]).answers if row["snapshot"] else ()
         except SourceError as fault:
@@ -295,7 +295,7 @@ class KeptAnswers:
 
 
 def refuse_other_record(kept: KeptAnswers, row: Cells, origin: str) -> None:
-    """Refuse a figure that the kept answer does not have so: another table, trial, arm, page or value.
+    """Raise an error if the stored answer differs: another table, trial, arm, page or value.
 
     Raises
     ------
@@ -319,10 +319,10 @@ def _not_kept(origin: str, column: str, kept: str, found: str) -> str:
     )
 
 
-# One accepted figure: refused with what is missing, found to stand already, or planned with where it came from.
+# One accepted result: refused with the reason, recognised as existing, or planned with its source.
 
 
-#: What a file of proposals must hold to be taken over.
+#: Columns required in a file of proposals.
 NOT_NEEDED = ("grade", "differences", "held", "study_why", "arm_why", "place")
 FIGURE_COLUMNS = tuple(name for name in PROPOSAL_COLUMNS if name not in NOT_NEEDED)
 TABLES = ("continuous", "binary")
@@ -337,13 +337,13 @@ GUIDE = "docs/add_a_study.md"
 
 
 def take_figure(plan: Plan, kept: KeptAnswers, row: Cells, origin: str, day: str) -> bool:
-    """Plan one accepted figure; False where the tables hold it already.
+    """Plan one accepted result; return False if it is in the tables already.
 
     Raises
     ------
     ProposalError
-        If the report, the arm or the answer is missing, the kept answer says something else, a figure was changed,
-        or the tables hold another figure.
+        If the report, the arm or the answer is missing, the stored answer differs, a value was changed,
+        or the tables contain another value.
     """
     values = values_of(row, origin)
     refuse_place(plan.held, row, origin)
@@ -363,7 +363,7 @@ def take_figure(plan: Plan, kept: KeptAnswers, row: Cells, origin: str, day: str
 
 
 def values_of(row: Cells, origin: str) -> Cells:
-    """The values of a row; a figure that a spreadsheet respelt (0.50 as 0.5) with the digits of the record.
+    """Return the values of a row; a number changed by a spreadsheet (0.50 to 0.5) gets the digits of the record.
 
     Raises
     ------
@@ -381,14 +381,14 @@ def values_of(row: Cells, origin: str) -> Cells:
 
 
 def same_text(cell: str, printed: str) -> bool:
-    """Whether a cell says what was harvested: the same text, or the same number."""
+    """Return whether a cell equals the harvested value, as text or as a number."""
     if is_number(cell) and is_number(printed):
         return float(cell) == float(printed)
     return cell == printed
 
 
 def refuse_place(held: Held, row: Cells, origin: str) -> None:
-    """Refuse a row whose table, report or arm is not there: reports and arms are entered by a person."""
+    """Raise an error if table, report or arm is missing: reports and arms are added manually."""
     study, arm, number = row["study_id"], row["arm_id"], row["registration"]
     if row["table"] not in TABLES:
         raise ProposalError(f"{origin}, column table: expected continuous or binary, found {row['table']!r}")
@@ -411,21 +411,21 @@ def refuse_place(held: Held, row: Cells, origin: str) -> None:
 
 
 def refuse_changes(row: Cells, values: Cells, origin: str) -> None:
-    """Refuse a figure that is not the record's, and a correction of what describes it without a reason."""
+    """Raise an error for a value that differs from the record, or a corrected label without a reason."""
     read = json.loads(row["as_read"])
     changed = [name for name in VALUES if name not in NOT_A_COLUMN and values[name] != str(read.get(name, ""))]
     for name in changed:
         was, found = read.get(name) or "nothing", values[name] or "nothing"
         if name in FIGURES:
-            never = "a figure is never corrected here, a doubted one is a row of anomalies.csv"
-            raise ProposalError(f"{origin}, column {name}: expected {was} as the record has it, found {found}: {never}")
+            never = "values are not corrected here; a questionable one gets a row in anomalies.csv"
+            raise ProposalError(f"{origin}, column {name}: expected {was} as in the record, found {found}: {never}")
         if not row["reason"].strip():
             why = f"expected why {name} was changed from {was} to {found}, found nothing"
             raise ProposalError(f"{origin}, column reason: {why}")
 
 
 def is_accepted(held: Held, row: Cells, origin: str) -> bool:
-    """Whether this place of this answer was accepted before.
+    """Return whether this position of this answer was accepted before.
 
     Raises
     ------
@@ -445,11 +445,11 @@ def is_accepted(held: Held, row: Cells, origin: str) -> bool:
 
 
 def conflict(held: Held, row: Cells, result: Grade) -> str:
-    """Why a differing figure is not written, and what becomes of it instead."""
+    """Return why a differing value is not added, and what to do instead."""
     places = ", ".join(f"published/{row['table']}.csv row {one['line']} from {one['source_id']}" for one in result.held)
     differences = "; ".join(map(str, result.differences))
     if all(one.held == "" for one in result.differences) or of_registry(held, row, result):
-        instead = "it becomes a second source: add it by hand with a source of its own (docs/proposals.md)"
+        instead = "it becomes a second source: add it manually with its own source (docs/proposals.md)"
     else:
         instead = (
             "it becomes an anomaly of the kind registry_differs_from_paper, which quotes both figures, in "
@@ -459,13 +459,13 @@ def conflict(held: Held, row: Cells, result: Grade) -> str:
 
 
 def of_registry(held: Held, row: Cells, result: Grade) -> bool:
-    """Whether every held row was read from a registry, too: an earlier state of the record, not a paper."""
+    """Return whether all existing rows come from a registry, too: an earlier version of the record, not a paper."""
     kinds = {source["source_id"]: source["kind"] for source in held.rows["sources"]}
     return all(kinds.get(one["source_id"]) == "registry" for one in result.held)
 
 
 def vouched(plan: Plan, row: Cells, result: Grade, origin: str, day: str) -> bool:
-    """Add who accepted a figure that stands, where an acceptance was cut off before that; else nothing."""
+    """Add a missing acceptance of an existing row, after an interrupted command."""
     place = locator(row["snapshot"], row["pointer"])
     if any((one["source_id"], one["locator"]) == (source_id(row), place) for one in result.held):
         plan.add("accepted", figure_acceptance(plan.held, row, day), origin)
@@ -474,7 +474,7 @@ def vouched(plan: Plan, row: Cells, result: Grade, origin: str, day: str) -> boo
 
 
 def enter(plan: Plan, row: Cells, values: Cells, origin: str, day: str) -> None:
-    """Plan the figure, its source unless it is there, and who accepted it."""
+    """Plan the row, its source if it is missing, and the acceptance."""
     names = plan.held.schema.tables[row["table"]].names
     if not plan.held.has("sources", "source_id", source_id(row)):
         plan.add("sources", source(row), origin)
@@ -490,7 +490,7 @@ def enter(plan: Plan, row: Cells, values: Cells, origin: str, day: str) -> None:
 
 
 def source_id(row: Cells) -> str:
-    """The source of a figure: report, registration, and the answer by the start of its checksum.
+    """Return the name of the source: report, registration, and the start of the answer's checksum.
 
     Examples
     --------
@@ -502,7 +502,7 @@ def source_id(row: Cells) -> str:
 
 
 def source(row: Cells) -> Cells:
-    """The row of ``sources.csv`` for the record."""
+    """Return the row of ``sources.csv`` for the record."""
     state = f"snapshot {row['snapshot']}" if row["snapshot"] else f"record as of {row['time'][:10]}"
     return {
         "source_id": source_id(row),
@@ -517,7 +517,7 @@ def source(row: Cells) -> Cells:
 
 
 def figure_acceptance(held: Held, row: Cells, day: str) -> Cells:
-    """The row of ``accepted.csv`` for a figure."""
+    """Return the row of ``accepted.csv`` for a figure."""
     same = "table study_id arm_id registration snapshot address time sha256 pointer reviewer".split()
     return {
         "acceptance_id": next_id(held),
@@ -529,7 +529,7 @@ def figure_acceptance(held: Held, row: Cells, day: str) -> Cells:
 
 
 def next_id(held: Held) -> str:
-    """A short name that no acceptance has."""
+    """Return a new short name for an acceptance."""
     last = max((int(one["acceptance_id"][1:]) for one in held.rows["accepted"]), default=0)
     return f"h{last + 1:03d}"
 
@@ -547,7 +547,7 @@ IDENTIFIER_COLUMNS = (
 
 
 def take_identifier(plan: Plan, kept: KeptAnswers, row: Cells, origin: str, day: str) -> bool:
-    """Plan the identifiers of one accepted candidate; False where the report has them all.
+    """Plan the identifiers of one accepted candidate; return False if the report has all of them.
 
     Raises
     ------
@@ -576,7 +576,7 @@ def take_identifier(plan: Plan, kept: KeptAnswers, row: Cells, origin: str, day:
 
 
 def refuse_other(study: Cells, name: str, value: str, origin: str) -> None:
-    """Refuse an identifier where the report has another one."""
+    """Raise an error if the report has another identifier."""
     if study[name] and study[name].lower() != value.lower():
         expected = f"{study[name]}, the {name} of {study['study_id']} in published/studies.csv row {study['line']}"
         never = "a filled identifier is never changed"
@@ -584,7 +584,7 @@ def refuse_other(study: Cells, name: str, value: str, origin: str) -> None:
 
 
 def identifier_acceptance(plan: Plan, row: Cells, name: str, value: str, day: str) -> Cells:
-    """The row of ``accepted.csv`` for one identifier."""
+    """Return the row of ``accepted.csv`` for one identifier."""
     same = "study_id snapshot address time sha256 pointer reviewer".split()
     return {
         "acceptance_id": next_id(plan.held),
@@ -607,16 +607,16 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What came of a file of proposals.
+    """Result of a file of proposals.
 
     Attributes
     ----------
     added : dict of str to int
         Table -> rows that were added; ``studies`` counts identifiers that were filled in.
     already : int
-        Accepted proposals that the tables hold already.
+        Accepted proposals that are in the tables already.
     rejected, undecided : int
-        Proposals that were not taken over.
+        Proposals that were not added.
     lines : tuple of str
         What was, or would be, written: file and line of each.
     """
@@ -631,7 +631,7 @@ class Acceptance:
 def accept(
     path: Path, folder: Path, registry: Path | None = None, *, dry_run: bool = False, today: date | None = None
 ) -> Acceptance:
-    """Take over the accepted rows of a file of proposals, all or none.
+    """Add the accepted rows of a file of proposals to the tables, all or none.
 
     The answers that the rows name are opened: what is not the record's is refused.
 
@@ -651,7 +651,7 @@ def accept(
     Raises
     ------
     ProposalError
-        With every row that cannot be taken over, or every fault that the check would find; nothing is written then.
+        With all rows that cannot be added, or all faults found by the check; nothing is written then.
     DataError
         If the tables have a fault before anything is added.
     """
@@ -674,7 +674,7 @@ def accept(
 
 
 def settle(plan: Plan, *, dry_run: bool) -> tuple[str, ...]:
-    """Try the plan and, unless it is a dry run, write it; what was written, in words."""
+    """Check the plan and, unless it is a dry run, write it; return a summary."""
     if plan.empty:
         return ()
     contents = plan.contents()
@@ -685,13 +685,13 @@ def settle(plan: Plan, *, dry_run: bool) -> tuple[str, ...]:
 
 
 def added(plan: Plan) -> dict[str, int]:
-    """Rows and identifiers of a plan by table; tables without any are left out."""
+    """Return rows and identifiers of a plan by table, without empty ones."""
     counts = {name: len(rows) for name, rows in plan.rows.items()} | {"studies": len(plan.filled)}
     return {name: number for name, number in counts.items() if number}
 
 
 def decided(path: Path) -> tuple[list[Cells], Callable[[Plan, KeptAnswers, Cells, str, str], bool]]:
-    """The rows of a file with their decisions in lower case, and what takes one of them over."""
+    """Return the rows of a file with decisions in lower case, and the function that plans one of them."""
     rows = read_sheet(path, ("decision", "reviewer", "reason"))
     kind = next((kind for kind in KINDS if rows and kind in rows[0]), "as_read")
     needed, take = KINDS[kind]
@@ -707,23 +707,23 @@ def decided(path: Path) -> tuple[list[Cells], Callable[[Plan, KeptAnswers, Cells
 
 
 def reviewer_faults(path: Path, row: Cells) -> Iterable[str]:
-    """A decision without a name is nobody's."""
+    """Yield a fault for a decision without a reviewer."""
     if not row["reviewer"]:
-        yield f"{path.name} row {row['row']}, column reviewer: expected the name of who accepts, found nothing"
+        yield f"{path.name} row {row['row']}, column reviewer: expected the name of the reviewer, found nothing"
 
 
 def in_words(outcome: Acceptance, *, dry_run: bool) -> str:
-    """What came of a file of proposals, for a person.
+    """Return the result of a file of proposals in words.
 
     Examples
     --------
     >>> print(in_words(Acceptance({"binary": 2, "sources": 1}, 1, 0, 3, ()), dry_run=False))
-    accepted: 2 rows of binary.csv, 1 row of sources.csv; 1 held already, 0 rejected, 3 undecided
+    accepted: 2 rows of binary.csv, 1 row of sources.csv; 1 in the tables already, 0 rejected, 3 undecided
     """
     words = [
         f"{number} {'identifier' if name == 'studies' else 'row'}{'' if number == 1 else 's'} of {name}.csv"
         for name, number in outcome.added.items()
     ]
     start = "would be accepted" if dry_run else "accepted"
-    rest = f"{outcome.already} held already, {outcome.rejected} rejected, {outcome.undecided} undecided"
+    rest = f"{outcome.already} in the tables already, {outcome.rejected} rejected, {outcome.undecided} undecided"
     return "\n".join([f"{start}: {', '.join(words) or 'nothing new'}; {rest}", *outcome.lines])

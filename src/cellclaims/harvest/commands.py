@@ -1,4 +1,4 @@
-"""The ``propose``, ``accept`` and ``resolve`` commands: what they print, with progress on a terminal.
+"""The ``propose``, ``accept`` and ``resolve`` commands: their output, with progress in a terminal.
 
 Without a file to write, ``propose`` and ``resolve`` print each proposal in two lines, for a first look.
 """
@@ -30,7 +30,7 @@ from cellclaims.registries.store import Store
 
 @contextmanager
 def progress(unit: str, total: int | None = None) -> Iterator[Callable[[object], None]]:
-    """One line that counts on a terminal; nothing elsewhere."""
+    """Show a line that counts in a terminal."""
     from tqdm import tqdm
 
     with tqdm(total=total, unit=f" {unit}", disable=not sys.stderr.isatty(), leave=False) as bar:
@@ -43,15 +43,15 @@ def progress(unit: str, total: int | None = None) -> Iterator[Callable[[object],
 
 
 def propose(into: Path | None, data: Path, registry: Path, harvest: Path | None = None, snapshot: str = "") -> str:
-    """Write a file of proposals, or print them; what it holds, in words.
+    """Write a file of proposals, or show them; return a summary in words.
 
     Parameters
     ----------
     into : Path or None
-        The file to write; one that stands there is never written over. None writes nothing: the proposals are in the
-        text.
+        The file to write; an existing file is never overwritten. With None nothing is written and the proposals are in
+        the text.
     data : Path
-        The evidence that the rows are set beside.
+        The evidence to compare the rows with.
     registry : Path
         Folder of the store.
     harvest : Path, optional
@@ -86,12 +86,12 @@ def propose(into: Path | None, data: Path, registry: Path, harvest: Path | None 
     return "\n".join(lines)
 
 
-#: How a printed proposal becomes one that can be decided on.
-TO_DECIDE = "--into FILE.csv writes a file to decide in"
+#: Hint on how to decide on proposals.
+TO_DECIDE = "use --into FILE.csv to write a file for decisions"
 
 
 def proposal_in_words(row: Cells) -> str:
-    """One proposal in two lines: whose figure it is and the figure, then what the tables hold.
+    """Return one proposal in two lines: trial, arm and value, then the rows of the tables.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def proposal_in_words(row: Cells) -> str:
 def rows_of(
     harvest: Path | None, store: Store, name: str, unread: list[str], told: Callable[[object], None]
 ) -> Iterator[Found]:
-    """The rows of a file with the answers of a snapshot, or of the snapshot itself; ``unread`` takes what was not."""
+    """Return the rows of a file with the answers of a snapshot, or of the snapshot; ``unread`` collects faults."""
     if harvest is None:
         yield from from_registry(store, store.snapshot(name), unread, told)
         return
@@ -139,7 +139,7 @@ def rows_of(
 
 
 def candidate_in_words(row: Cells) -> str:
-    """One candidate for a report in two lines: the report with the score and the record, then why.
+    """Return one candidate for a report in two lines: the report with the score and the record, then the reasons.
 
     Examples
     --------
@@ -158,12 +158,12 @@ def candidate_in_words(row: Cells) -> str:
 
 
 def accept(path: Path, data: Path, registry: Path | None = None, *, dry_run: bool = False) -> str:
-    """Take over the accepted rows of a file; what was written, in words.
+    """Add the accepted rows of a file to the tables; return a summary in words.
 
     Raises
     ------
     ProposalError
-        With everything that stands in the way; nothing is written then.
+        With all reasons; nothing is written then.
     """
     if sys.stderr.isatty():
         print("checking the tables with the accepted rows ...", file=sys.stderr)
@@ -173,12 +173,12 @@ def accept(path: Path, data: Path, registry: Path | None = None, *, dry_run: boo
 def find(
     into: Path | None, data: Path, registry: Path, *, offline: bool = False, settings: Settings | None = None
 ) -> str:
-    """Write a file of candidates for the reports without an identifier, or print them; what it holds, in words.
+    """Write a file of candidates for reports without an identifier, or show them; return a summary in words.
 
     Raises
     ------
     ProposalError
-        If another file stands there.
+        If the file exists.
     SourceError
         If a source gives no answer; what came before is kept, and asked again it goes on from there.
     """

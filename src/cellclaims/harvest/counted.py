@@ -23,7 +23,7 @@ from cellclaims.harvest.vocabulary import (
 
 #: (comparison, number) -> outcome and definition of a threshold of HbA1c that the tables know.
 THRESHOLDS = {("<", 7): "hba1c_lt_7", ("<", 6.5): "hba1c_lt_6_5", ("<=", 6.5): "hba1c_le_6_5"}
-#: A second unit that stands beside a threshold and is not the same (one that is the same is not there any more).
+#: A second unit of a threshold that differs from the first (equal ones have been removed).
 _BESIDE = re.compile(r"(?:%|percent)[^<>=]*?\d\s*mmol/mol")
 LT_7_SAFE = "hba1c_lt_7_and_no_severe_hypoglycemia"
 
@@ -44,7 +44,7 @@ _MODELLED = re.compile(r"\badjusted\b|kaplan|estimated|cumulative|probability|od
 _HALVED = re.compile(
     r"(?:>=|>)\s*50\s*%\s*(?:reduc|decreas)|(?:reduc|decreas)\w*\s+(?:\w+\s+){0,4}(?:by\s+)?(?:>=|>)\s*50\s*%"
 )
-#: What is asked for besides independence of insulin.
+#: Conditions in addition to insulin independence.
 _WITH = re.compile(
     r"hypoglyc\w*|\b(?:normo|hyper)?glyc(?:a)?emi\w*|\bglucose\b|hba1c|\ba1c\b|peptide|\bogtt\b|\bweight\b|\bdrugs?\b"
 )
@@ -53,7 +53,7 @@ _MORE = re.compile(r"(?<!serious )(?<!serious, )\badverse events?\b|\baes?\b|\bd
 
 
 def binary_row(registration: str, one: Measurement, topic: str) -> Row:
-    """The row of a counted value.
+    """Return the row of a counted value.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def binary_row(registration: str, one: Measurement, topic: str) -> Row:
     outcome, own, title = one.outcome, one.own_words, simple(one.outcome.title)
     how = counted_in(outcome.param, simple(outcome.unit), title)
     if changed := (_CHANGED if topic == "hba1c" else _CHANGE).search(f"{title} {own}"):
-        raise Unread(f"a change, not a level or a share of people: {quoted(changed[0])}")
+        raise Unread(f"a change, not a level or a proportion of patients: {quoted(changed[0])}")
     name = DEFINITIONS[topic](own, title)
     if topic == "hba1c":
         _same_as_described(name, simple(outcome.description))
@@ -102,15 +102,15 @@ def _timing(one: Measurement, topic: str) -> tuple[str, str, str]:
 
 
 def _count(one: Measurement, n: str) -> tuple[str, str, str, str]:
-    """Events, percent, status and note of a posted count."""
+    """Return events, percent, status and note of a posted count."""
     events = whole(one.posted.get("value"), with_comment("value", one.posted))
     if int(events) > int(n):
-        raise Unread(f"doubted: {events} participants of {n}")
+        raise Unread(f"questionable: {events} participants of {n}")
     return events, "", "printed", ""
 
 
 def _percent(one: Measurement, n: str, modelled: bool) -> tuple[str, str, str, str]:
-    """The same of a posted percentage: events only where one whole number rounds to it and no model made it."""
+    """Return the same for a percentage, with events only if one whole number rounds to it and it is not adjusted."""
     percent = numeral(one.posted.get("value"), with_comment("value", one.posted))
     if not 0 <= Decimal(percent) <= 100:
         raise Unread(f"percentage: expected 0 to 100, found {percent}")
@@ -127,7 +127,7 @@ def _percent(one: Measurement, n: str, modelled: bool) -> tuple[str, str, str, s
 
 
 def _hba1c(own: str, title: str) -> str:
-    """The definition of a threshold of HbA1c: by class and category, else by the title."""
+    """Return the definition of a threshold of HbA1c: by class and category, else by the title."""
     words = own if THRESHOLD.search(own) else title
     if _BESIDE.search(words):
         raise Unread(f"HbA1c: a threshold in two units that are not the same: {quoted(words)}")
@@ -147,14 +147,14 @@ def _hba1c(own: str, title: str) -> str:
 
 
 def _in_percent(sign: str, number: str, unit: str) -> tuple[str, float]:
-    """A threshold of HbA1c as a percentage, which it is unless its unit says otherwise."""
+    """Return a threshold of HbA1c as a percentage, which it is unless its unit says otherwise."""
     if unit not in ("", "%", "percent", "mmol/mol"):
         raise Unread(f"HbA1c: expected a threshold in % or mmol/mol, found {number} {unit}")
     return sign, in_percent(number) if unit == "mmol/mol" else float(number)
 
 
 def _same_as_described(name: str, description: str) -> None:
-    """Refuse a threshold where the description names others and not this one."""
+    """Refuse a threshold if the description names only others."""
     said = {_in_percent(*one) for one in THRESHOLD.findall(description) if one[2] in ("%", "percent", "mmol/mol")}
     mine = {one for one, outcome in THRESHOLDS.items() if name.startswith(outcome)}
     if said and said.isdisjoint(mine):
@@ -163,7 +163,7 @@ def _same_as_described(name: str, description: str) -> None:
 
 
 def _condition(words: str) -> str:
-    """A condition beside the threshold; "severe hypoglycemia" for its absence alone."""
+    """Return a condition in addition to the threshold; "severe hypoglycemia" stands for its absence."""
     said = residue(_BETWEEN_THRESHOLDS.sub(r"\1, ", words), "hba1c")
     alone = _SAFE.sub(" ", said)
     if not _CONDITION.search(said):
@@ -175,7 +175,7 @@ def _independence(own: str, title: str) -> str:
     words = own if TOPICS["insulin_independence"].search(own) else f"{title} {own}"
     _not_reversed(words)
     if words is not own and (other := joined_to("insulin_independence", title)):
-        raise Unread(f"insulin independence and something besides: {quoted(other)}")
+        raise Unread(f"insulin independence with a further condition: {quoted(other)}")
     if re.search(r"\bor\b|partial", TOPICS["insulin_independence"].sub(" ", words)):
         raise Unread(f"insulin independence or something else is counted: {quoted(words)}")
     if more := _WITH.search(TOPICS["insulin_independence"].sub(" ", words)):
@@ -205,7 +205,7 @@ def _dose(own: str, title: str) -> str:
 def _serious(own: str, title: str) -> str:
     words = own if TOPICS["serious_adverse_event"].search(own) else title
     if more := _MORE.search(TOPICS["serious_adverse_event"].sub(" ", words)):
-        raise Unread(f"serious adverse events and something besides: {quoted(more[0])}")
+        raise Unread(f"serious adverse events and something else: {quoted(more[0])}")
     _not_reversed(words)
     return "serious_adverse_event"
 
@@ -226,7 +226,7 @@ DEFINITIONS = {
 
 
 def serious_row(registration: str, group: dict, pointer: str, frame: str, described: str = "") -> Row:
-    """The row of one event group: patients with any serious adverse event.
+    """Return the row of one event group: patients with any serious adverse event.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ def serious_row(registration: str, group: dict, pointer: str, frame: str, descri
     group : dict
         The event group.
     pointer : str
-        Where it stands.
+        Its position.
     frame, described : str
         Time frame and description of the module of adverse events.
 
@@ -251,7 +251,7 @@ def serious_row(registration: str, group: dict, pointer: str, frame: str, descri
     if n == 0:
         raise Unread("seriousNumAtRisk: nobody was at risk")
     if events > n:
-        raise Unread(f"doubted: {events} participants of {n}")
+        raise Unread(f"questionable: {events} participants of {n}")
     if others := of_others(title):
         raise Unread(f"the group is not one of the patients treated: {quoted(others)}")
     if kind := some_kind("", "serious adverse events", simple(described)):
@@ -268,7 +268,7 @@ def serious_row(registration: str, group: dict, pointer: str, frame: str, descri
 
 
 def _given(value: object, what: str) -> int:
-    """A count of the adverse events module, where numbers are posted as numbers."""
+    """Return a count from the adverse events module, which posts numbers as numbers."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9:
         return value
     if isinstance(value, str):
@@ -277,7 +277,7 @@ def _given(value: object, what: str) -> int:
 
 
 def _period(frame: str) -> str:
-    """The months of a time frame that is one length and nothing else; empty otherwise."""
+    """Return the months of a time frame that is a single length; empty otherwise."""
     found = times(frame)
     alone = len(found.marks) == 1 and not (found.baseline or found.end or found.offset)
     alone = alone and not residue(simple(frame), "serious_adverse_event")

@@ -1,4 +1,4 @@
-"""What ``data/`` holds already, as the text of its cells: a comparison needs the digits as they are printed."""
+"""The existing rows of ``data/`` as text, because comparisons need the reported digits."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from cellclaims.files import csv_text, unguard
 
 Cells = dict[str, str]
 
-#: What may stand in registry_id: numbers parted by ";", each with a word in brackets behind it.
+#: Content of registry_id: numbers separated by ";", each possibly followed by a word in brackets.
 BRACKETS = re.compile(r"\([^)]*\)")
 
 
 @dataclass(frozen=True)
 class Held:
-    """Every row of every table by its columns; the line of its file stands under ``line``."""
+    """All rows of all tables by column, with the line number under ``line``."""
 
     folder: Path
     schema: Schema
     rows: dict[str, list[Cells]]
 
     def of_arm(self, table: str, study: str, arm: str) -> list[Cells]:
-        """The rows of a table that belong to an arm of a report."""
+        """Return the rows of a table that belong to an arm of a report."""
         return [row for row in self.rows[table] if (row["study_id"], row["arm_id"]) == (study, arm)]
 
     def arms(self, study: str) -> list[Cells]:
-        """The arms of a report."""
+        """Return the arms of a report."""
         return [row for row in self.rows["arms"] if row["study_id"] == study]
 
     def reports(self, registration: str) -> list[Cells]:
-        """The reports that name a registration."""
+        """Return the reports that name a registration."""
         return [row for row in self.rows["studies"] if registration in registrations(row["registry_id"])]
 
     def has(self, table: str, column: str, value: str) -> bool:
-        """Whether some row of a table holds a value."""
+        """Return whether some row of a table has a value."""
         return any(row[column] == value for row in self.rows[table])
 
 
@@ -64,13 +64,13 @@ def read_held(folder: Path) -> Held:
 
 
 def with_lines(columns: dict[str, list[str]]) -> list[Cells]:
-    """Columns of text as rows that know the line of their file."""
+    """Return columns of text as rows with their line numbers."""
     rows = zip(*columns.values(), strict=True)
     return [dict(zip(columns, row, strict=True)) | {"line": str(line)} for line, row in enumerate(rows, start=2)]
 
 
 def registrations(cell: str) -> list[str]:
-    """The numbers in a cell of ``registry_id``.
+    """Return the numbers in a cell of ``registry_id``.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def registrations(cell: str) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks and hidden characters, which a table of ``data/`` refuses and a title may hold.
+    """Return text without line breaks and hidden characters, which tables of ``data/`` do not allow.
 
     Examples
     --------
@@ -99,20 +99,20 @@ def one_line(text: str) -> str:
 
 
 def sheet_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> bytes:
-    """A header and rows, guarded, as the bytes of a file; a row holds every column."""
+    """Return a header and rows, guarded, as the bytes of a file; each row has all columns."""
     lines = csv_text([columns, *([row[name] for name in columns] for row in rows)], line_end="\r\n")
     return lines.encode("utf-8-sig")
 
 
 def read_sheet(path: Path, columns: Iterable[str], what: str = "a file of proposals") -> list[dict[str, str]]:
-    """The rows of a file that a person may have saved from a spreadsheet, each with its number under ``row``.
+    """Return the rows of a file that may come from a spreadsheet, each with its number under ``row``.
 
     Parameters
     ----------
     path : Path
         With or without a byte order mark, any line ends, cells in quotes or not.
     columns : iterable of str
-        What the header must hold, in any order; further columns are the person's own and are handed out, too.
+        Required columns, in any order; further columns are returned, too.
     what : str
         What the file is, for the message where there is none.
 
@@ -133,9 +133,9 @@ def read_sheet(path: Path, columns: Iterable[str], what: str = "a file of propos
 
 
 def refuse_header(path: Path, header: list[str], columns: list[str]) -> None:
-    """Refuse a header that lacks a column or holds one twice."""
+    """Raise an error for a header with a missing or repeated column."""
     if len(header) == 1 and ";" in header[0]:
-        raise ProposalError(f"{path}: row 1: expected columns parted by ',', found ';': save it with commas")
+        raise ProposalError(f"{path}: row 1: expected columns separated by ',', found ';': save it with commas")
     for name in columns:
         if header.count(name) != 1:
             found = "it twice" if name in header else ", ".join(header)[:200] or "nothing"
@@ -143,7 +143,7 @@ def refuse_header(path: Path, header: list[str], columns: list[str]) -> None:
 
 
 def named(path: Path, number: int, header: list[str], row: list[str]) -> dict[str, str]:
-    """The unguarded cells of one row by column; its number under the name ``row``."""
+    """Return the unguarded cells of one row by column; its number under the name ``row``."""
     if len(row) != len(header):
         raise ProposalError(f"{path}: row {number}: expected {len(header)} cells, found {len(row)}")
     return dict(zip(header, map(unguard, row), strict=True)) | {"row": str(number)}
@@ -162,14 +162,14 @@ NAMED = {"placebo": ("placebo",), "sham": ("sham",)}
 
 @dataclass(frozen=True)
 class Match:
-    """A suggestion (empty: none) and why it was made, or why not."""
+    """A suggestion (possibly empty) and its reason."""
 
     name: str
     reason: str
 
 
 def report_of(held: Held, registration: str) -> Match:
-    """The report of ``studies.csv`` that a registration belongs to.
+    """Return the report of ``studies.csv`` that a registration belongs to.
 
     Where several reports name it, the one whose figures already come from the registry is suggested, if it is one.
     """
@@ -185,14 +185,14 @@ def report_of(held: Held, registration: str) -> Match:
 
 
 def from_registry(held: Held, report: str) -> bool:
-    """Whether a report has figures that were read from a registry."""
+    """Return whether a report has figures that were read from a registry."""
     sources = {row["source_id"] for row in held.rows["sources"] if row["kind"] == "registry"}
     figures = (row for table in ("continuous", "binary") for row in held.rows[table])
     return any(row["study_id"] == report and row["source_id"] in sources for row in figures)
 
 
 def arm_of(held: Held, report: str, title: str, titles: Iterable[str]) -> Match:
-    """The arm of a report that a group of its registration is.
+    """Return the arm of a report that a group of its registration is.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ def arm_of(held: Held, report: str, title: str, titles: Iterable[str]) -> Match:
 
 
 def candidates(arms: list[Cells], title: str, titles: set[str]) -> Iterable[tuple[str, list[str]]]:
-    """What each way to match finds, the surest first."""
+    """Yield the matches of each method, the most certain first."""
     words = in_words(title)
     yield "the title is the arm's name", [arm["arm_id"] for arm in arms if in_words(arm["arm_id"]) == words]
     described = [arm["arm_id"] for arm in arms if in_words(arm["description"]) == words]
@@ -235,7 +235,7 @@ def candidates(arms: list[Cells], title: str, titles: set[str]) -> Iterable[tupl
 
 
 def in_words(text: str) -> tuple[str, ...]:
-    """Letters and digits of a text, word by word, without case.
+    """Return letters and digits of a text, word by word, without case.
 
     Examples
     --------
@@ -245,15 +245,14 @@ def in_words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[^\W_]+", text.casefold()))
 
 
-# A harvested row beside the rows that ``data/published`` holds: ``same``, ``differs`` or ``new``.
+# Comparison of a harvested row with the rows of ``data/published``: ``same``, ``differs`` or ``new``.
 #
 # Two rows are *alike* if they answer the same question: arm, outcome, time, and level or change, mean or median (of
 # a
 # count: definition and timing). Of alike rows the *figures* are compared: in one unit where two units convert into
 # each
-# other, a percentage with the count that it stands for, always within the digits that are printed. What a harvested
-# row
-# leaves empty is no statement and differs from nothing; what a held row leaves empty and the record fills differs.
+# other, a percentage with its count, always within the reported digits. A value missing from the
+# harvested row is not a difference; a value missing from the existing row and given in the record is one.
 
 
 Values = Mapping[str, str]
@@ -269,7 +268,7 @@ ALIKE = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One column in which a held and a harvested row differ, with both figures in words."""
+    """One column in which an existing and a harvested row differ, with both values in words."""
 
     column: str
     held: str
@@ -281,13 +280,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Grade:
-    """What a comparison found.
+    """Result of a comparison.
 
     Attributes
     ----------
     name : {"same", "differs", "new"}
     held : tuple of dict
-        The alike rows; of ``same`` those alone whose figures are the same.
+        The corresponding rows; for ``same`` only those with equal values.
     differences : tuple of Difference
         Empty unless the grade is ``differs``: those from the first alike row that differs in fewest columns.
     """
@@ -298,7 +297,7 @@ class Grade:
 
 
 def grade(table: str, read: Values, held: Iterable[Values]) -> Grade:
-    """Compare a harvested row with the held rows of its arm.
+    """Compare a harvested row with the existing rows of its arm.
 
     Examples
     --------
@@ -320,7 +319,7 @@ def grade(table: str, read: Values, held: Iterable[Values]) -> Grade:
 
 
 def alike(table: str, read: Values, held: Values) -> bool:
-    """Whether two rows answer the same question."""
+    """Return whether two rows answer the same question."""
     if any(read[name] != held[name] for name in ALIKE[table]) or not same_time(read["months"], held["months"]):
         return False
     if table == "continuous":
@@ -330,7 +329,7 @@ def alike(table: str, read: Values, held: Values) -> bool:
 
 
 def same_time(one: str, other: str) -> bool:
-    """Whether two months are one time; empty is a time of its own.
+    """Return whether two months are the same time; empty equals only empty.
 
     Examples
     --------
@@ -343,7 +342,7 @@ def same_time(one: str, other: str) -> bool:
 
 
 def convertible(unit: str, other: str, outcome: str) -> bool:
-    """Whether figures in two units can be compared."""
+    """Return whether figures in two units can be compared."""
     try:
         units.convert(0.0, unit, other, outcome)
     except DataError:
@@ -355,7 +354,7 @@ def convertible(unit: str, other: str, outcome: str) -> bool:
 
 
 def measure_differences(held: Values, read: Values) -> Iterator[Difference]:
-    """Where centre, spread or number of patients differ."""
+    """Yield differences in centre, dispersion or number of patients."""
     if not same_figure("center", held, read):
         yield Difference("center", in_unit(held, "center"), in_unit(read, "center"))
     yield from number_differences(held, read)
@@ -364,13 +363,13 @@ def measure_differences(held: Values, read: Values) -> Iterator[Difference]:
 
 
 def number_differences(held: Values, read: Values) -> Iterator[Difference]:
-    """Where the number of patients differs."""
+    """Yield a difference in the number of patients."""
     if read["n"] and not (held["n"] and float(held["n"]) == float(read["n"])):
         yield Difference("n", held["n"], read["n"])
 
 
 def same_spread(held: Values, read: Values) -> bool:
-    """Whether two spreads say the same: one kind with the same limits, or an SD and an SE of the same patients."""
+    """Return whether two dispersions agree: the same type and limits, or an SD and an SE of the same patients."""
     kinds = {held["dispersion_type"], read["dispersion_type"]}
     if kinds == {"sd", "se"}:
         return same_sd(held, read)
@@ -378,7 +377,7 @@ def same_spread(held: Values, read: Values) -> bool:
 
 
 def same_sd(held: Values, read: Values) -> bool:
-    """Whether an SD and an SE are of the same patients, within their printed digits."""
+    """Return whether an SD and an SE agree for the same patients, within their digits."""
     if not (held["n"] or read["n"]) or held["unit"] != read["unit"]:
         return False
     by_kind = {row["dispersion_type"]: row["dispersion_low"] for row in (held, read)}
@@ -388,7 +387,7 @@ def same_sd(held: Values, read: Values) -> bool:
 
 
 def same_figure(column: str, held: Values, read: Values) -> bool:
-    """Whether a figure is the same in one unit: exactly, or within the printed digits where it was converted."""
+    """Return whether two values agree in one unit: exactly, or within their digits after conversion."""
     if not (held[column] and read[column]):
         return held[column] == read[column]
     if held["unit"] == read["unit"]:
@@ -401,7 +400,7 @@ def same_figure(column: str, held: Values, read: Values) -> bool:
 
 
 def half_digit(printed: str) -> float:
-    """Half a unit of the last digit that is printed.
+    """Return half a unit of the last digit.
 
     Examples
     --------
@@ -413,12 +412,12 @@ def half_digit(printed: str) -> float:
 
 
 def in_unit(row: Values, column: str) -> str:
-    """A figure with its unit."""
+    """Return a figure with its unit."""
     return f"{row[column]} {row['unit']}".strip() if row[column] else ""
 
 
 def spread(row: Values) -> str:
-    """Kind and limits of a spread in words."""
+    """Return type and limits of a dispersion in words."""
     if row["dispersion_type"] in ("", "none"):
         return ""
     limits = " to ".join(filter(None, (row["dispersion_low"], row["dispersion_high"])))
@@ -429,7 +428,7 @@ def spread(row: Values) -> str:
 
 
 def count_differences(held: Values, read: Values) -> Iterator[Difference]:
-    """Where count, share or number of patients differ."""
+    """Yield differences in count, percentage or number of patients."""
     yield from number_differences(held, read)
     if held["events"] and read["events"]:
         if int(held["events"]) != int(read["events"]):
@@ -443,7 +442,7 @@ def count_differences(held: Values, read: Values) -> Iterator[Difference]:
 
 
 def share(row: Values) -> tuple[float, float] | None:
-    """Lowest and highest percentage that a row can mean: exact from a count, as wide as its digits from a percentage.
+    """Return the lowest and highest percentage of a row: exact from a count, within rounding from a percentage.
 
     Examples
     --------
@@ -460,7 +459,7 @@ def share(row: Values) -> tuple[float, float] | None:
 
 
 def counted(row: Values) -> str:
-    """A count or a share in words.
+    """Return a count or a percentage in words.
 
     Examples
     --------
@@ -478,10 +477,8 @@ FIGURES = {"continuous": measure_differences, "binary": count_differences}
 
 
 # Rows added to a CSV file, and empty cells filled, with every other byte left as it is.
-#
-# A difference between two versions of a table then shows what was accepted, and nothing else. A row is one line of
-# the
-# file, which the check of ``data/`` holds.
+# The difference between two versions of a table then shows only what was accepted. Each row is one line of the
+# file, as the check of ``data/`` ensures.
 
 
 #: One cell and what follows it, a comma or nothing.
@@ -489,31 +486,31 @@ CELL = re.compile(r'("(?:[^"]|"")*"|[^,]*)(,|$)')
 
 
 def line_end(content: bytes) -> str:
-    """The line end of a file; of one without any, a plain one."""
+    """Return the line end of a file; of one without any, a plain one."""
     return "\r\n" if b"\r\n" in content else "\n"
 
 
 def quotes_all(content: bytes) -> bool:
-    """Whether a file puts every cell of its header in quotes."""
+    """Return whether a file puts every cell of its header in quotes."""
     header = content.decode("utf-8-sig").splitlines()[0] if content else ""
     cells = [match[1] for match in cells_of(header)]
     return bool(header) and all(cell.startswith('"') for cell in cells)
 
 
 def as_line(cells: Sequence[str], content: bytes) -> str:
-    """One row in the quoting and with the line end of a file.
+    """Return one row with the quoting and line end of a file.
 
     Examples
     --------
     >>> as_line(["a", "b, c"], b"x,y\\n"), as_line(["a", ""], b'"x","y"\\r\\n')
     ('a,"b, c"\\n', '"a",""\\r\\n')
     """
-    # not guarded: what a spreadsheet would run is refused before, and a table has no apostrophes of its own
+    # not guarded: formulas were refused before, and tables contain no added apostrophes
     return csv_text([cells], quoted=quotes_all(content), line_end=line_end(content), guarded=False)
 
 
 def with_rows(content: bytes, rows: Iterable[Sequence[str]]) -> bytes:
-    """The file with rows at its end.
+    """Return the file with rows at its end.
 
     Examples
     --------
@@ -528,7 +525,7 @@ def with_rows(content: bytes, rows: Iterable[Sequence[str]]) -> bytes:
 
 
 def with_cell(content: bytes, line: int, column: int, value: str) -> bytes:
-    """The file with one empty cell filled: ``line`` counts from 1, the header's, ``column`` from 0.
+    """Return the file with one empty cell filled: ``line`` counts from 1, the header's, ``column`` from 0.
 
     Raises
     ------
@@ -552,7 +549,7 @@ def with_cell(content: bytes, line: int, column: int, value: str) -> bytes:
 
 
 def cells_of(line: str) -> list[re.Match[str]]:
-    """The cells of one line where they stand, in quotes if they are; the first group is the cell.
+    """Return the matches of the cells of one line, with their quotes; the first group is the cell.
 
     Examples
     --------

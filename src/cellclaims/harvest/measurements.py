@@ -26,12 +26,11 @@ from cellclaims.harvest.vocabulary import (
 from cellclaims.registries.answers import text_at
 
 # One posted outcome, taken apart into its measurements, each with what is needed to read it.
-#
-# Denominators of a class stand before those of the outcome. A class title may print its own ("26 weeks (n=263, 266,
-# 258)"): where the two differ, nothing is read.
+# Denominators of a class take precedence over those of the outcome. A class title may contain others ("26 weeks
+# (n=263, 266, 258)"): if the two differ, the value is refused.
 
 
-#: Numbers of patients that a class title prints, one a group.
+#: Numbers of patients in a class title, one per group.
 PRINTED_N = re.compile(r"\bn\s*=\s*(\d[\d,;/\s]*\d|\d)", re.IGNORECASE | re.ASCII)
 
 #: A category that is the outcome, and one that is its absence.
@@ -40,7 +39,7 @@ YES, NO = frozenset({"yes", "achieved", "responder", "responders"}), frozenset({
 
 @dataclass(frozen=True)
 class PostedOutcome:
-    """What is said once for all measurements of an outcome; ``pointer`` leads to it.
+    """Common information on all measurements of an outcome; ``pointer`` is its position.
 
     ``levels`` is true where a class is the baseline itself: then the other classes may be levels under any title.
     """
@@ -58,7 +57,7 @@ class PostedOutcome:
 
     @classmethod
     def of(cls, posted: dict, pointer: str) -> PostedOutcome:
-        """Read the head of an outcome."""
+        """Read the common information on an outcome."""
         names = ("title", "description", "timeFrame", "paramType", "dispersionType", "unitOfMeasure")
         said = [text(posted, name) for name in names]
         groups = [entry(group) for group in entries(posted, "groups")]
@@ -75,7 +74,7 @@ def _has_baseline(classes: list) -> bool:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One value with its place, its group and the titles of its class and category."""
+    """One value with its position, its group and the titles of its class and category."""
 
     outcome: PostedOutcome
     pointer: str
@@ -88,29 +87,29 @@ class Measurement:
 
     @property
     def own_words(self) -> str:
-        """The titles of class and category, simplified."""
+        """Simplified titles of class and category."""
         return spelt_out(simple(self.own), simple(self.outcome.title))
 
     @property
     def arm_title(self) -> str:
-        """The group's title, untouched."""
+        """Title of the group, unchanged."""
         return self.outcome.groups[self.group]
 
     @property
     def locator(self) -> str:
-        """Where it stands, for a reader."""
+        """Position in words."""
         parts = [
             f"posted results, outcome measure {int(self.outcome.pointer.rpartition('/')[2]) + 1}: {self.outcome.title}"
         ]
         return plain("; ".join([*parts, *([self.own] if self.own else [])]))
 
     def patients(self) -> tuple[str, str]:
-        """Patients behind the value, and the pointer to that number.
+        """Return the number of patients of the value, and the pointer to that number.
 
         Raises
         ------
         Unread
-            If there is no one denominator of participants for the group, it is zero, or the class title prints another.
+            If there is no single denominator of participants for the group, it is zero, or the class title has another.
         """
         found = list(_counts(self.denoms, self.denoms_pointer, self.group))
         if len(found) != 1:
@@ -129,13 +128,13 @@ class Measurement:
         numbers = [number for found in printed for number in re.findall(r"\d+", found[1])]
         groups, said = list(self.outcome.groups), quoted(", ".join(found[0] for found in printed))
         if len(numbers) != len(groups):
-            raise Unread(f"n: the class title prints {said}, which cannot be assigned to {len(groups)} groups")
+            raise Unread(f"n: the class title has {said}, which cannot be assigned to {len(groups)} groups")
         if numbers[groups.index(self.group)] != n:
             raise Unread(f"n: the denominator says {n}, the class title {said}")
 
 
 def _counts(denoms: object, pointer: str, group: str) -> Iterator[tuple[object, str]]:
-    """The numbers of participants of a group, with their pointers."""
+    """Yield the numbers of participants of a group, with their pointers."""
     for d, one in enumerate(entries({"denoms": denoms}, "denoms")):
         if text(entry(one), "units").strip().lower() == "participants":
             for c, count in enumerate(entries(one, "counts")):
@@ -148,7 +147,7 @@ Fault = tuple[str, str]
 
 
 def measurements(outcome: PostedOutcome, classes: list) -> Iterator[Measurement | Fault]:
-    """Every measurement of an outcome, or a fault with the place that it covers."""
+    """Yield every measurement of an outcome, or a fault with its position."""
     for c, one in enumerate(classes):
         pointer = f"{outcome.pointer}/classes/{c}"
         try:
@@ -178,7 +177,7 @@ def _of_category(
         try:
             group = text(entry(value), "groupId")
             if times[group] > 1:
-                raise Unread(f"the group {quoted(group)} stands twice in one category")
+                raise Unread(f"the group {quoted(group)} occurs twice in one category")
             if not group or not outcome.groups.get(group, "").strip():
                 raise Unread(f"the outcome has no group {quoted(group)} with a title")
         except Unread as why:
@@ -188,7 +187,7 @@ def _of_category(
 
 
 def _own(class_title: str, category_title: str) -> str:
-    """The titles of class and category in one; one that only says yes adds nothing."""
+    """Return the titles of class and category as one; a mere "yes" is omitted."""
     for kind, title in (("class", class_title), ("category", category_title)):
         if simple(title) in NO:
             raise Unread(f"the {kind} {quoted(title)} counts those without the outcome")
@@ -246,7 +245,7 @@ class Row:
 def made_row(
     registration: str, table: str, pointer: str, arm_title: str, n_pointer: str, notes: Iterable[str], **cells: str
 ) -> Row:
-    """A row with the columns of its table in their order; those that are not given stay empty."""
+    """Return a row with the columns of its table in order; missing ones are empty."""
     note = "; ".join(part for part in notes if part)
     values = dict.fromkeys(COLUMNS[table], "") | cells | {"note": note}
     if unknown := values.keys() - set(COLUMNS[table]):
@@ -256,7 +255,7 @@ def made_row(
 
 @dataclass(frozen=True)
 class Refusal:
-    """What could not be read: a measurement, or everything below ``pointer``, with its title and the reason."""
+    """A refused measurement, or everything below ``pointer``, with its title and the reason."""
 
     registration: str
     pointer: str
@@ -266,7 +265,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Harvest:
-    """The rows of one record, in its order, and what was refused."""
+    """The rows of one record, in its order, and the refusals."""
 
     rows: list[Row] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
@@ -278,7 +277,7 @@ class Harvest:
 #: The registry's measure -> what the table calls it.
 CENTERS = {"MEAN": "mean", "LEAST_SQUARES_MEAN": "mean", "MEDIAN": "median"}
 
-#: The declared dispersion -> the table's name of it, and whether it stands in ``spread`` or in the limits.
+#: Declared dispersion -> its name in the table, and whether its value is in ``spread`` or in the limits.
 DISPERSIONS = {
     "Standard Deviation": ("sd", "spread"),
     "Standard Error": ("se", "spread"),
@@ -287,7 +286,7 @@ DISPERSIONS = {
     "Inter-Quartile Range": ("iqr", "limits"),
 }
 
-#: What people can have: outside it a figure is doubted and not read. (outcome, unit, kind) -> lowest, highest.
+#: Possible values; others are questionable and refused. (outcome, unit, kind) -> lowest, highest.
 POSSIBLE = {
     ("hba1c", "%", "level"): (3, 20),
     ("hba1c", "%", "change"): (-10, 4),
@@ -320,7 +319,7 @@ _FASTING = re.compile(r"\bfasting\b|\bbasal\b|(?<![\d.])0[\s-]*min|\btime 0\b|\b
 
 
 def continuous_row(registration: str, one: Measurement, topic: str) -> Row:
-    """The row of a measured value.
+    """Return the row of a measured value.
 
     Raises
     ------
@@ -358,7 +357,7 @@ def continuous_row(registration: str, one: Measurement, topic: str) -> Row:
 
 
 def notes_of_time(one: Measurement, months: str, said: str) -> tuple[str, str]:
-    """A doubt about the time, and the words that it was read from."""
+    """Return a note on a questionable time, and the words it was read from."""
     doubt = doubt_of(one.own, one.outcome.frame, months) if months else ""
     return doubt, f"time as posted: {said}"
 
@@ -370,7 +369,7 @@ def _center_type(outcome: PostedOutcome) -> str:
 
 
 def refuse_narrowed(one: Measurement, topic: str) -> None:
-    """Refuse what is another outcome or a part of the arm, by any of the words that go with it."""
+    """Refuse other outcomes and parts of an arm, by any of the words about the value."""
     outcome = one.outcome
     titles = simple(f"{outcome.title} {one.own} {outcome.unit}")
     if said := narrowed(topic, titles, simple(outcome.frame), simple(outcome.description)):
@@ -380,13 +379,13 @@ def refuse_narrowed(one: Measurement, topic: str) -> None:
 
 
 def with_comment(what: str, posted: dict) -> str:
-    """What is read, with the comment that stands beside it."""
+    """Return the value, with its comment."""
     comment = posted.get("comment")
     return f"{what} (posted with the comment {quoted(comment)})" if isinstance(comment, str) and comment else what
 
 
 def _measured_outcome(topic: str, own: str, title: str, description: str) -> str:
-    """The table's outcome; C-peptide is fasting, stimulated or an area, as the words nearest to the value say."""
+    """Return the outcome in the table; C-peptide is fasting, stimulated or an area, by the nearest words."""
     if topic != "c_peptide":
         return topic
     for piece in (own, title, description):
@@ -401,7 +400,7 @@ def _measured_outcome(topic: str, own: str, title: str, description: str) -> str
 
 
 def _only_this(topic: str, own: str, title: str) -> None:
-    """Refuse what names other measured outcomes in the same title, or a part of the insulin dose."""
+    """Refuse titles with other measured outcomes, or a part of the insulin dose."""
     if not TOPICS[topic].search(own):
         other = OTHERS.search(title)
         if said := other[0] if other else joined_to(topic, title):
@@ -411,25 +410,25 @@ def _only_this(topic: str, own: str, title: str) -> None:
 
 
 def _kind(outcome: PostedOutcome, own: str, title: str, unit: str, name: str, center: str) -> tuple[str, str]:
-    """Level or change, and a note where only the description says so."""
+    """Return level or change, and a note if only the description says so."""
     words = f"{title} {own}"
     said = RELATIVE.search(simple(outcome.description))
     if unit.startswith("% relative"):
         return "change", ""
     if said:
-        raise Unread(f"the description speaks of a {said[0]}, the title and unit do not")
+        raise Unread(f"the description mentions a {said[0]}, the title and unit do not")
     if direction := _DIRECTION.search(words):
         raise Unread(f"the title turns the sign or may turn it: {quoted(direction[0])}")
     if CHANGE.search(own) or (CHANGE.search(title) and not outcome.levels):
         return "change", ""
     if CHANGE.search(title):
-        raise Unread("the title speaks of a change, a class of the baseline itself")
+        raise Unread("the title mentions a change, a class the baseline itself")
     if not CHANGE.search(simple(outcome.description)) or "baseline" in own:
         return "level", ""
     fitting = [kind for kind in ("level", "change") if _fits(name, unit, kind, center)]
     if name != "hba1c" or len(fitting) != 1:
-        raise Unread("the title speaks of a level, the description of a change")
-    return fitting[0], "level or change: by the description and the size of the figure"
+        raise Unread("the title mentions a level, the description a change")
+    return fitting[0], "level or change: by the description and the size of the value"
 
 
 def _fits(name: str, unit: str, kind: str, center: str) -> bool:
@@ -443,12 +442,12 @@ def _possible(name: str, unit: str, kind: str, center: str) -> None:
     if not _fits(name, unit, kind, center):
         low, high = POSSIBLE[name, unit, kind]
         raise Unread(
-            f"doubted, not corrected: a {kind} of {name} between {low} and {high} {unit} is possible, found {center}"
+            f"questionable, not corrected: a {kind} of {name} between {low} and {high} {unit} possible, found {center}"
         )
 
 
 def _dispersion(declared: str, posted: dict, center: str) -> tuple[str, str, str, str]:
-    """Type, low, high and a note: by the declared type only; nothing else is taken for it."""
+    """Return type, low, high and a note, by the declared type only."""
     name, where = DISPERSIONS.get(declared.strip(), ("none", ""))
     keys = {"spread": ("spread",), "limits": ("lowerLimit", "upperLimit")}.get(where, ())
     given = [key for key in ("spread", "lowerLimit", "upperLimit") if posted.get(key) not in (None, "")]
@@ -464,7 +463,7 @@ def _dispersion(declared: str, posted: dict, center: str) -> tuple[str, str, str
 
 
 def _unused(declared: str, posted: dict, given: list[str]) -> str:
-    """What was posted about spread and cannot be used, in words."""
+    """Return in words the posted dispersion that cannot be used."""
     found = ", ".join(f"{key} {quoted(str(posted[key])[:40])}" for key in given)
     if declared:
         return f"{plain(declared)} declared, " + (f"posted {found}" if found else "none posted")
@@ -472,7 +471,7 @@ def _unused(declared: str, posted: dict, given: list[str]) -> str:
 
 
 def _sound(name: str, numbers: list[str], center: str) -> None:
-    """Refuse a dispersion that cannot be one."""
+    """Refuse an impossible dispersion."""
     values, middle = [Decimal(number) for number in numbers], Decimal(center)
     if name in ("sd", "se") and values[0] < 0:
         raise Unread(f"{name}: expected none below zero, found {numbers[0]}")

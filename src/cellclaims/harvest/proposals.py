@@ -1,8 +1,8 @@
-"""Harvested rows beside what ``data/published`` holds: a file of proposals that a person decides on, row by row.
+"""Proposals: harvested rows compared with ``data/published``, in a file for a reviewer's decisions.
 
-A *proposal* is a harvested row with its grade, a suggested report and arm, and the answer that it was read from. It is
-no evidence: ``cellclaims accept`` takes over what a person, by name, has accepted. A file of proposals is written once:
-where one stands already, with decisions or without, it is never written over.
+A *proposal* is a harvested row with its grade, a suggested report and arm, and the answer that it was read from. It
+is not evidence: ``cellclaims accept`` adds the rows that a named reviewer has accepted. An existing file of proposals
+is never overwritten, with or without decisions.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 #: What the person fills in.
 PERSON = ("decision", "reviewer", "reason")
-#: What the comparison says, and whose row it is; study_id and arm_id are the person's to fill or to correct.
+#: Result of the comparison, trial and arm; the reviewer fills or corrects study_id and arm_id.
 JUDGED = "grade differences held table registration arm_title study_id study_why arm_id arm_why".split()
-#: The columns of continuous.csv and binary.csv that a record can answer, once each.
+#: The columns of continuous.csv and binary.csv that a record can fill, once each.
 VALUES = (
     "outcome definition_id definition timing months time_origin kind unit unit_printed n events percent "
     "percent_printed center_type center dispersion_type dispersion_low dispersion_high status note place"
 ).split()
-#: The answer of the registry; ``as_read`` holds the harvested values as JSON, so that a changed cell is noticed.
+#: The answer of the registry; ``as_read`` has the harvested values as JSON, to detect changed cells.
 PROVENANCE = "source page snapshot address time sha256 pointer as_read".split()
 PROPOSAL_COLUMNS = (*PERSON, *JUDGED, *VALUES, *PROVENANCE)
 GRADES = ("new", "differs", "same")
@@ -81,7 +81,7 @@ class Found:
 
 
 def proposals(found: Iterable[Found], held: Held) -> list[Cells]:
-    """One proposal for each harvested row: trials that the review knows first, then by number, in the record's order.
+    """Return one proposal per harvested row: known trials first, then by number, in the order of the record.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def proposals(found: Iterable[Found], held: Held) -> list[Cells]:
 
 
 def of_record(found: list[Found], held: Held) -> Iterator[Cells]:
-    """The proposals of one registration."""
+    """Yield the proposals of one registration."""
     report = report_of(held, found[0].registration)
     titles = {one.arm_title for one in found}
     for one in found:
@@ -106,7 +106,7 @@ def of_record(found: list[Found], held: Held) -> Iterator[Cells]:
 
 
 def proposal(found: Found, held: Held, whose: Cells) -> Cells:
-    """One proposal, graded beside the rows of the suggested arm."""
+    """Return one proposal, compared with the rows of the suggested arm."""
     read = read_values(found.values)
     answer = found.provenance
     return {
@@ -124,13 +124,13 @@ def proposal(found: Found, held: Held, whose: Cells) -> Cells:
 
 
 def read_values(values: Mapping[str, str]) -> Cells:
-    """The values of a harvested row as a proposal shows them, under :data:`VALUES`."""
+    """Return the values of a harvested row under the names :data:`VALUES`."""
     shown = with_known_unit({name: one_line(text) for name, text in values.items()})
     return dict.fromkeys(VALUES, "") | shown | {"place": shown.get("locator", "")}
 
 
 def with_known_unit(values: Cells) -> Cells:
-    """The values with a spelling of the unit that the tables take; any other one is quoted in the note.
+    """Return the values with the unit in the spelling of the tables; any other is quoted in the note.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def with_known_unit(values: Cells) -> Cells:
 
 
 def judged(found: Found, read: Cells, held: Held, whose: Cells) -> Cells:
-    """Grade, differences and the held rows in words."""
+    """Return grade, differences and the existing rows in words."""
     table = found.table
     if faults := value_faults(held, table, read):
         return {"grade": "new", "differences": f"cannot be entered as it is: {'; '.join(faults)}", "held": ""}
@@ -164,19 +164,19 @@ def judged(found: Found, read: Cells, held: Held, whose: Cells) -> Cells:
 
 
 def without_arm(table: str, read: Cells, held: Held, reports: set[str]) -> Cells:
-    """New as far as is known: rows that may be meant are named, and compared once an arm is filled in."""
+    """Return a grade "new" with the possible rows, which are compared once an arm is given."""
     likes = [row for row in held.rows[table] if row["study_id"] in reports and alike(table, read, row)]
     words = "the arm is open: compared with these rows when it is accepted" if likes else ""
     return {"grade": "new", "differences": words, "held": places(table, likes)}
 
 
 def places(table: str, rows: Iterable[Cells]) -> str:
-    """Where rows stand."""
+    """Return the positions of rows."""
     return "; ".join(f"published/{table}.csv row {row['line']} from {row['source_id']}" for row in rows)
 
 
 def value_faults(held: Held, table: str, values: Cells) -> list[str]:
-    """What the schema says against the values of a row, apart from the columns that a person fills in."""
+    """Return the faults of the values of a row by the schema, without columns that the reviewer fills."""
     declared = held.schema.tables[table]
     faults = (
         fault
@@ -188,26 +188,26 @@ def value_faults(held: Held, table: str, values: Cells) -> list[str]:
 
 
 def as_read(values: Cells) -> str:
-    """The harvested values that are not empty, as JSON; where they stand is told by the pointer."""
+    """Return the non-empty harvested values as JSON; ``pointer`` gives their position in the record."""
     return json.dumps({name: values[name] for name in VALUES if values[name] and name != "place"}, ensure_ascii=False)
 
 
 def write_proposals(path: Path, rows: list[Cells], columns: Iterable[str] = PROPOSAL_COLUMNS) -> None:
-    """Write a file of proposals; an existing one stays, unless it holds exactly this.
+    """Write a file of proposals; an existing file with another content is kept.
 
     Raises
     ------
     ProposalError
-        If another file stands there: it may hold decisions.
+        If another file exists, because it may contain decisions.
     """
     content = sheet_bytes(tuple(columns), rows)
     if path.exists() and path.read_bytes() != content:
-        raise ProposalError(f"{path}: expected no file, found one that may hold decisions: write to another name")
+        raise ProposalError(f"{path}: expected no file, found one that may contain decisions: use another name")
     write_atomically(path, content)
 
 
 def summary(rows: list[Cells]) -> str:
-    """How many proposals there are of each grade, in words.
+    """Return how many proposals there are of each grade, in words.
 
     Examples
     --------
@@ -221,34 +221,33 @@ def summary(rows: list[Cells]) -> str:
 
 
 # Where proposals start: the rows of every record in a snapshot, or those of a file that a harvest wrote.
-#
-# Every row carries the answer that it was read from. Of a file without the answers, a row gets the one of the
+# Every row names the answer that it was read from. Of a file without the answers, a row gets the one of the
 # snapshot
 # whose record says the same; a row without an answer can be looked at, but not accepted.
 
 
-#: What a file of harvested rows must hold, and what it may hold of the answer.
+#: Required columns of a file of harvested rows, and optional columns of the answer.
 NEEDED = ("registration", "table", "pointer", "arm_title")
 ANSWER = ("source", "page", "snapshot", "address", "time", "sha256", "record_pointer")
 #: A reader's page of a record.
 PAGE = "https://clinicaltrials.gov/study/{}"
-#: Takes what one record gave: told after each, for a line that counts.
+#: Called after each record, for a line that counts.
 Told = Callable[[int], None]
 
 
 def from_registry(
     store: Store, snapshot: Snapshot, unread: list[str], told: Told = lambda rows: None
 ) -> Iterator[Found]:
-    """The rows of every record with posted results in a snapshot.
+    """Yield the rows of every record with posted results in a snapshot.
 
     Parameters
     ----------
     store, snapshot : Store, Snapshot
         What was pulled.
     unread : list of str
-        Takes a sentence for every answer, record or measurement that cannot be read.
+        Called with a sentence for every answer, record or measurement that cannot be read.
     told : callable
-        Is given the number of rows of each record.
+        Called with the number of rows of each record.
     """
     from cellclaims.registries.records import trials
 
@@ -263,7 +262,7 @@ def from_registry(
 
 
 def provenance(trial: Trial, snapshot: Snapshot) -> ProposalOrigin:
-    """The answer that a trial's record stands in."""
+    """Return the answer with the record of a trial."""
     answer = trial.answer
     page = PAGE.format(trial.number)
     return ProposalOrigin(
@@ -272,7 +271,7 @@ def provenance(trial: Trial, snapshot: Snapshot) -> ProposalOrigin:
 
 
 def from_file(path: Path) -> Iterator[Found]:
-    """The rows of a CSV or Parquet file; without the columns of an answer, its fields are empty.
+    """Yield the rows of a CSV or Parquet file; without the columns of an answer, its fields are empty.
 
     Raises
     ------
@@ -291,7 +290,7 @@ def from_file(path: Path) -> Iterator[Found]:
 
 
 def table_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a CSV or Parquet file as text by column."""
+    """Yield the rows of a CSV or Parquet file as text by column."""
     try:
         if path.suffix == ".parquet":
             yield from parquet_rows(path)
@@ -304,7 +303,7 @@ def table_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a Parquet file, a portion at a time."""
+    """Yield the rows of a Parquet file in portions."""
     try:
         import pyarrow.parquet
     except ImportError:
@@ -317,7 +316,7 @@ def parquet_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def with_answers(rows: Iterable[Found], known: Iterable[Found]) -> Iterator[Found]:
-    """Rows of a file, those without an answer with the one of the same row of a snapshot."""
+    """Yield the rows of a file; rows without an answer get that of the same row of a snapshot."""
     places = {(one.registration, one.table, one.pointer): one for one in known}
     for row in rows:
         same = places.get((row.registration, row.table, row.pointer))

@@ -1,6 +1,6 @@
-"""Take apart what should be a v2 study, and say so where it is not.
+"""Reading the parts of a v2 study, with reasons where they are not as expected.
 
-:class:`Unread` carries the reason why something is not read; who catches it lists the reason with the place.
+:class:`Unread` contains the reason why a part is not read; the caller lists it with the position.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from cellclaims.registries.answers import visible
 #: A text that is quoted in a reason is cut to this length.
 QUOTED = 80
 
-#: What is said where a Parquet file is asked for and the extra that reads and writes it is not installed.
+#: Message if the extra for Parquet files is not installed.
 NO_PYARROW = (
     "expected the package pyarrow for a Parquet file, found none: install the extra parquet (pip install "
     "'cellclaims[parquet]'), or use a name that ends in .csv"
@@ -21,18 +21,18 @@ NO_PYARROW = (
 
 
 class Unread(Exception):
-    """Why something is not read."""
+    """Reason why a part is not read."""
 
 
 def entry(value: object) -> dict:
-    """The value, which should be an object."""
+    """Return the value, which should be an object."""
     if not isinstance(value, dict):
         raise Unread(f"expected an object, found {kind_of(value)}")
     return value
 
 
 def entries(parent: dict, key: str) -> list:
-    """The list under ``key``; empty if there is none."""
+    """Return the list under ``key``; empty if there is none."""
     value = parent.get(key)
     if value is None:
         return []
@@ -42,7 +42,7 @@ def entries(parent: dict, key: str) -> list:
 
 
 def text(parent: dict, key: str) -> str:
-    """The text under ``key``; empty if there is none."""
+    """Return the text under ``key``; empty if there is none."""
     value = parent.get(key)
     if value is None:
         return ""
@@ -52,7 +52,7 @@ def text(parent: dict, key: str) -> str:
 
 
 def kind_of(value: object) -> str:
-    """What a JSON value is, in words.
+    """Return what a JSON value is, in words.
 
     >>> kind_of(None), kind_of(True), kind_of(1.5), kind_of([])
     ('nothing', 'true', 'the number 1.5', 'a list')
@@ -69,7 +69,7 @@ def kind_of(value: object) -> str:
 
 
 def quoted(printed: str) -> str:
-    """A text from outside for a reason: in quotes, cut, hidden characters shown by number.
+    """Return a text from outside for a reason: in quotes, cut, hidden characters shown by number.
 
     >>> quoted("NA"), quoted("a\\u202eb")
     ("'NA'", "'a<U+202E>b'")
@@ -78,7 +78,7 @@ def quoted(printed: str) -> str:
 
 
 def plain(printed: str) -> str:
-    """A text from outside for a cell: one line, hidden characters shown by number.
+    """Return a text from outside for a cell: one line, hidden characters shown by number.
 
     >>> plain(" Week\\n 12 "), plain("a\\u202eb")
     ('Week 12', 'a<U+202E>b')
@@ -86,7 +86,7 @@ def plain(printed: str) -> str:
     return " ".join(visible(printed).split())
 
 
-# Numbers as registries post them: what is one without doubt, and the name of what is not.
+# Numbers as posted by registries: which texts are unambiguous, and the reason for others.
 
 
 #: A number of at most 15 characters; ``.08``, ``-.2`` and ``134.`` are posted, too. ASCII digits only.
@@ -101,7 +101,7 @@ MISSING = {"NA": "not available", "N/A": "not available", "NE": "not estimable",
 
 
 def numeral(value: object, what: str) -> str:
-    """A posted number as text that reads as one: as it was posted, except for commas that can be only one thing.
+    """Return a posted number as numeric text: unchanged, except for unambiguous commas.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _why_not(printed: str) -> str:
 
 
 def whole(value: object, what: str) -> str:
-    """A posted count: a whole number that is not negative.
+    """Return a posted count: a whole number that is not negative.
 
     >>> whole("19", "value"), whole("134.", "value")
     ('19', '134')
@@ -146,7 +146,7 @@ def whole(value: object, what: str) -> str:
 
 
 def events_of(percent: str, n: int) -> str:
-    """The only whole number of ``n`` that rounds to a posted percentage; empty if there are several, or none.
+    """Return the only whole number of ``n`` that rounds to a posted percentage; empty if there are several, or none.
 
     >>> events_of("61.5", 265), events_of("50", 4), events_of("61.5", 4), events_of("50", 400)
     ('163', '2', '', '')

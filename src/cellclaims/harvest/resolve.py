@@ -1,4 +1,4 @@
-"""Reports without an identifier: candidates by title and author, scored, for a person to accept.
+"""Candidates for reports without an identifier, by title and author, with scores, for a reviewer to accept.
 
 A report is *unresolved* if ``studies.csv`` gives no DOI, PubMed or registry number for it: a reader cannot be led to
 it. Candidates come from Crossref and Europe PMC, each publication once, the best first. Accepting one fills empty cells
@@ -40,20 +40,20 @@ from cellclaims.registries.store import Answer, Store, answer_from
 WEIGHTS = {"title": 0.6, "author": 0.2, "year": 0.1, "journal": 0.1}
 #: Candidates below this are not listed: they share words of the field and little else.
 LIKELY = 0.55
-#: Candidates that come this close to the best one are flagged: the score does not tell them apart.
+#: Candidates whose score is this close to the best one are flagged.
 NEAR = 0.05
-#: A title of at least so many words that is the beginning of the other one, as where a subtitle was left out.
+#: Words of a title that is the beginning of the other one, for example without its subtitle.
 SAME_BEGINNING_WORDS = 5
 BEGINNING = 0.95
-#: The letters of two titles are compared only where so large a share of their words is the same.
+#: Proportion of common words above which the letters of two titles are compared.
 SHARED = 0.3
-#: Remarks of ours in a title or a journal: "(title not seen)", "(conference abstract)".
+#: Our remarks in a title or a journal: "(title not seen)", "(conference abstract)".
 REMARKS = re.compile(r"\([^()]*\)")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a publication; an empty text or tuple is not stated.
+    """Known data of a publication; an empty text or tuple means not stated.
 
     Attributes
     ----------
@@ -74,14 +74,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Score:
-    """The weighted mean and the agreements that it is made of."""
+    """The weighted mean and its components."""
 
     value: float
     parts: dict[str, float]
 
 
 def score(report: Facts, found: Facts) -> Score:
-    """How well a found publication fits a report.
+    """Return how well a publication matches a report.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def score(report: Facts, found: Facts) -> Score:
 
 
 def title_agreement(one: str, other: str) -> float:
-    """Mean of the share of common words and of the share of letters in order; almost 1 where one begins the other.
+    """Return the mean of the proportions of common words and of letters in order; nearly 1 if one begins the other.
 
     Letters forgive what words do not: "haematopoietic" and "hematopoietic".
 
@@ -129,7 +129,7 @@ def title_agreement(one: str, other: str) -> float:
 
 
 def author_agreement(report: str, first: str, others: Sequence[str]) -> float:
-    """1 for the same first author, a half where the surname is another author's.
+    """Return 1 for the same first author, a half if the surname is that of another author.
 
     Examples
     --------
@@ -142,18 +142,18 @@ def author_agreement(report: str, first: str, others: Sequence[str]) -> float:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether the surname of one stands in the other, initials and first names aside."""
+    """Return whether the surname of one is in the other, without initials and first names."""
     first, second = (set(long_words(name)) or set(words(name)) for name in (one, other))
     return bool(first and second) and (first <= second or second <= first)
 
 
 def long_words(name: str) -> list[str]:
-    """The words of a name that are no initials."""
+    """Return the words of a name that are no initials."""
     return [one for part in REMARKS.sub(" ", name).split() if not is_initials(part) for one in words(part)]
 
 
 def is_initials(part: str) -> bool:
-    """Whether a part of a name is initials.
+    """Return whether a part of a name is initials.
 
     Examples
     --------
@@ -165,14 +165,14 @@ def is_initials(part: str) -> bool:
 
 
 def year_agreement(report: str, found: str) -> float:
-    """1 for the same year, a half for the year before or after: online and printed years differ."""
+    """Return 1 for the same year, a half for the year before or after, as online and print years differ."""
     if not (report.isdigit() and found.isdigit()):
         return 0.0
     return {0: 1.0, 1: 0.5}.get(abs(int(report) - int(found)), 0.0)
 
 
 def journal_agreement(one: str, other: str) -> float:
-    """Share of the words that agree in order, abbreviated or not; volumes, pages and remarks aside.
+    """Return the proportion of words that agree in order, also abbreviated, without volumes, pages and remarks.
 
     Examples
     --------
@@ -194,19 +194,19 @@ def journal_agreement(one: str, other: str) -> float:
 
 
 def starts_alike(one: str, other: str) -> bool:
-    """Whether one word abbreviates the other."""
+    """Return whether one word abbreviates the other."""
     return one.startswith(other) or other.startswith(one)
 
 
 def journal_words(name: str) -> list[str]:
-    """The words of a journal's name without small words, volume and pages."""
+    """Return the words of a journal's name without small words, volume and pages."""
     small = {"of", "the", "and", "in", "for", "suppl", "supplement"}
     return [word for word in words(name) if word not in small and not any(sign.isdigit() for sign in word)]
 
 
 @lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
-    """Letters and digits of a text without remarks, accents and case, word by word.
+    """Return letters and digits of a text without remarks, accents and case, word by word.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def in_words(found: Score) -> str:
-    """The agreements of a score for a person.
+    """Return the agreements of a score in words.
 
     Examples
     --------
@@ -268,7 +268,7 @@ class Candidate:
 
     @property
     def page(self) -> str:
-        """Where a reader finds it."""
+        """Return its address."""
         if self.doi:
             return f"https://doi.org/{self.doi}"
         if self.pmid:
@@ -277,7 +277,7 @@ class Candidate:
 
 
 def found_in(answer: Answer, body: bytes) -> Iterator[Candidate]:
-    """The candidates of an answer in its order, those with an identifier."""
+    """Yield the candidates of an answer in its order, those with an identifier."""
     way, read = READERS[answer.source]
     for place, record in enumerate(list_at(json.loads(body), *way)):
         if isinstance(record, dict):
@@ -288,7 +288,7 @@ def found_in(answer: Answer, body: bytes) -> Iterator[Candidate]:
 
 
 def merged(candidates: list[Candidate]) -> list[Candidate]:
-    """Each publication once: of two sources that share its DOI, the record with more identifiers."""
+    """Return each publication once: of two sources that share its DOI, the record with more identifiers."""
     found: dict[str, Candidate] = {}
     for one in candidates:
         key = one.doi.lower() or f"{one.sources[0]} {one.pmid or one.pmcid}"
@@ -299,12 +299,12 @@ def merged(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def identifiers_of(one: Candidate) -> int:
-    """How many identifiers a candidate has."""
+    """Return how many identifiers a candidate has."""
     return sum(map(bool, (one.doi, one.pmid, one.pmcid)))
 
 
 def crossref_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
-    """Facts and DOI of a Crossref work."""
+    """Return data and DOI of a Crossref work."""
     authors = [text(author, "family") or text(author, "name") for author in list_at(record, "author")]
     journals = [*texts(record, "container-title"), *texts(record, "short-container-title")]
     title = " ".join(texts(record, "title")[:1])
@@ -313,7 +313,7 @@ def crossref_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
 
 
 def europepmc_facts(record: dict[str, Any]) -> tuple[Facts, str, dict[str, str]]:
-    """Facts and identifiers of a Europe PMC paper."""
+    """Return data and identifiers of a Europe PMC paper."""
     people = list_at(record, "authorList", "author")
     authors = [text(person, "lastName") or text(person, "collectiveName") for person in people]
     authors = [name for name in authors if name] or text(record, "authorString").rstrip(".").split(", ")
@@ -334,17 +334,17 @@ READERS = {
 
 
 def with_authors(facts: Facts, authors: list[str]) -> Facts:
-    """The facts with the surnames of all authors."""
+    """Return the facts with the surnames of all authors."""
     return replace(facts, others=tuple(name for name in authors if name))
 
 
 def first_of(authors: list[str]) -> tuple[str]:
-    """The first author, or nobody."""
+    """Return the first author, or nobody."""
     return (authors[0] if authors else "",)
 
 
 def identifiers(doi: str = "", pmid: str = "", pmcid: str = "") -> dict[str, str]:
-    """Those of the right form; the others are empty."""
+    """Return identifiers of the right form; others are empty."""
     given = {"doi": doi, "pmid": pmid, "pmcid": pmcid}
     return {
         name: value if FORMS[name].fullmatch(value) and value.isprintable() else "" for name, value in given.items()
@@ -352,7 +352,7 @@ def identifiers(doi: str = "", pmid: str = "", pmcid: str = "") -> dict[str, str
 
 
 def year_of(record: dict[str, Any]) -> str:
-    """The year of a work: the first that is printed, published or issued."""
+    """Return the year of a work: the first of print, published or issued."""
     for name in ("published-print", "issued", "published", "published-online"):
         parts: Any = list_at(record, name, "date-parts")
         while isinstance(parts, list) and parts:
@@ -363,7 +363,7 @@ def year_of(record: dict[str, Any]) -> str:
 
 
 def without_markup(title: str) -> str:
-    """A title without the tags that both sources leave in it.
+    """Return a title without the tags contained in both sources.
 
     Examples
     --------
@@ -374,17 +374,17 @@ def without_markup(title: str) -> str:
 
 
 def text(record: Any, *keys: str) -> str:
-    """The text under some keys on one line; empty where it is anything else."""
+    """Return the text at a path of keys on one line; empty if it is no text."""
     found = value_at(record, *keys)
     return one_line(found) if isinstance(found, str) else ""
 
 
 def texts(record: Any, *keys: str) -> list[str]:
-    """The texts of the list under some keys."""
+    """Return the texts of the list under some keys."""
     return [one_line(one) for one in list_at(record, *keys) if isinstance(one, str)]
 
 
-# What Crossref and Europe PMC answered about single reports, kept in the store beside the snapshots.
+# Answers of Crossref and Europe PMC about single reports, stored next to the snapshots.
 #
 # A lookup is no part of a snapshot: it asks for what is known of one report, when somebody wants it. Each is a line
 # of
@@ -394,7 +394,7 @@ def texts(record: Any, *keys: str) -> list[str]:
 
 
 FILE = "lookups.jsonl"
-#: An answer that is younger than this is not asked for again: a search that broke off goes on where it was.
+#: Newer answers are not requested again, so that an interrupted search continues.
 FRESH = timedelta(days=1)
 #: How many records one answer may bring.
 ROWS = 10
@@ -406,13 +406,13 @@ ASKED: dict[str, tuple[str, Callable[[Client, str, int], tuple[Fetched, list]]]]
 
 
 class Lookups:
-    """The lookups of a store; without a client only those that were kept.
+    """The lookups of a store; without a client only stored ones.
 
     Parameters
     ----------
     store : Store
     client : Client or None
-        Through which the sources are asked; None asks nobody.
+        Client for requests; None uses stored answers only.
     """
 
     def __init__(self, store: Store, client: Client | None = None) -> None:
@@ -420,7 +420,7 @@ class Lookups:
         self.kept = read_lookups(store.folder / FILE)
 
     def ask(self, source: str, text: str) -> tuple[Answer, bytes] | None:
-        """The answer of a source to a text: a kept one if it is fresh or nobody may be asked, else a new one.
+        """Return the answer of a source to a text: a stored one if it is recent or there is no client, else a new one.
 
         Returns
         -------
@@ -445,7 +445,7 @@ class Lookups:
         return answer, fetched.body
 
     def _note(self, source: str, text: str, answer: Answer) -> None:
-        """Add a line and make sure that it is on the disk: the bytes it names are there already."""
+        """Add a line and flush it to the disk; the bytes it names have been written before."""
         self.kept[source, text] = answer
         line = json.dumps({"text": text, **asdict(answer)}, ensure_ascii=False)
         path = self.store.folder / FILE
@@ -457,7 +457,7 @@ class Lookups:
 
 
 def is_fresh(answer: Answer) -> bool:
-    """Whether an answer need not be asked for again."""
+    """Return whether an answer is recent enough to be used again."""
     try:
         return timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(answer.time) < FRESH
     except (ValueError, TypeError):
@@ -465,7 +465,7 @@ def is_fresh(answer: Answer) -> bool:
 
 
 def cut_off(path: Path) -> bool:
-    """Whether the last line of a file has no end."""
+    """Return whether the last line of a file has no end."""
     if not path.is_file() or not path.stat().st_size:
         return False
     with path.open("rb") as file:
@@ -474,7 +474,7 @@ def cut_off(path: Path) -> bool:
 
 
 def read_lookups(path: Path) -> dict[tuple[str, str], Answer]:
-    """The last answer to each text by source; a line that cannot be read is passed over."""
+    """Return the last answer to each text by source; unreadable lines are skipped."""
     kept = {}
     lines = path.read_bytes().split(b"\n") if path.is_file() else []
     for line in lines:
@@ -489,9 +489,9 @@ def read_lookups(path: Path) -> dict[tuple[str, str], Answer]:
 
 #: What leads a reader to a report.
 LEADS = ("doi", "pmid", "registry_id")
-#: Europe PMC finds titles that hold every word it is given: where one was copied wrongly, the first words may do.
+#: Europe PMC finds titles with all given words; if one was copied wrongly, the first words may suffice.
 BEGINNING_WORDS = 7
-#: So many candidates are listed for a report.
+#: Largest number of candidates per report.
 MOST = 5
 COLUMNS = (
     *("decision", "reviewer", "reason", "study_id", "rank", "score", "near_equal", "reasons"),
@@ -503,7 +503,7 @@ COLUMNS = (
 
 @dataclass
 class Resolved:
-    """The candidates of every unresolved report, and what could not be looked up.
+    """The candidates of all unresolved reports, and failed lookups.
 
     Attributes
     ----------
@@ -526,7 +526,7 @@ class Resolved:
 
 
 def unresolved(held: Held) -> list[Cells]:
-    """The reports that have neither DOI nor PubMed nor registry number."""
+    """Return the reports that have neither DOI nor PubMed nor registry number."""
     return [row for row in held.rows["studies"] if not any(row[name] for name in LEADS)]
 
 
@@ -537,14 +537,14 @@ def resolve(held: Held, lookups: Lookups, told: Callable[[str], None] = lambda s
     ----------
     held : Held
     lookups : Lookups
-        What the sources are asked through.
+        Lookups of the sources.
     told : callable
-        Is given the study_id of each report when it is done.
+        Called with the study_id of each report when it is done.
 
     Raises
     ------
     SourceError
-        If a source gives no answer; what was answered before is kept and not asked for again.
+        If a source does not answer; earlier answers are stored and not requested again.
     """
     found = Resolved(reports=len(unresolved(held)))
     known = taken(held)
@@ -559,13 +559,13 @@ def resolve(held: Held, lookups: Lookups, told: Callable[[str], None] = lambda s
 
 
 def facts_of(report: Cells) -> Facts:
-    """What ``studies.csv`` states of a report."""
+    """Return the data of a report in ``studies.csv``."""
     journals = (report["journal"],) if report["journal"] else ()
     return Facts(report["title"], report["first_author"], report["year"], journals)
 
 
 def look_up(report: Cells, lookups: Lookups, found: Resolved) -> Iterator[Candidate]:
-    """The candidates of every source; an answer that is not taken is a warning, one that cannot be had is noted."""
+    """Return the candidates of all sources; a rejected answer is a warning, a missing one is noted."""
     answered = set()
     for source, text in questions(report):
         if source in answered:
@@ -583,7 +583,7 @@ def look_up(report: Cells, lookups: Lookups, found: Resolved) -> Iterator[Candid
 
 
 def questions(report: Cells) -> Iterator[tuple[str, str]]:
-    """What each source is asked in turn: all that is known; the words of the title, if need be its beginning alone.
+    """Return the requests to each source: all known data; the words of the title, if necessary only its beginning.
 
     Examples
     --------
@@ -598,19 +598,19 @@ def questions(report: Cells) -> Iterator[tuple[str, str]]:
 
 
 def ranking(report: Facts, candidates: list[Candidate]) -> list[tuple[Candidate, Score]]:
-    """The likely candidates with their scores, best first; of equals the one with a PubMed number."""
+    """Return the likely candidates with their scores, best first; of equals the one with a PubMed number."""
     scored = [(one, score(report, one.facts)) for one in candidates]
     likely = [pair for pair in scored if pair[1].value >= LIKELY]
     return sorted(likely, key=lambda pair: (-pair[1].value, not pair[0].pmid, pair[0].doi))[:MOST]
 
 
 def near_equal(ranked: list[tuple[Candidate, Score]]) -> list[Candidate]:
-    """The candidates that come as close to the best as the score cannot tell apart, the best among them."""
+    """Return the candidates with scores close to the best, including the best."""
     return [one for one, value in ranked if ranked[0][1].value - value.value <= NEAR]
 
 
 def candidate_rows(report: Cells, ranked: list[tuple[Candidate, Score]], known: dict[str, str]) -> Iterator[Cells]:
-    """One row for each candidate of a report."""
+    """Return one row per candidate of a report."""
     close = near_equal(ranked)
     for rank, (one, value) in enumerate(ranked, start=1):
         flag = f"yes, {len(close)} of them" if one in close and len(close) > 1 else ""
@@ -623,7 +623,7 @@ def candidate_rows(report: Cells, ranked: list[tuple[Candidate, Score]], known: 
 
 
 def candidate_row(report: Cells, one: Candidate) -> Cells:
-    """The facts of a report and of a candidate side by side."""
+    """Return the facts of a report and of a candidate side by side."""
     held = {f"held_{name}": report[column] for name, column in HELD.items()}
     facts = one.facts
     answer = {name: getattr(one.answer, name) for name in ("source", "address", "time", "sha256")}
@@ -640,18 +640,18 @@ def candidate_row(report: Cells, one: Candidate) -> Cells:
     }
 
 
-#: The columns of a report that are shown beside a candidate's.
+#: Columns of a report that are shown with those of a candidate.
 HELD = {"title": "title", "author": "first_author", "year": "year", "journal": "journal"}
 
 
 def taken(held: Held) -> dict[str, str]:
-    """Identifier in lower case -> the report that has it."""
+    """Return identifier in lower case -> its report."""
     studies = held.rows["studies"]
     return {row[name].lower(): row["study_id"] for row in studies for name in ("doi", "pmid", "pmcid") if row[name]}
 
 
 def belongs(one: Candidate, report: Cells, known: dict[str, str]) -> Iterator[str]:
-    """A warning where an identifier is that of another report already: the two may be one."""
+    """Yield a warning if another report has the identifier already, because the two may be the same."""
     others = {known.get(value.lower()) for value in (one.doi, one.pmid, one.pmcid) if value} - {
         None,
         report["study_id"],
@@ -661,7 +661,7 @@ def belongs(one: Candidate, report: Cells, known: dict[str, str]) -> Iterator[st
 
 
 def summary(found: Resolved, studies: int) -> str:
-    """What was found, in words.
+    """Return a summary of the results in words.
 
     Examples
     --------

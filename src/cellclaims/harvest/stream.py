@@ -1,4 +1,4 @@
-"""Records of any number -> portions of rows and refusals, in order, in constant memory; here, in processes, or on Dask.
+"""Harvest of any number of records in constant memory: in this process, in several, or on Dask.
 
 A *piece* is some values of the files, parsed where it is worked on. The outcome is the same wherever that is.
 """
@@ -28,12 +28,12 @@ SUFFIXES = (".json", ".jsonl", ".ndjson")
 
 
 def files_of(paths: list[str | Path]) -> Iterator[str | Path]:
-    """The files of files and folders, a folder's in order of their names; ``-`` is standard input.
+    """Yield the files of files and folders, a folder's in order of their names; ``-`` is standard input.
 
     Raises
     ------
     HarvestError
-        If a path is missing, or a folder holds no record.
+        If a path is missing, or a folder contains no record.
     """
     for path in paths:
         if str(path) == "-":
@@ -47,7 +47,7 @@ def files_of(paths: list[str | Path]) -> Iterator[str | Path]:
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
-    """The files of records in a folder and those below, without hidden ones."""
+    """Yield the files of records in a folder and those below, without hidden ones."""
     found = 0
     for path in sorted(folder.rglob("*")):
         name = path.name.removesuffix(".gz")
@@ -62,7 +62,7 @@ def _in_folder(folder: Path) -> Iterator[Path]:
         raise HarvestError(f"{folder}: expected files ending in {', '.join(SUFFIXES)} (or .gz), found none")
 
 
-#: A piece is closed when it holds so many bytes or values.
+#: Largest number of bytes or values in a piece.
 PIECE_BYTES, PIECE_VALUES = 1 << 20, 500
 
 #: Pieces that are handed to a cluster together: their outcomes are in memory at the same time.
@@ -74,7 +74,7 @@ Spread = Callable[[Callable[[list[Body]], "PieceHarvest"], Iterable[list[Body]]]
 
 @dataclass(frozen=True)
 class Portion:
-    """What some records gave.
+    """Rows and refusals of some records.
 
     Attributes
     ----------
@@ -92,18 +92,18 @@ class Portion:
 
 @dataclass(frozen=True)
 class PieceHarvest:
-    """What the values of a piece gave, in their order: of each where it stood, and of what is no study the reason."""
+    """Results of the values of a piece, in order, with their positions, and reasons for values that are no study."""
 
     found: list[tuple[str, Harvest | Refusal]] = field(default_factory=list)
 
 
 def stream(paths: Iterable[str | Path], *, workers: int = 1, spread: Spread | None = None) -> Iterator[Portion]:
-    """Harvest files and folders of v2 studies, however large.
+    """Harvest files and folders of v2 studies of any size.
 
     Parameters
     ----------
     paths : iterable of str or Path
-        Files (a study, a page, an array, or studies one a line; gzip or not), folders of such files, or ``-``.
+        Files (a study, a page, an array, or one study per line; also gzip), folders of such files, or ``-``.
     workers : int
         Processes on this machine.
     spread : callable, optional
@@ -118,7 +118,7 @@ def stream(paths: Iterable[str | Path], *, workers: int = 1, spread: Spread | No
     Raises
     ------
     HarvestError
-        If a path is missing or a folder holds no record. What is wrong inside a file is a refusal.
+        If a path is missing or a folder contains no record. Errors inside a file are refusals.
     """
     yield from _once(_harvested(_pieces(paths), workers, spread))
 
@@ -137,7 +137,7 @@ def _harvested(pieces: Iterator[list[Body]], workers: int, spread: Spread | None
 
 
 def _once(pieces: Iterable[PieceHarvest]) -> Iterator[Portion]:
-    """Each study once: of one that comes again a refusal that says so.
+    """Yield each study once, and a refusal for each repetition.
 
     Of a study with results a checksum of 8 bytes is kept: a few MB for a whole registry.
     """
@@ -157,7 +157,7 @@ def _once(pieces: Iterable[PieceHarvest]) -> Iterator[Portion]:
 
 
 def _again(seen: dict[str, bytes], where: str, found: Harvest) -> Refusal | None:
-    """The refusal of a study that came before; None of one that did not, which is then known."""
+    """Return the refusal of a repeated study; None for a new one, which is then known."""
     registration = next((one.registration for one in (*found.rows, *found.refused)), "")
     if not registration:
         return None
@@ -193,7 +193,7 @@ def _all_bodies(paths: Iterable[str | Path]) -> Iterator[Body]:
 
 
 def harvest_piece(piece: list[Body]) -> PieceHarvest:
-    """Rows and refusals of the values of a piece."""
+    """Return rows and refusals of the values of a piece."""
     found: list[tuple[str, Harvest | Refusal]] = []
     for body in piece:
         for where, one in _studies(body):
@@ -203,7 +203,7 @@ def harvest_piece(piece: list[Body]) -> PieceHarvest:
 
 
 def _studies(body: Body) -> Iterator[tuple[str, dict | Refusal]]:
-    """The studies of one value, itself or those of a page or array, each with where it stood."""
+    """Yield the studies of one value, itself or those of a page or array, each with its position."""
     if body.fault:
         yield body.where, _unreadable(body.where, body.fault)
         return
@@ -241,9 +241,8 @@ def _no_number(name: str) -> float:
 
 
 # Rows and refusals written as they come, as CSV or Parquet: two files, each whole or not at all.
-#
-# ``posted.csv`` holds the rows, ``posted.refused.csv`` what was refused. Text from outside is put on one line, hidden
-# characters are shown by number, and in CSV no text is left that a spreadsheet would run as a formula.
+# ``posted.csv`` contains the rows, ``posted.refused.csv`` the refusals. Text from outside is put on one line, hidden
+# characters are shown by number, and formulas are quoted in CSV.
 
 
 #: Columns of the two files; a row leaves those of the other table empty.
@@ -255,13 +254,13 @@ GROUP = 10_000
 
 
 def as_cells(row: Row) -> dict[str, str]:
-    """A row under :data:`ROW_COLUMNS`."""
+    """Return a row under :data:`ROW_COLUMNS`."""
     said = {"registration": row.registration, "table": row.table, "pointer": row.pointer, "n_pointer": row.n_pointer}
     return {**dict.fromkeys(ROW_COLUMNS, ""), **said, "arm_title": plain(row.arm_title), **row.values}
 
 
 def as_refused(refusal: Refusal) -> dict[str, str]:
-    """A refusal under :data:`REFUSED_COLUMNS`."""
+    """Return a refusal under :data:`REFUSED_COLUMNS`."""
     return {name: plain(value) for name, value in asdict(refusal).items()}
 
 
@@ -274,16 +273,16 @@ class CsvRows:
         self.text.write(csv_text([columns]))
 
     def write(self, row: dict[str, str]) -> None:
-        """One row."""
+        """Write one row."""
         self.text.write(csv_text([[row.get(name, "") for name in self.columns]]))
 
     def close(self) -> None:
-        """Everything to the file, which stays open."""
+        """Flush everything to the file, which remains open."""
         self.text.detach()
 
 
 class ParquetRows:
-    """Writes dictionaries as Parquet, a row group at a time; all columns are text."""
+    """Writes dictionaries as Parquet, one row group at a time; all columns are text."""
 
     def __init__(self, file: BinaryIO, columns: list[str]) -> None:
         try:
@@ -297,7 +296,7 @@ class ParquetRows:
         self.rows: list[dict[str, str]] = []
 
     def write(self, row: dict[str, str]) -> None:
-        """One row, kept until its group is full."""
+        """Add one row, which is written when its group is full."""
         self.rows.append(row)
         if len(self.rows) == GROUP:
             self._flush()
@@ -309,7 +308,7 @@ class ParquetRows:
         self.rows = []
 
     def close(self) -> None:
-        """The last group and the footer; the file stays open."""
+        """Write the last group and the footer; the file remains open."""
         if self.rows:
             self._flush()
         self.writer.close()
@@ -319,7 +318,7 @@ FORMATS = {".csv": CsvRows, ".parquet": ParquetRows}
 
 
 def refused_beside(into: Path) -> Path:
-    """The file of the refusals beside that of the rows.
+    """Return the file of the refusals that belongs to the file of rows.
 
     >>> refused_beside(Path("posted.csv")).name
     'posted.refused.csv'
@@ -329,7 +328,7 @@ def refused_beside(into: Path) -> Path:
 
 @contextmanager
 def written(into: Path) -> Iterator[tuple[CsvRows | ParquetRows, CsvRows | ParquetRows]]:
-    """Two files open for rows and refusals; both take their names at the end, none if anything fails.
+    """Open two files for rows and refusals; both get their names at the end, or neither if anything fails.
 
     Raises
     ------
@@ -351,7 +350,7 @@ def written(into: Path) -> Iterator[tuple[CsvRows | ParquetRows, CsvRows | Parqu
 
 
 def write(portions: Iterator[Portion], into: Path) -> Iterator[Portion]:
-    """Write portions into two files as they come, and hand them on.
+    """Write portions into two files as they arrive, and yield them.
 
     Raises
     ------
@@ -370,7 +369,7 @@ def write(portions: Iterator[Portion], into: Path) -> Iterator[Portion]:
 # ``cellclaims harvest``: what it writes and says.
 
 
-#: So many reasons are said at the end, the most frequent first.
+#: Number of reasons listed at the end, the most frequent first.
 REASONS = 8
 
 
@@ -383,14 +382,14 @@ def harvest(
     say: Callable[[str], object],
     tell: Callable[[str], object],
 ) -> int:
-    """Harvest files into two tables, or say rows and refusals as lines of JSON; the number of unreadable values.
+    """Harvest files into two tables, or write JSON lines; return the number of unreadable values.
 
     Parameters
     ----------
     paths, workers, spread
         As :func:`cellclaims.harvest.stream.stream` takes them.
     into : Path or None
-        ``.csv`` or ``.parquet``; without it each row and refusal goes to ``say``.
+        ``.csv`` or ``.parquet``; without it each row and refusal is passed to ``say``.
     say, tell : callable
         For results and for remarks (standard output and standard error).
 
@@ -417,7 +416,7 @@ def harvest(
 
 
 def _csv_lines(portion: Portion) -> Iterator[str]:
-    """Rows without their empty cells, and refusals, each as a line of JSON."""
+    """Yield rows without empty cells, and refusals, as lines of JSON."""
     for row in portion.rows:
         yield json.dumps({"row": {name: cell for name, cell in as_cells(row).items() if cell}}, ensure_ascii=False)
     for refusal in portion.refused:
@@ -425,5 +424,5 @@ def _csv_lines(portion: Portion) -> Iterator[str]:
 
 
 def _kind(reason: str) -> str:
-    """A reason without what was found, so that equal ones are counted together."""
+    """Return a reason without the value found, so that equal ones are counted together."""
     return reason.split(": '")[0].split(", found")[0].split(" (posted with the comment")[0][:100]

@@ -1,4 +1,4 @@
-"""One v2 study -> its rows and refusals: every measurement of a relevant outcome is one or the other."""
+"""Conversion of one v2 study: every measurement of a relevant outcome becomes a row or a refusal."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _NUMBER = re.compile(r"NCT[0-9]{8}", re.ASCII)
 
 
 def posted(record: dict) -> Harvest:
-    """Rows and refusals of one ClinicalTrials.gov study (API v2).
+    """Return rows and refusals of one ClinicalTrials.gov study (API v2).
 
     Parameters
     ----------
     record : dict
-        The study as it stands; it is not changed. One without posted results gives nothing.
+        The study, which is not changed. One without posted results has no rows.
 
     Returns
     -------
     Harvest
-        In the order of the record: outcomes first, then adverse events. Whatever the record holds, nothing is raised.
+        In the order of the record: outcomes first, then adverse events. No record raises an exception.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def _outcomes(registration: str, listed: list, _: object) -> Iterator[Row | Refu
 
 
 def _at_entry(registration: str, listed: list, _: object) -> Iterator[Refusal]:
-    """What was measured at entry is no result and is not read; that it is there is said."""
+    """Yield a refusal for each baseline measurement, which is not a result."""
     for number, one in enumerate(listed):
         if isinstance(one, dict) and _titled(one):
             title = plain(text_at(one, "title"))
@@ -107,18 +107,18 @@ def _at_entry(registration: str, listed: list, _: object) -> Iterator[Refusal]:
 
 
 def relevant(outcome: dict) -> bool:
-    """Whether an outcome names a topic anywhere: in a title, its unit or its description."""
+    """Return whether an outcome names a topic anywhere: in a title, its unit or its description."""
     return _titled(outcome) or vocabulary.speaks(text_at(outcome, "description"))
 
 
 def _titled(outcome: dict) -> bool:
-    """Whether it does so in a title or its unit."""
+    """Return whether it does so in a title or its unit."""
     titles = (text_at(outcome, "title"), text_at(outcome, "unitOfMeasure"), *_class_titles(outcome))
     return vocabulary.speaks(NEXT.join(titles))
 
 
 def _class_titles(outcome: dict) -> Iterator[str]:
-    """The titles of classes and categories; most have none, and every outcome of every record is looked through."""
+    """Return the titles of classes and categories; fast, because it is called for every outcome of every record."""
     for one in list_at(outcome, "classes"):
         if isinstance(one, dict):
             if "title" in one:
@@ -129,7 +129,7 @@ def _class_titles(outcome: dict) -> Iterator[str]:
 
 
 def _outcome(registration: str, outcome: dict, pointer: str) -> Iterator[Row | Refusal]:
-    """Rows and refusals of one relevant outcome."""
+    """Return rows and refusals of one relevant outcome."""
     title = plain(text_at(outcome, "title"))
     try:
         head = PostedOutcome.of(outcome, pointer)
@@ -175,7 +175,7 @@ def _row(registration: str, one: Measurement) -> Row:
 
 
 def _events(registration: str, listed: list, module: dict) -> Iterator[Row | Refusal]:
-    """Serious adverse events, a row a group."""
+    """Yield serious adverse events, one row per group."""
     for number, group in enumerate(listed):
         pointer = f"{EVENTS}/{number}"
         try:

@@ -1,4 +1,4 @@
-"""Times in the titles and time frames of a registry: which months are named, how surely, and counted from when.
+"""Times in titles and time frames of a registry: months, certainty, and origin.
 
 A *mark* is one time named in a text. It is *plain* ("Week 28", "at 6 months"), a *span* ("through week 52", "for
 3 months") or *vague* ("up to 26 weeks", "an average of 10 days", "30 days after the last dose"). Months follow the
@@ -75,7 +75,7 @@ NOT_SINCE_START = re.compile(
 #: Of these one is a time that the table of counts has a column for.
 LAST_INFUSION = re.compile(r"\b(?:last|final)\s+(?:islet\s+|cell\s+)?(?:infusion|transplant)")
 
-#: The end of a study without a number. Beside another time it is a second one, unless the two are said as one.
+#: The end of a study without a number. With another time it is a second one, unless both are named as one.
 _END = re.compile(
     r"\b(?:end|completion|conclusion)\s+of\s+(?:the\s+|this\s+|double-blind\s+|active\s+|randomi[sz]ed\s+|study\s+)*"
     r"(?:study|treatment|trial|therapy|intervention|follow-?up|dosing|participation|period|phase)"
@@ -101,7 +101,7 @@ _WORD = re.compile(rf"\b({'|'.join(_SPELT)}|eighteen)(?=[\s-]+{_UNIT}\b)")
 
 @dataclass(frozen=True)
 class TimeMark:
-    """One time in a text: months to one decimal, how surely ("plain", "span" or "vague"), and as printed."""
+    """One time in a text: months to one decimal, certainty ("plain", "span" or "vague"), and the text."""
 
     months: float
     sureness: str
@@ -110,7 +110,7 @@ class TimeMark:
 
 @dataclass(frozen=True)
 class Times:
-    """The times that a text names, and whether it names the baseline.
+    """Times in a text, and whether it names the baseline.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Times:
     baseline : bool
         Whether the baseline is named: in words, as week 0, or as day 1.
     end : bool
-        Whether the end of the study is named as a time of its own, without a number.
+        Whether the end of the study is named as a separate time, without a number.
     offset : str
         Words by which the times are counted from something else than the start; empty where there are none.
     """
@@ -131,13 +131,13 @@ class Times:
 
     @property
     def distinct(self) -> list[float]:
-        """The months named, each once, in order."""
+        """Months named, each once, in order."""
         return sorted({mark.months for mark in self.marks})
 
 
 @lru_cache(maxsize=256)
 def times(text: str) -> Times:
-    """Every time that a title or a time frame names.
+    """Return every time that a title or a time frame names.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def times(text: str) -> Times:
 
 
 def _ends(lower: str, named: list[tuple[TimeMark | None, int, int]]) -> bool:
-    """Whether the end of the study is a time of its own, not one with a number ("end of treatment (week 24)")."""
+    """Return whether the end of the study is a separate time, not one with a number ("end of treatment (week 24)")."""
     spans = [(start, end) for mark, start, end in named if mark]
     for found in _END.finditer(lower):
         behind = _SAME_BEHIND.match(lower, found.end())
@@ -179,7 +179,7 @@ def _ends(lower: str, named: list[tuple[TimeMark | None, int, int]]) -> bool:
 
 
 def _simplified(text: str) -> str:
-    """Lower case, one kind of dash and dots, number words as digits, without what is no time."""
+    """Return the text in lower case, with uniform dashes and dots, number words as digits, without other numbers."""
     lower = text.lower().replace("…", "...")
     for dash in "‐‑‒–—−":
         lower = lower.replace(dash, "-")
@@ -190,7 +190,7 @@ def _simplified(text: str) -> str:
 
 
 def _marks(lower: str) -> Iterator[tuple[TimeMark | None, int, int]]:
-    """Each time with its place in the text; None for week 0 and day 1, which are the baseline."""
+    """Yield each time with its position in the text; None for week 0 and day 1, the baseline."""
     for found in MARK.finditer(lower):
         unit = (found["unit"] or found["behind"] or found["letter"])[0]
         values = _VALUE.findall(found["after"] or found["before"] or found["short"])
@@ -208,7 +208,7 @@ def _sureness(ahead: str, behind: str, found: re.Match) -> str:
 
 
 def agree(one: float, other: float) -> bool:
-    """Whether two times may be the same one said in other units: 24 weeks and 6 months do.
+    """Return whether two times in different units may be the same, as 24 weeks and 6 months.
 
     >>> agree(5.5, 6.0), agree(12.0, 11.0), agree(12.0, 6.0)
     (True, True, False)
@@ -234,7 +234,7 @@ _EVER = re.compile(
 
 @lru_cache(maxsize=256)
 def is_ever(*words: str) -> bool:
-    """Whether something is counted that was so at any time.
+    """Return whether an event at any time is counted.
 
     >>> is_ever("Insulin Independence at Any Time"), is_ever("Insulin independence at every visit")
     (True, False)
@@ -244,7 +244,7 @@ def is_ever(*words: str) -> bool:
 
 @lru_cache(maxsize=256)
 def months_of(kind: str, own: str, title: str, frame: str) -> tuple[str, str]:
-    """Months after the start, as text, and the words that say so.
+    """Return months after the start, as text, and the words they were read from.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def months_of(kind: str, own: str, title: str, frame: str) -> tuple[str, str]:
 
 
 def _counted_from_start(found: Times, kind: str, where: str) -> None:
-    """Refuse times after the last dose, after surgery, of an extension or with days added.
+    """Refuse times after the last dose, after surgery, of an extension or with added days.
 
     Counts at a time may be those after the last infusion: their table says so in a column.
     """
@@ -301,7 +301,7 @@ def _counted_from_start(found: Times, kind: str, where: str) -> None:
 
 
 def _the_one(found: Times, kind: str, where: str, words: str) -> float:
-    """The only time of a text."""
+    """Return the only time of a text."""
     if found.end and (found.marks or found.baseline):
         raise Unread(f"the {where} names several times, an end without a number among them: {quoted(words)}")
     if not found.marks:
@@ -320,15 +320,15 @@ def _sure(mark: TimeMark, kind: str) -> bool:
 
 
 def doubt_of(own: str, frame: str, months: str) -> str:
-    """A note where the class names a time that the time frame does not."""
+    """Return a note if the class names a time that the time frame does not contain."""
     named = times(frame)
     if not times(own).marks or not named.marks or any(agree(float(months), mark.months) for mark in named.marks):
         return ""
-    return f"doubted: the time frame does not name this time ({plain(frame)})"
+    return f"questionable: the time frame does not name this time ({plain(frame)})"
 
 
 def origin_of(*words: str) -> str:
-    """The event from which the months are counted; empty where no words, or contradicting ones, say it.
+    """Return the event from which the months are counted; empty if unstated or contradictory.
 
     >>> origin_of("Insulin independence", "1 year after final islet transplant"), origin_of("Week 52")
     ('last_infusion', '')

@@ -1,4 +1,4 @@
-"""Which of the review's outcomes a registry's words name, what narrows them, and in which unit they are.
+"""Recognition of the review's outcomes, narrowing words and units in a registry's wording.
 
 A *topic* is an outcome before it is known how it was measured: ``hba1c``, ``c_peptide``, ``insulin_dose``,
 ``insulin_independence``, ``serious_adverse_event``.
@@ -35,7 +35,7 @@ _PATTERNS = {
 }
 TOPICS = {name: re.compile(pattern) for name, pattern in _PATTERNS.items()}
 
-#: One of these stands in whatever the pattern of HbA1c finds.
+#: Every match of the pattern of HbA1c contains one of these.
 _HBA1C = re.compile(r"a[ (-]?1|gly[ck]|hb|hgb")
 
 #: Serious events in other words than the pattern of the topic.
@@ -44,7 +44,7 @@ _MAY_BE_SERIOUS = re.compile(r"(?<!non-)(?<!non )\bserious\b")
 _SERIOUS_ALONE = re.compile(r"(?<!non-)(?<!non )(?<!not )\bserious\b")
 _ADVERSE = re.compile(r"\badverse\s+(?:events?|experiences?)\b|\bt?e?aes?\b")
 
-#: Measured in their own right beside a topic: a figure under such a title is not surely that of the topic.
+#: Other measured quantities: a value under such a title may not be that of the topic.
 OTHERS = re.compile(
     r"glucose|glyc(?:a)?emic variab|weight|lipid|cholesterol|triglycerid|blood pressure|body mass|creatinine|\begfr\b"
     r"|albumin|fructosamine|anhydroglucitol"
@@ -95,7 +95,7 @@ RELATIVE = re.compile(
 
 @lru_cache(maxsize=256)
 def narrowed(topic: str, titles: str, frame: str, description: str) -> str:
-    """The words that make another outcome of a topic, or a part of the arm; empty where there are none.
+    """Return the words that turn a topic into another outcome or a part of the arm; empty if there are none.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def narrowed(topic: str, titles: str, frame: str, description: str) -> str:
 #: Words that make a figure a change.
 CHANGE = re.compile(r"\bchang|\bdifference|\bdelta\b|from baseline|\bfrom bl\b")
 
-#: What may stand in a class or category beside topic, time and threshold without making it another measurement.
+#: Words allowed in a class or category in addition to topic, time and threshold.
 _NEUTRAL = re.compile(
     r"\b(?:an?|the|at|in|of|on|to|from|and|by|with|post|pre|after|since|following|changes?|changed|difference|visits?(?:\s*\d+)?"
     r"|end|endpoint|study|treatment|(?:post|pre)?-?transplant(?:ation)?|post-?intervention|intervention|follow-?up|up"
@@ -154,7 +154,7 @@ _OF_OTHERS = re.compile(
 
 
 def of_others(group: str) -> str:
-    """The title of a group of people who are not the patients treated, or of a difference; empty for any other title.
+    """Return a title of people other than the patients treated, or of a difference; empty for other titles.
 
     >>> of_others("Living donors"), of_others("Islets of one donor")
     ('Living donors', '')
@@ -171,13 +171,13 @@ _SOME_KIND = re.compile(
     r"|\bspecial\s+interest\b|\bdiscontinu\w+|\bwithdr\w+|\bdeaths?\b|\bdied\b"
 )
 _ALL_CAUSES = re.compile(r"\ball[\s-]?caus(?:e|ality|alities)\b|\bregardless\b|\birrespective\b")
-#: Heads of their own, which say nothing of the serious events that stand in the same list.
+#: Separate items of a list, which do not narrow the serious events in the same list.
 _OTHER_HEADS = re.compile(
     r"\b(?:deaths?|mortality|discontinuations?|withdrawals?"
     r"|(?:other\s+|non-?serious\s+)?(?:adverse\s+(?:events?|experiences?)|t?e?aes?\b))"
 )
 _ABBREVIATION = re.compile(r"\(\s*(?:non-?)?(?:te-?)?s?t?e?ae?'?s?(?:\(s\))?\s*\)|\(\s*s\s*\)")
-#: What may stand in the title of adverse events without narrowing them.
+#: Words allowed in the title of adverse events without narrowing them.
 _ANY_KIND = re.compile(
     r"\b(?:incidence|count|experienc\w*|occurrences?|treatment-?\s?emergent|emergent|te-?|s|safety|tolerability|reported"
     r"|during|events?|each|arm|group|frequency|who|had|have|having|total|through(?:out)?|entire|whole|period|phase"
@@ -196,9 +196,9 @@ _KIND_DESCRIBED = re.compile(
 
 @lru_cache(maxsize=256)
 def some_kind(title: str, own: str, description: str) -> str:
-    """Why serious adverse events are not all of them: the words that narrow them; empty where none does.
+    """Return the words that narrow serious adverse events; empty if there are none.
 
-    A title may list several things; what narrows one of them may narrow those that stand behind it ("related AEs and
+    A title may list several items; a word that narrows one of them may narrow those after it ("related AEs and
     SAEs") or before it ("AEs and SAEs leading to withdrawal").
 
     Examples
@@ -221,7 +221,7 @@ def some_kind(title: str, own: str, description: str) -> str:
 
 
 def _narrowing(title: str, alone: bool) -> Iterator[str]:
-    """What a title says that narrows its serious events; ``alone`` where the class picks them out of a list."""
+    """Yield words of a title that narrow its serious events; ``alone`` if the class selects them from a list."""
     items = [item for item in _LISTED.split(_ABBREVIATION.sub(" ", title)) if item.strip()]
     serious = [k for k, item in enumerate(items) if TOPICS["serious_adverse_event"].search(item)]
     last = serious[-1] if serious else len(items)
@@ -262,7 +262,7 @@ _TWO_UNITS = re.compile(
 
 @lru_cache(maxsize=256)
 def simple(text: str) -> str:
-    """Lower case, on one line, comparisons as signs, without the registry's escapes.
+    """Return the text in lower case, on one line, with comparisons as signs, without the registry's escapes.
 
     >>> simple("HbA₁c Less Than or Equal to 6.5%"), simple("HbA1c \\\\<7.0% (53 mmol/mol) (Yes/no)")
     ('hba1c <= 6.5%', 'hba1c <7.0%')
@@ -274,13 +274,13 @@ def simple(text: str) -> str:
 
 
 def _in_percent(found: re.Match) -> str:
-    """A threshold that is said in two units in the first alone, where both are the same to the digits."""
+    """Return a threshold given in two equal units in the first unit only."""
     same = found["again"] in (None, found["sign"]) and in_percent(found["mmol"]) == float(found["percent"])
     return found["first"] if same else found[0]
 
 
 def in_percent(mmol: str) -> float:
-    """A threshold of HbA1c in mmol/mol as a percentage of one decimal, as guidelines round it.
+    """Return a threshold of HbA1c in mmol/mol as a percentage of one decimal, as guidelines round it.
 
     >>> in_percent("53"), in_percent("48")
     (7.0, 6.5)
@@ -289,7 +289,7 @@ def in_percent(mmol: str) -> float:
 
 
 def speaks(text: str) -> bool:
-    """Whether a text names any topic, or may: what no pattern of a topic fits is then refused, not passed over.
+    """Return whether a text may name a topic; if no pattern of a topic matches, it is then refused, not skipped.
 
     >>> [speaks(text) for text in ("HbA₁c at Week 12", "Serious, related TEAEs", "pro-B-type natriuretic peptide")]
     [True, True, False]
@@ -301,9 +301,9 @@ def speaks(text: str) -> bool:
 
 
 def named(text: str) -> list[str]:
-    """The topics that a text in lower case names.
+    """Return the topics that a text in lower case names.
 
-    Most texts hold nothing that a pattern could find, and that is told much faster than by the pattern.
+    Most texts contain no topic, which a simple search finds much faster than the patterns.
     """
     found = []
     insulin = "insulin" in text
@@ -330,7 +330,7 @@ _named = lru_cache(maxsize=256)(named)
 
 
 def topic_of(own: str, title: str, unit: str) -> str:
-    """The topic of a measurement: by its class and category, else by the title, else by the unit.
+    """Return the topic of a measurement: by its class and category, else by the title, else by the unit.
 
     Parameters
     ----------
@@ -340,7 +340,7 @@ def topic_of(own: str, title: str, unit: str) -> str:
     Raises
     ------
     Unread
-        If several topics are named, something else is measured, or class and category name something besides.
+        If several topics are named, another quantity is measured, or class and category name something else.
     """
     found = _named(own) or _named(title) or _named(unit)
     if not found:
@@ -351,13 +351,13 @@ def topic_of(own: str, title: str, unit: str) -> str:
     if topic != "serious_adverse_event" and (other := _something_else(title) or _something_else(own)):
         raise Unread(f"something else than the outcome itself is measured: {quoted(other)}")
     if rest := residue(own, topic):
-        raise Unread(f"the class or category names something besides the outcome and its time: {quoted(rest)}")
+        raise Unread(f"the class or category names something in addition to the outcome and its time: {quoted(rest)}")
     return topic
 
 
 @lru_cache(maxsize=256)
 def spelt_out(own: str, title: str) -> str:
-    """The words of class and category; one that says only "serious" under a title of adverse events in full.
+    """Return the words of class and category; one that says only "serious" under a title of adverse events in full.
 
     >>> spelt_out("serious", "number of participants with adverse events")
     'serious adverse events'
@@ -367,7 +367,7 @@ def spelt_out(own: str, title: str) -> str:
     return own
 
 
-#: What stands between a topic and the word that joins something else to it.
+#: Text between a topic and the word that joins another item to it.
 _JOINED = r"(?:\s*\([^)]*\)|\s+(?:levels?|values?|concentrations?))*"
 _LED_IN = r"(?:the\s+|mean\s+|changes?\s+(?:from\s+baseline\s+)?in\s+|levels?\s+of\s+|in\s+)*"
 _BESIDE = {
@@ -381,7 +381,7 @@ _BESIDE = {
 
 @lru_cache(maxsize=256)
 def joined_to(topic: str, title: str) -> str:
-    """What a title joins to a topic by "and", so that a figure may be that of the other; empty if there is nothing.
+    """Return the item that a title joins to a topic by "and", to which a value may belong; empty if there is none.
 
     >>> joined_to("hba1c", "mean amplitude and hba1c"), joined_to("hba1c", "hba1c at weeks 24 and 52")
     ('mean amplitude', '')
@@ -396,7 +396,7 @@ def joined_to(topic: str, title: str) -> str:
 
 @lru_cache(maxsize=256)
 def residue(own: str, topic: str) -> str:
-    """What is left of a class and category without topic, time, threshold and neutral words.
+    """Return the words of a class and category other than topic, time, threshold and neutral words.
 
     >>> residue("hba1c <7%, 26 weeks", "hba1c"), residue("day 28", "hba1c"), residue("males, week 4", "hba1c")
     ('', '', 'males')
@@ -408,8 +408,7 @@ def residue(own: str, topic: str) -> str:
 
 
 # Units as registries spell them -> the one spelling of :mod:`cellclaims.units`, by outcome.
-#
-# "Percent" of HbA1c is the NGSP percentage; the same word under a count of people is a share of them. So a spelling
+# "Percent" of HbA1c is the NGSP percentage; the same word for a count of people is a proportion. So a spelling
 # is
 # read for one outcome only, and what an outcome does not allow is refused with what was found.
 
@@ -453,7 +452,7 @@ _BARE = re.compile(rf"{_PERCENT}(?:\s*\(%\))?")
 
 @lru_cache(maxsize=256)
 def measured_in(topic: str, unit: str, title: str) -> str:
-    """The tidy unit of a measured outcome.
+    """Return the tidy unit of a measured outcome.
 
     Raises
     ------
@@ -479,14 +478,12 @@ def measured_in(topic: str, unit: str, title: str) -> str:
     if topic == "insulin_dose" and re.fullmatch(r"(?:international\s+)?units?|iu|u", unit) and "daily" in title:
         return "U/day"
     if topic == "c_peptide" and unit == "pg/ml":
-        raise Unread(
-            "unit: C-peptide in 'pg/ml' is doubted (a thousandth of what is found in people) and not corrected"
-        )
+        raise Unread("unit: C-peptide in 'pg/ml' is questionable (a thousandth of usual values) and not corrected")
     raise Unread(f"unit: expected one of {', '.join(dict.fromkeys(u for _, u in allowed))}, found {quoted(unit)}")
 
 
 def _relative(topic: str, what: str) -> str:
-    """The unit of a change in per cent of the start; a reduction only where the tables have one."""
+    """Return the unit of a change in percent of baseline; a reduction only if the tables have one."""
     if what == "change":
         return "% relative change"
     if topic == "insulin_dose" and what.startswith(("reduc", "decreas")):
@@ -495,7 +492,7 @@ def _relative(topic: str, what: str) -> str:
 
 
 def curve_unit(unit: str) -> str:
-    """The tidy unit of an area under the curve of C-peptide: one that the tables already hold."""
+    """Return the tidy unit of an area under the curve of C-peptide, one of those in the tables."""
     for printed in (unit, unit.replace("/l", "/L"), unit.replace("/ml", "/mL")):
         try:
             found = units.tidy(printed)
@@ -507,7 +504,7 @@ def curve_unit(unit: str) -> str:
 
 
 def counted_in(param: str, unit: str, title: str) -> str:
-    """How people are counted: ``"count"`` or ``"percent"``.
+    """Return how people are counted: ``"count"`` or ``"percent"``.
 
     >>> counted_in("NUMBER", "percentage of participants", ""), counted_in("COUNT_OF_PARTICIPANTS", "participants", "")
     ('percent', 'count')

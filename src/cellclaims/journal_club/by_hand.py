@@ -1,112 +1,154 @@
-"""Three reports pooled by hand: every step as a formula with its numbers put in, made from the data.
+"""Three studies pooled with paper and a calculator: every step as a formula with its numbers put in.
 
-Shares are pooled on the logit by the estimator of DerSimonian and Laird (1986,
-https://doi.org/10.1016/0197-2456(86)90046-2), which needs no iteration, with the normal interval.
+Proportions are pooled on the logit with the variance between studies given (estimator of DerSimonian and Laird, 1986,
+https://doi.org/10.1016/0197-2456(86)90046-2) and a normal interval. Each step is rounded as it is on paper and the next
+one takes the rounded number, so that every printed equation holds as printed.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.special import expit
 
 from cellclaims import meta
 from cellclaims.errors import DataError
+from cellclaims.journal_club.audience import BLANK
+from cellclaims.meta.binomial_fit import clopper_pearson
+from cellclaims.meta.quantiles import normal_quantile
 from cellclaims.pool import Pool
 from cellclaims.reporting.pools import Sentence, say
-from cellclaims.reporting.tables import number, percent
+from cellclaims.reporting.tables import Table, number
 
-#: 97.5th centile of the normal distribution, as it is looked up.
-Z = 1.959963984540054
-#: Reports that are pooled by hand.
+#: Studies that are pooled by hand.
 THREE = 3
+#: Decimals on paper.
+FINE = 3
 
 
 @dataclass(frozen=True)
 class ByHand:
-    """Counts of a few reports, and every quantity on the way to their pooled share.
+    """Counts of three studies, and every quantity on the way to their mean proportion.
 
     ``labels``, ``events`` and ``n`` have shape (k,). All else follows: ``y`` and ``v`` (logit and its variance), ``w``
-    and ``w_star`` (weights without and with ``tau2``).
+    (weights with ``tau2``, the variance between studies, which is given). ``level`` is that of the interval.
     """
 
     labels: tuple[str, ...]
     events: np.ndarray
     n: np.ndarray
+    level: float = 0.95
 
     @property
     def y(self) -> np.ndarray:
-        """Logits of the shares, shape (k,)."""
-        return np.log(self.events / (self.n - self.events))
+        """Logits of the proportions, shape (k,)."""
+        return np.round(np.log(self.events / (self.n - self.events)), FINE)
 
     @property
     def v(self) -> np.ndarray:
         """Variances of the logits, shape (k,)."""
-        return 1 / self.events + 1 / (self.n - self.events)
-
-    @property
-    def w(self) -> np.ndarray:
-        """Weights of the equal-effects model, shape (k,)."""
-        return 1 / self.v
-
-    @property
-    def fixed(self) -> float:
-        """Equal-effects mean of the logits."""
-        return float((self.w * self.y).sum() / self.w.sum())
-
-    @property
-    def q(self) -> float:
-        """Cochran's Q."""
-        return float((self.w * (self.y - self.fixed) ** 2).sum())
-
-    @property
-    def scale(self) -> float:
-        """What Q in excess of its expectation is divided by."""
-        return float(self.w.sum() - (self.w**2).sum() / self.w.sum())
+        return np.round(1 / self.events + 1 / (self.n - self.events), FINE)
 
     @property
     def tau2(self) -> float:
-        """Variance between reports, never below zero."""
-        return max(0.0, (self.q - (len(self.y) - 1)) / self.scale)
+        """Variance between studies, by the engine: it is given, not worked out."""
+        return round(float(self.fit().tau2), FINE)
 
     @property
-    def w_star(self) -> np.ndarray:
-        """Weights of the random-effects model, shape (k,)."""
-        return 1 / (self.v + self.tau2)
+    def w(self) -> np.ndarray:
+        """Weights, shape (k,)."""
+        return np.round(1 / (self.v + self.tau2), FINE)
 
     @property
     def mean(self) -> float:
-        """Random-effects mean of the logits."""
-        return float((self.w_star * self.y).sum() / self.w_star.sum())
+        """Weighted mean of the logits."""
+        return round(float((self.w * self.y).sum() / self.w.sum()), FINE)
 
     @property
     def se(self) -> float:
         """Standard error of the mean."""
-        return float(1 / math.sqrt(self.w_star.sum()))
+        return round(1 / math.sqrt(float(self.w.sum())), FINE)
+
+    @property
+    def z(self) -> float:
+        """Quantile of the normal distribution for the level, as it is looked up: 1.96 for 95%."""
+        return round(float(normal_quantile(self.level)), 2)
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Normal 95 % limits on the logit."""
-        return self.mean - Z * self.se, self.mean + Z * self.se
+        """Normal limits on the logit."""
+        return round(self.mean - self.z * self.se, FINE), round(self.mean + self.z * self.se, FINE)
+
+    @property
+    def level_words(self) -> str:
+        """The level of the interval, for its name.
+
+        >>> ByHand(("a",), np.ones(1), np.ones(1), 0.9).level_words
+        '90%'
+        """
+        return f"{100 * self.level:g}%"
+
+    @property
+    def result(self) -> str:
+        """The mean and its interval as percentages."""
+        low, high = self.limits
+        return f"{_percent(self.mean)} ({self.level_words} interval {_percent(low)} to {_percent(high)})"
 
     def fit(self) -> meta.Fit:
-        """The same by the engine: effects by ``meta.escalc``, pooled by ``meta.fit``."""
+        """The same model by the engine: effects by ``meta.escalc``, pooled by ``meta.fit``."""
         effects = meta.escalc("PLO", xi=self.events, ni=self.n)
-        return meta.fit(effects.yi, effects.vi, method="DL", test="z")
+        return meta.fit(effects.yi, effects.vi, method="DL", test="z", level=self.level)
 
-    def beside_the_engine(self) -> Sentence:
-        """The engine's numbers beside those by hand, and whether they are equal to rounding."""
+    def added(self) -> Sentence:
+        """The counts added up as if the studies were one, and why the interval must be wider."""
+        events, n = self.events.sum(), self.n.sum()
+        low, high = (100 * float(limit[0]) for limit in clopper_pearson(np.array([events]), np.array([n]), self.level))
+        shares = ", ".join(f"{number(100 * x / m, 0)}%" for x, m in zip(self.events, self.n, strict=True))
+        return say(
+            f"Counts added: {events:g} of {n:g} = {number(100 * events / n, 1)}% ({self.level_words} interval "
+            f"{number(low, 1)}% to {number(high, 1)}%). That treats all participants as one study.",
+            f"The studies found {shares}: centres may truly differ, and the interval must allow for it. With weights: "
+            f"{self.result}.",
+        )
+
+    def compared(self, pool: Pool) -> Sentence:
+        """The engine's numbers for the same model, and why the review's model gives another interval.
+
+        Parameters
+        ----------
+        pool : Pool
+            The review's own pool of all studies, for its model.
+
+        Returns
+        -------
+        Sentence
+        """
         fit = self.fit()
-        pairs = [(self.tau2, fit.tau2), (self.mean, fit.beta), (self.se, fit.se)]
-        pairs += list(zip(self.limits, (fit.ci_lb, fit.ci_ub), strict=True))
-        equal = all(math.isclose(a, float(b), rel_tol=1e-9, abs_tol=1e-12) for a, b in pairs)
-        shown = f"τ² = {number(fit.tau2, 3)}, mean logit {number(fit.beta, 3)}, SE {number(fit.se, 3)}"
-        share = percent(float(expit(fit.beta)))
-        words = "Equal to the sheet." if equal else "Not equal to the sheet: look for the slip."
-        return say(f"By the engine: {shown}, which is {share}.", words)
+        pairs = [(self.mean, fit.beta), (self.se, fit.se), *zip(self.limits, (fit.ci_lb, fit.ci_ub), strict=True)]
+        is_equal = all(math.isclose(a, float(b), abs_tol=0.02) for a, b in pairs)
+        words = "equal to the sheet, to rounding" if is_equal else "not equal to the sheet: look for the slip"
+        low, high = (_percent(float(limit)) for limit in (fit.ci_lb, fit.ci_ub))
+        review = meta.glmm(self.events, self.n, level=self.level, test=str(pool.settings.get("test", "t")))
+        wide = " to ".join(_percent(float(limit)) for limit in (review.ci_lb, review.ci_ub))
+        return say(
+            f"Same model by the engine: {_percent(float(fit.beta))} ({low} to {high}), {words}.",
+            f"The review's model for the same three studies: {_percent(float(review.beta))} ({wide}). It is wider "
+            f"because it uses the counts themselves and a t distribution with {len(self.n) - 1} degrees of freedom, "
+            "not a normal distribution of each logit.",
+        )
+
+    def table(self, filled: bool = True) -> Table:
+        """The sheet as a table; without ``filled`` only the counts, to be worked out."""
+        rows = []
+        for i, label in enumerate(self.labels):
+            x, n = self.events[i], self.n[i]
+            worked = [number(part[i], FINE) if filled else BLANK for part in (self.y, self.v, self.w)]
+            rows.append((label, f"{x:g}", f"{n:g}", *worked))
+        header = ("study", "x", "n", "logit y", "variance v", "weight w")
+        return Table(header, tuple(rows), f"Three studies by hand, with τ² = {_m(self.tau2)}", frozenset(range(1, 6)))
 
     def __repr__(self) -> str:
         return "\n".join(f"{what} {latex}".lstrip() for what, latex in self.steps())
@@ -116,65 +158,35 @@ class ByHand:
 
     def steps(self) -> list[tuple[str, str]]:
         """Each step in words, and its formula with the numbers put in."""
-        return [*self._reports(), *self._spread(), *self._pooled()]
+        return [*self._studies(), *self._pooled()]
 
-    def _reports(self) -> list[tuple[str, str]]:
-        steps = []
+    def _studies(self) -> Iterable[tuple[str, str]]:
         for i, label in enumerate(self.labels, start=1):
             x, n, y, v, w = (a[i - 1] for a in (self.events, self.n, self.y, self.v, self.w))
             logit = rf"y_{i} = \ln\frac{{{x:g}}}{{{n:g} - {x:g}}} = {_m(y)}"
             variance = rf"v_{i} = \frac{{1}}{{{x:g}}} + \frac{{1}}{{{n - x:g}}} = {_m(v)}"
-            weight = rf"w_{i} = \frac{{1}}{{{_m(v)}}} = {_m(w)}"
-            steps.append((f"{plain(label)}: {x:g} of {n:g}.", rf"{logit} \qquad {variance} \qquad {weight}"))
-        return steps
-
-    def _spread(self) -> list[tuple[str, str]]:
-        squares = self.w * (self.y - self.fixed) ** 2
-        terms = zip(self.w, self.y, squares, strict=True)
-        lines = [
-            ("", rf"q_{i} = {_m(w)} \cdot ({_m(y)} - {_p(self.fixed)})^2 = {_m(square)}")
-            for i, (w, y, square) in enumerate(terms, start=1)
-        ]
-        total = self.w.sum()
-        c = rf"c = {_m(total)} - \frac{{{_sum(f'{_m(a)}^2' for a in self.w)}}}{{{_m(total)}}} = {_m(self.scale)}"
-        excess = rf"\frac{{{_m(self.q)} - {len(self.y) - 1}}}{{{_m(self.scale)}}}"
-        return [
-            ("The mean if all reports shared one true share:", rf"\bar y = {self._mean_of(self.w)} = {_m(self.fixed)}"),
-            ("How far each report lies from it, weighted:", lines[0][1]),
-            *lines[1:],
-            ("", rf"Q = {_sum(map(_m, squares))} = {_m(self.q)}"),
-            ("What Q in excess of its expectation is divided by:", c),
-            ("The variance between reports:", rf"\tau^2 = \max\left(0, {excess}\right) = {_m(self.tau2)}"),
-        ]
-
-    def _mean_of(self, w: np.ndarray) -> str:
-        """A weighted mean of the logits, with its numbers."""
-        top = _sum(f"{_m(a)} \\cdot {_p(b)}" for a, b in zip(w, self.y, strict=True))
-        return rf"\frac{{{top}}}{{{_sum(map(_m, w))}}}"
+            weight = rf"w_{i} = \frac{{1}}{{{_m(v)} + {_m(self.tau2)}}} = {_m(w)}"
+            yield f"{plain(label)}: {x:g} of {n:g}.", rf"{logit} \qquad {variance} \qquad {weight}"
 
     def _pooled(self) -> list[tuple[str, str]]:
-        w, (low, high) = self.w_star, self.limits
-        weights = [
-            ("", rf"w_{i}^* = \frac{{1}}{{{_m(v)} + {_m(self.tau2)}}} = {_m(a)}")
-            for i, (a, v) in enumerate(zip(w, self.v, strict=True), start=1)
-        ]
-        interval = rf"{_m(self.mean)} \pm 1.96 \cdot {_m(self.se)} = ({_m(low)}, {_m(high)})"
-        back = rf"p = \frac{{1}}{{1 + e^{{{_m(-self.mean)}}}}} = {_m(expit(self.mean))}"
+        w, (low, high) = [_m(a) for a in self.w], self.limits
+        top = " + ".join(rf"{a} \cdot {_p(b)}" for a, b in zip(w, self.y, strict=True))
+        total = " + ".join(w)
+        back = [rf"\frac{{1}}{{1 + e^{{{_m(-end)}}}}} = {_m(float(expit(end)))}" for end in (self.mean, low, high)]
         return [
-            ("The weights with the variance between reports:", weights[0][1]),
-            *weights[1:],
-            ("The pooled logit:", rf"\mu = {self._mean_of(w)} = {_m(self.mean)}"),
-            ("Its standard error:", rf"SE = \frac{{1}}{{\sqrt{{{_sum(map(_m, w))}}}}} = {_m(self.se)}"),
-            ("Its 95 % interval:", interval),
+            ("The mean logit:", rf"\mu = \frac{{{top}}}{{{total}}} = {_m(self.mean)}"),
+            ("Its standard error:", rf"SE = \frac{{1}}{{\sqrt{{{total}}}}} = {_m(self.se)}"),
             (
-                "Back from the logit to a share, and the limits likewise:",
-                rf"{back} \qquad ({_m(expit(low))}, {_m(expit(high))})",
+                f"Its {self.level_words} interval:",
+                rf"{_m(self.mean)} - {self.z} \cdot {_m(self.se)} = {_m(low)} \qquad "
+                rf"{_m(self.mean)} + {self.z} \cdot {_m(self.se)} = {_m(high)}",
             ),
+            ("Back to proportions, the mean and the limits:", r" \qquad ".join(back)),
         ]
 
 
 def three(pool: Pool) -> ByHand:
-    """The three reports of a pool of shares with the most patients, in the order of the pool.
+    """The three studies of a pool of proportions with the most participants, in the order of the pool.
 
     Parameters
     ----------
@@ -187,21 +199,33 @@ def three(pool: Pool) -> ByHand:
     Raises
     ------
     DataError
-        With fewer than three reports in which some had the outcome and some had not.
+        With fewer than three studies in which some participants had the outcome and some had not.
     """
-    rows = pool.rows[(pool.rows.events > 0) & (pool.rows.events < pool.rows.n)] if pool.scale == "logit" else []
-    if len(rows) < THREE:
+    if not can_be_worked(pool):
+        rows = _usable(pool)
         raise DataError(
-            f"pooling by hand: expected {THREE} reports with some who had the outcome and some who had not, "
+            f"pooling by hand: expected {THREE} studies with some who had the outcome and some who had not, "
             f"found {len(rows)} for {pool.title!r}: choose another OUTCOME or ESTIMAND"
         )
+    rows = _usable(pool)
     largest = rows.loc[sorted(rows.sort_values("n", ascending=False, kind="stable").index[:THREE])]
-    return ByHand(tuple(largest.label), largest.events.to_numpy(float), largest.n.to_numpy(float))
+    counts = largest.events.to_numpy(float), largest.n.to_numpy(float)
+    return ByHand(tuple(largest.label), *counts, float(pool.settings["level"]))
 
 
-def _m(value: float) -> str:
-    """A number with three decimals as maths writes it."""
-    return f"{value:.3f}"
+def can_be_worked(pool: Pool) -> bool:
+    """Whether a pool has three studies that can be pooled by hand."""
+    return len(_usable(pool)) >= THREE
+
+
+def _usable(pool: Pool):
+    rows = pool.rows
+    return rows[(rows.events > 0) & (rows.events < rows.n)] if pool.scale == "logit" else rows.head(0)
+
+
+def _m(value: float, decimals: int = FINE) -> str:
+    """A number as maths writes it."""
+    return f"{value:.{decimals}f}"
 
 
 def _p(value: float) -> str:
@@ -209,8 +233,9 @@ def _p(value: float) -> str:
     return f"({_m(value)})" if value < 0 else _m(value)
 
 
-def _sum(terms: Any) -> str:
-    return " + ".join(terms)
+def _percent(value: float) -> str:
+    """A logit as a percentage."""
+    return f"{number(100 * float(expit(value)), 1)}%"
 
 
 def plain(label: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 
@@ -18,7 +18,6 @@ from cellclaims.pool import Pool, pooled
 from cellclaims.question import Analysis
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Table, number, value_words
-from cellclaims.reporting.tables import pooled as pooled_table
 from cellclaims.selection import EvidenceBase, Question, report_counts
 
 
@@ -101,48 +100,7 @@ class Exercise:
         return self.html()
 
 
-# What a small number of reports and an overlapping cohort do to the answer, each by the package's own pools.
-
-
-def subsets(base: EvidenceBase, question: Question) -> list[Pool]:
-    """The pool of the largest report, of the two largest, and so on to all: what each further report adds.
-
-    The others are left out by the question, as at the controls.
-
-    Parameters
-    ----------
-    base : EvidenceBase
-        The evidence and the protocol.
-    question : Question
-
-    Returns
-    -------
-    list of Pool
-    """
-    whole = pooled(base, question.named("all_reports", "all"), Analysis("PLO"))
-    order = whole.rows.sort_values("n", ascending=False, kind="stable")
-    ids = list(order.study_id)
-    others = [study for study in report_counts(base, question).rows.study_id if study not in ids]
-    found = []
-    for k in range(1, len(ids) + 1):
-        asked = question.without((*ids[k:], *others))
-        title = order.label.iloc[0] if k == 1 else f"and {order.label.iloc[k - 1]}"
-        found.append(pooled(base, asked.named(f"largest_{k}", title), Analysis("PLO")))
-    return found
-
-
-def subsets_table(found: Sequence[Pool]) -> Table:
-    """One line a pool, each with one report more than the line above.
-
-    Parameters
-    ----------
-    found : sequence of Pool
-
-    Returns
-    -------
-    Table
-    """
-    return pooled_table(found, "One report more in each line, the largest first")
+# What the time of counting and an overlapping cohort do to the answer, each by the package's own pools.
 
 
 def by_time(base: EvidenceBase, question: Question, title: str) -> dict[str, Pool]:
@@ -159,19 +117,77 @@ def by_time(base: EvidenceBase, question: Question, title: str) -> dict[str, Poo
     -------
     dict of Pool
     """
+    words = {"ever": "at any time", "last_follow_up": "at the last visit"}
     found = {}
     for estimand in ("ever", "at_month", "last_follow_up"):
         asked = replace(question, estimand=estimand).at(base.protocol)
-        when = f"at {asked.target:g} months" if estimand == "at_month" else estimand.replace("_", " ")
+        when = words.get(estimand, f"at {asked.target:g} months")
         found[estimand] = pooled(base, asked.named(f"by_time_{estimand}", f"{title}, {when}"), Analysis("PLO"))
     return found
 
 
+def islets_by_time(base: EvidenceBase) -> dict[str, Pool]:
+    """Off insulin after islets in type 1 diabetes, by when it is counted."""
+    question = Question("insulin_independence", "T1D", "islets")
+    return by_time(base, question, "Islets, type 1 diabetes, off insulin")
+
+
+def short_table(found: Iterable[Pool], caption: str) -> Table:
+    """Pools of proportions with as few columns as a slide can hold: studies, participants, mean and interval.
+
+    Parameters
+    ----------
+    found : iterable of Pool
+    caption : str
+
+    Returns
+    -------
+    Table
+    """
+    found = list(found)
+    rows = tuple((pool.title, f"{pool.k}", f"{pool.patients:g}", *_mean_and_limits(pool)) for pool in found)
+    level = found[0].level_words if found else ""
+    header = ("pool", "studies", "participants", "mean", f"{level} interval")
+    return Table(header, rows, caption, frozenset({1, 2, 3, 4}))
+
+
+def _mean_and_limits(pool: Pool) -> tuple[str, str]:
+    if pool.fit is None:
+        return "not pooled", "–"
+    middle, low, high = (number(pool.shown(float(getattr(pool.fit, name))), 1) for name in ("beta", "ci_lb", "ci_ub"))
+    return f"{middle}%", f"{low}% to {high}%"
+
+
+def times_table(found: Mapping[str, Pool]) -> Table:
+    """How many were off insulin, by when it is counted; one line per pool."""
+    return short_table(found.values(), "Off insulin after islets, by when it is counted")
+
+
+def overlap_table(found: AsIfIndependent) -> Table:
+    """The mean with every report, and with one report per cohort."""
+    return short_table([found.naive, found.one_a_cohort], "Every report, and one report per cohort")
+
+
+def time_words(found: Mapping[str, Pool]) -> list[str]:
+    """How many were off insulin at any time and at the month, a sentence for each pool with a mean."""
+    return [
+        f"{pool.title}: {value_words(pool, float(pool.fit.beta))}, {pool.k} studies."
+        for pool in found.values()
+        if pool.is_pooled
+    ]
+
+
+def overlap_of(base: EvidenceBase) -> AsIfIndependent:
+    """The example of overlapping cohorts: cells in type 1 diabetes, off insulin at any time."""
+    question = Question("insulin_independence", "T1D", "any_cells", estimand="ever")
+    return as_if_independent(base, question, "Cells, type 1 diabetes, off insulin at any time")
+
+
 @dataclass(frozen=True)
 class AsIfIndependent:
-    """A pool with one report a cohort, and the same question with every report counted as if it had its own patients.
+    """A pool with one report per cohort, and the same question as if no two reports shared participants.
 
-    ``counted_twice`` are the rows left out because they share patients, each with the reason.
+    ``counted_twice`` are the rows left out because they share participants, each with the reason.
     """
 
     one_a_cohort: Pool
@@ -180,7 +196,7 @@ class AsIfIndependent:
 
 
 def as_if_independent(base: EvidenceBase, question: Question, title: str = "cells") -> AsIfIndependent:
-    """Pool a share twice: as the review does, and as if no two reports shared patients.
+    """Pool a proportion twice: as the review does, and as if no two reports shared participants.
 
     Parameters
     ----------
@@ -193,7 +209,7 @@ def as_if_independent(base: EvidenceBase, question: Question, title: str = "cell
     -------
     AsIfIndependent
     """
-    one_a_cohort = pooled(base, question.named("one_a_cohort", f"{title}: one report a cohort"), Analysis("PLO"))
+    one_a_cohort = pooled(base, question.named("one_a_cohort", f"{title}: one report per cohort"), Analysis("PLO"))
     reports = report_counts(base, question).rows
     counts = reports.events.to_numpy(float), reports.n.to_numpy(float)
     settings = {name: one_a_cohort.settings[name] for name in ("level", "test", "nodes")}
@@ -210,7 +226,7 @@ def as_if_independent(base: EvidenceBase, question: Question, title: str = "cell
 
 
 def overlap_words(found: AsIfIndependent) -> Sentence:
-    """How many reports share patients with another, how many patients they would add, and how the share moves.
+    """How many reports share participants with another one, how many people they have at least, and how the mean moves.
 
     Parameters
     ----------
@@ -221,110 +237,121 @@ def overlap_words(found: AsIfIndependent) -> Sentence:
     Sentence
     """
     if found.one_a_cohort.fit is None or found.counted_twice.empty:
-        return say("No two reports of this question share patients.")
+        return say("No two reports of this question share participants.")
     patients = [f"{pool.rows.n.sum():g}" for pool in (found.naive, found.one_a_cohort)]
     values = [value_words(pool, float(pool.fit.beta)) for pool in (found.naive, found.one_a_cohort)]
     return say(
-        f"{len(found.counted_twice)} reports share patients with another one.",
-        f"Counting every report makes {patients[0]} patients of {patients[1]} and a share of {values[0]}",
-        f"instead of {values[1]}.",
+        f"{len(found.counted_twice)} reports share participants with another one.",
+        f"With one report per cohort: {values[1]} of {patients[1]} participants, the least number of different people.",
+        f"With every report counted: {values[0]} of {patients[0]}; some are counted twice.",
     )
 
 
 # The exercises of a sitting, made from the data; each knows the mistakes that people make.
 
 
-PERCENT = "that is a percentage; a share lies between 0 and 1, so divide by 100"
+PERCENT = "that is a percentage; a proportion lies between 0 and 1, so divide by 100"
 
 
 def exercise_set(sheet: ByHand, at_month: Pool, ever: Pool, overlap: AsIfIndependent) -> dict[str, Exercise]:
-    """The exercises by name, in the order of the sitting.
+    """The exercises by name, in the order of the backup slides.
 
     Parameters
     ----------
     sheet : ByHand
-        The reports that are pooled by hand.
+        The studies that are pooled by hand.
     at_month, ever : Pool
         One outcome of one population, counted at a month and at any time.
     overlap : AsIfIndependent
-        A question in which reports share patients.
+        A question in which reports share participants.
 
     Raises
     ------
     DataError
-        If a pool has no report: an exercise needs an answer.
+        If a pool has no mean: an exercise needs an answer.
     """
     for pool in (at_month, ever, overlap.one_a_cohort):
-        if pool.fit is None:
-            raise DataError(f"exercises: expected reports for {pool.title!r}, found none")
-    made = [_share(sheet), _weight(sheet), _pooled(sheet), _at_month(at_month, ever), _patients(overlap)]
+        if not pool.is_pooled:
+            raise DataError(f"exercises: expected studies to pool for {pool.title!r}, found {pool.k}")
+    made = [_proportion(sheet), _weight(sheet), _mean(sheet), _people(overlap), _at_month(at_month, ever)]
     return {exercise.name: exercise for exercise in made}
 
 
-def _share(sheet: ByHand) -> Exercise:
+def _proportion(sheet: ByHand) -> Exercise:
     i = int(np.argmax(sheet.n))
     x, n = float(sheet.events[i]), float(sheet.n[i])
     mistakes = (
         Mistake(100 * x / n, PERCENT),
-        Mistake(x / (n - x), "those are the odds, with without; a share is with of all"),
-        Mistake(n / x, "that is the inverse: patients a patient with the outcome"),
-        Mistake(float(logit(x / n)), "that is the logit; the share itself is asked for"),
+        Mistake(x / (n - x), "those are the odds, with it to without it; a proportion is with it out of all"),
+        Mistake(n / x, "that is the inverse: participants for each one with the outcome"),
+        Mistake(float(logit(x / n)), "that is the logit; the proportion itself is asked for"),
     )
-    question = f"{sheet.labels[i]} counts {x:g} of {n:g} patients. What share is that?"
-    return Exercise("share", question, x / n, "", 0.006, 3, f"Divide {x:g} by {n:g}.", mistakes)
+    question = f"{sheet.labels[i]} counts {x:g} of {n:g} participants. What proportion is that?"
+    return Exercise("proportion", question, x / n, "", 0.006, 3, f"Divide {x:g} by {n:g}.", mistakes)
 
 
 def _weight(sheet: ByHand) -> Exercise:
     i = int(np.argmax(sheet.n))
-    v, w, star = (float(a[i]) for a in (sheet.v, sheet.w, sheet.w_star))
+    v, w = float(sheet.v[i]), float(sheet.w[i])
     mistakes = (
-        Mistake(v, "that is the variance; a weight is its inverse, so that a precise report counts more"),
-        Mistake(1 / np.sqrt(v), "that is one over the standard error; take the inverse of the variance"),
-        Mistake(star, "the variance between reports is in it; here the equal-effects weight is asked for"),
-        Mistake(100 * w / sheet.w.sum(), "that is the weight in percent of all; the weight itself is asked for"),
-        Mistake(float(sheet.n[i]), "that is the number of patients; the variance of the logit decides"),
+        Mistake(1 / v, "the variance between studies is missing: add it to the variance before you divide"),
+        Mistake(v + sheet.tau2, "that is the variance; a weight is its inverse, so that a precise study counts more"),
+        Mistake(1 / np.sqrt(v + sheet.tau2), "that is one over the standard error; take the inverse of the variance"),
+        Mistake(100 * w / float(sheet.w.sum()), "that is the weight in percent of all; the weight itself is asked for"),
+        Mistake(float(sheet.n[i]), "that is the number of participants; the variance of the logit decides"),
     )
-    question = f"The logit of {sheet.labels[i]} has the variance {v:.3f}. What is its equal-effects weight?"
-    return Exercise("weight", question, w, "", 0.1, 2, f"One over the variance: 1 / {v:.3f}.", mistakes)
+    question = (
+        f"The logit of {sheet.labels[i]} has the variance {v:.3f}; the variance between studies is {sheet.tau2:.3f}. "
+        "What is its weight?"
+    )
+    solution = f"One over the sum of both variances: 1 / ({v:.3f} + {sheet.tau2:.3f})."
+    return Exercise("weight", question, w, "", 0.04, 3, solution, mistakes)
 
 
-def _pooled(sheet: ByHand) -> Exercise:
+def _mean(sheet: ByHand) -> Exercise:
     total, mean = sheet.events.sum() / sheet.n.sum(), float(expit(sheet.mean))
+    plain = float((1 / sheet.v * sheet.y).sum() / (1 / sheet.v).sum())
     mistakes = (
         Mistake(100 * mean, PERCENT),
-        Mistake(float(expit(sheet.fixed)), "that is the equal-effects mean: the variance between reports is left out"),
-        Mistake(float(total), "that adds all patients up as if they were one report, so the largest report decides"),
-        Mistake(
-            float((sheet.events / sheet.n).mean()), "that is the plain mean of the shares: every report counts alike"
-        ),
-        Mistake(sheet.mean, "that is the pooled logit; bring it back to a share"),
+        Mistake(float(expit(plain)), "those weights leave out the variance between studies"),
+        Mistake(float(total), "that adds all participants up as if they were one study, so the largest study decides"),
+        Mistake(float((sheet.events / sheet.n).mean()), "that is the plain mean: every study counts alike"),
+        Mistake(sheet.mean, "that is the mean logit; bring it back to a proportion"),
     )
-    question = "What share do the three reports show together, by the random-effects sheet?"
-    solution = f"The pooled logit is {sheet.mean:.3f}; one over one plus e to its negative gives the share."
-    return Exercise("pooled", question, mean, "", 0.0025, 3, solution, mistakes)
+    question = "What is the mean proportion of the three studies, by the sheet?"
+    solution = (
+        f"The mean logit is {sheet.mean:.3f}; one over (one plus e to the power of its negative) is the proportion."
+    )
+    return Exercise("mean", question, mean, "", 0.0025, 3, solution, mistakes)
 
 
 def _at_month(at_month: Pool, ever: Pool) -> Exercise:
     value, other = (pool.shown(float(pool.fit.beta)) for pool in (at_month, ever))
     month = f"{at_month.question.target:g} months"
     mistakes = (
-        Mistake(other, f"that is the share that was off insulin at any time; at {month} fewer still are"),
-        Mistake(value / 100, "that is the share between 0 and 1; per cent are asked for"),
-        Mistake(100 - value, "those are the patients who needed insulin again"),
+        Mistake(other, f"that is the percentage off insulin at any time; at {month} fewer still are"),
+        Mistake(value / 100, "that is the proportion between 0 and 1; a percentage is asked for"),
+        Mistake(100 - value, "those are the participants who needed insulin"),
     )
-    question = f"After islets for type 1 diabetes, what per cent are off insulin at {month}?"
-    later = "ever also counts those who needed insulin again later"
-    solution = f"Only counts at that month answer it ({at_month.k} reports); {later}."
+    question = f"After islets for type 1 diabetes, what percentage are off insulin at {month}?"
+    later = "“ever” also counts those who needed insulin again later"
+    solution = f"Only counts at that month answer it ({at_month.k} studies); {later}."
     return Exercise("at_month", question, value, "%", 1.0, 1, solution, mistakes)
 
 
-def _patients(overlap: AsIfIndependent) -> Exercise:
+#: Asked on the worksheet and as an exercise, in the same words.
+PEOPLE = "At least how many different participants do these reports have?"
+
+
+def _people(overlap: AsIfIndependent) -> Exercise:
     one_a_cohort, naive = (float(pool.rows.n.sum()) for pool in (overlap.one_a_cohort, overlap.naive))
     mistakes = (
-        Mistake(naive, "that adds up reports that share patients: some patients are counted twice"),
-        Mistake(naive - one_a_cohort, "those are the patients of the reports that leave"),
-        Mistake(float(len(overlap.one_a_cohort.rows)), "that is the number of reports"),
+        Mistake(naive, "that adds up reports that share participants: some are counted twice"),
+        Mistake(naive - one_a_cohort, "those are the participants of the reports that are left out"),
+        Mistake(float(len(overlap.one_a_cohort.rows)), "that is the number of cohorts"),
     )
-    question = "How many different patients stand behind the pool whose reports overlap?"
-    solution = "Of reports that share patients only the one with the most patients counts."
-    return Exercise("patients", question, one_a_cohort, "patients", 0.5, 0, solution, mistakes)
+    solution = (
+        "Of the reports of one cohort only one counts. It is a lower bound: a report that is left out may have "
+        f"participants of its own. The upper bound is {naive:g}, the sum of all reports."
+    )
+    return Exercise("people", PEOPLE, one_a_cohort, "participants", 0.5, 0, solution, mistakes)

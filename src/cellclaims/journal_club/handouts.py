@@ -1,7 +1,9 @@
-"""The executed notebook as slides: one HTML file that asks the network for nothing and is led by the keyboard.
+"""Slides, worksheet and solutions of a sitting: HTML files that ask the network for nothing.
 
-A heading starts a slide; what follows it, text and outputs, stands on it; code does not. nbconvert's own slides load
-reveal.js from a network, so the page brings a few lines of script of its own, the only one that its policy allows.
+A heading of the executed notebook starts a slide; what follows it, text and outputs, belongs to it; code and folded
+parts do not. nbconvert's own slides load reveal.js from a network, so the page brings a few lines of script of its own,
+the only one that its policy allows. The worksheet has the questions of the hour without answers, on one page; the
+solutions have the answers.
 """
 
 from __future__ import annotations
@@ -10,23 +12,47 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup
 
 from cellclaims import claims, protocol
-from cellclaims.claims import Entry
-from cellclaims.claims.counterparts import POOLED, UNSAID, claim_of, plan_of
+from cellclaims.claims.counterparts import UNSAID, answer_of, claim_of
 from cellclaims.errors import ParameterError
+from cellclaims.figures import formula_svg
 from cellclaims.files import write_atomically
-from cellclaims.journal_club.by_hand import ByHand, three
-from cellclaims.journal_club.controls import controls_of, load, outcomes, pool_of
-from cellclaims.journal_club.widgets import GUESSES, VERDICTS
+from cellclaims.journal_club import exercises, paper
+from cellclaims.journal_club.audience import (
+    DOMAINS,
+    JUDGEMENTS,
+    PREDICTIONS,
+    RATED,
+    RATINGS,
+    Audience,
+    predictions_table,
+)
+from cellclaims.journal_club.by_hand import ByHand, can_be_worked, three
+from cellclaims.journal_club.claim_file import load
+from cellclaims.journal_club.controls import ClaimAnswer, Controls, answer, controls_of, outcomes
+from cellclaims.pool import Pool
 from cellclaims.protocol import load as load_protocol
-from cellclaims.reporting.claims import capital, figure_words
-from cellclaims.runner.page import Contents, Provenance, exporter, provenance, shell, title, write_page
+from cellclaims.reporting.claims import paragraph
+from cellclaims.runner.page import (
+    Contents,
+    Provenance,
+    data_uri,
+    exporter,
+    markdown,
+    mathml,
+    provenance,
+    question,
+    safe_html,
+    shell,
+    title,
+    write_page,
+)
 from cellclaims.runner.run import declared, places, read, run_notebook
 from cellclaims.selection import EvidenceBase
 
@@ -36,6 +62,10 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).with_name("templates")
 HEADING = re.compile(r"^#{1,3}\s+(.+)$", re.MULTILINE)
+#: Tags of cells that the page and the notebook show, and the slides do not.
+NO_SLIDE = frozenset({"hide-input", "no-slide"})
+#: The most slides that a sitting of an hour has.
+MOST = 18
 
 
 @dataclass
@@ -62,6 +92,10 @@ def slides(notebook: NotebookNode, origin: Provenance, *, name: str) -> str:
         What the numbers were made from.
     name : str
         Name of the notebook without its ending, for the link to its page.
+
+    Returns
+    -------
+    str
     """
     script = (TEMPLATES / "slides.js").read_text(encoding="utf-8")
     return filled(
@@ -83,111 +117,280 @@ def filled(template: str, /, **values: object) -> str:
 
 
 def slides_of(notebook: NotebookNode) -> Iterator[Slide]:
-    """The slides in their order; text before the first step that is not the title's is for the leader and left out."""
-    contents, slide = Contents(), None
-    for number, cell in enumerate(notebook.cells):
+    """The slides in their order; of the first cell the title and the question, and nothing of the leader's notes."""
+    contents = Contents()
+    slide = Slide(title(notebook), [markdown(f"# {title(notebook)}"), question_of(notebook)])
+    for number, cell in enumerate(notebook.cells[1:]):
         section = contents.section(cell)
         found = HEADING.search(cell.source) if section["kind"] == "text" else None
         if found:
-            if slide:
-                yield slide
+            yield slide
             slide = Slide(found[1].strip(), [section["html"]])
-        elif slide and number > 1 and (shown := _shown(section)):
-            slide.parts += shown
-    if slide:
-        yield slide
+        elif number and len(notebook.cells):
+            slide.parts += _shown(section)
+    yield slide
+
+
+def question_of(notebook: NotebookNode) -> Markup:
+    """The notebook's question as a paragraph."""
+    return markdown(question(notebook))
 
 
 def _shown(section: dict) -> list[Markup]:
-    """HTML shown on a slide for one cell: its text or its outputs, never its code, nor what pages hide."""
+    """HTML shown on a slide for one cell: its text or its outputs; never its code, nor what pages hide or fold."""
     if section["kind"] == "text":
         return [section["html"]]
-    hidden = "hide-input" in section.get("tags", [])
-    return [] if hidden else list(section.get("outputs", []))
+    if not NO_SLIDE.isdisjoint(section.get("tags", [])):
+        return []
+    return [shown for shown in section.get("outputs", []) if "<details" not in shown]
 
 
-# The worksheet: one printed page to write on, made from the claim and reports of the notebook, without answers.
+# What worksheet and solutions are made from.
+
+
+class Formula(NamedTuple):
+    """A formula of the sheet: its name, the formula, and the same read aloud."""
+
+    name: str
+    latex: str
+    words: str
 
 
 #: The sheet's formulas, the numbers left open.
-FORMULAS = {
-    "logit": r"y_i = \ln\frac{x_i}{n_i - x_i}",
-    "variance": r"v_i = \frac{1}{x_i} + \frac{1}{n_i - x_i}",
-    "weight": r"w_i = \frac{1}{v_i}",
-    "mean": r"\bar y = \frac{\sum w_i y_i}{\sum w_i}",
-    "Q": r"Q = \sum w_i (y_i - \bar y)^2",
-    "c": r"c = \sum w_i - \frac{\sum w_i^2}{\sum w_i}",
-    "tau2": r"\tau^2 = \max\left(0, \frac{Q - 2}{c}\right)",
-    "new weight": r"w_i^* = \frac{1}{v_i + \tau^2}",
-    "pooled logit": r"\mu = \frac{\sum w_i^* y_i}{\sum w_i^*}",
-    "standard error": r"SE = \frac{1}{\sqrt{\sum w_i^*}}",
-    "interval": r"\mu \pm 1.96 \, SE",
-    "share": r"p = \frac{1}{1 + e^{-\mu}}",
-}
-#: What step 5 asks, one line each.
-MOVES = (
-    "Leave out the largest report. What happens to the interval?",
-    "Two reports only. Where do the limits lie?",
-    "HbA1c without cells changed by ... and with cells by ...; what is left for the cells?",
-    "Reports that share patients: how many patients are counted twice?",
-    "Off insulin ever, and at twelve months. Which one is advertised?",
+FORMULAS = (
+    Formula("logit", r"y = \ln\,\dfrac{x}{n-x}", "y is the natural logarithm of x over n minus x"),
+    Formula("variance", r"v = \dfrac{1}{x}+\dfrac{1}{n-x}", "v is one over x plus one over n minus x"),
+    Formula("weight", r"w = \dfrac{1}{v+\tau^2}", "w is one over v plus tau squared"),
+    Formula("mean", r"\mu = \dfrac{\Sigma\, w\,y}{\Sigma\, w}", "mu is the sum of w times y over the sum of w"),
+    Formula("SE", r"SE = \dfrac{1}{\sqrt{\Sigma\, w}}", "SE is one over the square root of the sum of w"),
+    Formula("back", r"p = \dfrac{1}{1+e^{-\mu}}", "p is one over one plus e to the power of minus mu"),
 )
 
 
-def write_worksheet(
-    target: Path, data: str | Path = "data", claim_id: str = "stop_all_2016", claim_file: str | Path = "", **given: Any
-) -> None:
-    """Write the worksheet of a claim as one HTML file that prints on one page.
+@dataclass(frozen=True)
+class Sitting:
+    """What one sitting is about: the claim, the pool of its forest plot, the outcomes near it, the sheet by hand.
+
+    ``sheet`` is None where fewer than three studies can be pooled by hand.
+    """
+
+    base: EvidenceBase
+    claim: Any
+    asked: Controls
+    answer: ClaimAnswer
+    near: list[paper.Near]
+    sheet: ByHand | None
+
+    @property
+    def published(self) -> dict[str, float | None]:
+        """What was published, by prediction."""
+        return published(self.near, self.answer, self.base)
+
+
+def published(near: list[paper.Near], found: ClaimAnswer, base: EvidenceBase) -> dict[str, float | None]:
+    """The answers to the three predictions: studies of exactly the outcome, the percentage, the change on placebo.
 
     Parameters
     ----------
-    target : Path
-        The file.
+    near : list of Near
+        The published outcomes by closeness.
+    found : ClaimAnswer
+        The answer that the forest plot shows.
+    base : EvidenceBase
+
+    Returns
+    -------
+    dict of float
+        None where nothing was published, or the studies are not pooled.
+    """
+    exact = [one.pool.k for one in near if one.close == "exact" and one.pool is not None]
+    is_percentage = found.asked.is_share and found.pool.is_pooled
+    return {
+        "exact": float(sum(exact)) if exact else None,
+        "shown": found.numbers["pooled"] if is_percentage else None,
+        "placebo": paper.placebo_change(base.evidence),
+    }
+
+
+def sitting(
+    data: str | Path = "data", claim_id: str = "stop_all_2016", claim_file: str | Path = "", **given: Any
+) -> Sitting:
+    """What a sitting is about.
+
+    Parameters
+    ----------
     data, claim_id, claim_file
         As in the notebook: the evidence, the claim, and the CSV of another advertisement.
     **given
         Other parameters of the notebook by name, such as ``OUTCOME``.
 
+    Returns
+    -------
+    Sitting
+
     Raises
     ------
     ReviewError
-        For a claim, a file or a parameter that cannot be used, or fewer than three reports to pool by hand.
+        For a claim, a file or a parameter that cannot be used.
     """
-    evidence, rules = load(data, claim_file), protocol.load(data)
-    claim = claim_of(evidence, claim_id)
-    asked = controls_of(EvidenceBase(evidence, rules), claim, **given)
-    pool = pool_of(EvidenceBase(evidence, rules), asked)
-    entry = claims.entry_of(EvidenceBase(evidence, rules), claim)
-    text = worksheet(entry, three(pool), outcomes(rules)[asked.outcome], provenance(Path(data)))
-    write_atomically(target, text)
+    base = EvidenceBase(load(data, claim_file), protocol.load(data))
+    claim = claim_of(base.evidence, claim_id)
+    asked = controls_of(base, claim, **given)
+    found = answer(base, claim, asked)
+    pool = sheet_pool(base, found)
+    sheet = three(pool) if can_be_worked(pool) else None
+    return Sitting(base, claim, asked, found, paper.outcomes_near(base, claim), sheet)
 
 
-def worksheet(entry: Entry, sheet: ByHand, outcome: str, origin: Provenance) -> str:
-    """The worksheet as HTML: the claim, blanks for guesses, the counts of three reports, the formulas, the verdicts."""
-    from cellclaims.runner.page import mathml
+def sheet_pool(base: EvidenceBase, found: ClaimAnswer) -> Pool:
+    """The pool of the sheet: that of the forest plot, or islets in type 1 diabetes where it has too few studies."""
+    return found.pool if can_be_worked(found.pool) else exercises.islets_by_time(base)["at_month"]
 
+
+# The worksheet: one printed page to write on, made from the claim and the studies of the notebook, without answers.
+
+
+def write_worksheet(target: Path, about: Sitting) -> None:
+    """Write the worksheet as one HTML file that prints on one page.
+
+    Parameters
+    ----------
+    target : Path
+        The file.
+    about : Sitting
+    """
+    write_atomically(target, worksheet(about, provenance(about.base.evidence.folder)))
+
+
+def worksheet(about: Sitting, origin: Provenance) -> str:
+    """The worksheet as HTML: the questions of the hour with blanks, and the sheet by hand with its formulas."""
+    sheet = about.sheet
+    studies = [] if sheet is None else list(zip(sheet.labels, sheet.events, sheet.n, strict=True))
     return filled(
         "worksheet.html.j2",
-        claim=capital(entry.advertised["what"]),
-        figure=figure_words(entry),
-        said=entry.advertised,
+        wording=str(about.claim.wording).replace(" %", "%"),
         unsaid=list(UNSAID.values()),
-        guesses=[(question, unit) for question, unit, *_ in GUESSES.values()],
-        outcome=outcome,
-        reports=[(label, f"{x:g}", f"{n:g}") for label, x, n in zip(sheet.labels, sheet.events, sheet.n, strict=True)],
-        formulas={name: Markup(mathml(latex, "inline")) for name, latex in FORMULAS.items()},
-        moves=MOVES,
-        verdicts=VERDICTS,
+        predictions=[(asked.question, asked.unit) for asked in PREDICTIONS.values()],
+        domains=DOMAINS,
+        judgements=JUDGEMENTS,
+        outcomes=sorted((one.name for one in about.near), key=str.lower),
+        outcome=outcomes(about.base.protocol)[about.asked.outcome],
+        ratings=RATINGS.values(),
+        rated=RATED,
+        studies=[(label, f"{x:g}", f"{n:g}") for label, x, n in studies],
+        tau2="" if sheet is None else f"{sheet.tau2:.3f}",
+        z="" if sheet is None else f"{sheet.z:g}",
+        level="" if sheet is None else sheet.level_words,
+        formulas=[_drawn(one) for one in FORMULAS],
+        people=exercises.PEOPLE,
         origin=origin,
         style=Markup((TEMPLATES / "worksheet.css").read_text(encoding="utf-8")),
     )
 
 
-# ``cellclaims club``, ``slides`` and ``worksheet``: the sitting of one claim as files to project and to print.
+def _drawn(one: Formula) -> tuple[str, Markup]:
+    """A formula as a drawing with its words: a fraction bar is a shape that no font moves."""
+    svg = formula_svg(one.latex, one.words, one.name)
+    return one.name, Markup('<img class="formula" src="{}" alt="{}">').format(data_uri(svg), one.words)
 
 
-#: Parameters of the notebook that a worksheet depends on, too.
-OF_WORKSHEET = ("OUTCOME", "ESTIMAND", "MONTHS", "WINDOW", "WITHOUT", "METHOD", "TEST", "CORRELATION", "TAU_SCALE")
+# The solutions: the answers to the worksheet, for whoever leads the hour.
+
+
+def write_solutions(target: Path, about: Sitting) -> None:
+    """Write the answers to the worksheet as one HTML file.
+
+    Parameters
+    ----------
+    target : Path
+        The file.
+    about : Sitting
+    """
+    write_atomically(target, solutions(about, provenance(about.base.evidence.folder)))
+
+
+def solutions(about: Sitting, origin: Provenance) -> str:
+    """The solutions as HTML: every blank of the worksheet, with where the answer comes from."""
+    base, evidence, nobody = about.base, about.base.evidence, Audience()
+    overlap, islets = exercises.overlap_of(base), exercises.islets_by_time(base)
+    parts: list[tuple[str, list[object]]] = [
+        ("1 Read the page", [str(about.claim.wording).replace(" %", "%"), paper.page_table(about.claim)]),
+        ("2 Predict", [predictions_table(nobody, about.published)]),
+        ("3 Zang 2022: risk of bias", [paper.agreement(evidence), paper.bias_table(evidence, nobody),
+                                       replace(paper.support_table(evidence), folded=False)]),
+        ("4 Exact, near or not", [paper.outcome_table(about.near)]),
+        ("5 The forest plot", [*about.answer.lines(), *moves(about)]),
+        ("6 One sentence for the patient", [*sentence_notes(about), paragraph(claims.entry_of(base, about.claim))]),
+    ]  # fmt: skip
+    if about.sheet is not None:
+        sheet = about.sheet
+        steps = [item for what, latex in sheet.steps() for item in (_plain(what), Markup(mathml(latex, "block")))]
+        parts.append(
+            ("Backup: three studies by hand", [sheet.table(), *steps, sheet.added(), sheet.compared(about.answer.pool)])
+        )
+    parts.append(("Backup: overlapping cohorts and time", [exercises.overlap_words(overlap),
+                                                           *exercises.time_words(islets)]))  # fmt: skip
+    return filled(
+        "solutions.html.j2",
+        parts=[(heading, [_as_html(item) for item in items]) for heading, items in parts],
+        origin=origin,
+        style=shell().style + Markup((TEMPLATES / "solutions.css").read_text(encoding="utf-8")),
+    )
+
+
+def _as_html(item: object) -> Markup:
+    if isinstance(item, Markup):
+        return item
+    if hasattr(item, "_repr_html_"):
+        return safe_html(item._repr_html_())
+    return Markup("<p>{}</p>").format(str(item))
+
+
+def _plain(what: str) -> str:
+    return re.sub(r"\\(.)", r"\1", what)
+
+
+#: The moves that the worksheet asks for: what is done, and the fields that do it.
+MOVES = (
+    ("Without the largest study", "largest"),
+    ("Counted at any time only", {"estimand": "ever"}),
+    ("Counted at 12 months only", {"estimand": "at_month", "months": 12.0}),
+    ("Without numbers from tables of reviews", {"secondary": False}),
+)
+
+
+def moves(about: Sitting) -> list[str]:
+    """What each move of the worksheet gives, in words."""
+    found = []
+    for words, change in MOVES:
+        if change == "largest":
+            rows = about.answer.pool.rows
+            if not len(rows):
+                continue
+            largest = rows.study_id[rows.n.idxmax()]
+            words = f"{words} ({about.answer.labels[largest]})"
+            change = {"without": (*about.asked.without, largest)}
+        moved = answer(about.base, about.claim, replace(about.asked, **change))
+        found.append(f"{words}: {moved.lines()[0]}")
+    return found
+
+
+def sentence_notes(about: Sitting) -> list[str]:
+    """What a sentence for the patient has to hold, and an example with the numbers of the paper."""
+    return [
+        "A good sentence names the outcome, of how many, after how long, what happened without the cells, and what is "
+        "not known. It neither promises nor frightens.",
+        f"An example: {paper.example_sentence(about.base.evidence, about.published['exact'])}",
+    ]
+
+
+# ``cellclaims club``: the sitting of one claim as files to project and to print.
+
+
+#: Parameters of the notebook that worksheet and solutions depend on, too.
+OF_SITTING = (
+    "OUTCOME", "ESTIMAND", "MONTHS", "WINDOW", "WITHOUT", "SECONDARY", "METHOD", "TEST", "CORRELATION", "TAU_SCALE",
+)  # fmt: skip
 
 
 def parameters(notebook: Path, claim_file: Path | None, claim_id: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,7 +423,7 @@ def first_claim(data: Path, claim_file: Path) -> str:
     """The first claim of a file that a pool answers, else its first; the file is checked."""
     evidence, protocol = load(data, claim_file), load_protocol(data)
     rows = list(evidence.claims.itertuples())
-    pooled = [row.claim_id for row in rows if plan_of(protocol, row)["kind"] in POOLED]
+    pooled = [row.claim_id for row in rows if "outcome" in answer_of(protocol, row)]
     if not rows:
         raise ParameterError(f"{claim_file}: expected at least one claim, found none")
     return pooled[0] if pooled else rows[0].claim_id
@@ -239,11 +442,8 @@ def page_and_slides(notebook: Path, into: Path, values: Mapping[str, Any]) -> li
 
 def worksheet_command(notebook: Path, into: Path, values: Mapping[str, Any], *, pdf: bool = False) -> list[Path]:
     """Write the worksheet, as PDF, too, if asked for; the files that were made."""
-
-    own = {one.name: one.default for one in declared(read(notebook))} | dict(values)
     target = Path(into) / "worksheet.html"
-    chosen = {name: own[name] for name in OF_WORKSHEET}
-    write_worksheet(target, data_of(notebook, values), own["CLAIM"], own["CLAIMS"], **chosen)
+    write_worksheet(target, _sitting_of(notebook, values))
     if not pdf:
         return [target]
     from cellclaims.runner.pdf import chromium, print_page
@@ -251,3 +451,16 @@ def worksheet_command(notebook: Path, into: Path, values: Mapping[str, Any], *, 
     printed = target.with_suffix(".pdf")
     print_page(chromium(), target, printed)
     return [target, printed]
+
+
+def solutions_command(notebook: Path, into: Path, values: Mapping[str, Any]) -> list[Path]:
+    """Write the solutions; the file that was made."""
+    target = Path(into) / "solutions.html"
+    write_solutions(target, _sitting_of(notebook, values))
+    return [target]
+
+
+def _sitting_of(notebook: Path, values: Mapping[str, Any]) -> Sitting:
+    own = {one.name: one.default for one in declared(read(notebook))} | dict(values)
+    chosen = {name: own[name] for name in OF_SITTING}
+    return sitting(data_of(notebook, values), own["CLAIM"], own["CLAIMS"], **chosen)

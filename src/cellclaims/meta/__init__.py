@@ -1,11 +1,10 @@
-"""Pooling: one batched engine for normal-normal models, and the models that stand beside it.
+"""Meta-analysis: one batched engine for normal-normal models, and further models.
 
 An *effect* ``yi`` is one number from one study on the analysis scale, ``vi`` its sampling variance. A *fit*
 pools the effects of one choice of studies; a *batch* is many fits at once: any leading shape in front of
-the last axis, which holds the ``k`` studies. ``keep`` says which studies of a fit count. Names are those of
-the field (metafor).
+the last axis, which has the ``k`` studies. ``keep`` selects the studies of a fit. Names follow metafor.
 
-Names are loaded when first asked for, so that ``import cellclaims.meta`` stays quick::
+Names are loaded on first access, so that ``import cellclaims.meta`` is fast::
 
     from cellclaims import meta
     meta.fit([0.2, 0.5, 0.9], [0.04, 0.05, 0.06])
@@ -15,7 +14,7 @@ from __future__ import annotations
 
 from cellclaims.lazy import load_lazily
 
-#: Public name -> the module of this package that holds it.
+#: Public name -> module that defines it.
 WHERE = {
     "fit": "fit",
     "Fit": "fit",

@@ -1,4 +1,4 @@
-"""A chunk of fits laid out for the engine: studies along the first axis, fits along the last.
+"""Chunks of fits as arrays: studies along the first axis, fits along the last.
 
 A study that a fit does not keep has infinite variance there, so that its weight ``1/(v + tau2)`` is zero in
 every sum without a mask. Effects are centred on the least-squares fit of each choice of studies: sums of
@@ -19,7 +19,7 @@ import numpy as np
 
 from cellclaims.meta.inputs import Effects
 
-# Numbers that are computed when first asked for, and then kept.
+# Values computed on first access and then kept.
 
 
 P = TypeVar("P")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class computed(Generic[T]):
-    """An attribute that its function is asked for once.
+    """An attribute whose function is called once.
 
     ``functools.cached_property`` does the same and takes a lock at every first access in Python 3.11: a fit has two
     dozen of them, a tenth of its time. Two threads that ask at once both compute the same number here.
@@ -63,12 +63,12 @@ class computed(Generic[T]):
 # Everything the engine needs from the design matrix ``X`` are sums over studies: ``X'WX`` (the *Gram* matrix
 # of weights ``w``), ``X'z`` (*moments*) and traces of products of Gram matrices. With a constant as the only
 # column these are plain sums; :class:`Constant` keeps them so, :class:`Columns` is the general case behind
-# the same names. Studies stand along the first axis and fits along the last, ``(k, b)``: sums over studies
-# then run through memory in order. Coefficients have shape ``(b,)`` or ``(p, b)``, Gram matrices ``(b,)`` or
+# the same names. Studies are along the first axis and fits along the last, ``(k, b)``, so that
+# sums over studies read memory in order. Coefficients have shape ``(b,)`` or ``(p, b)``, Gram matrices ``(b,)`` or
 # ``(b, p, p)``.
 
 
-#: A column that keeps less than this share of its length beside the columns before it depends on them.
+#: A column whose residual after projection on earlier columns is shorter than this proportion depends on them.
 DEPENDENT = 1e-9
 
 #: Smaller arrays are added up by a product with ones, where the call counts (a third of that of a reduction); larger
@@ -108,11 +108,11 @@ class Constant:
         return dot3(w, w, w)
 
     def gram_of_square(self, w: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """``X'WWX``, where ``tr WW`` is at hand."""
+        """``X'WWX``, where ``tr WW`` is known."""
         return total
 
     def total(self, w: np.ndarray, gram: np.ndarray) -> np.ndarray:
-        """``tr W``, where ``X'WX`` is at hand."""
+        """``tr W``, where ``X'WX`` is known."""
         return gram
 
     def moments(self, w: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -156,13 +156,13 @@ class Constant:
         return covariance
 
     def take(self, fits: np.ndarray) -> Constant:
-        """The design of some of the fits."""
+        """Return the design of some of the fits."""
         return self
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Any design, held as orthonormal columns ``X = Q R`` so that a year or a dose costs no accuracy.
+    """Any design, stored as orthonormal columns ``X = Q R`` for accuracy with large values such as years.
 
     Attributes
     ----------
@@ -177,12 +177,12 @@ class Columns:
 
     @classmethod
     def of(cls, given: np.ndarray) -> tuple[Columns, np.ndarray]:
-        """From columns of shape (b or 1, k, p), zero where not kept; also which fits have independent columns."""
+        """Return the design of columns (b or 1, k, p), zero where not kept, and which fits have independent ones."""
         q, r = np.linalg.qr(given)
         length = np.sqrt(np.add.reduce(given * given, axis=1))
         left = np.abs(np.diagonal(r, axis1=1, axis2=2))
         independent = (left > DEPENDENT * length).all(axis=1)
-        if not independent.all():  # any design will do there: the fit is set apart by name
+        if not independent.all():  # any design will do: the fit is flagged
             q[~independent] = np.eye(*given.shape[1:])
             r[~independent] = np.eye(given.shape[2])
         return cls(np.ascontiguousarray(q.transpose(2, 1, 0)), r), independent
@@ -257,7 +257,7 @@ class Columns:
         return np.linalg.solve(self.r, half.transpose(0, 2, 1))
 
     def take(self, fits: np.ndarray) -> Columns:
-        """The design of some of the fits."""
+        """Return the design of some of the fits."""
         if self.x.shape[-1] == 1:
             return self
         return Columns(self.x[..., fits], self.r[fits])
@@ -266,10 +266,10 @@ class Columns:
 Design = Constant | Columns
 
 
-#: Numbers in one array of a chunk: a handful of such arrays fit into a core's cache together.
+#: Numbers in one array of a chunk; several such arrays fit into a core's cache.
 CHUNK_NUMBERS = 80_000
 
-#: What is sent to a cluster at once: chunks enough to be worth the way, and bytes few enough to be sent.
+#: Chunks and bytes sent to a cluster at once: large enough to outweigh the transfer, small enough to be sent.
 PIECE_CHUNKS, PIECE_BYTES = 16, 4_000_000
 
 
@@ -314,7 +314,7 @@ class Batch:
 
     @computed
     def df(self) -> np.ndarray:
-        """Residual degrees of freedom, at least 1 to divide by; fits with none are set apart by name."""
+        """Residual degrees of freedom, at least 1 for divisions; fits with none are flagged."""
         return np.maximum(self.n - self.design.columns, 1.0)
 
     @computed
@@ -338,7 +338,7 @@ class Batch:
 
     @computed
     def finite_v(self) -> np.ndarray:
-        """Variances with zero in place of infinity, for sums that carry no weights."""
+        """Variances with zero instead of infinity, for sums without weights."""
         return np.where(np.isfinite(self.v), self.v, 0.0)
 
     def take(self, fits: np.ndarray) -> Batch:
@@ -351,10 +351,10 @@ class Batch:
 
 
 def over_chunks(work: Callable[[Batch], T], effects: Effects, scheduler: str | None = None) -> list[T]:
-    """Do the same work on every chunk of the flattened batch, in order; many chunks are shared out among the cores.
+    """Apply a function to every chunk of the flattened batch, in order; many chunks are distributed among threads.
 
-    A chunk is as much as a core's cache holds. Threads are enough: NumPy lets go of the interpreter while it works on
-    arrays of that size. With the address of a Dask scheduler the same chunks are worked on by its workers.
+    A chunk fits into a core's cache. Threads suffice, because NumPy releases the interpreter lock for arrays of this
+    size. With the address of a Dask scheduler, its workers process the same chunks.
     """
     cut = _Cut.of(effects)
     if scheduler is not None:
@@ -366,7 +366,7 @@ def over_chunks(work: Callable[[Batch], T], effects: Effects, scheduler: str | N
 
 
 def side_by_side(work: Callable[[P], T], pieces: Sequence[P]) -> list[T]:
-    """Do the same work on every piece, in order; more pieces than there are cores are shared out among threads."""
+    """Apply a function to every piece, in order, in several threads."""
     cores = _cores()
     if cores == 1 or len(pieces) <= cores:
         return [work(piece) for piece in pieces]
@@ -375,7 +375,7 @@ def side_by_side(work: Callable[[P], T], pieces: Sequence[P]) -> list[T]:
 
 
 def _over_piece(work: Callable[[Batch], T], piece: _Cut) -> list[T]:
-    """One chunk after the other: a worker of a cluster has a thread for each of its cores."""
+    """Process one chunk after the other: a worker of a cluster has one thread per core."""
     return [work(piece.batch(fits)) for fits in piece.chunks()]
 
 
@@ -384,13 +384,13 @@ def _cores() -> int:
 
 
 def single_batch(effects: Effects) -> Batch:
-    """The batch of one fit."""
+    """Return the batch of one fit."""
     return _Cut.of(effects).batch(slice(0, 1))
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """Effects with their leading axes flattened, from which chunks are cut when their turn comes.
+    """Effects with flattened leading axes, from which chunks are taken one by one.
 
     ``columns`` are effects, variances, choices of studies, weights and the design, each of shape (total, k, ...), or
     (1, k, ...) where it is the same for all fits, or None; ``size`` is the number of fits in a chunk.
@@ -402,24 +402,24 @@ class _Cut:
 
     @classmethod
     def of(cls, effects: Effects) -> _Cut:
-        """All fits of a batch."""
+        """Return all fits of a batch."""
         given = (effects.yi, effects.vi, effects.keep, effects.weights, effects.design)
         own = (1, 1, 1, 1, 2)
         columns = (None if a is None else _flatten(a, effects.shape, n) for a, n in zip(given, own, strict=True))
         return cls(tuple(columns), math.prod(effects.shape), max(1, CHUNK_NUMBERS // effects.k))
 
     def chunks(self) -> list[slice]:
-        """Which fits are worked on together."""
+        """Return the slices of fits that are processed together."""
         return [slice(start, start + self.size) for start in range(0, self.total, self.size)]
 
     def batch(self, fits: slice) -> Batch:
-        """The chunk of some of the fits, laid out."""
+        """Return the chunk of some of the fits."""
         *columns, design = self.columns
         columns = (None if a is None else _studies_first(a, fits) for a in columns)
         return lay_out(*columns, None if design is None else _some(design, fits))
 
     def pieces(self) -> Iterator[_Cut]:
-        """Whole chunks with their data, together all fits."""
+        """Return all chunks with their data."""
         a_fit = sum(a[0].nbytes for a in self.columns if a is not None and len(a) > 1)
         chunks = min(PIECE_CHUNKS, PIECE_BYTES // max(1, a_fit * self.size))
         step = self.size * max(1, chunks)
@@ -442,7 +442,7 @@ def _flatten(array: np.ndarray, shape: tuple[int, ...], own: int) -> np.ndarray:
 
 
 def _studies_first(array: np.ndarray, fits: slice) -> np.ndarray:
-    """The chunk as (k, b) or (k, 1)."""
+    """Return the chunk as (k, b) or (k, 1)."""
     return array.T if len(array) == 1 else np.ascontiguousarray(array[fits].T)
 
 
@@ -457,13 +457,13 @@ def lay_out(
     n, high = np.array([float(len(v))]), np.maximum.reduce(v)
     if keep is not None:
         n, high = np.add.reduce(keep, dtype=float), np.maximum.reduce(np.where(keep, v, 0.0))
-        v = np.where(keep, v, np.where(n > 0.0, np.inf, 1.0))  # where nothing is kept any variance will do
+        v = np.where(keep, v, np.where(n > 0.0, np.inf, 1.0))  # any variance will do where nothing is kept
         weights = None if weights is None else np.where(keep, weights, 0.0)
     if design is None:
         y, centre = _centred(y, keep, n)
         return Batch(y, v, n, np.minimum.reduce(v), high, centre, weights, n > 1.0, Constant())
     algebra, independent = Columns.of(design if keep is None else np.where(keep.T[..., None], design, 0.0))
-    if not independent.all():  # nothing can be estimated there: any variance will do
+    if not independent.all():  # any variance will do where nothing can be estimated
         v, high = np.where(independent, v, 1.0), np.where(independent, high, 1.0)
     y = y if keep is None else np.where(keep, y, 0.0)
     centre = algebra.moments(y, np.ones_like(y))
@@ -473,9 +473,9 @@ def lay_out(
 
 
 def _centred(y: np.ndarray, keep: np.ndarray | None, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Effects less their mean, zero where not kept, and the mean.
+    """Return the effects minus their mean, zero where not kept, and the mean.
 
-    One of the effects is taken off first: equal effects are then exactly zero, whatever their size.
+    One of the effects is subtracted first, so that equal effects become exactly zero.
     """
     if keep is None:
         y, anchor = y - y[0], y[0]
@@ -490,8 +490,8 @@ def _centred(y: np.ndarray, keep: np.ndarray | None, n: np.ndarray) -> tuple[np.
 # The generalised least-squares fit of a batch at one tau2, and the traces and quadratic forms that follow from it.
 #
 # Write ``W = diag(w)`` and ``P = W - W X (X'WX)^-1 X'W``: ``P y = w r`` with ``r`` the residuals of the weighted
-# fit. All estimators, tests and diagnostics are made of a few numbers for each fit: ``y'P y``, ``y'PP y``, ``tr P``,
-# ``tr PP`` and so on. Each is computed when first asked for.
+# fit. All estimators, tests and diagnostics use a few numbers of each fit: ``y'P y``, ``y'PP y``, ``tr P``,
+# ``tr PP`` and so on. Each is computed on first access.
 
 
 class Projection:
@@ -510,7 +510,7 @@ class Projection:
     coefficients : ndarray, shape (b,) or (p, b)
         Of the centred effects.
     residuals : ndarray, shape (k, b)
-        ``r``; of no meaning where the weight is zero.
+        ``r``; meaningless where the weight is zero.
     py : ndarray, shape (k, b)
         ``P y = w r``.
     """

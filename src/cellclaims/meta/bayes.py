@@ -1,4 +1,4 @@
-"""Random-effects pooling with a prior on tau, integrated and not sampled: the same numbers from run to run.
+"""Bayesian random-effects models by numerical integration, with reproducible results.
 
 Given tau the normal-normal model is normal, so that the posterior of the mean and of a new setting are
 mixtures of normal distributions over the posterior of tau, which one-dimensional quadrature gives to
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -46,9 +46,9 @@ QUANTILE_STEPS = 100
 
 
 class Distribution:
-    """What all of them answer: mean, sd, density, cdf, tail probability, quantiles, central interval.
+    """Base class of distributions: mean, sd, density, cdf, tail probability, quantiles, central interval.
 
-    A child gives ``mean`` and ``sd`` (batch shape), ``support`` (two arrays of batch shape that hold all
+    A subclass has ``mean`` and ``sd`` (batch shape), ``support`` (two arrays of batch shape that enclose all
     but a negligible part) and ``evaluate(values)``: density and cdf, element by element, for values of
     shape B + X.
     """
@@ -82,7 +82,7 @@ class Distribution:
         return self.quantile([(1 - level) / 2, (1 + level) / 2])
 
     def quantile(self, probability: ArrayLike) -> NDArray:
-        """Values below which ``probability`` (shape X) lies, shape B + X.
+        """Return the quantiles of ``probability`` (shape X), shape B + X.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class PanelDistribution(Distribution):
     """A smooth distribution known at Gauss-Legendre points of panels in ``x = asinh((value - centre) /
     unit)``.
 
-    Within ``unit`` of the centre x is linear in the value, farther out logarithmic: one grid holds a sharp
+    Within ``unit`` of the centre x is linear in the value, farther out logarithmic, so that one grid represents a sharp
     peak and a long tail. Density and cdf come from each panel's Legendre series, so that nothing is
     interpolated by lines.
 
@@ -199,7 +199,7 @@ class PanelDistribution(Distribution):
     @cached_property
     def _series(self) -> tuple[NDArray, NDArray]:
         """Legendre coefficients of the density on each panel, and the probability below each panel."""
-        nodes, _ = legendre.leggauss(self.masses.shape[-1])
+        nodes, _ = gauss_legendre(self.masses.shape[-1])
         transform = legendre.legvander(nodes, nodes.size - 1) * (np.arange(nodes.size) + 0.5)
         below = np.cumsum(self.masses.sum(-1), axis=-1)
         return self.masses @ transform, np.concatenate([np.zeros_like(below[..., :1]), below[..., :-1]], axis=-1)
@@ -246,15 +246,24 @@ def equal_panels(first: NDArray, last: NDArray, count: int) -> NDArray:
     return np.asarray(first)[..., None] + (np.asarray(last) - first)[..., None] * np.linspace(0.0, 1.0, count + 1)
 
 
+@cache
+def gauss_legendre(count: int) -> tuple[NDArray, NDArray]:
+    """Nodes and weights of the rule on -1 to 1, computed once for each count; not to be changed."""
+    nodes, weights = legendre.leggauss(count)
+    for part in (nodes, weights):
+        part.setflags(write=False)
+    return nodes, weights
+
+
 def panel_points(edges: NDArray, count: int) -> NDArray:
     """Gauss-Legendre points of every panel, shape (..., p, count) for edges of shape (..., p + 1)."""
-    nodes, _ = legendre.leggauss(count)
+    nodes, _ = gauss_legendre(count)
     return edges[..., :-1, None] + np.diff(edges)[..., None] / 2 * (1 + nodes)
 
 
 def panel_weights(edges: NDArray, count: int) -> NDArray:
     """Gauss-Legendre weights that belong to :func:`panel_points`."""
-    _, weights = legendre.leggauss(count)
+    _, weights = gauss_legendre(count)
     return np.diff(edges)[..., None] / 2 * weights
 
 
@@ -269,7 +278,7 @@ ZOOMS, GRID = 2, 96
 
 @dataclass(frozen=True)
 class Prior:
-    r"""What is assumed before the data: tau half-normal, the mean flat or normal.
+    r"""Prior: tau half-normal, the mean flat or normal.
 
     Attributes
     ----------
@@ -337,13 +346,13 @@ class BayesFit(Result):
     measure: str | None = None
 
     def _title(self) -> str:
-        """The model and its prior."""
+        """Return the model and its prior."""
         what = "proportion" if self.model == "bayes_binomial_normal" else "mean effect"
         count = f"k = {self.k}; " if np.ndim(self.k) == 0 else ""
         return f"Bayesian random-effects model of a {what} ({count}tau half-normal, scale {self.prior.tau_scale:g})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return what the estimate is."""
         if self.model == "bayes_binomial_normal":
             return "logit of the proportion"
         return measure_in_words(self.measure) if self.measure else "mean effect"
@@ -393,7 +402,7 @@ class BayesFit(Result):
         return self.tau.quantile(0.5) ** 2
 
     def p_mean_reaches(self, value: float) -> NDArray:
-        """Posterior probability that the mean is at least ``value``; for counts, the median setting's proportion.
+        """Return the posterior probability that the mean (for counts: the median proportion) is at least ``value``.
 
         Parameters
         ----------
@@ -412,7 +421,7 @@ class BayesFit(Result):
         return self.mu.ge(self._on_scale(value))
 
     def p_new_setting_reaches(self, value: float) -> NDArray:
-        """Posterior probability that a new setting's true value is at least ``value``.
+        """Return the posterior probability that the true value of a new setting is at least ``value``.
 
         Parameters
         ----------
@@ -431,7 +440,7 @@ class BayesFit(Result):
         return self.theta_new.ge(self._on_scale(value))
 
     def p_series_reaches(self, value: float, n: float) -> NDArray:
-        """Posterior probability that a new study in a new setting shows at least ``value``.
+        """Return the posterior probability that a new study in a new setting finds at least ``value``.
 
         Parameters
         ----------
@@ -469,7 +478,7 @@ class BayesFit(Result):
 
 
 def count_flags(k: NDArray) -> tuple[str, ...] | NDArray:
-    """Flags that follow from the number of studies alone: words for one fit, sums for a batch."""
+    """Return flags that depend on the number of studies: words for one fit, sums for a batch."""
     flags = np.where(k == 0, Flag.NOTHING_KEPT, np.where(k == 1, Flag.SINGLE, np.where(k <= 4, Flag.FEW, 0)))
     return in_words(int(flags), Flag) if flags.ndim == 0 else flags
 
@@ -497,7 +506,7 @@ def tau_edges(log_density: Callable[[NDArray], NDArray], unit: NDArray, upper: N
 
 
 def normalise_tau(unit: NDArray, edges: NDArray, log_density: NDArray) -> tuple[PanelDistribution, NDArray]:
-    """A distribution from the logarithm of its density at the panels' points, shape (r, p, q).
+    """Return a distribution from the logarithm of its density at the panels' points, shape (r, p, q).
 
     Also the logarithm of the normalising constant, shape (r,).
     """
@@ -517,7 +526,7 @@ def tau_points(unit: NDArray, edges: NDArray, count: int) -> NDArray:
 # The binomial-normal model with a prior on tau, by integration over the mean inside an integration over tau.
 
 
-#: Half-normal scale on the logit; 0.5 and 2.0 stand beside it as sensitivity.
+#: Half-normal scale on the logit; 0.5 and 2.0 are used in sensitivity analyses.
 LOGIT_PRIOR = Prior(tau_scale=1.0)
 #: Quadrature points a report, points over the mean, panels and points over tau, the same for the results.
 NODES, MEAN_POINTS, COUNT_PANELS, RESULT_PANELS = 61, 60, (8, 14), (40, 14)
@@ -527,10 +536,12 @@ MODE_STEPS, END_STEPS = 40, 8
 #: over the blur); above it, a normal distribution about each point of the mean. Both are exact to 1e-11
 #: where they are used.
 NARROW, BLUR_POINTS = 0.5, 32
+#: A logit that is known through one study of one participant, spread by tau, has more information than this.
+LEAST_INFORMATION = 1e-2
 
 
 class MeanGivenTau(NamedTuple):
-    """The mean given each tau of shape (t,), on one panel a tau in ``y = asinh((mean - mode) / sd)``.
+    """Return the mean given each tau of shape (t,), on one panel per tau in ``y = asinh((mean - mode) / sd)``.
 
     ``mode``, ``sd`` (from the curvature there), ``low`` and ``high`` (ends in y) and ``log_total`` (log of the
     integral over the mean) have shape (t,); ``points`` (means) and their ``masses`` have shape (t, m).
@@ -555,7 +566,7 @@ def bayes_binomial(
     panels: tuple[int, int] = COUNT_PANELS,
     mean_points: int = MEAN_POINTS,
 ) -> BayesFit:
-    r"""Posterior of the binomial-normal model of one proportion by exact integration, on the logit.
+    r"""Compute the posterior of the binomial-normal model of one proportion by numerical integration, on the logit.
 
     .. math::
        x_i \sim \mathrm{Bin}(n_i, p_i), \quad \mathrm{logit}\,p_i \sim N(\mu, \tau^2), \quad \tau \sim
@@ -614,7 +625,7 @@ def _over_tau(
 
     def rough(tau: NDArray) -> NDArray:
         mode, here = _mode(x, n, tau.ravel(), prior, levels(9))
-        laplace = here.value + prior.log_mean(mode) - 0.5 * np.log(prior.mean_sd**-2 - here.by_mu_mu)
+        laplace = here.value + prior.log_mean(mode) - 0.5 * np.log(_curvature(here, tau.ravel(), prior))
         return laplace.reshape(tau.shape) + prior.log_tau(tau)
 
     empirical = np.log((x + 0.5) / (n - x + 0.5))
@@ -629,7 +640,7 @@ def _over_tau(
 
 
 def _rows(x: NDArray, n: NDArray, mu: NDArray, tau: NDArray, nodes: tuple[int, ...]) -> Derivatives:
-    """The likelihood of one data set at many (mu, tau), in blocks."""
+    """Return the likelihood of one data set at many (mu, tau), in blocks."""
     size = max(1, BLOCK_POINTS // (x.size * nodes[0]))
     blocks = [
         likelihood(np.tile(x, (part.size, 1)), np.tile(n, (part.size, 1)), part, tau[i : i + size], nodes)
@@ -645,11 +656,16 @@ def _mode(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, nodes: tuple[int, 
     mu = np.full(tau.shape, np.log((x.sum() + 0.5) / (n.sum() - x.sum() + 0.5)))
     for _ in range(MODE_STEPS):
         here = _rows(x, n, mu, tau, nodes)
-        step = (here.by_mu - known * (mu - prior.mean)) / (known - here.by_mu_mu)
+        step = (here.by_mu - known * (mu - prior.mean)) / _curvature(here, tau, prior)
         if np.all(np.abs(step) < 1e-6):
             break
         mu = mu + np.clip(step, -2.0, 2.0)
     return mu, here
+
+
+def _curvature(here: Derivatives, tau: NDArray, prior: Prior) -> NDArray:
+    """Information on the mean given tau; a bound where rounding leaves none, far out, where tau weighs nothing."""
+    return np.maximum(prior.mean_sd**-2 - here.by_mu_mu, LEAST_INFORMATION / (1.0 + tau * tau))
 
 
 def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -> MeanGivenTau:
@@ -657,10 +673,10 @@ def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -
     nodes = levels(NODES)
     mode, here = _mode(x, n, tau, prior, nodes)
     top = here.value + prior.log_mean(mode)
-    sd = 1.0 / np.sqrt(prior.mean_sd**-2 - here.by_mu_mu)
+    sd = 1.0 / np.sqrt(_curvature(here, tau, prior))
     low, high = (_end(x, n, tau, prior, mode, top, side * sd) for side in (-1.0, 1.0))
     low, high = (np.arcsinh((end - mode) / sd) for end in (low, high))
-    z, weights = legendre.leggauss(points)
+    z, weights = gauss_legendre(points)
     half = (high - low)[:, None] / 2
     y = low[:, None] + half * (1 + z)
     mu = mode[:, None] + sd[:, None] * np.sinh(y)
@@ -671,7 +687,7 @@ def given_tau(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, points: int) -
 
 
 def _end(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, mode: NDArray, top: NDArray, sd: NDArray) -> NDArray:
-    """Where the density of the mean has fallen by exp(-NEGLIGIBLE) on one side (the sign of ``sd``)."""
+    """Return where the density of the mean has fallen by exp(-NEGLIGIBLE) on one side (the sign of ``sd``)."""
     mu, known = mode + np.sqrt(2 * NEGLIGIBLE) * sd, prior.mean_sd**-2
     for _ in range(END_STEPS):
         here = _rows(x, n, mu, tau, levels(9))
@@ -685,7 +701,7 @@ def _end(x: NDArray, n: NDArray, tau: NDArray, prior: Prior, mode: NDArray, top:
 
 
 def _new_setting(tau: PanelDistribution, given: MeanGivenTau, *, blur: bool) -> PanelDistribution:
-    """Distribution of the mean, or of a new setting (the mean blurred by tau), on panels of its own."""
+    """Distribution of the mean, or of a new setting (the mean plus tau), on its own panels."""
     weight, scale = tau.masses.ravel(), tau.points.ravel() * blur
     first = (given.masses * given.points).sum(-1)
     variance = (given.masses * (given.points - first[:, None]) ** 2).sum(-1)
@@ -705,7 +721,7 @@ def _density(values: NDArray, given: MeanGivenTau, weight: NDArray, scale: NDArr
     """Density of mean + scale * standard normal at ``values``, averaged over tau with ``weight``."""
     z, blur = np.polynomial.hermite_e.hermegauss(BLUR_POINTS)
     blur = blur / blur.sum()
-    nodes, _ = legendre.leggauss(given.points.shape[1])
+    nodes, _ = gauss_legendre(given.points.shape[1])
     transform = legendre.legvander(nodes, nodes.size - 1) * (np.arange(nodes.size) + 0.5)
     series = given.masses @ transform
     density = np.zeros(values.shape)
@@ -714,12 +730,13 @@ def _density(values: NDArray, given: MeanGivenTau, weight: NDArray, scale: NDArr
             kernel = np.exp(-0.5 * ((values[:, None] - given.points[j]) / scale[j]) ** 2)
             density += weight[j] / (scale[j] * np.sqrt(2 * np.pi)) * (kernel @ given.masses[j])
             continue
-        offset = (values[:, None] - scale[j] * z - given.mode[j]) / given.sd[j]
+        spread, share = (z, blur) if scale[j] > 0 else (z[:1] * 0, blur[:1] * 0 + 1)  # nothing to blur: one point
+        offset = (values[:, None] - scale[j] * spread - given.mode[j]) / given.sd[j]
         half = (given.high[j] - given.low[j]) / 2
         place = (np.arcsinh(offset) - given.low[j]) / half - 1
         inside = np.abs(place) <= 1
         part = legendre.legval(np.clip(place, -1, 1), series[j]) / (half * given.sd[j] * np.hypot(1.0, offset))
-        density += weight[j] * (np.where(inside, part, 0.0) @ blur)
+        density += weight[j] * (np.where(inside, part, 0.0) @ share)
     return density
 
 
@@ -729,7 +746,7 @@ __all__ = ["BayesFit", "Prior", "bayes", "bayes_binomial"]
 HBA1C_PRIOR = Prior(tau_scale=0.5)
 #: Panels over tau and points a panel: with twice as many of both nothing moves by 1e-10.
 PANELS = (8, 12)
-#: Numbers held at once, studies times points times fits.
+#: Numbers in memory at once, studies times points times fits.
 BLOCK = 2_000_000
 
 
@@ -743,7 +760,7 @@ def bayes(
     level: float = 0.95,
     panels: tuple[int, int] = PANELS,
 ) -> BayesFit:
-    r"""Posterior of the normal-normal random-effects model by exact integration.
+    r"""Compute the posterior of the normal-normal random-effects model by numerical integration.
 
     .. math::
        y_i \mid \theta_i \sim N(\theta_i, v_i), \quad \theta_i \sim N(\mu, \tau^2), \quad \tau \sim

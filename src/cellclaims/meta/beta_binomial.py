@@ -1,4 +1,4 @@
-"""A proportion pooled by a beta-binomial model: clinics' true proportions follow a Beta(a, b) distribution."""
+"""Beta-binomial model of a proportion: the true proportions of centres follow a Beta(a, b) distribution."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from cellclaims.meta.result import Result
 
 #: The first point of the grid of sqrt(1 / (a + b)) away from zero, in roots of one over the largest report's patients.
 LEAST_ROOT = 0.3
-#: Beyond 1 / (a + b) = 1e4 every clinic is all or nothing, and the likelihood no longer tells the values apart.
+#: Beyond 1 / (a + b) = 1e4 every centre has all events or none, and the likelihood is flat.
 ROOT_BOUND = 100.0
 
 
@@ -77,7 +77,7 @@ class BetaBinomialFit(Result):
     method: str = "ML"
 
     def p_new_setting_reaches(self, value: float) -> NDArray | float:
-        """Probability that a new clinic's true proportion is at least ``value``, a and b taken as known.
+        """Return the probability that the true proportion of a new centre is at least ``value``, with a and b known.
 
         Parameters
         ----------
@@ -93,12 +93,12 @@ class BetaBinomialFit(Result):
         mean, ess = np.asarray(self.mean), np.asarray(self.ess)
         spread = (ess > 0) & np.isfinite(ess)
         by_beta = betaincc(np.where(spread, self.a, 1.0), np.where(spread, self.b, 1.0), c)
-        # Without spread all clinics have the mean; with ess = 0 a share of them is at 1 and the rest at 0.
+        # Without heterogeneity all centres have the mean; with ess = 0 some are at 1 and the rest at 0.
         point = np.where(np.isinf(ess), np.where(np.isnan(mean), np.nan, mean >= c), mean)
         return plain(np.where(np.isnan(ess), np.nan, np.where(spread, by_beta, point)))
 
     def p_series_reaches(self, value: float, n: int) -> NDArray | float:
-        r"""Probability that ``n`` patients of a new clinic show at least the proportion ``value``, a and b known.
+        r"""Return the probability of at least ``value`` among ``n`` patients of a new centre, with a and b known.
 
         .. math:: P(X \ge m) = \sum_{x=m}^{n} \binom{n}{x} \frac{B(x + a, n - x + b)}{B(a, b)}
 
@@ -124,11 +124,11 @@ class BetaBinomialFit(Result):
         return plain(np.where(np.isnan(ess), np.nan, np.where(ess > 0, tail, mean)))
 
     def _title(self) -> str:
-        """The model."""
+        """Return the model."""
         return f"Beta-binomial model of a proportion (k = {self.k}; {self.method})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return what the estimate is."""
         return "logit of the mean proportion"
 
     def _lines(self) -> list[str]:
@@ -206,7 +206,7 @@ def beta_binomial(
 
 
 def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float) -> dict[str, NDArray]:
-    """Every field for rows of shape (r, k)."""
+    """Return every field for rows of shape (r, k)."""
     k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
     beta, se, theta, gain, several = _estimates(x, n, k)
     ess = np.where(k > 0, 1.0 / np.where(theta > 0, theta, 1.0), np.nan)
@@ -255,7 +255,7 @@ def _estimates(x: NDArray, n: NDArray, k: NDArray) -> tuple[NDArray, ...]:
 
 def _maximise(x: NDArray, n: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
     """Logit mean, its standard error, theta, gain over the binomial, and whether there are several modes."""
-    # How many reports have more than j events, others, patients: the likelihood needs nothing else of the data.
+    # Numbers of reports with more than j events, others, patients: sufficient for the likelihood.
     j = np.arange(int(n.max()))
     tally = tuple((part[..., None] > j).sum(-2) for part in (x, n - x, n))
 

@@ -1,4 +1,4 @@
-"""A proportion pooled without a transformed variance: the binomial-normal model, and what it says of a
+"""Binomial-normal model of a proportion, without a transformed variance, and its probability of a
 claimed share.
 
 A *report* gives ``events`` out of ``n``. A *setting* is a clinic or trial with its own true proportion,
@@ -44,7 +44,7 @@ __all__ = [
     "mean_over_settings",
 ]
 
-#: At 21 points the estimates of the reference data sets stand within 1e-7 of those with 101 points.
+#: With 21 points the estimates of the reference data sets differ by less than 1e-7 from those with 101 points.
 NODES = 21
 TESTS = ("t", "z")
 
@@ -147,7 +147,7 @@ def _pool_odds_ratio(
 
 
 def _fit_rows(x: NDArray, n: NDArray, kept: NDArray, level: float, test: str, nodes: int) -> dict[str, NDArray]:
-    """Every field of the fit for rows of shape (r, k)."""
+    """Return every field of the fit for rows of shape (r, k)."""
     k, events, patients = kept.sum(-1), x.sum(-1), n.sum(-1)
     beta, se, tau2, gain, several = _estimates(x, n, k, nodes)
     known = {"beta": beta, "se": se, "tau2": tau2, "k": k, "events": events, "n": patients}
@@ -175,7 +175,7 @@ def _estimates(x: NDArray, n: NDArray, k: NDArray, nodes: int) -> tuple[NDArray,
     tau2, gain = np.where(k > 0, 0.0, np.nan), np.where(k > 0, 0.0, np.nan)
     several = np.zeros(k.shape, bool)
     if endless.any():
-        # E[p^n] <= E[p]: the best distribution of p puts the share of full reports on 1 and the rest on 0.
+        # E[p^n] <= E[p]: the best distribution of p is 1 for reports with events only and 0 for the rest.
         gain[endless] = (log_binomial(full, k) - log_binomial(x.sum(-1), n.sum(-1)))[endless]
         beta[endless], se[endless], tau2[endless] = np.nan, np.nan, np.inf
     if solve.any():
@@ -206,10 +206,10 @@ def _limits(known: dict[str, NDArray], level: float, test: str) -> dict[str, NDA
 
 
 def _inverse_variance(x: NDArray, n: NDArray, kept: NDArray, tau2: NDArray) -> dict[str, NDArray]:
-    """What is defined by empirical logits and their variances: Wald's Q, and I2 and H2 by the typical
+    """Values defined by empirical logits and their variances: Wald's Q, and I2 and H2 by the typical
     variance.
 
-    A report without events, or with nothing else, gets half an event and half a non-event here, and only
+    A report without events, or with events only, gets half an event and half a non-event here, and only
     here.
     """
     k = kept.sum(-1)

@@ -26,26 +26,26 @@ from cellclaims.meta.result import CountEstimate
 
 Array = NDArray[np.float64]
 
-#: At tau = 10 two settings in three stand below 1 % or above 99 %: no proportion of a review comes near it.
+#: At tau = 10, two thirds of the settings are below 1% or above 99%, more than in any review.
 TAU_BOUND = 10.0
 #: A report whose posterior is wide on the logit (all or nothing, tau large) needs more points, about this many times
 #: its squared width: measured on random reports, the log-likelihood is then right to 1e-9, in conflicts of mu and x
 #: to 1e-6.
 POINTS_PER_WIDTH2, MORE_NODES = 30.0, (40, 100, 200)
-#: Enough to see the hills of the likelihood; they are climbed with the number of nodes asked for.
+#: Sufficient to find the maxima of the likelihood, which are refined with the given number of nodes.
 SEARCH_NODES = (7, 21)
 #: The least tau of the grid, in standard errors of the largest report at a proportion of one half.
 LEAST_TAU = 0.3
 #: Rows are worked through in blocks of this many points, so that the arrays stay in the processor's cache.
 BLOCK_POINTS = 60_000
-#: Far above what any data set was seen to need; it only keeps a loop finite.
+#: Far above what any data set needed; it only keeps a loop finite.
 MODE_STEPS = 60
 #: The points of a quadrature need not be centred closer than this, relative to the logit.
 CENTRED = 1e-7
 
 
 class Maximum(NamedTuple):
-    """Where the likelihood is largest, its gain over tau = 0, the variance of mu; each of shape (r,).
+    """Maximum of the likelihood, its gain over tau = 0, the variance of mu; each of shape (r,).
 
     ``several`` marks data sets with more than one mode.
     """
@@ -148,7 +148,7 @@ def likelihood(
 
 
 def _integrate(x: Array, n: Array, mu: Array, tau: Array, mode: Array, spread: Array, nodes: int) -> Derivatives:
-    """The quadrature itself: points at ``mode + sqrt(2) spread z`` in units of the standard normal."""
+    """Return the quadrature itself: points at ``mode + sqrt(2) spread z`` in units of the standard normal."""
     points, log_weights = gauss_hermite(nodes)
     step = np.sqrt(2.0) * spread
     u = mode[..., None] + step[..., None] * points
@@ -184,8 +184,8 @@ def _moments(
 ) -> Derivatives:
     """Derivatives from the posterior masses of the nodes: E[r], E[ru], and Louis's second derivatives.
 
-    With q = r^2 - i the last are E[q], E[qu], E[qu^2] less squares of the first. Moments are taken in the points z by
-    one product with their powers, and carried to u = mode + step z.
+    With q = r^2 - i the last are E[q], E[qu], E[qu^2] less squares of the first. Moments are computed in the points z
+    by one product with their powers, and transformed to u = mode + step z.
     """
     powers = np.stack([np.ones_like(points), points, points * points], axis=1)
     square = residual * residual
@@ -212,7 +212,7 @@ def common_logit(x: Array, n: Array) -> Array:
 
 
 def smallest_tau(n: Array) -> float:
-    """The first point of a grid of tau away from zero: less cannot be told from none by any report."""
+    """Return the first point of a grid of tau away from zero; no report can distinguish less from zero."""
     return float(min(LEAST_TAU * 2.0 / np.sqrt(n.max()), 0.1 * TAU_BOUND))
 
 
@@ -226,7 +226,7 @@ TABLE_NUMBERS = 500_000
 
 
 def ridges(x: Array, n: Array, grid: Array) -> tuple[Array, Array]:
-    """The best mean at each point of a grid of tau and the log-likelihood there, each of shape (g, r).
+    """Return the best mean at each point of a grid of tau and its log-likelihood, each of shape (g, r).
 
     Data sets of a batch mostly share their reports, as resamples and choices of one set of reports do. So the
     likelihood of each different report is tabulated over the mean, and a data set is a sum of rows of the table.
@@ -272,7 +272,7 @@ def _table(events: Array, patients: Array, points: Array, tau: float) -> tuple[A
 
 
 def _top_of_cubics(points: Array, value: Array, slope: Array) -> tuple[Array, Array]:
-    """Where a concave function is largest, and its value there, from values and slopes at equally spaced points."""
+    """Return the maximum of a concave function and its position, from values and slopes at equally spaced points."""
     rows, step = np.arange(len(value)), points[1] - points[0]
     left = np.clip((slope > 0.0).sum(-1) - 1, 0, points.size - 2)  # the slope of a concave function falls
     (a, b), (p, q) = ((part[rows, left], part[rows, left + 1]) for part in (value, slope * step))
@@ -296,7 +296,7 @@ def mean_variance(found: Mode, bound: float) -> Array:
 
 
 def levels(nodes: int) -> tuple[int, ...]:
-    """The number asked for, and the larger ones for rows that need them.
+    """Return the given number of nodes, and larger ones for rows that need them.
 
     >>> levels(21), levels(101)
     ((21, 40, 100, 200), (101, 200))
@@ -342,9 +342,9 @@ def profile_limits(
 ) -> tuple[NDArray, NDArray]:
     r"""Both ends of ``{mu : 2 (max l - max_t l(mu, t)) <= chi2_1(level)}`` for rows of shape (r, k).
 
-    Without any event, or with events only, or with one report, ``tau2`` is held at 0, because nothing in
-    the data limits it; the limit of the first two has a closed form on the total count. Infinite ``tau2``:
-    infinite limits. Rows without reports give NaN.
+    Without any event, or with events only, or with one report, ``tau2`` is fixed at 0, because the data do not limit
+    it; the limit of the first two has a closed form on the total count. Infinite ``tau2``: infinite limits. Rows
+    without reports give NaN.
     """
     events, patients = x.sum(-1), n.sum(-1)
     drop = 0.5 * ndtri(0.5 + level / 2) ** 2
@@ -422,7 +422,7 @@ def _limit(
     return limit
 
 
-# What a binomial-normal fit gives: its numbers, its flags, and what is computed from it only when asked for.
+# Results of a binomial-normal fit: numbers, flags, and values computed on first access.
 
 
 #: Trapezoid over the standard normal: step and reach leave an error below 1e-14 for any tau under 10.
@@ -458,7 +458,7 @@ class BinomialFit(CountEstimate):
     df, level, test, model, method, k, flags
         As in every result; flags are :class:`~cellclaims.meta.flags.BinomialFlag`.
 
-    ``median``, ``mean`` and the profile limits are computed when asked for.
+    ``median``, ``mean`` and the profile limits are computed on first access.
     """
 
     FLAGS = BinomialFlag
@@ -501,12 +501,12 @@ class BinomialFit(CountEstimate):
 
     @cached_property
     def mean_ci(self) -> tuple[NDArray | float, NDArray | float]:
-        """The confidence limits of beta carried to the mean over settings, tau2 held at its estimate."""
+        """Confidence limits of beta transformed to the mean over settings, with tau2 fixed at its estimate."""
         return mean_over_settings(self.ci_lb, self._spread), mean_over_settings(self.ci_ub, self._spread)
 
     @property
     def _spread(self) -> NDArray:
-        """tau2, with zero for a single report, of which no spread is known."""
+        """tau2, zero for a single report, whose heterogeneity is unknown."""
         return np.where(np.asarray(self.k) == 1, 0.0, self.tau2)
 
     @cached_property
@@ -528,7 +528,7 @@ class BinomialFit(CountEstimate):
         return self.profile[1]
 
     def p_mean_reaches(self, value: float) -> NDArray | float:
-        r"""Confidence that the proportion of the median setting is at least ``value``.
+        r"""Return the probability that the proportion of the median setting is at least ``value``.
 
         .. math:: P = T_{k-1}\left(\frac{\hat\beta - \mathrm{logit}\,value}{\mathrm{SE}}\right)
 
@@ -561,7 +561,7 @@ class BinomialFit(CountEstimate):
         return plain(np.where(pooled, by_fit, alone))
 
     def p_new_setting_reaches(self, value: float) -> NDArray | float:
-        r"""Probability that the true proportion in a new setting is at least ``value``.
+        r"""Return the probability that the true proportion in a new setting is at least ``value``.
 
         .. math:: P = T_{k-2}\left(\frac{\hat\beta - \mathrm{logit}\,value}{\sqrt{\mathrm{SE}^2 + \hat\tau^2}}\right)
 
@@ -587,7 +587,7 @@ class BinomialFit(CountEstimate):
         return plain(np.where(df > 0, stdtr(np.maximum(df, 1), (beta - target) / scale), np.nan))
 
     def p_series_reaches(self, value: float, n: int) -> NDArray | float:
-        r"""Probability that a new series of ``n`` patients in a new setting shows a proportion of at least ``value``.
+        r"""Return the probability of a proportion of at least ``value`` in ``n`` patients of a new setting.
 
         .. math:: P = \int P(\mathrm{Bin}(n, p) \ge \lceil value\, n \rceil)\,dF(p)
 
@@ -623,11 +623,11 @@ class BinomialFit(CountEstimate):
         return beta, scale, np.where(known, np.asarray(self.k) - 2, 0)
 
     def _title(self) -> str:
-        """The model."""
+        """Return the model."""
         return f"Binomial-normal model of a proportion (k = {self.k}; {self.method})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return what the estimate is."""
         return "logit of the proportion"
 
     def _lines(self) -> list[str]:
@@ -637,7 +637,7 @@ class BinomialFit(CountEstimate):
 
 
 def logit_of(value: float) -> float:
-    """The logit of a claimed proportion, refused unless it is strictly between 0 and 1."""
+    """Return the logit of a claimed proportion, which must be strictly between 0 and 1."""
     if isinstance(value, str) or not 0 < value < 1:
         raise PoolingError(
             f"expected a claimed proportion between 0 and 1, found {value!r} (a percentage needs dividing by 100)"
@@ -646,7 +646,7 @@ def logit_of(value: float) -> float:
 
 
 def plain(value: NDArray) -> NDArray | float:
-    """The array, or its only element when it has no dimension."""
+    """Return the array, or its only element when it has no dimension."""
     return value.item() if value.ndim == 0 else value
 
 
@@ -684,7 +684,7 @@ def check_counts(
     Raises
     ------
     PoolingError
-        Names the first count that is refused and where it stands.
+        Names the first invalid count and its position.
     """
     given, labels = per_study({"events": events, "n": n, "keep": keep}, slab)
     x, size = numbers(given["events"], "events", labels), numbers(given["n"], "n", labels)
@@ -776,7 +776,7 @@ def newcombe(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, level: float) -> 
 
 
 class Common(NamedTuple):
-    """What the counts of ``(r, k)`` reports say before any heterogeneity is fitted; each of shape ``(r,)``.
+    """Summaries of the counts of ``(r, k)`` reports before heterogeneity is fitted; each of shape ``(r,)``.
 
     ``beta`` and ``se`` are those of the logit of the common proportion. ``solve`` marks the rows whose heterogeneity
     can be fitted, ``endless`` those whose likelihood rises for ever in it, as each report is all or nothing, and
@@ -791,7 +791,7 @@ class Common(NamedTuple):
 
 
 def common(x: NDArray, n: NDArray, k: NDArray) -> Common:
-    """Counts of shape ``(r, k)`` as one proportion, and what more can be fitted to them."""
+    """Summarise counts of shape ``(r, k)`` as one proportion, and say what else can be fitted."""
     events, patients = x.sum(-1), n.sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         beta = np.log(events) - np.log(patients - events)
@@ -813,7 +813,7 @@ SERIES_STEP, SERIES_REACH = 0.1, 8.3
 
 
 def smallest_count(c: float, n: int) -> int:
-    """Fewest events of ``n`` that are a proportion of at least ``c``; 7 of 10 counts as 0.7 whatever the
+    """Return the fewest events of ``n`` with a proportion of at least ``c``; 7 of 10 counts as 0.7 despite
     rounding.
 
     Examples
@@ -825,7 +825,7 @@ def smallest_count(c: float, n: int) -> int:
 
 
 def series_weights(c: float, n: int) -> tuple[NDArray, NDArray]:
-    """Logits and weights such that ``P(series of n shows >= c)`` is the weighted sum of ``P(logit p >=
+    """Logits and weights such that ``P(series of n has >= c)`` is the weighted sum of ``P(logit p >=
     logit)``.
 
     Parameters

@@ -1,7 +1,7 @@
-"""Pieces of a batch worked on by a Dask cluster, with the same outcome as on this machine.
+"""Processing of the pieces of a batch by a Dask cluster, with the same result as on one computer.
 
-A piece is some chunks of a batch with the data they need. It travels inside its task: the scheduler holds it until the
-outcome has been fetched, and gives it to another worker when the one that had it is lost. (Data placed on the workers
+A piece is some chunks of a batch with their data. It is sent inside its task: the scheduler keeps it until the
+result has been fetched, and gives it to another worker if one is lost. (Data placed on the workers
 first would be lost with them.) Dask is an extra, imported when an address is given and not before.
 """
 
@@ -35,7 +35,7 @@ AHEAD = 3
 
 
 def on_cluster(work: Callable[[P], T], pieces: Iterable[P], address: str) -> list[T]:
-    """Do the same work on every piece at a Dask scheduler's workers.
+    """Apply a function to every piece on the workers of a Dask scheduler.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def on_cluster(work: Callable[[P], T], pieces: Iterable[P], address: str) -> lis
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides about the digits of a number."""
+    """Return the versions that determine the digits of a result."""
     return {"cellclaims": cellclaims.__version__, "numpy": np.__version__}
 
 
@@ -80,7 +80,7 @@ def _on_worker(work: Callable[[P], T], piece: P, expected: dict[str, str]) -> T:
 
 @contextmanager
 def connected(address: str) -> Iterator[Client]:
-    """A client of the scheduler at ``address``, closed at the end.
+    """Connect to the scheduler at ``address``; close the client at the end.
 
     Raises
     ------

@@ -172,7 +172,7 @@ def root_rate_difference(x1: NDArray, t1: NDArray, x2: NDArray, t2: NDArray) -> 
 
 
 def proportion(x: NDArray, others: NDArray) -> Pair:
-    """A raw proportion."""
+    """Return a raw proportion."""
     n = x + others
     return x / n, x * others / n**3
 
@@ -196,14 +196,14 @@ def arcsine_proportion(x: NDArray, others: NDArray) -> Pair:
 def double_arcsine_proportion(x: NDArray, others: NDArray) -> Pair:
     """Freeman and Tukey's double arcsine, halved (1950, https://doi.org/10.1214/aoms/1177729756).
 
-    Kept to reproduce printed numbers: its back-transformation needs one n for studies that have many.
+    Provided to reproduce published numbers: its back-transformation needs a single n for studies of different sizes.
     """
     n = x + others
     return (np.arcsin(np.sqrt(x / (n + 1))) + np.arcsin(np.sqrt((x + 1) / (n + 1)))) / 2, 1 / (4 * n + 2)
 
 
 def rate(x: NDArray, t: NDArray) -> Pair:
-    """A raw rate."""
+    """Return a raw rate."""
     return x / t, x / t**2
 
 
@@ -275,7 +275,7 @@ def standardised_difference(m1, sd1, n1, m2, sd2, n2, vtype: str = "LS") -> Pair
 def heteroscedastic_difference(m1, sd1, n1, m2, sd2, n2) -> Pair:
     """Difference over the root of the mean of both variances (Bonett 2009, https://doi.org/10.1037/a0014699, eq. 5).
 
-    The variance carries the squared small-sample factor once more, as in metafor.
+    The variance includes the squared small-sample factor once more, as in metafor.
     """
     square = (sd1**2 + sd2**2) / 2
     j = small_sample_factor(n1 + n2 - 2)
@@ -349,7 +349,7 @@ def cox_odds_ratio(m1, sd1, n1, m2, sd2, n2) -> Pair:
 
 
 def mean(m, sd, n) -> Pair:
-    """A raw mean."""
+    """Return a raw mean."""
     return m, sd**2 / n
 
 
@@ -382,7 +382,7 @@ def standardised_by_raw(m1, sd1, m2, sd2, n, r) -> Pair:
 def standardised_by_raw_heteroscedastic(m1, sd1, m2, sd2, n, r) -> Pair:
     """Mean change over the first SD, a variance at each time (Bonett 2008, https://doi.org/10.1037/1082-989X.13.2.99).
 
-    The variance carries the squared small-sample factor once more, as in metafor.
+    The variance includes the squared small-sample factor once more, as in metafor.
     """
     j = small_sample_factor(n - 1)
     g = j * (m1 - m2) / sd1
@@ -406,7 +406,7 @@ def log_sds_of_change(m1, sd1, m2, sd2, n, r) -> Pair:
 
 
 def correlation(r, n) -> Pair:
-    """A raw correlation."""
+    """Return a raw correlation."""
     return r, (1 - r**2) ** 2 / (n - 1)
 
 
@@ -439,7 +439,7 @@ def fisher_z(r, n) -> Pair:
 
 
 def alpha(a, items, n) -> Pair:
-    """A raw coefficient alpha (Bonett 2010, https://doi.org/10.1037/a0020142)."""
+    """Return a raw coefficient alpha (Bonett 2010, https://doi.org/10.1037/a0020142)."""
     return a, 2 * items * (1 - a) ** 2 / ((items - 1) * (n - 2))
 
 
@@ -474,7 +474,7 @@ def read_columns(columns: dict[str, ArrayLike], slab: ArrayLike | None = None) -
     Raises
     ------
     PoolingError
-        If a column is no number, is missing a value, has another shape, or holds what cannot be (a negative count, a
+        If a column is not numeric, has a missing value, another shape, or an impossible value (a negative count, a
         size below 1, a standard deviation or a time that is not positive); names the column and the study.
     """
     given, labels = per_study(columns, slab)
@@ -482,7 +482,7 @@ def read_columns(columns: dict[str, ArrayLike], slab: ArrayLike | None = None) -
 
 
 def _checked(columns: dict[str, ArrayLike], slab: Labels) -> dict[str, NDArray]:
-    """Aligned columns as float arrays of one shape, nothing in them that cannot be."""
+    """Return aligned columns as float arrays of one shape, after checking their values."""
     arrays = {name: numbers(values, name, slab) for name, values in columns.items()}
     try:
         shape = np.broadcast_shapes(*(a.shape for a in arrays.values()))
@@ -510,7 +510,7 @@ def _checked(columns: dict[str, ArrayLike], slab: Labels) -> dict[str, NDArray]:
 
 
 def complete_table(columns: dict[str, NDArray]) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """The four cells of two groups, from ``ai, bi, ci, di`` or ``ai, n1i, ci, n2i``."""
+    """Return the four cells of two groups, from ``ai, bi, ci, di`` or ``ai, n1i, ci, n2i``."""
     a, c = columns["ai"], columns["ci"]
     b = columns["bi"] if "bi" in columns else columns["n1i"] - a
     d = columns["di"] if "di" in columns else columns["n2i"] - c
@@ -573,11 +573,11 @@ class EffectSizes:
 
     @property
     def defined(self) -> NDArray:
-        """Which studies have an effect: hand it on as ``keep`` and a study without one stays visible with weight 0."""
+        """Which studies have an effect; passed as ``keep``, studies without one are listed with weight 0."""
         return np.isfinite(self.yi)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row for each study: label, effect, variance.
+        """Return one row per study: label, effect, variance.
 
         Returns
         -------
@@ -590,7 +590,7 @@ class EffectSizes:
         return pd.DataFrame({"slab": slab, "yi": yi, "vi": vi})
 
     def __repr__(self) -> str:
-        """The table."""
+        """Return the table."""
         return (
             f"{measure_in_words(self.measure)}\n{self.to_frame()}"
             if np.ndim(self.yi) <= 1
@@ -600,7 +600,7 @@ class EffectSizes:
 
 @dataclass(frozen=True)
 class Measure:
-    """How a measure is computed: shape of its columns, function, what an empty cell gets, variance types."""
+    """Definition of a measure: shape of its columns, function, continuity correction, variance types."""
 
     columns: str
     function: Callable[..., tuple[NDArray, NDArray]]
@@ -708,7 +708,7 @@ IN_WORDS = {
 
 
 def measure_in_words(measure: str | None) -> str:
-    """What a measure is.
+    """Return the definition of a measure.
 
     Examples
     --------
@@ -719,7 +719,7 @@ def measure_in_words(measure: str | None) -> str:
 
 
 def columns_of(measure: str) -> tuple[tuple[str, ...], ...]:
-    """The sets of columns that a measure can be computed from.
+    """Return the sets of columns from which a measure can be computed.
 
     Examples
     --------
@@ -739,7 +739,7 @@ def escalc(
     vtype: str = "LS",
     **columns: ArrayLike,
 ) -> EffectSizes:
-    """Effects ``yi`` and sampling variances ``vi`` of a measure.
+    """Compute effects ``yi`` and sampling variances ``vi`` of a measure.
 
     Parameters
     ----------
@@ -796,7 +796,7 @@ def escalc(
 
 
 def _patients(how: Measure, values: dict[str, NDArray]) -> NDArray | None:
-    """Patients behind each effect."""
+    """Return the number of patients of each effect."""
     if how.columns == "table":
         return sum(complete_table(values))
     if how.columns == "group":
@@ -807,7 +807,7 @@ def _patients(how: Measure, values: dict[str, NDArray]) -> NDArray | None:
 
 
 def _select(measure: str, how: Measure, columns: dict[str, ArrayLike]) -> dict[str, ArrayLike]:
-    """The columns that the measure takes, in its order; refuses missing and unknown ones."""
+    """Return the columns of the measure in order; raise an error for missing and unknown ones."""
     choices = COLUMNS[how.columns]
     known = set().union(*choices)
     if set(columns) - known:
@@ -822,7 +822,7 @@ def _select(measure: str, how: Measure, columns: dict[str, ArrayLike]) -> dict[s
 def _arguments(
     how: Measure, values: dict[str, NDArray], add: float, to: str, drop00: bool
 ) -> tuple[tuple[NDArray, ...], NDArray]:
-    """What the measure's function takes, and which studies are undefined by ``drop00``."""
+    """Return the arguments of the measure's function, and which studies are undefined by ``drop00``."""
     shape = next(iter(values.values())).shape
     undefined = np.zeros(shape, bool)
     if how.columns == "table":

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Where the effect of a new setting lies: prediction intervals, with and without moderators.
+# Prediction intervals for the effect in a new setting, with and without moderators.
 
 
 #: Degrees of freedom of a prediction interval, in words; with p coefficients one more is lost for each
@@ -120,7 +120,7 @@ def predict(fit: Fit, newmods: ArrayLike | None = None, *, df: str = "k-2", leve
 
 
 def _mean(fit: Fit, newmods: ArrayLike | None) -> tuple:
-    """Mean, its variance, and how to give numbers of a fit the axis of the new rows."""
+    """Return the mean, its variance, and a function that adds the axis of the new rows."""
     if fit.effects.design is None:
         if newmods is not None:
             raise PoolingError("newmods: expected none for a fit without moderators, found some")
@@ -134,7 +134,7 @@ def _mean(fit: Fit, newmods: ArrayLike | None) -> tuple:
 
 
 def _new_rows(fit: Fit, newmods: ArrayLike | None) -> np.ndarray:
-    """Rows of the design for new values, shape (m, p), the constant put in front if it is not given."""
+    """Return the rows of the design for new values, shape (m, p), with a constant in front if it is missing."""
     p = fit.coefficients
     if newmods is None:
         raise PoolingError(f"newmods: expected values of the {p} columns of the fit, found none")
@@ -142,7 +142,7 @@ def _new_rows(fit: Fit, newmods: ArrayLike | None) -> np.ndarray:
     if rows.shape[-1] == p - 1:
         rows = np.concatenate([np.ones((*rows.shape[:-1], 1)), rows], axis=-1)
     if rows.shape[-1] != p:
-        raise PoolingError(f"newmods: expected {p - 1} values a row (or {p} with the constant), found {rows.shape[-1]}")
+        raise PoolingError(f"newmods: expected {p - 1} values per row ({p} with the constant), found {rows.shape[-1]}")
     return rows
 
 
@@ -152,7 +152,7 @@ def _quantile(level: float, df: ArrayLike) -> np.ndarray:
     return np.where(np.isinf(df), normal_quantile(level), t_quantile(level, np.where(np.isinf(df), 1.0, df)))[()]
 
 
-# What a fit gives: :class:`Fit`, its flags and what is computed from it only when asked for.
+# Results: :class:`Fit`, its flags and values that are computed on first access.
 
 
 #: Methods without a between-study variance.
@@ -213,7 +213,7 @@ class Fit(Estimate):
         return self.method not in WITHOUT_TAU2
 
     def _beside_beta(self, a: np.ndarray) -> np.ndarray:
-        """With an axis for the coefficients where ``beta`` has one."""
+        """Return the array with an axis for the coefficients if ``beta`` has one."""
         return a if self.effects.design is None else np.asarray(a)[..., None]
 
     @computed
@@ -259,7 +259,7 @@ class Fit(Estimate):
 
     @computed
     def weights(self) -> np.ndarray:
-        """Share of each study in the pooled effect, percent, shape (..., k); zero where not kept."""
+        """Weight of each study in the pooled effect, in percent, shape (..., k); zero where not kept."""
         effects, tau2 = self.effects, np.nan_to_num(np.asarray(self.tau2))[..., None]
         keep = True if effects.keep is None else effects.keep
         if effects.weights is None:
@@ -271,7 +271,7 @@ class Fit(Estimate):
         return np.divide(100.0 * w, total, out=np.zeros(w.shape), where=total > 0.0)
 
     def predict(self, newmods: ArrayLike | None = None, *, df: str = "k-2", level: float | None = None) -> Prediction:
-        """The mean and the true effect of a new setting.
+        """Predict the mean and the true effect in a new setting.
 
         Parameters
         ----------
@@ -286,21 +286,21 @@ class Fit(Estimate):
 
     @property
     def slab(self) -> tuple[str, ...]:
-        """Labels of the studies: those given, or their numbers from 1."""
+        """Labels of the studies, or their numbers from 1."""
         return self.effects.slab or tuple(str(i + 1) for i in range(self.effects.k))
 
     @property
     def measure(self) -> str | None:
-        """What the effects are, by the measure's name; None where it was not said."""
+        """Name of the effect measure; None if it was not given."""
         return self.effects.measure
 
     def p_mean_reaches(self, value: ArrayLike) -> np.ndarray:
-        r"""Confidence that the mean effect is at least ``value``, by the distribution of the fit's own test.
+        r"""Return the probability that the mean effect is at least ``value``, by the distribution of the fit's test.
 
         .. math:: P = F_{df}\left(\frac{\hat\beta - value}{\mathrm{SE}}\right)
 
-        with F normal for z and t otherwise: the distribution whose central part is the confidence interval. For a value
-        below the estimate take ``1 - P``.
+        with F normal for z and t otherwise: the distribution whose central part is the confidence interval. Subtract
+        it from 1 for the probability of a smaller effect.
 
         Parameters
         ----------
@@ -322,7 +322,7 @@ class Fit(Estimate):
             return _tail((self.beta - np.asarray(value, dtype=float)) / self.se, self.df)
 
     def p_new_setting_reaches(self, value: ArrayLike) -> np.ndarray:
-        r"""Probability that the true effect in a new setting is at least ``value``.
+        r"""Return the probability that the true effect in a new setting is at least ``value``.
 
         .. math:: P = T_{k-2}\left(\frac{\hat\beta - value}{\sqrt{\mathrm{SE}^2 + \hat\tau^2}}\right)
 
@@ -339,7 +339,7 @@ class Fit(Estimate):
         return self.p_series_reaches(value, 0.0)
 
     def p_series_reaches(self, value: ArrayLike, vi: ArrayLike) -> np.ndarray:
-        """Probability that a new study, with sampling variance ``vi``, in a new setting shows at least ``value``.
+        """Return the probability that a new study with variance ``vi`` in a new setting finds at least ``value``.
 
         Parameters
         ----------
@@ -363,19 +363,19 @@ class Fit(Estimate):
             raise PoolingError(f"{what}: expected a fit of a single mean, found one with moderators")
 
     def studies(self) -> pd.DataFrame:
-        """The studies of one fit: label, effect, variance, standard error, own interval, weight, whether kept.
+        """Return the studies of one fit: label, effect, variance, standard error, interval, weight, whether kept.
 
         Returns
         -------
         pandas.DataFrame
-            One row for each study; the interval is that of the normal distribution at the fit's level.
+            One row per study; the interval is by the normal distribution at the level of the fit.
 
         Raises
         ------
         PoolingError
             For a batch.
         """
-        import pandas as pd  # late: fitting needs none of it
+        import pandas as pd  # imported late, because fitting does not need it
 
         if self.shape != ():
             raise PoolingError(f"studies: expected one fit, found a batch of shape {self.shape}")
@@ -393,7 +393,7 @@ class Fit(Estimate):
         return pd.DataFrame({"slab": self.slab, **numbers, "weight": self.weights, "kept": kept})
 
     def _title(self) -> str:
-        """Model and estimator."""
+        """Return model and estimator."""
         model = "Random-effects model" if self.has_tau2 else "Equal-effects model"
         if self.effects.design is not None:
             model = "Mixed-effects meta-regression" if self.has_tau2 else "Equal-effects meta-regression"
@@ -401,7 +401,7 @@ class Fit(Estimate):
         return f"{model} (k = {int(self.k)}; {by})" if self.shape == () else f"{model} ({by})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return the name of the estimate."""
         return measure_in_words(self.measure) if self.measure else "pooled effect"
 
     def _coefficients(self) -> tuple[str, ...]:
@@ -429,7 +429,7 @@ R = TypeVar("R")
 #: Tests of the pooled effect: standard normal, t, Hartung-Knapp, Hartung-Knapp with the ad hoc floor.
 TESTS = ("z", "t", "knha", "adhoc")
 
-#: Up to this many studies a pool is labelled as small.
+#: Largest number of studies that is flagged as few.
 FEW_STUDIES = 4
 
 
@@ -452,20 +452,20 @@ def fit(
     ----------
     yi, vi : array-like of float, shape (..., k)
         Effects on one scale and their sampling variances; or ``yi`` alone, the effect sizes of
-        :func:`cellclaims.meta.escalc`. Labelled inputs are matched by label, masked values refused
+        :func:`cellclaims.meta.escalc`. Labelled inputs are matched by label, masked values are refused
         (:mod:`cellclaims.meta.inputs`).
     slab : array-like of str, shape (k,), optional
         Labels of the studies, for summaries, tables and figures.
     keep : array-like of bool, shape (..., k), optional
-        Which studies count in each fit, broadcast against ``yi`` and ``vi``: leave-one-out is k rows of it.
+        Studies to use in each fit, broadcast against ``yi`` and ``vi``; leave-one-out is k rows.
     mods : array-like of float, shape (k,), (k, q) or (..., k, q), optional
-        Moderators; a constant is put in front. ``beta``, ``se`` and the limits then have one more axis, for
+        Moderators; a constant is added in front. ``beta``, ``se`` and the limits then have one more axis, for
         the coefficients (:func:`cellclaims.meta.regress` adds their joint test).
     weights : array-like of float, shape (..., k), optional
-        Weights in place of ``1/(v + tau2)``; the standard error stays that of the model.
+        Weights instead of ``1/(v + tau2)``; the standard error is still that of the model.
     ni : array-like of float, shape (..., k), optional
-        Patients behind each effect. Only looked at: if ``vi`` falls with them as standard errors do, a
-        :class:`~cellclaims.meta.VarianceWarning` says so.
+        Number of patients of each effect, used only for a check: a :class:`~cellclaims.meta.VarianceWarning` is
+        issued if ``vi`` depends on it as standard errors do.
     method : str
         Estimator of tau2: EE (or FE), DL, HE, HS, HSk, SJ, ML, REML, EB, PM, PMM, GENQ (needs ``weights``).
     test : {"adhoc", "knha", "t", "z"}
@@ -476,17 +476,17 @@ def fit(
     level : float
         Level of the confidence and prediction intervals, between 0 and 1.
 
-    Method and test in any case: ``reml`` is ``REML``.
+    Method and test may be in upper or lower case.
 
     Returns
     -------
     Fit
-        A single study is shown as it is, with the standard normal interval and a flag; tau2, Q, I2 and H2 are NaN.
+        A single study is returned with its own normal interval and a flag; tau2, Q, I2 and H2 are NaN.
 
     Raises
     ------
     PoolingError
-        If shapes do not fit, a kept effect or variance cannot be used, or a method or test is not known.
+        If shapes do not match, a kept effect or variance is invalid, or a method or test is unknown.
 
     Notes
     -----
@@ -500,7 +500,7 @@ def fit(
     >>> [round(float(x), 6) for x in (pooled.beta, pooled.se, pooled.tau2, pooled.Q)]
     [1.0, 1.0, 1.0, 2.0]
     >>> pooled.flags
-    ('few studies: k = 2 to 4', 'no prediction interval: no degrees of freedom left for it')
+    ('few studies: k = 2 to 4', 'no prediction interval: too few degrees of freedom')
     """
     effects, ni, undefined = read_effects(yi, vi, slab=slab, keep=keep, mods=mods, weights=weights, ni=ni)
     if ni is not None:
@@ -520,7 +520,7 @@ def read_effects(
     ni: ArrayLike | None = None,
     intercept: bool = True,
 ) -> tuple[Effects, np.ndarray | None, bool]:
-    """Effects as they were given to a public function, aligned and checked.
+    """Return the effects given to a public function, aligned and checked.
 
     Returns
     -------
@@ -528,7 +528,7 @@ def read_effects(
     ni : ndarray or None
         Numbers of patients in the same order.
     undefined : bool
-        Whether effect sizes without a value were left out.
+        Whether effect sizes without a value were excluded.
     """
     measure, undefined = None, False
     if isinstance(yi, EffectSizes):
@@ -550,31 +550,31 @@ def read_effects(
 
 
 def with_undefined(fitted: R) -> R:
-    """The result with the flag that studies without an effect were left out."""
+    """Return the result with the flag that studies without an effect were excluded."""
     flags = fitted.flags
     flags = (*flags, *in_words(Flag.UNDEFINED)) if isinstance(flags, tuple) else flags | int(Flag.UNDEFINED)
     return replace(fitted, flags=flags)
 
 
 def fit_of_mean(what: str, studies: Fit | EffectSizes | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Fit:
-    """As :func:`as_fit`; refuses a fit with moderators by the name of what asks for it."""
+    """Return :func:`as_fit` of the arguments; raise an error for a fit with moderators."""
     if isinstance(studies, Fit) and studies.effects.design is not None:
         raise PoolingError(f"{what}: expected a fit of a single mean, found one with moderators")
     return as_fit(studies, vi, **choices)
 
 
 def as_fit(studies: Fit | EffectSizes | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Fit:
-    """The fit itself, or one of effects and variances: what functions that take either begin with.
+    """Return the given fit, or fit the given effects and variances.
 
     Parameters
     ----------
     studies : Fit, EffectSizes or array-like
         A fit, or effects.
     vi : array-like, optional
-        Variances, where ``studies`` are effects.
+        Variances, if ``studies`` are effects.
     **choices
-        As in :func:`fit`, for effects; None is the default. For a fit, ``keep`` narrows its studies and the others
-        replace its own.
+        As in :func:`fit`, for effects; None is the default. For a fit, ``keep`` selects among its studies and
+        the others replace its settings.
 
     Returns
     -------
@@ -604,12 +604,12 @@ def as_fit(studies: Fit | EffectSizes | ArrayLike, vi: ArrayLike | None = None, 
 
 
 def fit_effects(effects: Effects, method: str, test: str, level: float, scheduler: str | None = None) -> Fit:
-    """Pool checked effects: what :func:`fit` does after its checks, here or at a Dask ``scheduler``'s workers.
+    """Pool checked effects, here or on the workers of a Dask ``scheduler``.
 
     Raises
     ------
     PoolingError
-        If the method, test or level is not known, or the design cannot be estimated from any choice of
+        If the method, test or level is unknown, or the design cannot be estimated with any selection of
         studies.
     ClusterError
         If the cluster cannot be used.
@@ -617,7 +617,7 @@ def fit_effects(effects: Effects, method: str, test: str, level: float, schedule
     method, test, level = _check_choices(effects, method, test, level)
     parts = over_chunks(partial(pool, method=method, test=test, level=level), effects, scheduler)
     columns = dict(zip(Pooled._fields, zip(*parts, strict=True), strict=True))
-    del parts  # each column of chunks goes as soon as it is joined
+    del parts  # each column of chunks is freed once it is joined
     joined = {name: _join(columns.pop(name), effects.shape) for name in Pooled._fields}
     half, flags = joined.pop("half"), joined.pop("flags")
     if effects.shape == () and flags & DEPENDENT:
@@ -647,7 +647,7 @@ def _check_choices(effects: Effects, method: str, test: str, level: float) -> tu
 
 
 def _join(parts: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Chunks with fits last as one array of the batch's shape, coefficients behind."""
+    """Join chunks with fits last to one array of the batch's shape, coefficients last."""
     if shape == ():
         return parts[0][..., 0][()]
     joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
@@ -657,7 +657,7 @@ def _join(parts: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray:
 
 
 class Pooled(NamedTuple):
-    """The numbers of a chunk, fits last: each of shape (b,), or (p, b) and (p, p, b) for a design of p columns."""
+    """Results of a chunk, fits last: shape (b,), or (p, b) and (p, p, b) for a design of p columns."""
 
     beta: np.ndarray
     se: np.ndarray
@@ -702,12 +702,12 @@ NO_DF = np.array([np.inf])
 
 
 def _widen(a: np.ndarray, width: int) -> np.ndarray:
-    """To one number a fit where all fits share it."""
+    """Reduce to one number if it is the same for all fits."""
     return a if a.shape[-1] == width else np.broadcast_to(a, (*a.shape[:-1], width))
 
 
 def _coefficients(at: Projection, tau2: np.ndarray, test: str) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients of the columns as given, (b,) or (p, b), and their covariance by ``test``, (b,) or (b, p, p)."""
+    """Return the coefficients of the given columns, (b,) or (p, b), and their covariance, (b,) or (b, p, p)."""
     batch, design = at.batch, at.design
     if batch.given is None:
         beta, vb = at.coefficients, design.covariance(at.gram)
@@ -722,7 +722,7 @@ def _coefficients(at: Projection, tau2: np.ndarray, test: str) -> tuple[np.ndarr
 
 
 def _relative_heterogeneity(at_zero: Projection, tau2: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """I2 in percent and H2: from tau2 and the typical variance ``(k - p)/tr P``, from Q without a tau2."""
+    """Return I2 in percent and H2, from tau2 and the typical variance ``(k - p)/tr P``, or from Q without tau2."""
     df = at_zero.batch.df
     if method in WITHOUT_TAU2:
         H2 = at_zero.q / df
@@ -746,7 +746,7 @@ def _flags(batch: Batch, tau2: np.ndarray, se: np.ndarray, several: np.ndarray |
 
 
 def _set_apart(pooled: Pooled, batch: Batch, method: str, level: float) -> Pooled:
-    """A single study is shown with its own standard error; where nothing can be estimated nothing is."""
+    """Give a single study its own standard error, and NaN where nothing can be estimated."""
     n, sound = (np.broadcast_to(a, (batch.width,)) for a in (batch.n, batch.sound))
     single = (n == 1) & isinstance(batch.design, Constant)
     numbers = {name: np.where(sound | single, a, np.nan) for name, a in pooled._asdict().items()}

@@ -1,4 +1,4 @@
-"""What public functions of meta and robustness accept: one rule for arrays that mean more than their numbers.
+"""Checking and alignment of the inputs of public functions in meta and robustness.
 
 - A **masked** value is refused by name and place: ``keep`` leaves a study out, a mask does not.
 - **Labels** (a pandas Series or DataFrame) are matched, not rows: all labelled arguments must have the same labels, and
@@ -78,7 +78,7 @@ class Effects:
 def per_study(
     given: dict[str, Any], slab: ArrayLike | None = None, order: Labels = None
 ) -> tuple[dict[str, Any], Labels]:
-    """Arguments with one entry a study as plain arrays in one order, and the labels of the studies.
+    """Return arguments with one entry per study as plain arrays in one order, and the labels of the studies.
 
     Parameters
     ----------
@@ -134,12 +134,12 @@ def per_study(
 
 
 def _is_counted(labels: list[str]) -> bool:
-    """Whether labels are the numbers of the rows, 0, 1, 2, ..."""
+    """Return whether labels are the row numbers 0, 1, 2, ..."""
     return labels == [str(i) for i in range(len(labels))]
 
 
 def _without_meaning(name: str, value: Any) -> tuple[Any, list[str] | None]:
-    """The numbers of an argument, and the labels of its studies where it has some."""
+    """Return the numbers of an argument, and the labels of its studies, if any."""
     if isinstance(value, np.ma.MaskedArray):
         masked = np.argwhere(np.ma.getmaskarray(value))
         if len(masked):
@@ -158,7 +158,7 @@ def _without_meaning(name: str, value: Any) -> tuple[Any, list[str] | None]:
 
 
 def _align(found: dict[str, Any], labels: dict[str, list[str]]) -> None:
-    """Put every labelled argument into the order of the first; refuse labels that differ."""
+    """Align labelled arguments with the first one; raise an error if labels differ."""
     (first, order), *others = labels.items()
     turned = [name for name, each in others if each != order]
     for name in turned:
@@ -219,7 +219,7 @@ def as_float(values: ArrayLike, name: str, slab: Labels = None) -> np.ndarray:
 
 
 def numbers(values: ArrayLike, name: str, slab: Labels = None) -> np.ndarray:
-    """The values as floats, missing ones NaN; refuses what is no number by name and place."""
+    """Return the values as floats, missing ones as NaN; raise an error with the position of a non-number."""
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -242,7 +242,7 @@ def numbers(values: ArrayLike, name: str, slab: Labels = None) -> np.ndarray:
 
 
 def _number(value: object) -> float | None:
-    """A float, NaN for what is missing, None for what is no number."""
+    """Return a float, NaN for a missing value, None for a non-number."""
     if value is None:
         return np.nan
     if isinstance(value, Real):
@@ -251,7 +251,7 @@ def _number(value: object) -> float | None:
 
 
 def is_missing(value: object) -> bool:
-    """Whether a label or number is missing: None, NaN, NaT, NA, or text without a letter."""
+    """Return whether a label or number is missing: None, NaN, NaT, NA, or blank text."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return True
     try:
@@ -261,7 +261,7 @@ def is_missing(value: object) -> bool:
 
 
 def as_labels(values: ArrayLike, name: str, k: int | None = None, slab: Labels = None) -> list[Any]:
-    """One label a study, none of them missing.
+    """Return one label per study, or raise an error if one is missing.
 
     Raises
     ------
@@ -278,10 +278,10 @@ def as_labels(values: ArrayLike, name: str, k: int | None = None, slab: Labels =
 
 
 def as_order(values: Iterable, k: int, slab: Labels = None) -> NDArray[np.intp]:
-    """The place of each study when they are sorted by ``values``, ties in the order given, shape (k,)."""
+    """Return the order of the studies sorted by ``values``, ties in the given order, shape (k,)."""
     values = list(values)
     if len(values) != k:
-        raise PoolingError(f"order: expected one entry a study, {k}, found {len(values)}")
+        raise PoolingError(f"order: expected one entry per study, {k}, found {len(values)}")
     for i, value in enumerate(values):
         if is_missing(value):
             raise PoolingError(f"order: expected an entry for every study, found {value!r} at {_place([i], slab)}")
@@ -295,7 +295,7 @@ def as_order(values: Iterable, k: int, slab: Labels = None) -> NDArray[np.intp]:
 
 
 def one_of(value: object, names: Sequence[str] | Iterable[str], what: str) -> str:
-    """The name that ``value`` is in any case.
+    """Return the known name that equals ``value`` in upper or lower case.
 
     Raises
     ------
@@ -318,7 +318,7 @@ def one_of(value: object, names: Sequence[str] | Iterable[str], what: str) -> st
 
 
 def check_share(value: object, what: str, upper: float = 1.0) -> float:
-    """A level or probability strictly between 0 and ``upper``.
+    """Return a level or probability strictly between 0 and ``upper``, or raise an error.
 
     Raises
     ------
@@ -331,7 +331,7 @@ def check_share(value: object, what: str, upper: float = 1.0) -> float:
 
 
 def as_bool(keep: ArrayLike, name: str = "keep") -> np.ndarray:
-    """True or False for each study, shape (..., k)."""
+    """Return True or False for each study, shape (..., k)."""
     keep = np.asarray(keep)
     if keep.dtype != bool:
         raise PoolingError(f"{name}: expected True or False for each study, found values of type {keep.dtype}")
@@ -347,7 +347,7 @@ def check_effects(
     slab: Labels = None,
     measure: str | None = None,
 ) -> Effects:
-    """Check effects, variances and the choice of studies.
+    """Check effects, variances and the selection of studies.
 
     Parameters
     ----------
@@ -405,7 +405,7 @@ def check_effects(
 
 
 def design_columns(mods: ArrayLike, intercept: bool = True) -> np.ndarray:
-    """Moderators as the columns of a design, shape (..., k, p), the constant first.
+    """Return moderators as the columns of a design, shape (..., k, p), with a constant first.
 
     Parameters
     ----------
@@ -449,7 +449,7 @@ def _check_positive(values: np.ndarray, keep: np.ndarray | None, name: str, slab
 
 
 def _refuse(bad: np.ndarray, values: np.ndarray, keep: np.ndarray | None, expected: str, slab: Labels) -> None:
-    """Raise if a value is bad in any fit that keeps its study."""
+    """Raise an error if a value is invalid in any fit that keeps its study."""
     if keep is not None:
         bad, values, keep = np.broadcast_arrays(bad, values, keep)
         bad = bad & keep
@@ -461,7 +461,7 @@ def _refuse(bad: np.ndarray, values: np.ndarray, keep: np.ndarray | None, expect
 
 
 def refuse_where(bad: NDArray, values: NDArray, name: str, expected: str, slab: Labels = None) -> None:
-    """Refuse the first value that is bad: argument, what was expected, what was found, and at which study."""
+    """Raise an error for the first invalid value, with argument, expected, found and study."""
     if np.any(bad):
         place = np.argwhere(np.atleast_1d(bad))[0]
         found = np.atleast_1d(np.broadcast_to(values, np.shape(bad)))[tuple(place)]
@@ -478,20 +478,20 @@ def _place(index: Sequence[int] | np.ndarray, slab: Labels = None) -> str:
 
 
 #: Variances fall as 1/n, standard errors as 1/sqrt(n). The column is suspected when the scatter of log(vi
-#: sqrt(n)) is below this share of the scatter of log(vi n). Of 116 sets of published or made-up effects
+#: sqrt(n)) is below this proportion of the scatter of log(vi n). Of 116 sets of published or made-up effects
 #: with sample sizes, 1 is suspected wrongly, and of the same with standard errors in place of variances 2
 #: in 3 are caught.
 SUSPECT_BELOW = 0.4
-#: With fewer studies, or sizes more alike than this (standard deviation of log n), nothing can be told.
+#: With fewer studies, or more similar sizes (standard deviation of log n), the check is not possible.
 FEWEST_STUDIES, LEAST_SPREAD = 5, 0.3
 
 
 class VarianceWarning(UserWarning):
-    """Numbers given as sampling variances behave like standard errors."""
+    """Values given as sampling variances look like standard errors."""
 
 
 def suspect_standard_errors(vi: ArrayLike, ni: ArrayLike) -> np.ndarray:
-    """Whether numbers given as variances look like standard errors, judged by the sample sizes.
+    """Return whether values given as variances look like standard errors, judged by the sample sizes.
 
     Parameters
     ----------
@@ -532,14 +532,14 @@ def suspect_standard_errors(vi: ArrayLike, ni: ArrayLike) -> np.ndarray:
 
 
 def _scatter(values: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Variance along the last axis of what is usable."""
+    """Return the variance of usable values along the last axis."""
     count = np.maximum(usable.sum(axis=-1, keepdims=True), 2)
     mean = np.where(usable, values, 0.0).sum(axis=-1, keepdims=True) / count
     return (np.where(usable, values - mean, 0.0) ** 2).sum(axis=-1) / (count[..., 0] - 1)
 
 
 def warn_of_standard_errors(vi: ArrayLike, ni: ArrayLike) -> None:
-    """Warn by name where :func:`suspect_standard_errors` holds."""
+    """Warn where :func:`suspect_standard_errors` is true."""
     suspected = suspect_standard_errors(vi, ni)
     if np.any(suspected):
         where = "" if suspected.ndim == 0 else f" in {int(suspected.sum())} of {suspected.size} sets"

@@ -1,4 +1,4 @@
-"""The highest of several modes of a likelihood: scan the heterogeneity, polish every local maximum, take the highest.
+"""Search for the highest mode of a likelihood: scan the heterogeneity, refine every local maximum, use the highest.
 
 With few or outlying studies the likelihood of a random-effects model can have a local maximum at no heterogeneity and a
 higher one away from it. An optimiser with one start, or with several, finds the one that it happens to climb. So every
@@ -11,7 +11,7 @@ model of the package goes the same way:
 
 The grid is fine enough because the term of one study changes little while the heterogeneity changes by less than its
 factor. For models of a mean ``mu`` and a standard deviation ``tau`` steps 2 to 4 are :func:`highest_mode`, for many
-data sets at once; the models with more parameters have ridges and climbs of their own.
+data sets at once; models with more parameters have their own versions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 FACTOR = 1.4
 #: A step shorter than this leaves an error of about its square.
 STEP_TOLERANCE = 1e-7
-#: Both are far above what any data set was seen to need; they only keep a loop finite.
+#: Both are far above what any data set needed; they only keep a loop finite.
 RIDGE_STEPS, CLIMB_STEPS = 40, 100
 #: The ridge is walked until a further step would gain less than this.
 RIDGE_GAIN = 1e-3
@@ -82,7 +82,7 @@ def grid_from_zero(smallest: float, largest: float, factor: float = FACTOR) -> A
 
 
 def tops(height: Array, axes: int = 1) -> NDArray[np.bool_]:
-    """Which points of a grid are higher than all their neighbours along the first ``axes`` axes.
+    """Return which points of a grid are higher than all their neighbours along the first ``axes`` axes.
 
     Of neighbours at one height the first counts. Further axes are data sets.
 
@@ -109,7 +109,7 @@ def highest_mode(
     along: tuple[Array, Array] | None = None,
     free_mu: bool = True,
 ) -> Mode:
-    """The highest mode over (mu, tau) of many data sets, or over tau alone at a given mean.
+    """Return the highest mode over (mu, tau) of many data sets, or over tau alone at a given mean.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def highest_mode(
 
 
 def ridge(evaluate: Evaluate, mu: Array, value: Array, grid: Array, free_mu: bool) -> tuple[Array, Array]:
-    """The best mean at each point of the grid and the log-likelihood there, each of shape (g, r).
+    """Return the best mean at each point of the grid and its log-likelihood, each of shape (g, r).
 
     The mean is walked along from one point to the next. The last Newton step is not evaluated: its gain is that of the
     parabola.
@@ -178,7 +178,7 @@ def ridge(evaluate: Evaluate, mu: Array, value: Array, grid: Array, free_mu: boo
 
 
 def _best_mean(evaluate: Evaluate, data: NDArray[np.intp], mu: Array, tau: Array, free_mu: bool) -> tuple[Array, Array]:
-    """The best mean at given taus and the log-likelihood there, by Newton steps along the mean alone."""
+    """Return the best mean at given taus and its log-likelihood, by Newton steps along the mean."""
     if not free_mu:
         return mu, evaluate(data, mu, tau).value
     mu, height = mu.copy(), np.empty_like(mu)
@@ -196,7 +196,7 @@ def _best_mean(evaluate: Evaluate, data: NDArray[np.intp], mu: Array, tau: Array
 
 
 def _candidates(height: Array, grid: Array, curvature: Array) -> tuple[NDArray, ...]:
-    """For each top away from zero: its point of the grid, data set, bracket of tau and start within it.
+    """Return for each maximum away from zero its point of the grid, data set, bracket of tau and start.
 
     Where the likelihood rises from zero and is lower at the first point of the grid there is one in between.
     """
@@ -217,7 +217,7 @@ def _candidates(height: Array, grid: Array, curvature: Array) -> tuple[NDArray, 
 
 
 def _summit_of_parabola(height: Array, grid: Array, number: NDArray, row: NDArray) -> Array:
-    """The top of the parabola through a point of the grid and its neighbours, kept inside them."""
+    """Return the maximum of the parabola through a point of the grid and its neighbours, limited to them."""
     last = len(grid) - 1
     beside = np.minimum(number + 1, last)
     (x, y, z), (a, b, c) = (

@@ -1,9 +1,9 @@
-r"""Effects that belong together: several estimates of one study, studies of one group, sampling errors that share
+r"""Multilevel models of dependent effects: several estimates per study, groups of studies, sampling errors that share
 patients.
 
 .. math:: y = \mu 1 + \sum_l Z_l u_l + e, \quad u_l \sim N(0, \sigma^2_l I), \quad e \sim N(0, V)
 
-A *level* is a grouping of the estimates with a variance of its own; levels are nested, the outer one first. The usual
+A *level* is a grouping of the estimates with its own variance; levels are nested, the outer one first. The usual
 three-level model has studies, estimates within studies, and the sampling errors V (Konstantopoulos 2011,
 https://doi.org/10.1002/jrsm.35).
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cellclaims.meta.fit import Fit
 
 
-# Standard errors that hold when the model of dependence does not: sandwich estimators by clusters.
+# Standard errors that are valid if the model of dependence is wrong: sandwich estimators by clusters.
 #
 # With W the inverse of the fitted covariance, e the residuals and :math:`S = 1'W1`, the variance of the pooled mean is
 #
@@ -78,12 +78,12 @@ class RobustFit(Result):
         return self.n_clusters
 
     def _title(self) -> str:
-        """The estimator."""
+        """Return the estimator."""
         return f"Cluster-robust standard error {self.kind} ({self.n_clusters} clusters)"
 
 
 def robust(fit: Fit | MultilevelFit, cluster: ArrayLike, kind: str = "CR2", level: float | None = None) -> RobustFit:
-    """Cluster-robust inference for the mean of a fit.
+    """Compute cluster-robust inference for the mean of a fit.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def robust(fit: Fit | MultilevelFit, cluster: ArrayLike, kind: str = "CR2", leve
     Raises
     ------
     PoolingError
-        A batch, a fit with moderators or weights of its own, a cluster label too few or too many, a single cluster,
+        A batch, a fit with moderators or given weights, a cluster label too few or too many, a single cluster,
         an unknown kind, clusters that cut through estimates which the fit takes as correlated.
 
     Examples
@@ -141,7 +141,7 @@ def _ingredients(fit: Fit | MultilevelFit) -> tuple[NDArray, NDArray, Labels]:
     if hasattr(fit, "structure"):
         return fit.yi, fit.variance, fit.slab
     if fit.effects.weights is not None:
-        raise PoolingError("weights: expected a fit by inverse variances, found one with weights of its own")
+        raise PoolingError("weights: expected a fit by inverse variances, found one with given weights")
     keep = slice(None) if fit.effects.keep is None else fit.effects.keep
     y, v = np.asarray(fit.effects.yi)[keep], np.asarray(fit.effects.vi)[keep]
     slab = None if fit.effects.slab is None else tuple(np.array(fit.effects.slab, dtype=object)[keep])
@@ -167,7 +167,7 @@ def _sandwich(y: NDArray, covariance: NDArray, groups: list[NDArray], kind: str)
 
 
 def _adjustment(block: NDArray, total: float) -> NDArray:
-    """The matrix A of one cluster: ``D' (D (block - 11'/total) D')^(-1/2) D`` with ``D'D = block``."""
+    """Return the matrix A of one cluster: ``D' (D (block - 11'/total) D')^(-1/2) D`` with ``D'D = block``."""
     root = np.linalg.cholesky(block).T
     values, vectors = np.linalg.eigh(root @ (block - 1.0 / total) @ root.T)
     # A cluster that alone decides its fitted value has a zero eigenvalue: nothing of it is left to adjust.
@@ -178,7 +178,7 @@ def _adjustment(block: NDArray, total: float) -> NDArray:
 # The (restricted) likelihood of a multilevel model with a common mean, and its maximum over the levels' variances.
 
 
-#: The grid of standard deviations: from this much of the smallest sampling error to so many ranges of the estimates.
+#: Grid of standard deviations: from this proportion of the smallest sampling error to this multiple of the range.
 LEAST_SD, MOST_RANGES = 0.2, 3.0
 #: Multiplications that a scan may take: with large blocks or many levels its grid is coarser.
 SCAN_WORK = 3e9
@@ -194,7 +194,7 @@ TOLERANCE, STEPS = 1e-9, 200
 NEGLIGIBLE = 1e-8
 #: Root search of the profile limits: bracket by factors of 4, then bisection and secants.
 ROOT_STEPS, ROOT_TOLERANCE = 120, 1e-9
-#: A variance of so many typical sampling variances that is still likely has no upper limit.
+#: Multiple of the typical sampling variance above which a variance that is still likely has no upper limit.
 LARGEST = 1e8
 
 
@@ -310,7 +310,7 @@ class Levels:
 
     @cached_property
     def grid(self) -> NDArray:
-        """Points of each level's standard deviation that a scan looks at, the first zero."""
+        """Return the points of each level's standard deviation in the scan; the first is zero."""
         sampling = np.sqrt(np.diag(self.covariance))
         least, most = LEAST_SD * sampling.min(), MOST_RANGES * (np.ptp(self.y) + sampling.max())
         blocks, size = self.index[0].shape
@@ -333,7 +333,7 @@ class Levels:
 
 
 def _connected(covariance: NDArray, outer: NDArray) -> list[NDArray]:
-    """Numbers of the estimates that hang together through a shared outermost group or a sampling covariance."""
+    """Return numbers of the blocks of estimates that share an outermost group or a sampling covariance."""
     member = outer.copy()
     for i, j in zip(*np.nonzero(np.triu(covariance, 1)), strict=True):
         if member[i] != member[j]:
@@ -367,7 +367,7 @@ def maximise(structure: Levels, method: str, held: Mapping[int, float] | None = 
 
 
 def _without_idle(structure: Levels, sigma2: NDArray, held: Mapping[int, float], method: str) -> NDArray:
-    """The variances, zero for those that raise the likelihood by no more than rounding."""
+    """Return the variances, zero for those that raise the likelihood by no more than rounding."""
     value = structure.loglik(sigma2, method)
     for i in np.flatnonzero(sigma2):
         fewer = np.where(np.arange(len(sigma2)) == i, 0.0, sigma2)
@@ -382,7 +382,7 @@ def _same(structure: Levels, first: NDArray, second: NDArray) -> bool:
 
 
 def _polished(structure: Levels, sigma2: NDArray, held: Mapping[int, float], method: str) -> NDArray:
-    """The local maximum of the hill that a point of the grid stands on; a variance may reach or leave zero."""
+    """Return the local maximum reached from a point of the grid; a variance may reach or leave zero."""
     start = (0.5 * structure.grid[1]) ** 2
     for _ in range(2 * len(sigma2)):
         free = [i for i in range(len(sigma2)) if i not in held and sigma2[i] > 0]
@@ -401,7 +401,7 @@ def _polished(structure: Levels, sigma2: NDArray, held: Mapping[int, float], met
 
 
 def climb(structure: Levels, sigma2: NDArray, free: list[int], method: str) -> NDArray:
-    """Newton steps on the logarithms of the free variances, damped until the likelihood rises; the others stay.
+    """Newton steps on the logarithms of the free variances, damped until the likelihood grows; the others are fixed.
 
     A variance that falls below :data:`NEGLIGIBLE` is set to zero, which ends the climb: the choice of levels without it
     is climbed on its own.
@@ -428,7 +428,7 @@ def climb(structure: Levels, sigma2: NDArray, free: list[int], method: str) -> N
 
 
 def _positive(observed: NDArray, expected: NDArray) -> NDArray:
-    """The observed information where it is positive definite, else the expected one, kept away from singular."""
+    """Return the observed information where it is positive definite, else the expected one, kept away from singular."""
     if np.linalg.eigvalsh(observed)[0] > 1e-8 * np.abs(np.diag(observed)).max():
         return observed
     return expected + 1e-10 * np.trace(expected) * np.eye(len(expected)) + 1e-300 * np.eye(len(expected))
@@ -453,7 +453,7 @@ def profile_limits(structure: Levels, sigma2: NDArray, method: str, level: float
 
 
 def _root(function: Callable[[float], float], outside: float, inside: float) -> float:
-    """Where a function turns from negative (``outside``) to positive (``inside``): regula falsi with halved weights."""
+    """Find the root between negative (``outside``) and positive (``inside``) by regula falsi with halved weights."""
     low, high, f_low, f_high = outside, inside, function(outside), function(inside)
     for _ in range(ROOT_STEPS):
         middle = high - f_high * (high - low) / (f_high - f_low)
@@ -518,7 +518,7 @@ class MultilevelFit(Estimate):
     model: str = "multilevel"
 
     def _title(self) -> str:
-        """The model."""
+        """Return the model."""
         return f"Multilevel model (k = {self.k}; variances by {self.method})"
 
     def _more_columns(self) -> dict[str, float]:

@@ -64,7 +64,7 @@ SLOPE_STEP = 1e-5
 WIDE = 1.7
 #: Maxima whose parameters differ by less than this are one.
 APART = 1e-2
-#: Below this a standard deviation is zero: its square is lost beside any sampling variance.
+#: A smaller standard deviation counts as zero: its square is negligible compared with any sampling variance.
 SMALLEST = 1e-4
 
 
@@ -103,7 +103,7 @@ class FixedLevels:
         return Derivatives(value.sum(-1), score[0].sum(-1), score[1].sum(-1), h[0, 0], h[0, 1], h[1, 1])
 
     def _studies(self, levels: NDArray, mu: NDArray, tau: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Each study's log-likelihood (r, k), score (3, r, k) and Hessian (3, 3, r, k) by (beta, tau, level)."""
+        """Return each study's log-likelihood (r, k), score (3, r, k) and Hessian (3, 3, r, k) by (beta, tau, level)."""
         mu, tau = mu[:, None], tau[:, None]
         mode = _mode(self.a, self.n1, self.c, self.n2, levels, mu, tau)
         _, p1 = softplus_and_expit(levels + (mu + tau * mode) / 2)
@@ -176,7 +176,7 @@ def random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArr
 def _random_levels(
     a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, theta: NDArray, nodes: int, slopes: bool = False
 ) -> tuple[NDArray, tuple[NDArray, NDArray] | None]:
-    """Log-likelihood (g,), and its score (g, 2) and Hessian (g, 2, 2) by (mean level, beta) if asked for."""
+    """Log-likelihood (g,), and its score (g, 2) and Hessian (g, 2, 2) by (mean level, beta) on request."""
     v, u, factor = _joint_mode(a, n1, c, n2, theta)
     z, log_one = gauss_hermite(nodes)
     first, second = (part.ravel() for part in np.meshgrid(z, z, indexing="ij"))
@@ -231,7 +231,7 @@ def _joint_mode(
 
 
 def fit_random_levels(a: NDArray, n1: NDArray, c: NDArray, n2: NDArray, method: str, nodes: int) -> dict[str, float]:
-    """UM.RS: scan both standard deviations, climb every top of the scan; each of the two may be zero."""
+    """Fit UM.RS: scan both standard deviations and refine every maximum; each of the two may be zero."""
     data = (a, n1, c, n2)
     common = _highest(data, nodes, with_tau=False)[0]
     found = _highest(data, nodes, with_tau=True) if method == "ML" else [common]
@@ -283,7 +283,7 @@ def _ridge(data: tuple[NDArray, ...], spread: NDArray) -> tuple[NDArray, NDArray
 
 
 def _climbed(data: tuple[NDArray, ...], nodes: int, start: NDArray, with_tau: bool) -> tuple[NDArray, float, list[int]]:
-    """The local maximum from a start; a standard deviation that ends below :data:`SMALLEST` is set to zero."""
+    """Return the local maximum from a start; a standard deviation that ends below :data:`SMALLEST` is set to zero."""
     from scipy.optimize import minimize  # late: the other models do without it
 
     free = [0, 1, 2, 3] if with_tau else [0, 1, 2]
@@ -353,11 +353,11 @@ class OddsRatioFit(CountEstimate):
     k_all: int
 
     def _title(self) -> str:
-        """The model."""
+        """Return the model."""
         return f"Mixed-effects logistic model {self.model} of an odds ratio (k = {self.k}; {self.method})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return what the estimate is."""
         return "log odds ratio"
 
 
@@ -384,7 +384,7 @@ def glmm_odds_ratio(
         Labels of the studies, for messages.
     model : {"UM.FS", "UM.RS", "CM.AL"}
     method : {"ML", "EE"}
-        EE holds tau2 at 0.
+        EE fixes tau2 at 0.
     level : float
     test : {"t", "z"}
         t with k - 1 degrees of freedom, or normal.
@@ -426,10 +426,10 @@ def glmm_odds_ratio(
 
 
 def _separated(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str) -> bool:
-    """Whether the likelihood rises for ever in the odds ratio.
+    """Return whether the likelihood increases without limit in the odds ratio.
 
-    So it does where one group has no events, or nothing else, in all studies that say something; with a fixed level for
-    each study already where each has an empty cell on the same diagonal.
+    This happens if one group has no events, or events only, in all informative studies; with a fixed level for
+    each study also if each has an empty cell on the same diagonal.
     """
     if model == "UM.FS":
         return bool(np.all((a == 0) | (d == 0)) or np.all((b == 0) | (c == 0)))
@@ -460,7 +460,7 @@ def _fit(a: NDArray, b: NDArray, c: NDArray, d: NDArray, model: str, method: str
 
 
 def _over_tau(evaluate: Evaluate, rough: Evaluate, start: float, largest: float, method: str) -> dict[str, float]:
-    """Maximum over (beta, tau) of one data set; ``largest`` is the count behind its most precise study."""
+    """Maximum over (beta, tau) of one data set; ``largest`` is the count of its most precise study."""
     smallest = min(LEAST_TAU * 2.0 / np.sqrt(largest), 0.1 * TAU_BOUND)
     grid = grid_from_zero(smallest, TAU_BOUND) if method == "ML" else np.zeros(1)
     found = highest_mode(evaluate, np.array([start]), grid, rough=rough)
@@ -485,7 +485,7 @@ def _coefficients(cells: tuple[NDArray, ...], model: str) -> float:
 
 
 def _saturated(cells: tuple[NDArray, ...], model: str) -> float:
-    """Log-likelihood with an odds ratio of its own for each study; NaN where the model has none of that kind."""
+    """Return the log-likelihood with a separate odds ratio for each study; NaN if the model has none."""
     a, b, c, d = cells
     if model == "UM.RS":
         return np.nan
@@ -513,7 +513,7 @@ def _heterogeneity(cells: tuple[NDArray, ...], model: str, common: float, tau2: 
 
 
 def _wald(cells: tuple[NDArray, ...], model: str) -> float:
-    """Weighted squares of the studies' own estimates; those without a finite one add nothing."""
+    """Weighted squares of the studies' own estimates; those without a finite one are omitted."""
     a, b, c, d = cells
     if model == "UM.RS":
         return np.nan
@@ -562,13 +562,13 @@ def _assemble(
 
 
 def _flags(estimate: dict[str, float], k: int, k_all: int, method: str, predicts: bool) -> tuple[str, ...]:
-    """What a reader must know beside the numbers."""
+    """Return the flags of the result."""
     tau2 = estimate["tau2"]
     flags = {
         "single study: shown, not pooled": k == 1,
         "few studies: k = 2 to 4": 2 <= k <= FEW,
-        "studies that carry no information, such as those without events, have weight zero": k < k_all,
-        "a group without events, or with nothing else, in every study: no finite estimate": np.isnan(tau2),
+        "studies without information, such as those without events, have weight zero": k < k_all,
+        "a group without events, or with events only, in every study: no finite estimate": np.isnan(tau2),
         "tau2 estimated as zero, the boundary": method == "ML" and tau2 == 0 and k > 1,
         f"the likelihood still rises at tau = {TAU_BOUND:g}, the largest that is tried": tau2 >= TAU_BOUND**2,
         SEVERAL_MODES_IN_WORDS: estimate["several"],

@@ -14,7 +14,7 @@ from scipy.special import chdtrc, chdtri, fdtrc, ndtr, ndtri, stdtr, stdtrit
 
 @lru_cache(maxsize=64)
 def normal_quantile(level: float) -> float:
-    """Half-width of the central interval that holds ``level`` of a standard normal, in standard errors.
+    """Return the half-width of the central ``level`` interval of a standard normal, in standard errors.
 
     >>> round(normal_quantile(0.95), 6)
     1.959964
@@ -23,7 +23,7 @@ def normal_quantile(level: float) -> float:
 
 
 def t_quantile(level: float, df: ArrayLike) -> np.ndarray:
-    """Half-width of the central interval that holds ``level`` of a t distribution; NaN where ``df < 1``.
+    """Return the half-width of the central ``level`` interval of a t distribution; NaN where ``df < 1``.
 
     >>> round(float(t_quantile(0.95, 1)), 4)
     12.7062
@@ -63,7 +63,7 @@ def f_upper(f: ArrayLike, numerator: ArrayLike, denominator: ArrayLike) -> np.nd
 
 
 def chi2_quantile(probability: float, df: ArrayLike) -> np.ndarray:
-    """The value that a chi-squared variable with ``df`` degrees of freedom stays below with ``probability``.
+    """Return the ``probability`` quantile of chi-squared with ``df`` degrees of freedom.
 
     >>> round(float(chi2_quantile(0.975, 12)), 4)
     23.3367

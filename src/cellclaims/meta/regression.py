@@ -33,8 +33,8 @@ class Regression:
         Its degrees of freedom: numerator, and denominator (infinite for z, where QM is chi-squared;
         otherwise QM is F).
     R2 : float or ndarray
-        Share of tau2 that the moderators explain, percent, never below zero, and zero where there is none
-        to explain; NaN for a design without a constant, which contains no model to compare with. From H2
+        Percentage of tau2 explained by the moderators, at least zero, and zero if there is none to explain; NaN for a
+        design without a constant, which contains no model to compare with. From H2
         for EE.
     """
 
@@ -60,7 +60,7 @@ def regress(
     test: str = "adhoc",
     level: float = 0.95,
 ) -> Regression:
-    r"""Meta-regression: effects explained by moderators, for one data set or a batch.
+    r"""Fit a meta-regression of effects on moderators, for one data set or a batch.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def wald_test(fitted: Fit, which: slice) -> tuple[np.ndarray, tuple[int, np.ndar
     beta, vb = fitted.beta[..., which], fitted.vb[..., which, which]
     m = beta.shape[-1]
     if m == 0:
-        raise PoolingError("expected at least one moderator besides the constant, found none")
+        raise PoolingError("expected at least one moderator in addition to the constant, found none")
     spread = (np.diagonal(vb, axis1=-2, axis2=-1) > 0.0).all(axis=-1)  # neither missing nor a Hartung-Knapp zero
     vb = np.where(spread[..., None, None], vb, np.eye(m))
     statistic = np.einsum("...i,...i->...", beta, np.linalg.solve(vb, beta[..., None])[..., 0])
@@ -197,7 +197,7 @@ def subgroups(
     test: str = "adhoc",
     level: float = 0.95,
 ) -> Subgroups:
-    r"""Pool groups of studies side by side and test whether their means differ.
+    r"""Pool groups of studies and test whether their means differ.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def subgroups(
 def _with_groups(
     yi: ArrayLike | EffectSizes, vi: ArrayLike | None, by: Sequence, slab: ArrayLike | None
 ) -> tuple[dict, Sequence]:
-    """Effects and groups in one order; effect sizes that are not defined are left out with their groups."""
+    """Return effects and groups in one order, without undefined effect sizes."""
     if not isinstance(yi, EffectSizes):
         given, labels = per_study({"yi": yi, "vi": vi, "by": by}, slab)
         return {"yi": given["yi"], "vi": given["vi"], "slab": labels}, given["by"]
@@ -267,7 +267,7 @@ def _with_groups(
 
 
 def _sorted(groups: Iterable) -> list:
-    """The groups sorted, or in the order given where they cannot be compared."""
+    """Return the groups sorted, or in the given order if they cannot be compared."""
     groups = list(groups)
     try:
         return sorted(groups)
@@ -309,7 +309,7 @@ class PermutationTest:
     Attributes
     ----------
     p : float or ndarray, shape (p,)
-        Two-sided P value of each coefficient: the share of permutations with a statistic at least as large.
+        Two-sided P value of each coefficient: the proportion of permutations with a statistic at least as large.
     QM_p : float
         P value of the joint test of the moderators; NaN for a single mean.
     permutations : int
@@ -327,7 +327,7 @@ class PermutationTest:
 def permutation_test(
     fit: Fit | ArrayLike, vi: ArrayLike | None = None, *, iterations: int = 10_000, seed: int = 1
 ) -> PermutationTest:
-    """Permutation test of the coefficients of one fit (Higgins and Thompson 2004, https://doi.org/10.1002/sim.1752).
+    """Test the coefficients of one fit by permutation (Higgins and Thompson 2004, https://doi.org/10.1002/sim.1752).
 
     For a single mean the signs of the effects are flipped; with moderators the effects, each with its
     variance, are dealt out anew to the rows of the design. All ways are taken where there are no more than

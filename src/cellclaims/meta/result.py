@@ -1,7 +1,7 @@
-"""What all results of pooling have in common: shared numbers, flags in words, a summary, a table.
+"""Common parts of all results of pooling: shared numbers, flags in words, a summary, a table.
 
-``print(result)`` and the last line of a notebook's cell show the summary that a statistician expects. Numbers are
-rounded there and nowhere else in this package: every attribute and every table has all its digits.
+``print(result)`` and the last line of a notebook's cell show a summary. Numbers are rounded only there; attributes
+and tables have all digits.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TESTS_IN_WORDS = {
 
 
 def written(value: float, digits: int = 4) -> str:
-    """A number for a summary: fixed decimals, more where they would all be zero, a dash where there is none.
+    """Return a number for a summary: fixed decimals, more if they would all be zero, a dash if missing.
 
     Examples
     --------
@@ -54,14 +54,14 @@ def written(value: float, digits: int = 4) -> str:
 
 
 def written_p(value: float) -> str:
-    """A P value: four decimals, or that it is below 0.0001."""
+    """Return a P value with four decimals, or as below 0.0001."""
     value = float(value)
     return "–" if np.isnan(value) else "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A summary before it is text or HTML: a title, a table of estimates, lines below, flags."""
+    """Content of a summary: a title, a table of estimates, further lines, flags."""
 
     title: str
     heads: tuple[str, ...]
@@ -70,7 +70,7 @@ class Summary:
     flags: tuple[str, ...]
 
     def text(self) -> str:
-        """Columns aligned with spaces."""
+        """Return text with aligned columns."""
         table = [self.heads, *self.rows]
         widths = [max(len(row[i]) for row in table) for i in range(len(self.heads))]
         shown = [
@@ -83,7 +83,7 @@ class Summary:
         return "\n".join([*parts, *(f"Note: {words}" for words in self.flags)])
 
     def html(self) -> str:
-        """A table with paragraphs, every text escaped."""
+        """Return an HTML table and paragraphs, with all text escaped."""
         head = "".join(
             f'<th style="text-align:{"left" if i == 0 else "right"}">{escape(c)}</th>' for i, c in enumerate(self.heads)
         )
@@ -108,7 +108,7 @@ class Result:
     FLAGS: ClassVar[type[IntFlag]] = Flag
 
     def flag_names(self) -> tuple[str, ...] | NDArray:
-        """The flags in words: a tuple for one fit, an object array of tuples for a batch.
+        """Return the flags in words: a tuple for one fit, an object array of tuples for a batch.
 
         Returns
         -------
@@ -117,7 +117,7 @@ class Result:
         return names_of(self.flags, self.FLAGS)
 
     def flagged(self, flag: IntFlag) -> NDArray | bool:
-        """Whether ``flag`` applies, of the batch's shape.
+        """Return whether ``flag`` applies, with the shape of the batch.
 
         Parameters
         ----------
@@ -133,18 +133,18 @@ class Result:
         return (self.flags & flag) > 0
 
     def _title(self) -> str:
-        """What was fitted: the first line of the summary."""
+        """Return the first line of the summary: what was fitted."""
         return f"{getattr(self, 'model', self.method)}".replace("_", "-")
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return the name of the estimate."""
         return "pooled effect"
 
     def _batch(self) -> tuple[int, ...]:
         return np.shape(self.k)
 
     def _coefficients(self) -> tuple[str, ...]:
-        """Names of the estimates of one fit."""
+        """Return the names of the estimates of one fit."""
         return (self._scale(),)
 
     def _summary(self) -> Summary:
@@ -166,7 +166,7 @@ class Result:
         return Summary(self._title(), tuple(heads), tuple(rows), tuple(self._lines()), tuple(self.flag_names()))
 
     def _lines(self) -> list[str]:
-        """Prediction, heterogeneity, test."""
+        """Yield lines on prediction, heterogeneity and test."""
         lines = []
         pi = getattr(self, "pi_lb", np.nan), getattr(self, "pi_ub", np.nan)
         if np.ndim(pi[0]) == 0 and not np.isnan(pi[0]):
@@ -194,19 +194,19 @@ class Result:
         return lines
 
     def _more_columns(self) -> dict[str, NDArray | float]:
-        """Numbers of this kind of result alone, for its table."""
+        """Return the numbers that only this kind of result has, for its table."""
         return {}
 
     def _Q_df(self) -> int:
         return int(self.k) - 1
 
     def summary(self) -> str:
-        """The result as a statistician expects it: estimate, interval, test, heterogeneity, prediction, flags.
+        """Return a summary: estimate, interval, test, heterogeneity, prediction, flags.
 
         Returns
         -------
         str
-            For a batch one line that says how many fits there are; :meth:`to_frame` has them.
+            For a batch one line with the number of fits; :meth:`to_frame` returns their results.
         """
         if self._batch() == ():
             return self._summary().text()
@@ -215,28 +215,28 @@ class Result:
         return f"{self._title()}: a batch of {count:,} fits, shape {shape}; to_frame() has one row for each"
 
     def __str__(self) -> str:
-        """The summary."""
+        """Return the summary."""
         return self.summary()
 
     def __repr__(self) -> str:
-        """The summary."""
+        """Return the summary."""
         return self.summary()
 
     def _repr_html_(self) -> str:
-        """The summary for Jupyter."""
+        """Return the summary for Jupyter."""
         if self._batch() == ():
             return self._summary().html()
         return f"<p>{escape(self.summary())}</p>"
 
     def to_frame(self) -> pd.DataFrame:
-        """The numbers of the result with all their digits, one row for each fit, or for each coefficient of one.
+        """Return the numbers of the result with all digits, one row per fit, or per coefficient of a single fit.
 
         Returns
         -------
         pandas.DataFrame
-            Names as in metafor; what does not exist is missing. ``flags`` in words.
+            Names as in metafor; undefined numbers are missing. ``flags`` in words.
         """
-        import pandas as pd  # late: fitting needs none of it
+        import pandas as pd  # imported late, because fitting does not need it
 
         batch = self._batch()
         found = {name: np.asarray(getattr(self, name)) for name in COLUMNS if hasattr(self, name)}
@@ -268,7 +268,7 @@ def _equals(p: float) -> str:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Estimate(Result):
-    """The numbers that every pooled estimate has; arrays of the batch's shape, plain numbers for one fit.
+    """Numbers of every pooled estimate; arrays of the batch's shape, plain numbers for one fit.
 
     Attributes
     ----------
@@ -298,7 +298,7 @@ class Estimate(Result):
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class CountEstimate(Estimate):
-    """What the models of counts by maximum likelihood share.
+    """Common attributes of models of counts by maximum likelihood.
 
     Attributes
     ----------

@@ -73,12 +73,12 @@ class StratifiedFit(Estimate):
     method: str = "EE"
 
     def _title(self) -> str:
-        """The method."""
+        """Return the method."""
         name = {"mantel_haenszel": "Mantel-Haenszel", "peto": "Peto"}[self.model]
         return f"Equal-effects estimate by {name} (k = {self.k})"
 
     def _scale(self) -> str:
-        """What the estimate is."""
+        """Return what the estimate is."""
         return measure_in_words(self.measure)
 
     def _Q_df(self) -> int:
@@ -97,7 +97,7 @@ def mantel_haenszel(
     level: float = 0.95,
     **columns: ArrayLike,
 ) -> StratifiedFit:
-    """Mantel-Haenszel estimate of a common odds ratio, risk ratio, risk difference, rate ratio or rate difference.
+    """Estimate a common odds ratio, risk ratio or difference, rate ratio or difference by Mantel and Haenszel's method.
 
     Weights of Mantel and Haenszel (1959, https://doi.org/10.1093/jnci/22.4.719). Standard errors: odds ratio by
     Robins, Breslow and Greenland (1986, https://doi.org/10.2307/2531052), risk ratio and rates by Greenland and
@@ -148,7 +148,7 @@ def mantel_haenszel(
 
 
 def peto(*, keep: ArrayLike | None = None, level: float = 0.95, **columns: ArrayLike) -> StratifiedFit:
-    """Peto's one-step estimate of a common odds ratio; for rare events in groups of similar size only.
+    """Estimate a common odds ratio by Peto's one-step method, for rare events in groups of similar size only.
 
     ``beta = sum(O - E) / sum(V)`` with the hypergeometric variance V (Yusuf and others 1985,
     https://doi.org/10.1016/S0033-0620(85)80003-7). No cell is ever added to.

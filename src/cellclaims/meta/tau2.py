@@ -39,7 +39,7 @@ from cellclaims.meta.quantiles import chi2_quantile
 
 
 class Equation(Protocol):
-    """What the solver needs to know of an estimating equation; every array has shape (b,)."""
+    """An estimating equation as used by the solver; every array has shape (b,)."""
 
     def sides(self, at: Projection) -> tuple[np.ndarray, np.ndarray]:
         """Both sides, ``A`` and ``E``."""
@@ -48,16 +48,16 @@ class Equation(Protocol):
         """Their derivatives by ``t``."""
 
     def upper(self, batch: Batch) -> np.ndarray:
-        """A point that no root exceeds."""
+        """Return a point that no root exceeds."""
 
     def single_from(self, batch: Batch) -> np.ndarray:
-        """A point beyond which there is at most one root."""
+        """Return a point beyond which there is at most one root."""
 
     def height(self, at: Projection) -> np.ndarray:
         """Twice the log-likelihood, up to a constant: decides between several modes."""
 
     def take(self, fits: np.ndarray) -> Equation:
-        """The equation of some of the fits."""
+        """Return the equation of some of the fits."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Likelihood:
         return -2.0 * at.q3, -(at.trace2 if self.restricted else at.total2)
 
     def upper(self, batch: Batch) -> np.ndarray:
-        """The larger root of ``(t + v_min)^2 = s2 (t + v_max)``."""
+        """Return the larger root of ``(t + v_min)^2 = s2 (t + v_max)``."""
         s2 = batch.spread
         return 0.5 * (s2 + np.sqrt(s2 * (s2 + 4.0 * (batch.high - batch.low)))) - batch.low
 
@@ -89,7 +89,7 @@ class Likelihood:
         return height - at.design.log_det(at.gram) if self.restricted else height
 
     def take(self, fits: np.ndarray) -> Likelihood:
-        """The same for any fits."""
+        """Return the same for any fits."""
         return self
 
 
@@ -108,7 +108,7 @@ class GeneralisedQ:
         return -at.q2, 0.0
 
     def upper(self, batch: Batch) -> np.ndarray:
-        """Where the largest weight times the unweighted sum of squares falls to the target."""
+        """Return where the largest weight times the unweighted sum of squares falls to the target."""
         return batch.spread * batch.df / self.target - batch.low
 
     def single_from(self, batch: Batch) -> np.ndarray:
@@ -116,11 +116,11 @@ class GeneralisedQ:
         return np.zeros(1)
 
     def height(self, at: Projection) -> np.ndarray:
-        """There is one root at most: nothing to decide."""
+        """There is at most one root."""
         return np.zeros(len(at.q))
 
     def take(self, fits: np.ndarray) -> GeneralisedQ:
-        """The targets of some of the fits."""
+        """Return the targets of some of the fits."""
         return self if self.target.shape[-1] == 1 else GeneralisedQ(self.target[fits])
 
 
@@ -149,16 +149,16 @@ FEWEST = 128
 #: ``E/A`` is close to 1 when it differs by less. In 2.4 million made-up sets with variances over up to six orders of
 #: magnitude every pair of roots between two points of the coarse grid had both points closer than 0.34.
 CLOSE = 0.4
-#: ``E/A`` hardly grows when it grows by less than this power of ``t + v_min``; with equal variances the power is 1.
+#: Power of ``t + v_min`` below which ``E/A`` counts as nearly flat; with equal variances the power is 1.
 HARDLY = 0.4
 #: The error left by a step is about the product of the squares of the last two, both relative to ``t + v_min``; the
 #: product of the two must be as small as this.
 STEPS = 1e-6
-#: A bracket this narrow holds no other double worth the search.
+#: Width at which a bracket counts as a single value.
 NARROW = 1e-15
 #: Halving alone would narrow any bracket of doubles down in fewer steps than this.
 MOST_STEPS = 300
-#: Fits that have arrived are taken out of the work when they are at least this share: it costs a third of a step.
+#: Proportion of converged fits at which they are removed from the work, which costs a third of a step.
 WORTH_TAKING_OUT = 0.3
 
 
@@ -167,7 +167,7 @@ AND_TWO_MORE = np.arange(3)[:, None]
 
 
 def solve(equation: Equation, batch: Batch, at_zero: Projection) -> tuple[np.ndarray, np.ndarray]:
-    """The root of highest likelihood for each fit, zero where the likelihood falls from there on.
+    """Return the root of highest likelihood for each fit, zero where the likelihood falls from there on.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def solve(equation: Equation, batch: Batch, at_zero: Projection) -> tuple[np.nda
 
 
 def _grid(equation: Equation, batch: Batch, factor: float) -> np.ndarray:
-    """Points at which the slope is looked at, shape (points, b): zero, by a factor, the upper bound."""
+    """Return the points at which the slope is evaluated, shape (points, b): zero, by a factor, the upper bound."""
     upper = np.maximum(equation.upper(batch), 0.0)
     single = batch.width == 1
     dense = upper if single else np.minimum(np.maximum(equation.single_from(batch), 0.0), upper)
@@ -213,7 +213,7 @@ def _grid(equation: Equation, batch: Batch, factor: float) -> np.ndarray:
 def _solve_on(
     grid: np.ndarray, rising: np.ndarray, excess: np.ndarray, equation: Equation, batch: Batch
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The root of highest likelihood, and whether there are others, by what the points of a grid say."""
+    """Return the root of highest likelihood, and whether there are others, from a grid of points."""
     fit, point = np.nonzero((rising[:-1] & ~rising[1:]).T)
     tau2 = np.zeros(grid.shape[1])
     if len(fit) == 0:
@@ -232,7 +232,7 @@ def _solve_on(
 def _overlooked(
     grid: np.ndarray, rising: np.ndarray, excess: np.ndarray, equation: Equation, batch: Batch
 ) -> np.ndarray:
-    """Fits with a pair of roots between two points of the grid where ``E/A`` is close to 1 and hardly grows."""
+    """Find fits with a pair of roots between two points of the grid where ``E/A`` is close to 1 and nearly flat."""
     if batch.width == 1 or len(grid) < 3:
         return np.empty(0, dtype=int)
     close = np.abs(excess[:-1]) < CLOSE
@@ -255,7 +255,7 @@ def _overlooked(
 
 
 def _scan(equation: Equation, batch: Batch, grid: np.ndarray, at_zero: Projection) -> tuple[np.ndarray, np.ndarray]:
-    """Whether the likelihood rises, and ``E/A - 1``, at every point of the grid, each of shape (points, b)."""
+    """Return whether the likelihood rises, and ``E/A - 1``, at every point of the grid, each of shape (points, b)."""
     a, e = np.empty_like(grid), np.empty_like(grid)
     a[0], e[0] = equation.sides(at_zero)
     if batch.width == 1:  # the points of one fit are themselves a batch
@@ -269,11 +269,11 @@ def _scan(equation: Equation, batch: Batch, grid: np.ndarray, at_zero: Projectio
 
 
 def _start(grid: np.ndarray, excess: np.ndarray, point: np.ndarray, fit: np.ndarray) -> np.ndarray:
-    """Where ``E/A - 1`` is zero by inverse quadratic interpolation over the bracket and a point beside it.
+    """Return the zero of ``E/A - 1`` by inverse quadratic interpolation over the bracket and a neighbouring point.
 
     Where that leaves the bracket, or two of the points are the same: by the straight line.
     """
-    rows = (point + AND_TWO_MORE) % len(grid)  # beyond the last point stands the first, zero
+    rows = (point + AND_TWO_MORE) % len(grid)  # the point after the last one is the first, zero
     (x, y, z), (a, b, c) = grid[rows, fit], excess[rows, fit]
     ab, bc, ca = a - b, b - c, c - a
     start = -(x * b * c * bc + y * c * a * ca + z * a * b * ab) / (ab * bc * ca)
@@ -285,7 +285,7 @@ def _start(grid: np.ndarray, excess: np.ndarray, point: np.ndarray, fit: np.ndar
 
 
 def _newton(equation: Equation, batch: Batch, lo: np.ndarray, hi: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Safeguarded steps on ``f = E/A - 1`` from ``t`` within ``lo`` to ``hi``; those that have arrived leave."""
+    """Take safeguarded steps on ``f = E/A - 1`` from ``t`` within ``lo`` to ``hi``; drop converged fits."""
     roots, active, trail, reach = np.empty_like(t), np.arange(len(t)), None, np.ones_like(t)
     for _ in range(MOST_STEPS):
         at = Projection.at(batch, t)
@@ -317,7 +317,7 @@ def _newton(equation: Equation, batch: Batch, lo: np.ndarray, hi: np.ndarray, t:
 def _hermite_step(
     t0: np.ndarray, f0: np.ndarray, d0: np.ndarray, t1: np.ndarray, f1: np.ndarray, d1: np.ndarray
 ) -> np.ndarray:
-    """From ``t1`` to the zero of the cubic in ``f`` through two points with their slopes ``d = dt/df``."""
+    """Return the zero of the cubic in ``f`` through two points with their slopes ``d = dt/df``."""
     h = f1 - f0
     u = f1 / h
     secant = (t1 - t0) / h
@@ -333,7 +333,7 @@ def _choose_highest(
     roots: np.ndarray,
     at_zero: np.ndarray,
 ) -> None:
-    """Put the mode of highest likelihood into ``tau2`` where there are several; the smaller one on a tie."""
+    """Set ``tau2`` to the mode of highest likelihood where there are several; the smaller one on a tie."""
     zero = np.flatnonzero(at_zero & several)
     mine = several[fit]
     owner = np.concatenate([zero, fit[mine]])
@@ -464,7 +464,7 @@ def _at_target(batch: Batch, at_zero: Projection, target: np.ndarray) -> Heterog
 
 
 def _at(batch: Batch, tau2: np.ndarray, at_zero: Projection) -> Projection:
-    """The batch at its tau2: the one at hand where that is zero in every fit."""
+    """Return the batch at its tau2; the existing one if tau2 is zero in every fit."""
     return Projection.at(batch, tau2) if np.count_nonzero(tau2) else at_zero
 
 

@@ -41,7 +41,7 @@ def profile_limits(batch: Batch, restricted: bool, level: float) -> tuple[np.nda
 
 
 def _beyond(rule: Likelihood, batch: Batch, mode: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """A point above the mode at which the likelihood has fallen below the floor: by doubling."""
+    """Find a point above the mode where the likelihood is below the floor, by doubling."""
     far = 2.0 * mode + batch.high
     for _ in range(MOST_STEPS):
         short = rule.height(Projection.at(batch, far)) > floor
@@ -52,7 +52,7 @@ def _beyond(rule: Likelihood, batch: Batch, mode: np.ndarray, floor: np.ndarray)
 
 
 def _crossing(rule: Likelihood, batch: Batch, inside: np.ndarray, outside: np.ndarray, floor: np.ndarray) -> np.ndarray:
-    """Where the likelihood equals ``floor``, between a point above it and one below it: safeguarded Newton."""
+    """Find where the likelihood equals ``floor`` between two points, by safeguarded Newton steps."""
     t = _middle(inside, outside, batch)
     for _ in range(MOST_STEPS):
         at = Projection.at(batch, t)
@@ -109,7 +109,7 @@ class HeterogeneityLimits:
     kind: str
 
     def in_words(self) -> str | np.ndarray:
-        """What the limits of tau2 are, in words.
+        """Return the limits of tau2 in words.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class HeterogeneityLimits:
 
 
 def confint(fit: Fit, *, kind: str = "Q-profile", level: float | None = None) -> HeterogeneityLimits:
-    r"""Limits of tau2, I2 and H2.
+    r"""Compute limits of tau2, I2 and H2.
 
     ``Q-profile``: where the generalised Q statistic equals the quantiles of chi-squared with k - p degrees
     of freedom (Viechtbauer 2007, https://doi.org/10.1002/sim.2514). ``profile likelihood``: where twice the
@@ -165,7 +165,7 @@ def confint(fit: Fit, *, kind: str = "Q-profile", level: float | None = None) ->
     >>> round(float(limits.tau2_lb), 4), round(float(limits.tau2_ub), 4)
     (0.0, 39.5477)
     >>> confint(fit([0.4, 0.4, 0.4], [0.1, 0.2, 0.3])).in_words()
-    'empty set: the effects differ less than the 95 % limits of chance allow for any tau2'
+    'empty set: the effects differ less than the 95% limits of chance allow for any tau2'
     """
     kind = _check_kind(fit, kind)
     level = fit.level if level is None else check_share(level, "level")

@@ -1,7 +1,7 @@
-"""What the public registries and the literature hold: fetched politely, kept byte for byte.
+"""Records from public registries and literature databases, stored byte for byte.
 
-A *source* is one public service (:data:`SOURCES`). An *answer* is what it sent to one request. A *snapshot* is the
-list of all answers of one complete pull; the *store* is the folder that holds snapshots and answers
+A *source* is one public service (:data:`SOURCES`). An *answer* is its response to one request. A *snapshot* is the
+list of all answers of one complete pull; the *store* is the folder with snapshots and answers
 (:mod:`cellclaims.registries.store`).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cellclaims.lazy import load_lazily
 
-#: Public name -> the module of this package that holds it.
+#: Public name -> module that defines it.
 WHERE = {
     "Answer": "store",
     "Client": "client",
@@ -23,7 +23,7 @@ WHERE = {
 }
 __all__ = sorted(WHERE)
 
-#: The public services, in the order in which a pull asks them.
+#: The public services, in the order of a pull.
 SOURCES = ("ctgov", "europepmc", "pubmed", "crossref", "ictrp")
 
 load_lazily(__name__)

@@ -1,4 +1,4 @@
-"""Whether an answer is what it should be: JSON or XML, of the shape that a source's description gives.
+"""Checks of answers: JSON or XML, in the format that a source documents.
 
 A fault of the whole answer (HTML where JSON was due, no list of records) is refused; a fault of one record is a
 warning, because the answer is kept byte for byte and the other records are sound.
@@ -25,24 +25,24 @@ from cellclaims.registries.client import shown
 #: Every kind of warning: what it means.
 KINDS = {
     "answered after retries": "a source failed first and answered later",
-    "clock differs": "the Date of a source stands more than 5 minutes from this computer's clock",
-    "control characters": "texts hold NUL or other control characters, or halves of characters",
-    "text direction": "texts hold signs that turn the direction of writing",
-    "markup": "titles or names hold an element of HTML, or begin like a formula of a spreadsheet",
-    "unknown fields": "records hold fields that the source's description does not name",
+    "clock differs": "the Date of a source differs by more than 5 minutes from this computer's clock",
+    "control characters": "texts contain NUL or other control characters, or incomplete characters",
+    "text direction": "texts contain characters that change the direction of writing",
+    "markup": "titles or names contain HTML, or begin like a spreadsheet formula",
+    "unknown fields": "records contain fields that the source does not document",
     "missing fields": "records lack a field that every record should have",
-    "other type": "a field of a record holds another type than the source's description says",
+    "other type": "a field of a record has another type than documented",
     "duplicate record": "a record came twice, in one search or in the files of a folder",
     "duplicate page": "a page brought only records that earlier pages had brought",
     "total changed": "the number of records that a search announced changed from page to page",
     "total differs": "a search brought another number of records than it announced",
-    "not found": "the source does not know a number that was asked for",
+    "not found": "the source does not know a requested number",
     "too many": "a search finds more than the source hands out",
 }
 
 
 def oddity(source: str, kind: str, detail: str) -> str:
-    """One warning as it is kept: ``source: kind: detail``.
+    """Return one warning as stored: ``source: kind: detail``.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def oddity(source: str, kind: str, detail: str) -> str:
 
 
 def by_kind(warnings: Iterable[str]) -> dict[str, int]:
-    """How many warnings of each source and kind, most frequent first.
+    """Return how many warnings of each source and kind, most frequent first.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def by_kind(warnings: Iterable[str]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Page:
-    """One answer that was looked through.
+    """One checked answer.
 
     Attributes
     ----------
@@ -88,12 +88,13 @@ class Page:
 
 
 def parsed_json(body: bytes, where: str) -> Any:
-    """The content of a JSON answer.
+    """Return the content of a JSON answer.
 
     Raises
     ------
     RefusedAnswer
-        If it is empty, HTML, no JSON, cut off, not UTF-8, too deep, or holds NaN or a bare control character.
+        If it is empty, HTML, not JSON, truncated, not UTF-8, nested too deeply, or contains NaN or a bare control
+        character.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def _no_number(name: str) -> None:
 
 
 def parsed_xml(body: bytes, where: str, *roots: str) -> Element:
-    """The root element of an XML answer, which must be one of ``roots``.
+    """Return the root element of an XML answer, which must be one of ``roots``.
 
     A document type is allowed (the E-utilities send one) but never fetched; an entity is refused.
 
@@ -151,7 +152,7 @@ WORDS = {dict: "an object", list: "a list", str: "a text", int: "a whole number"
 
 
 def of_type(content: Any, wanted: type, where: str, what: str) -> Any:
-    """``content`` if it is of a type, for what the whole answer stands on.
+    """Return ``content`` if it has the required type.
 
     Examples
     --------
@@ -165,12 +166,12 @@ def of_type(content: Any, wanted: type, where: str, what: str) -> Any:
     return content
 
 
-#: What a record should hold: dotted path -> type. A path that ends in "?" may be absent.
+#: Expected fields of a record: dotted path -> type. A path that ends in "?" may be absent.
 Shape = Mapping[str, type]
 
 
 def record_warnings(source: str, where: str, records: Sequence[Any], shape: Shape, known: Iterable[str]) -> list[str]:
-    """What is odd about the fields of records, a warning a kind: how many, and the first.
+    """Return warnings about the fields of records, one per kind: their number, and the first.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ def record_warnings(source: str, where: str, records: Sequence[Any], shape: Shap
     shape : mapping of type
         Dotted path of a field -> its type; "?" at the end marks a field that may be absent.
     known : iterable of str
-        Every field that may stand at the top of a record; nothing if any may.
+        Every field allowed at the top of a record; empty if any is allowed.
 
     Examples
     --------
@@ -203,7 +204,7 @@ def record_warnings(source: str, where: str, records: Sequence[Any], shape: Shap
 
 
 def _record_faults(record: Any, shape: Shape, known: frozenset[str]) -> Iterable[tuple[str, str]]:
-    """The first fault of each kind of one record."""
+    """Yield the first fault of each kind of one record."""
     if not isinstance(record, dict):
         yield "other type", "the whole"
         return
@@ -229,12 +230,12 @@ INLINE = re.compile(r"</?(?:i|b|u|sub|sup|em|strong|h4|p|jats:[a-z-]+)\b[^<>]{0,
 
 
 def json_of(body: bytes) -> Any:
-    """A body as JSON; raises ValueError (not JSON, not UTF-8) or RecursionError (too deep)."""
+    """Return a body as JSON; raises ValueError (not JSON, not UTF-8) or RecursionError (too deep)."""
     return json.loads(body)
 
 
 def xml_of(body: bytes) -> Element:
-    """A body as XML, without entities and external documents; raises ValueError for anything else.
+    """Return a body as XML, without entities and external documents; raises ValueError for anything else.
 
     Examples
     --------
@@ -253,12 +254,12 @@ def xml_of(body: bytes) -> Element:
 
 
 def is_xml(body: bytes) -> bool:
-    """Whether a body starts like XML."""
+    """Return whether a body starts like XML."""
     return body[:64].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
 
 
 def value_at(node: Any, *keys: str) -> Any:
-    """What stands under some keys; None where one is missing or something on the way is no object.
+    """Return the value at a path of keys; None if one is missing or a parent is not an object.
 
     Examples
     --------
@@ -273,7 +274,7 @@ def value_at(node: Any, *keys: str) -> Any:
 
 
 def text_at(node: Any, *keys: str) -> str:
-    """The text under some keys, without blanks around it; empty where a key is missing or something else stands there.
+    """Return the text at a path of keys, stripped; empty if a key is missing or the value is no text.
 
     Examples
     --------
@@ -287,13 +288,13 @@ def text_at(node: Any, *keys: str) -> str:
 
 
 def list_at(node: Any, *keys: str) -> list:
-    """The list under some keys; empty where there is none."""
+    """Return the list under some keys; empty where there is none."""
     node = value_at(node, *keys)
     return node if isinstance(node, list) else []
 
 
 def clean(text: str | None) -> str:
-    """Text of an XML element: no blanks around it, its line ends as line ends.
+    """Return the text of an XML element, stripped, with normalised line breaks.
 
     Examples
     --------
@@ -304,12 +305,12 @@ def clean(text: str | None) -> str:
 
 
 def words_of(element: Element | None) -> str:
-    """All text of an element, inline marks left out."""
+    """Return all text of an element, inline marks left out."""
     return " ".join("".join(element.itertext()).split()) if element is not None else ""
 
 
 def without_marks(text: str) -> str:
-    """A title without the inline tags of its source, on one line.
+    """Return a title without the inline tags of its source, on one line.
 
     Examples
     --------
@@ -329,7 +330,7 @@ def without_marks(text: str) -> str:
 DEEPEST = 100
 
 _LOOKS = {
-    # NUL and other controls but tab and line ends; halves of characters, which no file can hold
+    # NUL and other controls except tab and line breaks; incomplete characters
     "control characters": re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"),
     "text direction": re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"),
     # an element that a page would obey, or a cell that a spreadsheet would compute; = 0.05 is neither
@@ -342,12 +343,12 @@ _ANY = re.compile("|".join(f"(?:{look.pattern})" for look in _LOOKS.values()), r
 
 
 def json_texts(content: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Every text of parsed JSON with its JSON pointer, names of fields too.
+    """Yield every text of parsed JSON with its JSON pointer, including names of fields.
 
     Raises
     ------
     RefusedAnswer
-        If lists and objects stand in one another more than ``DEEPEST`` times.
+        If the nesting is deeper than ``DEEPEST``.
 
     Examples
     --------
@@ -369,7 +370,7 @@ def json_texts(content: Any, where: str) -> Iterator[tuple[str, str]]:
 
 
 def xml_texts(root: Element, where: str) -> Iterator[tuple[str, str]]:
-    """Every text and attribute of XML with the element that holds it; refuses what is too deep, as json_texts."""
+    """Yield every text and attribute of XML with its element; raises an error for deep nesting, as json_texts does."""
     waiting: list[tuple[Element, int]] = [(root, 0)]
     while waiting:
         element, level = waiting.pop()
@@ -381,7 +382,7 @@ def xml_texts(root: Element, where: str) -> Iterator[tuple[str, str]]:
 
 
 def text_warnings(source: str, where: str, texts: Iterator[tuple[str, str]]) -> list[str]:
-    """What is odd about the texts of an answer, a warning a kind: how many, and where the first stands.
+    """Return warnings about the texts of an answer, one per kind: their number, and the position of the first.
 
     Examples
     --------
@@ -411,7 +412,7 @@ JOINERS = "\u200c\u200d"
 
 
 def visible(text: str) -> str:
-    """Text on one line, its control, direction and unpaired characters written as their code points.
+    """Return text on one line, with control, direction and incomplete characters as code points.
 
     Examples
     --------
@@ -433,7 +434,7 @@ def _shown(character: str) -> str:
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 NAMED = "|".join(MONTHS)
 
-#: The forms met, with named groups y, m and d; a day of two slashes stands first (day/month/year).
+#: Known formats, with named groups y, m and d; with two slashes the day is first (day/month/year).
 FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
@@ -448,7 +449,7 @@ FORMS = tuple(
 
 
 def iso(text: str) -> str:
-    """A date as YYYY-MM-DD, YYYY-MM or YYYY; what is none of the known forms, or no day of the calendar, as it stands.
+    """Return a date as YYYY-MM-DD, YYYY-MM or YYYY; unchanged if the format is unknown or the day does not exist.
 
     Examples
     --------
@@ -465,7 +466,7 @@ def iso(text: str) -> str:
 
 
 def _joined(y: str, m: str | None = None, d: str | None = None) -> str:
-    """The parts with dashes; empty if there is no such day."""
+    """Return the parts with dashes; empty if there is no such day."""
     if m is None:
         return y
     month = int(m) if m.isdigit() else MONTHS.index(m.lower()) + 1
@@ -484,7 +485,7 @@ MOST_PAGES = 2000
 
 
 class Guard:
-    """Looks at each page of one search as it comes.
+    """Checks the pages of one search one by one.
 
     Parameters
     ----------
@@ -510,7 +511,7 @@ class Guard:
         self.total: int | None = None
 
     def turn(self, page: Page) -> list[str]:
-        """The warnings that a page gives beside the earlier ones.
+        """Return the warnings about a page, given the earlier ones.
 
         Raises
         ------
@@ -544,7 +545,7 @@ class Guard:
         return found
 
     def end(self) -> list[str]:
-        """The warning of a search that brought more or less than it announced."""
+        """Return the warning about a search with more or fewer records than announced."""
         count = len(self.ids) + self.unnamed
         if self.total is None or self.total == count:
             return []
@@ -553,7 +554,7 @@ class Guard:
 
 
 def grouped(numbers: tuple[str, ...], size: int) -> list[tuple[str, ...]]:
-    """Numbers in groups of at most ``size``, in their order.
+    """Yield numbers in groups of at most ``size``, in order.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """What changed between two snapshots of the registries and the literature.
 
-Two states are compared by what both can say: a fact that one of the records does not carry, and records of one trial
-from two sources, are not compared. What is compared is content: posted results that were sent again with the same
-content are no change, whatever their date.
+Two states are compared by items that both contain: an item missing from one of the records, and records of one trial
+from two sources, are not compared. Only content counts: results posted again with the same content are not a
+change, whatever their date.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from cellclaims.registries.answers import list_at, text_at, value_at
 from cellclaims.registries.records import Paper, Trial, all_keys, keys_of, numbers_in, papers, trials
 from cellclaims.registries.store import Snapshot, Store
 
-# What a snapshot says of each trial and paper, cut down to what can change and be told.
+# Trials and papers of a snapshot, reduced to the items that are compared.
 #
 # A *state* is a snapshot as :func:`cellclaims.registries.changes.compare` wants it; it can be made without any store.
 
 
-#: Facts of a trial that are compared, in the order in which they are told.
+#: Items of a trial that are compared, in the order of the list of changes.
 FACTS = ("status", "results posted on", "start", "primary completion", "completion", "enrolment", "primary outcome")
-#: Modules of posted results beside the outcomes, in words.
+#: Modules of posted results other than outcomes, in words.
 MODULES = {
     "participantFlowModule": "participant flow",
     "baselineCharacteristicsModule": "baseline characteristics",
@@ -39,10 +39,9 @@ MODULES = {
 
 @dataclass(frozen=True)
 class TrialState:
-    """One trial: its facts in words (a fact that the record does not carry is missing) and its posted results.
+    """One trial: its items in words (without those missing from the record) and its posted results.
 
-    ``has_results`` is None where the record does not say; ``results`` are the parts of posted results by name, as
-    they stand.
+    ``has_results`` is None if the record does not say; ``results`` are the unchanged parts of posted results by name.
     """
 
     number: str
@@ -56,7 +55,7 @@ class TrialState:
 
 @dataclass(frozen=True)
 class PaperState:
-    """One paper: everything by which it is known, and the registrations that it cites."""
+    """One paper: its identifiers, and the registrations it cites."""
 
     ids: tuple[str, ...]
     title: str
@@ -67,7 +66,7 @@ class PaperState:
 
 @dataclass(frozen=True)
 class NoticeState:
-    """A retraction, a correction or an expression of concern of one publication, as all sources together say it.
+    """A retraction, a correction or an expression of concern of one publication, combined from all sources.
 
     ``kind`` is that of a :class:`cellclaims.registries.records.Notice`; ``ids`` are those of the publication, ``by``
     and ``date`` those of the notice, empty where no source says.
@@ -81,13 +80,13 @@ class NoticeState:
 
     @property
     def words(self) -> str:
-        """The kind, the day and the notice, in words."""
+        """Return the kind, the day and the notice, in words."""
         return ", ".join(filter(None, [self.kind, self.date, self.by]))
 
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two records of one trial in one snapshot that say different things.
+    """Two contradictory records of one trial in one snapshot.
 
     ``what`` is the fact or the part of the results, ``taken`` what the record says that counts, ``other`` what the
     other one says, ``where`` the address of that one's answer.
@@ -104,7 +103,7 @@ class Contradiction:
 
 @dataclass(frozen=True)
 class State:
-    """What a snapshot says.
+    """Content of a snapshot.
 
     Attributes
     ----------
@@ -132,7 +131,7 @@ class State:
 
 
 def state_of(store: Store, snapshot: Snapshot) -> State:
-    """The state that a snapshot describes; answers and records that cannot be read are named in ``refused``.
+    """Return the state that a snapshot describes; answers and records that cannot be read are named in ``refused``.
 
     Raises
     ------
@@ -155,20 +154,20 @@ def state_of(store: Store, snapshot: Snapshot) -> State:
 
 
 class Copies:
-    """Further records of the trials of a snapshot: each different one is kept until it can be compared."""
+    """Further records of the trials of a snapshot, each different one kept for comparison."""
 
     def __init__(self) -> None:
         self.states: dict[tuple[str, str, str], tuple[TrialState, str]] = {}
 
     def add(self, trial: Trial) -> None:
-        """Take one further record."""
+        """Add one further record."""
         state = trial_state(trial)
         content = as_text((state.facts, in_any_order(state.results)))
         digest = blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         self.states.setdefault((state.number, state.source, digest), (state, trial.answer.address))
 
     def contradictions(self, taken: Mapping[str, TrialState]) -> Iterator[Contradiction]:
-        """What the further records say otherwise than the one that counts; only what both say is compared."""
+        """Yield the differences of further records from the one that is used, for items in both."""
         for (number, source, _), (other, where) in self.states.items():
             mine = taken[number]
             if mine.source == source:
@@ -177,7 +176,7 @@ class Copies:
 
 
 def notice_states(published: Iterable[Paper]) -> tuple[NoticeState, ...]:
-    """The notices of all publications, each kind once for each, with what any source says of it."""
+    """Return the notices of all publications, each kind once, with the information of all sources."""
     published = list(published)
     known = {one: paper for paper in published for one in paper.ids}
     found: dict[tuple[str, tuple[str, ...]], NoticeState] = {}
@@ -194,18 +193,18 @@ def notice_states(published: Iterable[Paper]) -> tuple[NoticeState, ...]:
 def notices_of_sources(
     notices: Iterable[NoticeState], sources: Mapping[str, tuple[str, ...]]
 ) -> list[tuple[NoticeState, tuple[str, ...]]]:
-    """Each notice with the names of what the review uses of its publication; first those that it uses, by kind."""
+    """Yield each notice with the rows of the review that use its publication; used ones first, by kind."""
     named = [(one, tuple(dict.fromkeys(name for key in one.ids for name in sources.get(key, ())))) for one in notices]
     return sorted(named, key=lambda pair: (not pair[1], NOTICE_KINDS.index(pair[0].kind), pair[0].ids))
 
 
 def paper_state(paper: Paper) -> PaperState:
-    """What is told of a paper."""
+    """Return the description of a paper."""
     return PaperState(paper.ids, paper.title or paper.ids[0], paper.address, paper.date, paper.registrations)
 
 
 def trial_state(trial: Trial) -> TrialState:
-    """What is compared of a trial."""
+    """Return what is compared of a trial."""
     facts = export_facts(trial) if trial.source == "ictrp" else registry_facts(trial)
     told = {name: facts[name] for name in FACTS if facts.get(name)}
     title = trial.title or trial.number
@@ -214,7 +213,7 @@ def trial_state(trial: Trial) -> TrialState:
 
 
 def registry_facts(trial: Trial) -> dict[str, str]:
-    """Facts of a study of ClinicalTrials.gov, in words."""
+    """Return the items of a study of ClinicalTrials.gov, in words."""
     protocol = value_at(trial.record, "protocolSection")
     ends = {
         name: text_at(protocol, "statusModule", f"{key}DateStruct", "date")
@@ -234,7 +233,7 @@ def registry_facts(trial: Trial) -> dict[str, str]:
 
 
 def export_facts(trial: Trial) -> dict[str, str]:
-    """Facts of a trial of an ICTRP export, in words."""
+    """Return the items of a trial of an ICTRP export, in words."""
     return {
         "status": status_in_words(trial.status),
         "results posted on": trial.results_posted,
@@ -245,7 +244,7 @@ def export_facts(trial: Trial) -> dict[str, str]:
 
 
 def status_in_words(status: str) -> str:
-    """A status in one spelling for all registers.
+    """Return a status in one spelling for all registers.
 
     Examples
     --------
@@ -256,7 +255,7 @@ def status_in_words(status: str) -> str:
 
 
 def has_results(trial: Trial) -> bool | None:
-    """Whether results are posted; None where the record does not say (a search that asked for few fields)."""
+    """Return whether results are posted; None where the record does not say (a search for few fields)."""
     if trial.source == "ictrp":
         return bool(trial.results_posted) or text_at(trial.record, "results_yes_no") == "Yes"
     if "resultsSection" in trial.record:
@@ -268,7 +267,7 @@ def has_results(trial: Trial) -> bool | None:
 
 
 def parts_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts of posted results by name: each outcome by title and time frame, and the other modules."""
+    """Return the parts of posted results by name: each outcome by title and time frame, and the other modules."""
     section = value_at(record, "resultsSection")
     outcomes = list_at(section, "outcomeMeasuresModule", "outcomeMeasures")
     named = unique(sorted(((outcome_name(one), one) for one in outcomes), key=lambda pair: (pair[0], as_text(pair[1]))))
@@ -276,20 +275,20 @@ def parts_of(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def export_parts(trial: Trial) -> dict[str, str]:
-    """The texts about results in an ICTRP export, where results are posted."""
+    """Return the texts about results in an ICTRP export, where results are posted."""
     texts = {key: text_at(trial.record, key) for key in trial.record if key.startswith("results_")}
     told = {key.replace("_", " "): text for key, text in texts.items() if text and key != "results_date_posted"}
     return told if has_results(trial) else {}
 
 
 def outcome_name(outcome: Any) -> str:
-    """An outcome as a reader knows it."""
+    """Return an outcome as a reader knows it."""
     title, frame = (" ".join(text_at(outcome, key).split()) for key in ("title", "timeFrame"))
     return f"{title or 'outcome without a title'} ({frame})" if frame else title or "outcome without a title"
 
 
 def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Values by name; a name that comes again gets its number.
+    """Return values by name; repeated names are numbered.
 
     Examples
     --------
@@ -312,27 +311,27 @@ def unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class ListEntry(str):
-    """The step to an entry of a list: what the entry is called; empty where nothing names it."""
+    """Return the step to an entry of a list: the name of the entry; empty if it has none."""
 
 
 Place = tuple[str, ...]
 
-#: So many values are told one by one; the others are counted.
+#: Number of values listed one by one; the others are counted.
 SHOWN = 3
 #: So long may a value be before its middle is left out (a description, a method).
 LONGEST = 80
-#: Keys whose value alone says what it is, where titles stand above it.
+#: Keys without a separate name below a title.
 SPEAKING = ("value", "title")
 #: What an entry of a list is called by; the first that it has.
 NAMES = ("title", "term", "type", "units", "pmid", "paramType")
 #: Numbers of groups: the registry's own, which may change while the content does not.
 NUMBERS = ("id", "groupId", "groupIds")
-#: Deeper than any record seen; what lies deeper is compared in the order in which it stands.
+#: Deeper than any known record; deeper lists are compared in their order.
 DEEPEST = 60
 
 
 def in_any_order(part: Any) -> Any:
-    """A part whose lists are entries by name, in one order, and whose groups are known by their titles.
+    """Return a part with lists sorted by the names of entries, and with groups named by their titles.
 
     Examples
     --------
@@ -360,14 +359,14 @@ def _in_any_order(node: Any, groups: Mapping[str, str], level: int) -> Any:
 
 
 def _called(entry: Any, groups: Mapping[str, str]) -> str:
-    """What an entry of a list is called: its own name and its groups."""
+    """Return the name of an entry of a list: its own name and its groups."""
     named = next((text for name in NAMES if (text := " ".join(text_at(entry, name).split()))), "")
     numbers = [text_at(entry, "groupId"), *map(str, list_at(entry, "groupIds"))] if groups else []
     return ", ".join(filter(None, [named, *sorted(groups.get(number, number) for number in numbers)]))
 
 
 def _group_titles(part: Any) -> dict[str, str]:
-    """Titles of the groups of a part by number; of two groups with one title the number is named, too."""
+    """Return the titles of the groups of a part by number; equal titles get the number added."""
     found = [*list_at(part, "groups"), *list_at(part, "eventGroups")]
     titles = [(text_at(one, "id"), " ".join(text_at(one, "title").split())) for one in found]
     count = Counter(title for _, title in titles)
@@ -379,7 +378,7 @@ def _group_titles(part: Any) -> dict[str, str]:
 
 
 def as_text(part: Any) -> str:
-    """A part as one text, the same for the same content."""
+    """Return a part as one text, the same for the same content."""
     return json.dumps(part, sort_keys=True, default=str)
 
 
@@ -388,7 +387,7 @@ def _as_words(value: Any) -> str:
 
 
 def leaves(part: Any) -> Iterator[tuple[Place, str]]:
-    """Every value of a part with its place, as text; an empty list or object is a value, too. In any order.
+    """Yield every value of a part with its position, as text, in any order; empty lists and objects are values, too.
 
     Examples
     --------
@@ -411,7 +410,7 @@ def leaves(part: Any) -> Iterator[tuple[Place, str]]:
 
 
 def difference(before: Any, after: Any) -> tuple[str, str]:
-    """What differs between two versions of a part, each side in words; two empty texts if nothing does.
+    """Return what differs between two versions of a part, each side in words; two empty texts if nothing does.
 
     Examples
     --------
@@ -426,7 +425,7 @@ def difference(before: Any, after: Any) -> tuple[str, str]:
 
 
 def in_order(place: Place) -> tuple[bool, list[list[tuple[bool, int, str]]]]:
-    """Measured values first, then by place; numbers in the steps by their size ("Week 26" before "Week 104")."""
+    """Sort key: measured values first, then by position, with numbers by size ("Week 26" before "Week 104")."""
     parts = [[(not part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in NUMBER.split(step)]
              for step in place]  # fmt: skip
     return place[-1:] != ("value",), parts
@@ -446,7 +445,7 @@ def _side(values: Mapping[Place, str], places: list[Place]) -> str:
 
 
 def place_in_words(place: Place) -> str:
-    """A place in words: the entries that lead to it, its key where that is needed.
+    """Return a position in words: its entries, and its key if needed.
 
     Examples
     --------
@@ -459,7 +458,7 @@ def place_in_words(place: Place) -> str:
 
 
 def shortened(text: str) -> str:
-    """A long value without its middle, on one line.
+    """Return a long value without its middle part, on one line.
 
     Examples
     --------
@@ -472,7 +471,7 @@ def shortened(text: str) -> str:
 
 
 def size(part: Any) -> str:
-    """How much a part holds, in words.
+    """Return the amount of content of a part, in words.
 
     Examples
     --------
@@ -485,7 +484,7 @@ def size(part: Any) -> str:
 
 #: Kinds of notices, the gravest first.
 NOTICE_KINDS = ("retraction", "expression of concern", "correction")
-#: Kinds of changes in the order in which they are told, each with what it is seen from the other side.
+#: Kinds of changes in the order of the list, each with the reverse change.
 KINDS = {
     **{kind: f"{kind} gone" for kind in NOTICE_KINDS},
     **{f"{kind} gone": kind for kind in NOTICE_KINDS},
@@ -503,7 +502,7 @@ KINDS = {
 
 @dataclass(frozen=True, order=True)
 class Change:
-    """One change: its kind, the trial or paper, what of it, before and after.
+    """One change: its kind, the trial or paper, the item, before and after.
 
     ``number`` is the registration of a trial or of the trials that a paper cites; ``what`` names the fact or the
     part of the posted results.
@@ -518,16 +517,17 @@ class Change:
     address: str
 
     def mirrored(self) -> Change:
-        """The same change seen from the other side."""
+        """Return the same change seen from the other side."""
         return replace(self, kind=KINDS[self.kind], before=self.after, after=self.before)
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Everything that changed from one snapshot to another.
+    """All changes from one snapshot to another.
 
     ``refused`` names what could not be read in either, ``contradictions`` where two records of one trial in the later
-    snapshot say different things.
+    snapshot say different things, ``decided`` counts new trials and papers that are left out as screening decided on
+    them.
     """
 
     since: str
@@ -535,22 +535,27 @@ class Changes:
     lines: tuple[Change, ...]
     refused: tuple[str, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    decided: int = 0
 
     def of(self, kind: str) -> tuple[Change, ...]:
-        """The changes of one kind."""
+        """Return the changes of one kind."""
         return tuple(line for line in self.lines if line.kind == kind)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials and papers changed in each way, in the order of :data:`KINDS`; kinds that occur."""
+        """Number of trials and papers with each kind of change that occurs, in the order of :data:`KINDS`."""
         found = Counter(kind for kind, _ in {(line.kind, line.number + line.address) for line in self.lines})
         return {kind: found[kind] for kind in KINDS if found[kind]}
 
 
 def compare(
-    old: State, new: State, known: Collection[str] = (), sources: Mapping[str, tuple[str, ...]] | None = None
+    old: State,
+    new: State,
+    known: Collection[str] = (),
+    sources: Mapping[str, tuple[str, ...]] | None = None,
+    decided: Collection[str] = (),
 ) -> Changes:
-    """What changed from one state to another.
+    """Return what changed from one state to another.
 
     Parameters
     ----------
@@ -558,9 +563,11 @@ def compare(
         What two snapshots say; ``compare(a, a)`` is empty, and ``compare(b, a)`` mirrors ``compare(a, b)`` but for
         titles and addresses, which are those of the second state.
     known : collection of str
-        Registrations that the review knows beside the trials of both states: papers that cite one are told.
+        Registrations known to the review in addition to the trials of both states; papers that cite one are listed.
     sources : mapping of tuple, optional
         Identifier of a publication -> names of what the review uses of it (:func:`known_sources`).
+    decided : collection of str
+        Identifiers of records on which screening has decided: as new trials and papers they are no news.
 
     Returns
     -------
@@ -568,21 +575,35 @@ def compare(
         Lines in the order of :data:`KINDS`, of notices first those of sources of the review, then by number.
     """
     cited = frozenset(known) | all_keys(old.trials) | all_keys(new.trials)
-    lines = [*_notices(old, new, sources or {}), *_trials(old, new), *_papers(old, new, cited)]
+    found = [*_notices(old, new, sources or {}), *_trials(old, new), *_papers(old, new, cited)]
+    lines = [line for line in found if not (line.kind in SCREENED and _is_decided(line, new, decided))]
     order = {kind: place for place, kind in enumerate(KINDS)}
     refused = tuple(dict.fromkeys((*old.refused, *new.refused)))
     ordered = sorted(lines, key=lambda line: (order[line.kind], line.what == NOT_USED, line))
-    return Changes(old.name, new.name, tuple(ordered), refused, new.contradictions)
+    left = len(found) - len(lines)
+    return Changes(old.name, new.name, tuple(ordered), refused, new.contradictions, left)
 
 
-#: What is told of a publication that no table of the review uses.
+#: Kinds of changes that screening decides on.
+SCREENED = ("new trial", "new paper")
+
+
+def _is_decided(line: Change, state: State, decided: Collection[str]) -> bool:
+    """Return whether screening has decided on the record of a line."""
+    if line.kind == "new trial":
+        return not keys_of(line.number).isdisjoint(decided)
+    mine = (paper.ids for paper in state.papers if (paper.title, paper.address) == (line.title, line.address))
+    return any(not set(ids).isdisjoint(decided) for ids in mine)
+
+
+#: Words for a publication that no table of the review uses.
 NOT_USED = "not a source of the review"
-#: What is told of one that some table uses, before the names.
+#: Words for a publication that a table uses, before the names.
 USED = "source of the review: "
 
 
 def _notices(old: State, new: State, sources: Mapping[str, tuple[str, ...]]) -> Iterator[Change]:
-    """Notices that one of the states has and the other has not."""
+    """Yield notices that are in one of the states only."""
     for mine, others, is_new in ((new, old, True), (old, new, False)):
         seen = {(one.kind, key) for one in others.notices for key in one.ids}
         for one, names in notices_of_sources(mine.notices, sources):
@@ -595,7 +616,7 @@ def _notices(old: State, new: State, sources: Mapping[str, tuple[str, ...]]) -> 
 
 
 def address_of(number: str) -> str:
-    """Where a reader finds a publication by its identifier.
+    """Return the address of a publication from its identifier.
 
     Examples
     --------
@@ -621,7 +642,7 @@ def _trials(old: State, new: State) -> Iterator[Change]:
 
 
 def in_short(trial: TrialState) -> str:
-    """Status, start and results of a trial in a few words."""
+    """Return status, start and results of a trial in a few words."""
     facts = trial.facts
     start = f"start {facts['start']}" if "start" in facts else ""
     posted = facts.get("results posted on", "")
@@ -630,7 +651,7 @@ def in_short(trial: TrialState) -> str:
 
 
 def changed_facts(before: TrialState, after: TrialState) -> Iterator[Change]:
-    """Facts that both records carry and that differ."""
+    """Yield items that are in both records and differ."""
     for name in FACTS:
         old, new = before.facts.get(name), after.facts.get(name)
         if old and new and old != new:
@@ -638,7 +659,7 @@ def changed_facts(before: TrialState, after: TrialState) -> Iterator[Change]:
 
 
 def changed_results(before: TrialState, after: TrialState) -> Iterator[Change]:
-    """Results that were posted or withdrawn, or whose content differs, part by part."""
+    """Yield results that were posted or withdrawn, or whose content differs, part by part."""
     if None not in (before.has_results, after.has_results) and before.has_results != after.has_results:
         kind = "results posted" if after.has_results else "results withdrawn"
         yield _line(kind, after, "posted results", _contents(before), _contents(after))
@@ -659,7 +680,7 @@ def _contents(trial: TrialState) -> str:
 
 
 def _sides(old: object, new: object) -> tuple[str, str]:
-    """Both versions of a part in words: how much where there was nothing, else where they differ."""
+    """Return both versions of a part in words: the amount if one is empty, else the differences."""
     if old is None or new is None:
         return "not there" if old is None else size(old), "not there" if new is None else size(new)
     return difference(old, new)
@@ -682,7 +703,7 @@ def _papers(old: State, new: State, cited: Collection[str]) -> Iterator[Change]:
 
 
 def citing(state: State, cited: Collection[str]) -> list[PaperState]:
-    """The papers of a state that cite one of the registrations."""
+    """Return the papers of a state that cite one of the registrations."""
     return [paper for paper in state.papers if not set(paper.registrations).isdisjoint(cited)]
 
 
@@ -691,7 +712,7 @@ def citing(state: State, cited: Collection[str]) -> list[PaperState]:
 
 @dataclass(frozen=True)
 class Known:
-    """One registration of ``data/``: the reports of it, and whether results were posted when it was last looked up.
+    """One registration of ``data/``: its reports, and whether results were posted at the last look-up.
 
     ``posted`` is "yes", "no" or "" (not looked up), ``seen_on`` the day of it; ``diabetes_types`` and ``classes`` are
     those of its reports.
@@ -706,7 +727,7 @@ class Known:
 
 
 def known_registrations(evidence: Evidence) -> dict[str, Known]:
-    """The registrations of ``studies.csv`` and ``registrations.csv`` by number, sorted."""
+    """Return the registrations of ``studies.csv`` and ``registrations.csv`` by number, sorted."""
     found: dict[str, Known] = {}
     for study in evidence.studies.itertuples():
         for number in numbers_in(study.registry_id):
@@ -735,7 +756,7 @@ IN_ADDRESS = (
 
 
 def known_sources(evidence: Evidence) -> dict[str, tuple[str, ...]]:
-    """The publications that the tables use: identifier -> names of reports, or of rows with their table.
+    """Return the publications that the tables use: identifier -> names of reports, or of rows with their table.
 
     Parameters
     ----------
@@ -758,7 +779,7 @@ def known_sources(evidence: Evidence) -> dict[str, tuple[str, ...]]:
 
 
 def identifiers_in(column: str, cell: object) -> list[str]:
-    """The identifiers in a cell, as papers are known by them.
+    """Return the identifiers in a cell, as papers are known by them.
 
     Examples
     --------
@@ -787,7 +808,7 @@ def _added(old: tuple[str, ...], new: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class FirstSight:
-    """What one snapshot says beside what the review knows.
+    """Comparison of one snapshot with the evidence.
 
     Attributes
     ----------
@@ -805,6 +826,8 @@ class FirstSight:
         Retractions, corrections and expressions of concern of sources of the review, each with what uses it.
     contradictions : tuple of Contradiction
         Where two records of one trial differ.
+    decided : int
+        How many unknown trials and papers are left out, as screening has decided on them.
     """
 
     name: str
@@ -815,27 +838,36 @@ class FirstSight:
     refused: tuple[str, ...] = ()
     notices: tuple[tuple[NoticeState, tuple[str, ...]], ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    decided: int = 0
 
 
 def first_sight(
-    state: State, known: Mapping[str, Known], sources: Mapping[str, tuple[str, ...]] | None = None
+    state: State,
+    known: Mapping[str, Known],
+    sources: Mapping[str, tuple[str, ...]] | None = None,
+    decided: Collection[str] = (),
 ) -> FirstSight:
-    """Set one snapshot beside what the review knows; ``sources`` as :func:`known_sources` gives them."""
+    """Compare one snapshot with the evidence; ``sources`` and ``decided`` as :func:`compare` takes them."""
     by_key = {key: trial for number, trial in sorted(state.trials.items()) for key in keys_of(number)}
+    unknown = [trial for number, trial in sorted(state.trials.items()) if keys_of(number).isdisjoint(known)]
+    papers_ = citing(state, known.keys())
+    open_trials = [trial for trial in unknown if keys_of(trial.number).isdisjoint(decided)]
+    open_papers = [paper for paper in papers_ if set(paper.ids).isdisjoint(decided)]
     return FirstSight(
         state.name,
         tuple((one, by_key[number]) for number, one in known.items() if number in by_key),
         tuple(one for number, one in known.items() if number not in by_key),
-        tuple(trial for number, trial in sorted(state.trials.items()) if keys_of(number).isdisjoint(known)),
-        tuple(citing(state, known.keys())),
+        tuple(open_trials),
+        tuple(open_papers),
         state.refused,
         tuple(pair for pair in notices_of_sources(state.notices, sources or {}) if pair[1]),
         state.contradictions,
+        len(unknown) + len(papers_) - len(open_trials) - len(open_papers),
     )
 
 
 def news_of(one: Known, trial: TrialState) -> str:
-    """What the snapshot says of results that the review does not have yet; empty if it is no news.
+    """Return the information of the snapshot on results that are not in the review yet; empty if none.
 
     Examples
     --------

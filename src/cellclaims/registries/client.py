@@ -1,4 +1,4 @@
-"""One polite HTTP client: says who asks, keeps each source's limit, waits where it is told to, and trusts nothing."""
+"""HTTP client that identifies itself, respects the request limits of each source, and checks every answer."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     import pyrate_limiter
 
 
-# Addresses: which host they name, whether it is a private one, and what is hidden before they are shown.
+# Addresses: their host, whether it is private, and hiding of keys before they are shown.
 
 
-#: Parameters that say who asks: never stored and never shown.
+#: Parameters that identify the user: never stored or shown.
 WHO = frozenset({"api_key", "api-key", "apikey", "email", "mailto", "tool"})
 _WHO_IN_TEXT = re.compile(rf"(?i)\b({'|'.join(sorted(WHO))})([\"']?\s*[:=]\s*[\"']?)[^&\s\"']+")
 
 
 def origin(address: str) -> str:
-    """Scheme, host and port of an address, without user names.
+    """Return scheme, host and port of an address, without user names.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def origin(address: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address names this computer by number or as ``localhost``.
+    """Return whether an address names this computer by number or as ``localhost``.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def is_loopback(address: str) -> bool:
 
 
 def is_private(host: str) -> bool:
-    """Whether a host is named by a number that is not of the public internet, or as this computer.
+    """Return whether a host is an IP number outside the public internet, or this computer.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def _number(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def shown(text: object, most: int = 300) -> str:
-    """Text of others for a message: one line, nothing that a terminal would obey, no key, at most ``most`` characters.
+    """Return outside text for a message: one line, no control characters or keys, at most ``most`` characters.
 
     Examples
     --------
@@ -98,15 +98,15 @@ def shown(text: object, most: int = 300) -> str:
     return line if len(line) <= most else line[: most - 3] + "..."
 
 
-# Which faults may pass, and how long to wait before the next attempt.
+# Temporary faults, and the delay before the next attempt.
 
 
-#: HTTP statuses that a later attempt may not meet: too many requests, and faults of the server.
+#: HTTP statuses of temporary faults: too many requests, and server errors.
 PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class PassingFault(Exception):
-    """A fault that the next attempt may not meet; ``wait`` is what the source asked for, in seconds."""
+    """A temporary fault; ``wait`` is the delay requested by the source, in seconds."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -114,14 +114,14 @@ class PassingFault(Exception):
 
 
 def next_wait(fault: Exception) -> bool | float:
-    """For stamina: whether to try again (True: with back-off and jitter), or after how many seconds."""
+    """Tell stamina whether to try again (True: with back-off and jitter), or after how many seconds."""
     if not isinstance(fault, PassingFault):
         return False
     return True if fault.wait is None else fault.wait
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Seconds of a Retry-After header, given in seconds or as a date; None where it says neither.
+    """Return the seconds of a Retry-After header, given in seconds or as a date; None if it is neither.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def retry_after(header: str | None, now: datetime) -> float | None:
 
 
 def http_date(header: str | None) -> datetime | None:
-    """The moment of a Date or Retry-After header in UTC; None for anything else.
+    """Return the moment of a Date or Retry-After header in UTC; None for anything else.
 
     Examples
     --------
@@ -153,26 +153,26 @@ def http_date(header: str | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-# Take the bytes of one answer as they arrive: counted as sent and as decompressed, and never for ever.
+# Receive the bytes of an answer, with limits on size (as sent and decompressed) and time.
 
 
-#: How much one step of decompression may yield, so that a bomb is seen long before it fills the memory.
+#: Bytes per step of decompression, so that a compression bomb is detected before it fills the memory.
 STEP = 1 << 20
 
 
 def received(chunks: Iterable[bytes], encoding: str, most: int, whole: float, where: str) -> bytes:
-    """The content of an answer, decompressed.
+    """Return the content of an answer, decompressed.
 
     Parameters
     ----------
     chunks : iterable of bytes
-        As they arrive.
+        The bytes as received.
     encoding : str
         The Content-Encoding header: "", identity, gzip or deflate.
     most : int
         The largest number of bytes, as sent and as decompressed.
     whole : float
-        Seconds after which an answer that still arrives is given up.
+        Seconds after which an incomplete answer is abandoned.
     where : str
         The address, for messages.
 
@@ -181,7 +181,7 @@ def received(chunks: Iterable[bytes], encoding: str, most: int, whole: float, wh
     RefusedAnswer
         If the answer is too large or in another encoding.
     PassingFault
-        If it is broken, ends early or takes too long: the next attempt may be better.
+        If it is invalid, incomplete or takes too long; the next attempt may succeed.
 
     Examples
     --------
@@ -220,7 +220,7 @@ def _decoded(chunks: Iterator[bytes], encoding: str, where: str) -> Iterator[byt
 
 
 def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, as the first bytes say
+    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, according to the first bytes
     for chunk in chunks:
         while chunk:
             try:
@@ -235,7 +235,7 @@ def _inflated(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise PassingFault("a compression that ends early")
 
 
-# The public services that a pull asks: where each is, how often it may be asked, and which document says so.
+# The public services: address, request limit, and the document that states it.
 
 
 @dataclass(frozen=True)
@@ -245,15 +245,15 @@ class Service:
     Attributes
     ----------
     name : str
-        As people know it.
+        Its usual name.
     base : str
-        Address in front of every path.
+        Base address.
     per_second : float
-        Requests a second; ``with_identity`` is the limit of those who send a key (NCBI) or a contact (Crossref).
+        Requests per second; ``with_identity`` is the limit with a key (NCBI) or a contact (Crossref).
     document : str
-        Where the limit stands.
+        Document with the limit.
     caches : bool
-        Whether answers may be kept for revalidation: not where a key is part of the address.
+        Whether answers may be cached for revalidation; not if a key is part of the address.
     """
 
     name: str
@@ -264,28 +264,28 @@ class Service:
     caches: bool = True
 
 
-#: By source; ictrp has no service that may be asked: a person downloads its export.
+#: By source; ictrp has no programming interface, so users download its export.
 SERVICES: Mapping[str, Service] = {
     "ctgov": Service(
         "ClinicalTrials.gov",
         "https://clinicaltrials.gov/api/v2",
         1,
         1,
-        "clinicaltrials.gov/robots.txt: Crawl-delay 1; the API's own description names no limit",
+        "clinicaltrials.gov/robots.txt: Crawl-delay 1; the description of the API names no limit",
     ),
     "europepmc": Service(
         "Europe PMC",
         "https://www.ebi.ac.uk/europepmc/webservices/rest",
         3,
         3,
-        "no official limit found; others report 10 a second for one address, a third of it is taken",
+        "no official limit found; other users report 10 per second for one address, a third of it is used",
     ),
     "pubmed": Service(
         "PubMed (NCBI E-utilities)",
         "https://eutils.ncbi.nlm.nih.gov/entrez/eutils",
         3,
         10,
-        "support.nlm.nih.gov KA-05317: 3 a second, 10 with an API key",
+        "support.nlm.nih.gov KA-05317: 3 per second, 10 with an API key",
         caches=False,
     ),
     "crossref": Service(
@@ -293,25 +293,36 @@ SERVICES: Mapping[str, Service] = {
         "https://api.crossref.org",
         5,
         10,
-        "crossref.org, access and authentication of the REST API: 5 a second, 10 with a contact",
+        "crossref.org, access and authentication of the REST API: 5 per second, 10 with a contact",
     ),
 }
 
 
+def source_name(source: str) -> str:
+    """What people call a source.
+
+    Examples
+    --------
+    >>> source_name("ctgov"), source_name("ictrp")
+    ('ClinicalTrials.gov', 'WHO ICTRP')
+    """
+    return SERVICES[source].name if source in SERVICES else "WHO ICTRP"
+
+
 def service(source: str) -> Service:
-    """The service of a source; raises SourceError with the known names."""
+    """Return the service of a source; raises SourceError with the known names."""
     if source not in SERVICES:
         raise SourceError(f"expected a source that can be asked, one of {', '.join(SERVICES)}; found {source!r}")
     return SERVICES[source]
 
 
 def base_of(source: str, bases: Mapping[str, str]) -> str:
-    """The address in front of a source's paths: its own, or one on this computer for tests.
+    """Return the base address of a source: its own, or one on this computer for tests.
 
     Raises
     ------
     SourceError
-        If another address is neither the source's own host nor on loopback: nothing else is ever asked.
+        If another address is neither the source's host nor on loopback.
 
     Examples
     --------
@@ -328,7 +339,7 @@ def base_of(source: str, bases: Mapping[str, str]) -> str:
     return base
 
 
-# How a pull behaves: who asks, how long it waits, how much it takes.
+# Settings of a pull: identification, delays, limits.
 
 
 CONTACT = re.compile(r"[^\s@<>;,()]+@[^\s@<>;,()]+\.[^\s@<>;,()]+|https?://[^\s<>;,()]+")
@@ -337,32 +348,33 @@ KEY = re.compile(r"[0-9A-Za-z]{8,64}")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pull behaves.
+    """Settings of a pull.
 
     Attributes
     ----------
     contact : str
-        An e-mail or web address by which a source can reach who asks; "" for none.
+        An e-mail or web address at which a source can contact the user; "" for none.
     api_key : str
-        Of NCBI; never stored, never shown.
+        Key of NCBI; never stored or shown.
     bases : mapping of str
-        Other addresses in front of a source's paths, on this computer only (tests).
+        Other base addresses on this computer (for tests).
     attempts : int
-        How often one request is made before it is given up.
+        Number of attempts per request.
     first_wait, longest_wait : float
-        Seconds before the second attempt, doubled each time with jitter, and the most of it.
+        Seconds before the second attempt, doubled each time with jitter, and their maximum.
     longest_asked : float
-        The longest wait, in seconds, that a source may ask for (Retry-After); for more it is given up for now.
+        The longest delay in seconds that a source may request (Retry-After); after longer ones the pull of the source
+        ends.
     silence, whole : float
-        Seconds without a byte, and seconds of one answer, after which an attempt has failed.
+        Seconds without a byte, and seconds per answer, after which an attempt fails.
     most_bytes : int
-        The largest answer, as sent and as decompressed.
+        The largest answer in bytes, as sent and as decompressed.
     per_second : float or None
-        Another limit than each source's own (tests).
+        Requests per second instead of the source's limit (for tests).
     cache : Path or None
-        Where answers are kept for revalidation; None keeps none.
+        Folder of answers cached for revalidation; None for no cache.
     proxy : str
-        The address of a proxy that public sources are reached through; "" for none. It may hold a password: not shown.
+        The address of a proxy; "" for none. It may contain a password and is not shown.
     """
 
     contact: str = ""
@@ -380,7 +392,7 @@ class Settings:
     proxy: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        # A line end in a header would start another header.
+        # A line break would start another header.
         if self.contact and not CONTACT.fullmatch(self.contact):
             raise SourceError(f"CELLCLAIMS_CONTACT: expected an e-mail or web address, found {self.contact[:80]!r}")
         if self.api_key and not KEY.fullmatch(self.api_key):
@@ -388,7 +400,7 @@ class Settings:
 
     @property
     def user_agent(self) -> str:
-        """What every request calls itself.
+        """Return the User-Agent of every request.
 
         Examples
         --------
@@ -400,7 +412,7 @@ class Settings:
 
 
 def from_environment(**others: object) -> Settings:
-    """Settings with contact, key and proxy of the environment: CELLCLAIMS_CONTACT, NCBI_API_KEY, HTTPS_PROXY.
+    """Return settings with CELLCLAIMS_CONTACT, NCBI_API_KEY and HTTPS_PROXY from the environment.
 
     Raises
     ------
@@ -412,22 +424,22 @@ def from_environment(**others: object) -> Settings:
     return Settings(proxy=getproxies().get("https", ""), **found, **others)
 
 
-# Both write to the terminal: of retries (a pull counts them) and of a damaged cache (it does without).
+# Both would write to the terminal, on retries (which a pull counts) and on a damaged cache (which is ignored).
 for _name in ("stamina", "hishel"):
     logging.getLogger(_name).addHandler(logging.NullHandler())
 
 NO_CONNECTION = "no connection"
-#: How often one answer may send elsewhere on the same host.
+#: Most redirects per request on the same host.
 REDIRECTS = 3
-#: How much may be kept for revalidation; the oldest goes first.
+#: Largest size of the cache; the oldest answers are deleted first.
 CACHE_BYTES = 300_000_000
-#: How far a source's clock may stand from ours before it is told.
+#: Difference between the clock of a source and ours that gives a warning.
 SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """One answer with its bytes; ``parameters`` hold no key and no contact, ``warnings`` what was odd on the way."""
+    """One answer with its bytes; ``parameters`` without key and contact, ``warnings`` about the request."""
 
     address: str
     parameters: dict[str, str]
@@ -439,14 +451,14 @@ class Fetched:
 
 
 class Client:
-    """Asks the public sources, each within its own limit.
+    """Client of the public sources, each with its own request limit.
 
-    Use it as a context manager, so that its connections are closed. Nothing is opened before the first request.
+    Use it as a context manager, which closes its connections. The first request opens them.
 
     Parameters
     ----------
     settings : Settings
-        Who asks, how long it waits, how much it takes.
+        Identification, delays and limits.
 
     Examples
     --------
@@ -477,25 +489,25 @@ class Client:
         self._clients.clear()
 
     def get(self, source: str, path: str, parameters: Mapping[str, str]) -> Fetched:
-        """Ask a source once, and again where the fault may pass.
+        """Send a request to a source, and repeat it after temporary faults.
 
         Parameters
         ----------
         source : str
             A key of ``services.SERVICES``.
         path : str
-            After the source's base address, such as ``/studies/NCT00133809``.
+            Path after the base address, such as ``/studies/NCT00133809``.
         parameters : mapping of str
-            What is asked; keys and contacts are added here and never come back.
+            Parameters of the request; keys and contacts are added here and not returned.
 
         Raises
         ------
         NetworkError
-            If no whole answer came after every attempt.
+            If there was no complete answer after all attempts.
         RefusedAnswer
-            If the source refused (with its ``status``), sent elsewhere, or sent more than is taken.
+            If the source refused (with its ``status``), redirected to another host, or sent too much.
         SourceError
-            If the source is unknown or its address is not its own.
+            If the source is unknown or its address is not allowed.
         """
         import stamina
 
@@ -503,7 +515,7 @@ class Client:
         waits = {"wait_initial": settings.first_wait, "wait_max": settings.longest_wait, "timeout": None}
         waits["wait_jitter"] = min(1.0, settings.first_wait)
         tried: list[str] = []
-        # Where one source could not be connected to at all, the next is tried once: there may be no network.
+        # If one source could not be reached at all, the next is tried once, because there may be no network.
         attempts = settings.attempts if self._has_network else 1
         try:
             for attempt in stamina.retry_context(next_wait, attempts=attempts, **waits):
@@ -526,7 +538,7 @@ class Client:
         return replace(fetched, warnings=fetched.warnings + retries)
 
     def _followed(self, source: str, address: str, parameters: Mapping[str, str]) -> Fetched:
-        """The answer at an address, or where it sends to on the same host."""
+        """Return the answer at an address, after redirects on the same host."""
         asked = {**parameters, **self._who(source)}
         for _ in range(REDIRECTS + 1):
             self._limiter(source).try_acquire(source)
@@ -537,7 +549,7 @@ class Client:
         raise RefusedAnswer(f"{shown(address)}: expected an answer, found more than {REDIRECTS} redirects")
 
     def _sent(self, source: str, address: str, asked: Mapping[str, str]) -> Fetched | str:
-        """One request: its answer, or the address that it sends to."""
+        """Send one request; return its answer, or the address of a redirect."""
         import httpx
 
         try:
@@ -551,7 +563,7 @@ class Client:
             raise PassingFault(f"a broken answer ({fault})") from None
 
     def _taken(self, response: httpx.Response, address: str, asked: Mapping[str, str]) -> Fetched | str:
-        if not self.settings.proxy:  # else the other end is the proxy, which may well be of one's own network
+        if not self.settings.proxy:  # otherwise the peer is the proxy, which may be in a private network
             _check_peer(response, address)
         if response.is_redirect:
             return _target(response, address)
@@ -594,7 +606,7 @@ class Client:
             known = settings.api_key if source == "pubmed" else settings.contact
             rate = settings.per_second or (one.with_identity if known else one.per_second)
             bucket = InMemoryBucket([Rate(1, max(1, round(1000 / rate)))])
-            # One permit at a time, so that requests are spread evenly; no thread that empties the bucket is needed.
+            # One permit at a time, so that requests are evenly distributed without a separate thread.
             self._limiters[source] = Limiter(SingleBucketFactory(bucket, schedule_leak=False), buffer_ms=1)
         return self._limiters[source]
 
@@ -628,7 +640,7 @@ class Client:
 
 
 def _check_peer(response: httpx.Response, address: str) -> None:
-    """Refuse a public name that leads to a private address."""
+    """Raise an error for a public name with a private address."""
     stream = response.extensions.get("network_stream")
     peer = stream.get_extra_info("server_addr") if stream else None
     if peer and is_private(str(peer[0])) and not is_loopback(address):
@@ -636,13 +648,13 @@ def _check_peer(response: httpx.Response, address: str) -> None:
 
 
 def _length(response: httpx.Response) -> int:
-    """How many bytes an answer announces; 0 where it does not."""
+    """Return the announced number of bytes of an answer; 0 if unknown."""
     length = response.headers.get("content-length", "")
     return int(length[:18]) if length.isascii() and length.isdigit() else 0
 
 
 def _fetched(response: httpx.Response, body: bytes, address: str, asked: Mapping[str, str]) -> Fetched:
-    """An answer without anything that says who asked; what a redirect asked for stands in its address."""
+    """Return an answer without identification of the user; parameters of a redirect are in its address."""
     asked = asked or dict(parse_qsl(urlsplit(address).query))
     now = datetime.now(UTC)
     return Fetched(
@@ -657,7 +669,7 @@ def _fetched(response: httpx.Response, body: bytes, address: str, asked: Mapping
 
 
 def _target(response: httpx.Response, address: str) -> str:
-    """Where a redirect leads, if it stays on the host."""
+    """Return the target of a redirect on the same host."""
     target = response.headers["location"]
     with contextlib.suppress(ValueError):
         target = urljoin(address, target)
@@ -679,7 +691,7 @@ def _skew(header: str | None, now: datetime, address: str) -> list[str]:
 
 
 def path_of(*parts: str) -> str:
-    """A path whose parts cannot lead elsewhere.
+    """Return a path with quoted parts.
 
     Examples
     --------

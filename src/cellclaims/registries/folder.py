@@ -1,8 +1,8 @@
-"""Replay recorded answers: a folder of files as people save them, or another store.
+"""Reading of saved answers: a folder of files, or another store.
 
-Each file is known by its content; what is none of a pull's answers is listed with its reason. A file may hold one
-answer, an array (as the registry's own site downloads it) or one a line, and may be compressed; a file that vcrpy wrote
-(a cassette) holds several answers with their addresses.
+Files are recognised by their content; others are listed with the reason. A file may contain one
+answer, an array (as downloaded from the registry's website) or one answer per line, and may be compressed; a cassette
+of vcrpy contains several answers with their addresses.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from cellclaims.registries.services import Look
 from cellclaims.registries.store import Answer, Store
 
 # Records out of files of any size, one at a time, as bytes that have not been parsed yet.
-#
-# Read are one study, a search page, an array of studies, studies one a line, and any of these one after another; gzip
-# is told by its first bytes. At no time is more than one record (or one small file) in memory.
+# Formats: one study, a search page, an array of studies, one study per line, and any sequence of these; gzip
+# is recognised by its first bytes. Only one record (or one small file) is in memory at a time.
 
 
-#: A file up to this size is handed out whole; a record above the other size is refused (the largest posted is 20 MB).
+#: A file up to this size is read as a whole; a larger record than the other size is refused (the largest has 20 MB).
 WHOLE, LARGEST = 4 << 20, 64 << 20
 
 #: Read from a file at once.
@@ -48,7 +47,7 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[][{}"]', re.DOTALL)
 
 @dataclass(frozen=True)
 class Body:
-    """One value of a file as bytes, or why there is none; ``where`` says where it stood."""
+    """One value of a file as bytes, or the reason why there is none; ``where`` is its position."""
 
     where: str
     content: bytes = b""
@@ -56,7 +55,7 @@ class Body:
 
 
 def bodies(file: BinaryIO, name: str) -> Iterator[Body]:
-    """Every value of an open file; one that breaks off, or is no gzip, is a fault and ends it."""
+    """Yield each value of an open file; truncated or non-gzip data give a fault and end it."""
     try:
         yield from _bodies(_unzipped(file), name)
     except (OSError, EOFError, zlib.error) as error:
@@ -86,7 +85,7 @@ def _bodies(file: BinaryIO, name: str) -> Iterator[Body]:
 
 
 class _Rest(io.RawIOBase):
-    """What was read of a file already, and then the rest of it."""
+    """A file whose first bytes have been read already."""
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
         self.head, self.file = head, file
@@ -102,13 +101,13 @@ class _Rest(io.RawIOBase):
 
 
 def _is_lines(head: bytes) -> bool:
-    """Whether a file holds a record a line: its first line is one, or a later line opens one."""
+    """Return whether a file has one record per line: its first line is one, or a later line begins one."""
     first, end, _ = head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
     return first.startswith(b"{") and ((bool(end) and first.rstrip().endswith(b"}")) or b"\n{" in head)
 
 
 def _lines(file: io.BufferedReader, name: str) -> Iterator[Body]:
-    """A value a line; a line that is too long is a fault, and the next one is read."""
+    """Yield one value per line; a line that is too long is a fault, and reading continues."""
     number = 0
     while line := file.readline(LARGEST + 1):
         number += 1
@@ -122,7 +121,7 @@ def _lines(file: io.BufferedReader, name: str) -> Iterator[Body]:
 
 
 class _Splitter:
-    """Finds the values of a large file by its brackets: those of an array, of the studies of a page, or in a row."""
+    """Splits a large file at its brackets into values: of an array, of the studies of a page, or in sequence."""
 
     def __init__(self, name: str) -> None:
         self.name, self.number = name, 0
@@ -130,7 +129,7 @@ class _Splitter:
         self.depth, self.level, self.key = 0, 0, b""  # a value is what opens and closes at this level
 
     def values(self, file: io.BufferedReader) -> Iterator[Body]:
-        """Every value of the file, and a fault where it breaks off."""
+        """Yield every value of the file, and a fault where it breaks off."""
         while chunk := file.read(CHUNK):
             self.left += chunk
             yield from self._scan()
@@ -184,7 +183,7 @@ class _Splitter:
         return Body(f"{self.name}, record {self.number}", content, fault)
 
     def _forget(self) -> None:
-        """Drop the bytes that no value needs any more."""
+        """Drop the bytes of values already read."""
         cut = self.start if self.start >= 0 else self.at
         self.left, self.at = self.left[cut:], self.at - cut
         self.start = min(self.start, 0)
@@ -194,13 +193,13 @@ class _Splitter:
 
 
 MOST_BYTES = 100_000_000
-#: So many reasons are kept of the records of one file, and so many said of a folder of which nothing is taken.
+#: Number of reasons kept per file, and listed for a folder without any answer.
 MOST_REASONS, MOST_LINES = 5, 50
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """One request of a cassette with its answer; ``time`` is the answer's Date, "" without one."""
+    """One request of a cassette with its answer; ``time`` is the Date of the answer, or ""."""
 
     address: str
     parameters: dict[str, str]
@@ -210,7 +209,7 @@ class Interaction:
 
 
 def is_cassette(body: bytes) -> bool:
-    """Whether a file begins like a cassette.
+    """Return whether a file begins like a cassette.
 
     Examples
     --------
@@ -221,7 +220,7 @@ def is_cassette(body: bytes) -> bool:
 
 
 def interactions(body: bytes, where: str) -> list[Interaction]:
-    """The requests and answers of a cassette.
+    """Return the requests and answers of a cassette.
 
     Raises
     ------
@@ -262,7 +261,7 @@ def _recorded_body(response: Mapping[str, Any], headers: Mapping[str, str], wher
         raise RefusedAnswer(f"{where}: expected an answer, found {fault}") from None
 
 
-# Tell what a file is by what it holds: which source answered so, and to what kind of question.
+# Recognise a file by its content: the source, and the kind of request.
 
 
 #: Source, kind of answer, and what looks it through.
@@ -294,7 +293,7 @@ XML_MARKS: dict[str, Known] = {
 
 
 def recognised(body: bytes, where: str) -> tuple[str, str, Page]:
-    """Source and kind of an answer, looked through.
+    """Return source and kind of an answer, after checking it.
 
     Raises
     ------
@@ -334,7 +333,7 @@ def _known_json(body: bytes, start: bytes, where: str) -> Known:
 
 
 def _work(content: dict[str, Any]) -> Known | None:
-    """The answer of Crossref that an object is."""
+    """Return the answer of Crossref that an object is."""
     return {"work": WORK, "work-list": WORKS}.get(str(content.get("message-type")))
 
 
@@ -346,7 +345,7 @@ def _known_xml(body: bytes, where: str) -> Known:
 
 
 def _root(body: bytes, where: str) -> str:
-    """The name of the root element, read without the rest."""
+    """Return the name of the root element, read without the rest."""
     from io import BytesIO
 
     from defusedxml.common import DefusedXmlException
@@ -377,7 +376,7 @@ def _why(root: str) -> str:
 
 @dataclass
 class Replayed:
-    """What a folder held.
+    """Content of a folder.
 
     Attributes
     ----------
@@ -398,13 +397,13 @@ class Replayed:
 
 
 def replay(folder: Path, store: Store) -> Replayed:
-    """Take every answer in a folder (or in one file) into the store.
+    """Copy every answer in a folder (or in one file) into the store.
 
     Parameters
     ----------
     folder : Path
-        A folder of any depth, one file, or the folder of a store, whose last snapshot is taken. A file holds one
-        answer, an array of them, or one a line; gzip or not; or is a cassette of vcrpy.
+        A folder with its subfolders, one file, or a store, whose last snapshot is used. A file contains one
+        answer, an array of answers, or one per line, possibly compressed with gzip, or is a cassette of vcrpy.
     store : Store
         Where the bytes go.
 
@@ -431,7 +430,7 @@ def replay(folder: Path, store: Store) -> Replayed:
 
 
 def _nothing(folder: Path, refused: Mapping[str, str]) -> str:
-    """Why nothing of a folder was taken, file by file."""
+    """Return why nothing of a folder was taken, file by file."""
     names = {name.partition("#")[0] for name in refused}
     lines = [f"  {shown(name)}: {why}" for name, why in list(refused.items())[:MOST_LINES]]
     more = [f"  and {len(refused) - MOST_LINES:,} more"] if len(refused) > MOST_LINES else []
@@ -448,7 +447,7 @@ def _copied(other: Store, store: Store) -> Replayed:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """The files to read, by their names in the folder; what is hidden is not looked at."""
+    """Yield the files to read, by their names in the folder, without hidden ones."""
     if folder.is_file():
         yield folder.name, folder
         return
@@ -459,7 +458,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _take(name: str, path: Path, store: Store, done: Replayed) -> None:
-    """Every answer of one file; raises RefusedAnswer if it is none as a whole."""
+    """Yield the answers of one file; raises RefusedAnswer if it contains none."""
     if not path.is_file():
         raise RefusedAnswer(f"{name}: expected a file, found something else")
     try:
@@ -496,7 +495,7 @@ def _take_whole(name: str, body: bytes, time: str, store: Store, done: Replayed)
 
 
 def _take_records(name: str, records: Iterator[Body], time: str, store: Store, done: Replayed) -> None:
-    """Each record of an array, or of a file with one a line, as an answer of its own: ``name#1``, ``name#2``."""
+    """Yield each record of an array, or of a file with one per line, as a separate answer: ``name#1``, ``name#2``."""
     refused: dict[str, str] = {}
     for number, one in enumerate(records, start=1):
         where = f"{name}#{number}"
@@ -529,7 +528,7 @@ def _keep(
     answer = store.keep(body, parameters=asked, source=source, kind=kind, address=address, time=time, status=200)
     done.answers.append(answer)
     done.warnings += page.warnings
-    if source != "ctgov":  # the numbers of a search of PubMed stand in its records again
+    if source != "ctgov":  # the numbers of a PubMed search are in its records, too
         return
     for number in page.ids:
         if number and (before := done.places.setdefault(number, where)) != where:

@@ -1,7 +1,7 @@
-"""One pull: every source is asked for what the protocol wants, and the answers become a snapshot when all are there.
+"""One pull: request everything in the protocol from all sources, and save the answers as a snapshot when complete.
 
-A snapshot always speaks of all sources. Those that a pull does not ask (``only``, a folder without them, ICTRP, which
-cannot be asked) are taken over from the last snapshot with their own times.
+A snapshot always covers all sources. Those that are not asked (``only``, a folder without them, ICTRP) are copied from
+the last snapshot with their own times.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from cellclaims.registries.store import Answer, Journal, Snapshot, Store, free_n
 
 @dataclass
 class Pulled:
-    """What became of a pull.
+    """Result of a pull.
 
     Attributes
     ----------
     snapshot : Snapshot or None
-        The new snapshot; None if a source failed: the last one stays in force.
+        The new snapshot; None if a source failed and the last one remains in force.
     asked : tuple of str
-        The sources that were asked or replayed.
+        The sources asked or read from files.
     failed : dict of str
-        Source -> why it failed.
+        Source -> reason for its failure.
     refused : dict of str
-        File of a replayed folder -> why it is no answer.
+        File in a folder -> reason for rejecting it.
     resumed : int
-        How many answers came from the journal of a pull that was cut off.
+        Number of answers from the journal of an interrupted pull.
     """
 
     snapshot: Snapshot | None
@@ -60,30 +60,30 @@ def pull(
     only: Iterable[str] = (),
     told: Callable[[str], None] = lambda line: None,
 ) -> Pulled:
-    """Ask the sources and put a snapshot into force.
+    """Ask the sources and save a snapshot.
 
     Parameters
     ----------
     store : Store
-        Where the answers go.
+        Store for the answers.
     wanted : mapping of Wanted
-        Source -> what it is asked for (:func:`cellclaims.registries.pull.wanted`).
+        Source -> requests (:func:`cellclaims.registries.pull.wanted`).
     client : Client
-        Through which they are asked.
+        Client for the requests.
     only : iterable of str
-        Ask these alone; all others are taken over from the last snapshot.
+        Ask only these; the others are copied from the last snapshot.
     told : callable
         Called with a line after each answer.
 
     Returns
     -------
     Pulled
-        Without a snapshot if a source failed; its journal stays, and the next pull goes on from there.
+        Without a snapshot if a source failed; the journal is kept, and the next pull continues.
 
     Raises
     ------
     SourceError
-        If a source is unknown or another pull is at work.
+        If a source is unknown or another pull is running.
     OSError
         If the store cannot be written.
     """
@@ -102,7 +102,7 @@ def pull(
 
 
 def asked_sources(only: Iterable[str]) -> tuple[str, ...]:
-    """The sources to ask, in their order; raises SourceError for one that cannot be asked."""
+    """Return the sources to ask, in their order; raises SourceError for one that cannot be asked."""
     only = tuple(only)
     if unknown := [source for source in only if source not in SERVICES]:
         hint = " (import an export with --from)" if "ictrp" in unknown else ""
@@ -111,9 +111,9 @@ def asked_sources(only: Iterable[str]) -> tuple[str, ...]:
 
 
 def _fault(asking: Asking, wanted: Wanted) -> str:
-    """Ask one source; why it failed, "" if it did not. The other sources are asked in any case.
+    """Ask one source; return the reason of a failure, or "". The other sources are asked in any case.
 
-    After a refusal its answers are asked for again next time: a page token may have grown old, pages run in a circle.
+    After a refusal, its answers are requested again next time, because of expired page tokens or circular pages.
     """
     try:
         PULLS[asking.source](asking, wanted)
@@ -125,12 +125,12 @@ def _fault(asking: Asking, wanted: Wanted) -> str:
 
 
 def pull_folder(store: Store, folder: Path) -> Pulled:
-    """Replay recorded answers into a snapshot.
+    """Save answers from files as a snapshot.
 
     Raises
     ------
     SourceError
-        If nothing in the folder is an answer.
+        If the folder contains no answer.
     OSError
         If the store cannot be written.
     """
@@ -146,7 +146,7 @@ def pull_folder(store: Store, folder: Path) -> Pulled:
 def _snapshot(
     store: Store, started: str, origin: str, asked: tuple[str, ...], answers: list[Answer], warnings: list[str]
 ) -> Snapshot:
-    """A snapshot of what was asked, and of the other sources as the last snapshot has them."""
+    """Return a snapshot of the new answers, with the other sources from the last snapshot."""
     last = store.snapshot() if store.names() else Snapshot("", "", "", "", ())
     kept = [answer for answer in last.answers if answer.source not in asked]
     odd = [warning for warning in last.warnings if warning.partition(":")[0] not in asked]
@@ -155,28 +155,28 @@ def _snapshot(
     return Snapshot(free_name(store, started), started, ended, origin, tuple(everything), (*warnings, *odd))
 
 
-# What a pull asks for: the queries of the protocol, and the numbers of the reports that the evidence has.
+# Requests of a pull: the queries of the protocol, and the numbers of the reports in the evidence.
 
 
 DOI = re.compile(r"10\.\d{4,9}/\S+")
-#: The columns of ``studies.csv`` that hold what is asked for by number.
+#: Columns of ``studies.csv`` with numbers to request.
 NUMBERED = ("registry_id", "doi", "pmid")
 
 
 def wanted(rules: Protocol, data: Path) -> dict[str, Wanted]:
-    """What each source is asked for.
+    """Return the requests for each source.
 
     Parameters
     ----------
     rules : Protocol
-        Its section ``pull`` holds the queries.
+        Its section ``pull`` contains the queries.
     data : Path
-        The folder of the evidence; ``published/studies.csv`` holds DOIs, PubMed numbers and registrations.
+        The folder of the evidence; ``published/studies.csv`` contains DOIs, PubMed numbers and registrations.
 
     Raises
     ------
     ProtocolError
-        If the section is of another shape.
+        If the section is invalid.
     SourceError
         If the table cannot be read.
     """
@@ -185,7 +185,7 @@ def wanted(rules: Protocol, data: Path) -> dict[str, Wanted]:
 
 
 def known_numbers(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    """NCT numbers, DOIs and PubMed numbers of the reports, each once; raises SourceError for any other table."""
+    """Return NCT numbers, DOIs and PubMed numbers of the reports, each once; raises SourceError."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [[(row[name] or "").strip() for name in NUMBERED] for row in csv.DictReader(file)]
@@ -196,16 +196,16 @@ def known_numbers(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], tuple[s
     return tuple(registrations), tuple(dois), tuple(sorted({pmid for _, _, pmid in rows if is_pubmed_number(pmid)}))
 
 
-# The ``pull`` command: what it prints, and its exit status.
+# The ``pull`` command: its output and exit status.
 
 
-#: Exit statuses: a new snapshot is in force (or the last one is whole); a source failed and the last stays in force.
+#: Exit statuses: a new snapshot is in force (or the last one is intact); a source failed and the last remains.
 DONE, FAILED = 0, 1
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the command was asked for."""
+    """Arguments of the command."""
 
     into: Path
     data: Path
@@ -216,7 +216,23 @@ class Order:
 
 
 def run(order: Order, settings: Settings | None = None) -> int:
-    """Pull, say what came, and return the exit status.
+    """Pull, report the result, and return the exit status.
+
+    Raises
+    ------
+    SourceError
+        If the pull could not start, or the store cannot be written.
+    """
+    store = Store(order.into)
+    if order.offline and order.folder is None:
+        return _offline(store, order)
+    done = ordered(order, settings)
+    say(done, store, order)
+    return FAILED if done.failed else DONE
+
+
+def ordered(order: Order, settings: Settings | None = None) -> Pulled:
+    """Replay the folder of an order, or ask the sources over the network.
 
     Raises
     ------
@@ -224,15 +240,11 @@ def run(order: Order, settings: Settings | None = None) -> int:
         If nothing could be started, or the store cannot be written.
     """
     store = Store(order.into)
-    if order.offline and order.folder is None:
-        return _offline(store, order)
     try:
-        done = pull_folder(store, order.folder) if order.folder else _from_network(store, order, settings)
+        return pull_folder(store, order.folder) if order.folder else _from_network(store, order, settings)
     except OSError as fault:
         stays = f"the last complete snapshot is {store.names()[-1]}" if store.names() else "there is no snapshot yet"
         raise SourceError(f"{order.into}: expected a store that can be written, found {fault}; {stays}") from None
-    say(done, store, order)
-    return FAILED if done.failed else DONE
 
 
 def _from_network(store: Store, order: Order, settings: Settings | None) -> Pulled:
@@ -248,7 +260,7 @@ def _from_network(store: Store, order: Order, settings: Settings | None) -> Pull
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """One line that counts answers on a terminal; nothing elsewhere."""
+    """Show a line that counts answers in a terminal."""
     from tqdm import tqdm
 
     with tqdm(unit=" answers", disable=not sys.stderr.isatty(), leave=False) as bar:
@@ -261,7 +273,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _offline(store: Store, order: Order) -> int:
-    """Look the last snapshot through, without a socket."""
+    """Check the last snapshot, without the network."""
     snapshot = store.snapshot()
     for answer in snapshot.answers:
         store.body(answer)
@@ -270,24 +282,24 @@ def _offline(store: Store, order: Order) -> int:
 
 
 def say(done: Pulled, store: Store, order: Order) -> None:
-    """Print what came: as lines, or as one JSON object."""
+    """Print the result as lines, or as one JSON object."""
     if order.as_json:
         print(json.dumps(as_json(done, store)))
         return
     if done.snapshot:
         print("\n".join(lines(done.snapshot)))
     for name, why in done.refused.items():
-        print(f"not taken: {shown(name)}: {why}")
+        print(f"not read: {shown(name)}: {why}")
     if done.failed:
         for source, why in done.failed.items():
             print(f"{source}: {why}", file=sys.stderr)
         names = store.names()
-        stays = f"the last complete snapshot, {names[-1]}, stays in force" if names else "there is no snapshot yet"
-        print(f"{stays}; the next pull goes on where this one stopped", file=sys.stderr)
+        stays = f"the last complete snapshot, {names[-1]}, remains in force" if names else "there is no snapshot yet"
+        print(f"{stays}; the next pull continues from there", file=sys.stderr)
 
 
 def lines(snapshot: Snapshot) -> list[str]:
-    """A snapshot in words: its day, each source with answers, bytes and the day of its answers, warnings by kind."""
+    """Yield a summary of a snapshot: date, each source with answers, bytes and dates, warnings by kind."""
     head = [f"snapshot {snapshot.name} ({snapshot.origin}), complete since {snapshot.ended[:10]}"]
     for source in SOURCES:
         answers = snapshot.of(source)
@@ -302,7 +314,7 @@ def lines(snapshot: Snapshot) -> list[str]:
 
 
 def as_json(done: Pulled, store: Store) -> dict[str, Any]:
-    """What became of a pull, for machines."""
+    """Return the result of a pull for JSON."""
     snapshot = done.snapshot
     sources = {
         source: {"answers": len(answers), "bytes": sum(one.bytes for one in answers)}

@@ -1,8 +1,8 @@
-"""Trials and papers, read out of the stored answers of every source.
+"""Trials and papers, read from the stored answers of all sources.
 
-A *trial* is one registration, a *paper* one publication; the same one in several answers counts once. A *pointer* says
-where in its answer a record stands: a JSON pointer (RFC 6901), or for XML the path of its element. What cannot be read
-is an error that names the answer, or, for a caller that hands in a list, a sentence in that list.
+A *trial* is one registration, a *paper* one publication; the same one in several answers counts once. A *pointer* is
+the position of a record in its answer: a JSON pointer (RFC 6901), or for XML the path of its element. If a record
+cannot be read, an error names the answer, or a sentence is added to the caller's list.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Trial:
     start, results_posted, registered : str
         ISO dates (a month where no day is known), empty where the record has none.
     record : dict
-        The study as it stands; of an ICTRP export the text of each element.
+        The study as posted; of an ICTRP export the text of each element.
     answer, pointer : Answer, str
-        Where it stands.
+        Its position.
     address : str
         The registry's page of it.
     """
@@ -63,7 +63,7 @@ class Trial:
 
     @property
     def fullness(self) -> tuple[bool, bool, int, str]:
-        """How much of the trial this record holds: the larger, the fuller; at equal content the later answer."""
+        """Completeness of this record (larger is more complete); at equal content the later answer is preferred."""
         whole = self.source == "ctgov"
         parts = sum(len(part) for part in self.record.values() if isinstance(part, Mapping)) + len(self.record)
         return (whole, "resultsSection" in self.record, parts, self.answer.time)
@@ -113,13 +113,13 @@ class Paper:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Everything by which the paper is known; two papers that share one are one."""
+        """All identifiers of the paper; papers that share one are the same."""
         named = (("pmid", self.pmid), ("doi", self.doi.lower()), ("pmcid", self.pmcid.upper()))
         return tuple(f"{name}:{value}" for name, value in named if value) or (f"{self.source}:{self.other_id}",)
 
     @property
     def address(self) -> str:
-        """Where a reader finds it: its DOI, PubMed or PubMed Central."""
+        """Address of the paper: DOI, PubMed or PubMed Central."""
         places = ((self.doi, "https://doi.org/"), (self.pmid, "https://pubmed.ncbi.nlm.nih.gov/"))
         known = (f"{start}{value}" for value, start in places if value)
         return next(known, f"https://europepmc.org/article/PMC/{self.pmcid}" if self.pmcid else "")
@@ -131,9 +131,9 @@ def trials(
     refused: list[str] | None = None,
     others: Callable[[Trial], object] = lambda trial: None,
 ) -> Iterator[Trial]:
-    """The trials of a snapshot, each once, the fullest record of it, in the order of the answers.
+    """Yield the trials of a snapshot, each once with its most complete record, in the order of the answers.
 
-    Answers are read twice, so that memory holds one answer and the numbers, whatever the size of the snapshot.
+    Answers are read twice, so that only one answer and the numbers are in memory.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def _all_trials(store: Store, snapshot: Snapshot, refused: list[str] | None) -> 
 
 
 def papers(store: Store, snapshot: Snapshot, refused: list[str] | None = None) -> Iterator[Paper]:
-    """The papers of a snapshot, each once: what several sources say of one is put together.
+    """Yield the papers of a snapshot, each once, with the information of all sources combined.
 
     Parameters and errors are those of :func:`trials`. A paper that two sources share keeps the words of the first,
     gains the identifiers it lacks, and has the registrations of all.
@@ -206,7 +206,7 @@ def all_records(store: Store, snapshot: Snapshot, refused: list[str] | None = No
 
 
 def together(one: Paper, other: Paper) -> Paper:
-    """Two descriptions of one paper as one; the first has the say.
+    """Merge two descriptions of one paper; the first takes precedence.
 
     A preprint and its article share no identifier and stay two papers.
     """
@@ -219,7 +219,7 @@ def together(one: Paper, other: Paper) -> Paper:
 
 
 def _read(store: Store, snapshot: Snapshot, readers: Mapping[str, Any], refused: list[str] | None) -> Iterator[tuple]:
-    """What the readers find in the answers of their sources, each with the number of its answer."""
+    """Yield the records that the readers find in the answers of their sources, with the number of the answer."""
     for place, answer in enumerate(snapshot.answers):
         if answer.source not in readers or answer.status != 200:
             continue
@@ -235,7 +235,7 @@ def _read(store: Store, snapshot: Snapshot, readers: Mapping[str, Any], refused:
 
 
 def raise_or_note(sentence: str, refused: list[str] | None) -> None:
-    """Put a sentence on the list; without a list raise it as a SourceError."""
+    """Add a sentence to the list; without a list raise it as a SourceError."""
     if refused is None:
         raise SourceError(sentence)
     refused.append(sentence)
@@ -244,7 +244,7 @@ def raise_or_note(sentence: str, refused: list[str] | None) -> None:
 # Registration numbers of trials, as people write them in titles and abstracts, in one spelling each.
 
 
-#: What may stand between the letters of a register and its digits.
+#: Characters allowed between the letters of a register and its digits.
 GAP = r"[\s:#-]{0,3}"
 
 #: How a number is written, and its one spelling; ``{}`` are its groups.
@@ -271,7 +271,7 @@ PATTERNS = tuple((re.compile(rf"(?<![A-Za-z0-9]){form}(?!\d)", re.IGNORECASE), s
 
 
 def numbers_in(text: str) -> tuple[str, ...]:
-    """The registration numbers in a text, each once, in the spelling of its register, sorted.
+    """Return the registration numbers in a text, each once, in the spelling of its register, sorted.
 
     Examples
     --------
@@ -285,12 +285,12 @@ def numbers_in(text: str) -> tuple[str, ...]:
 
 
 def _spelt(spelling: str, parts: tuple[str, ...]) -> str:
-    """Letters in capitals, but for those of jRCT."""
+    """Return the letters in capitals, except those of jRCT."""
     return spelling.format(*(part.lower() if spelling.startswith("j") else part.upper() for part in parts))
 
 
 def keys_of(number: str) -> frozenset[str]:
-    """By which spellings a trial's own number is known: those found in it, else the number itself.
+    """Return the spellings of a trial's own number: those found in it, else the number itself.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def keys_of(number: str) -> frozenset[str]:
 
 
 def all_keys(numbers: Iterable[str]) -> frozenset[str]:
-    """The spellings by which any of these trials is known."""
+    """Return the spellings by which any of these trials is known."""
     return frozenset(key for number in numbers for key in keys_of(number))
 
 
@@ -334,7 +334,7 @@ def _letters(text: str) -> str:
 
 
 def notices_of(title: str, types: Iterable[str], links: Iterable[tuple[str, str]]) -> tuple[Notice, ...]:
-    """The notices that a record names in its title, its types of publication and its links to other records.
+    """Return the notices that a record names in its title, its types of publication and its links to other records.
 
     Parameters
     ----------
@@ -364,7 +364,7 @@ def notices_of(title: str, types: Iterable[str], links: Iterable[tuple[str, str]
 #
 # A reader yields a :class:`Paper` for each record and a sentence for each that it cannot read; it raises ValueError
 # where
-# the body as a whole is something else. Answers that hold identifiers only (esearch) hold no papers.
+# the body as a whole is something else. Answers with identifiers only (esearch) contain no papers.
 
 
 #: Answers of PubMed that list identifiers and no papers.
@@ -372,7 +372,7 @@ LISTS = ("eSearchResult", "ePostResult", "eLinkResult", "eInfoResult", "eSpellRe
 
 
 def europepmc(answer: Answer, body: bytes) -> Iterator[Paper | str]:
-    """Papers of a page of Europe PMC; the abstract is searched for registrations and not kept."""
+    """Yield the papers of a page of Europe PMC; the abstract is searched for registrations but not kept."""
     content = json_of(body)
     if not isinstance(value_at(content, "resultList", "result"), list):
         raise ValueError(f"no list of results: {_start(content)}")
@@ -397,7 +397,7 @@ def _pmid(number: str) -> str:
 
 
 def pubmed(answer: Answer, body: bytes) -> Iterator[Paper | str]:
-    """Papers of PubMed: efetch and esummary as XML, esummary as JSON."""
+    """Yield the papers of PubMed: efetch and esummary as XML, esummary as JSON."""
     if not is_xml(body):
         yield from _summaries_json(answer, json_of(body))
         return
@@ -463,7 +463,7 @@ def _article(answer: Answer, article: Element, pointer: str) -> Paper | str:
 
 
 def _printed_date(date: Element | None) -> str:
-    """Year, month and day where there are, else the words of the issue (MedlineDate, Season)."""
+    """Return year, month and day if given, else the words of the issue (MedlineDate, Season)."""
     if date is None:
         return ""
     parts = [clean(date.findtext(name)) for name in ("Year", "Month", "Day")]
@@ -474,7 +474,7 @@ def _printed_date(date: Element | None) -> str:
 
 
 def crossref(answer: Answer, body: bytes) -> Iterator[Paper | str]:
-    """Papers of Crossref: one work or a list of works."""
+    """Yield the papers of Crossref: one work or a list of works."""
     content = json_of(body)
     message = value_at(content, "message")
     if isinstance(value_at(message, "items"), list):
@@ -502,7 +502,7 @@ def crossref(answer: Answer, body: bytes) -> Iterator[Paper | str]:
 
 
 def _updates(work: Any, title: str) -> tuple[Notice, ...]:
-    """The notices about a work of Crossref ("updated-by") and those that it gives of others ("update-to")."""
+    """Return the notices about a work of Crossref ("updated-by") and its notices about others ("update-to")."""
     found = list(notices_of(title, (), ()))
     for key in ("updated-by", "update-to"):
         for one in list_at(work, key):
@@ -516,7 +516,7 @@ def _updates(work: Any, title: str) -> tuple[Notice, ...]:
 
 
 def _date_parts(parts: list) -> str:
-    """Crossref's [[year, month?, day?]] with dashes; empty if it is something else."""
+    """Return Crossref's [[year, month?, day?]] with dashes; empty if invalid."""
     first = parts[0] if parts and isinstance(parts[0], list) else []
     return "-".join(f"{part:02d}" for part in first if isinstance(part, int))
 
@@ -525,7 +525,7 @@ def _paper(
     source: str, answer: Answer, pointer: str, texts: Iterable[str], notices: tuple[Notice, ...],
     *, title: str, journal: str, date: str, **ids: str,
 ) -> Paper | str:  # fmt: skip
-    """The paper, with the registrations of its title and of the texts; a sentence if nothing identifies it.
+    """Return the paper, with the registrations of its title and of the texts; a sentence if nothing identifies it.
 
     Summaries of PubMed have the form of those of all NCBI databases: without a title it is none of a paper.
     """
@@ -540,7 +540,7 @@ def _paper(
 
 
 def _start(content: Any) -> str:
-    """The first keys of something that was not expected, for a message."""
+    """Return the first keys of an unexpected value, for a message."""
     keys = ", ".join(map(str, [*content][:5])) if isinstance(content, Mapping) else type(content).__name__
     return keys[:120]
 
@@ -556,14 +556,14 @@ PAGE = "https://clinicaltrials.gov/study/"
 
 
 def registry_trials(answer: Answer, body: bytes) -> Iterator[Trial | str]:
-    """Trials of ClinicalTrials.gov: those of a page of a search, or one study."""
+    """Yield trials of ClinicalTrials.gov: those of a search page, or one study."""
     for pointer, study in studies_in(json_of(body)):
         number = text_at(study, "protocolSection", "identificationModule", "nctId")
         yield _registered(study, answer, pointer) if number else f"{pointer or 'study'}: expected an nctId, found none"
 
 
 def studies_in(content: Any) -> Iterator[tuple[str, Any]]:
-    """The studies of a parsed answer with their JSON pointers.
+    """Yield the studies of a parsed answer with their JSON pointers.
 
     Raises
     ------
@@ -602,7 +602,7 @@ def _registered(study: Mapping[str, Any], answer: Answer, pointer: str) -> Trial
 
 
 def export_trials(answer: Answer, body: bytes) -> Iterator[Trial | str]:
-    """Trials of an ICTRP export, one at a time, so that an export of any size can be read."""
+    """Yield the trials of an ICTRP export one at a time, so that exports of any size can be read."""
     from defusedxml.ElementTree import iterparse
 
     place = 0

@@ -1,8 +1,8 @@
-"""The five public sources: what each is asked for, and whether an answer is one of its.
+"""The five public sources: their requests, and checks of their answers.
 
-Three of them are searched page by page (ClinicalTrials.gov, Europe PMC, Crossref), PubMed is searched for numbers whose
-records follow, and of WHO ICTRP a person downloads an export. What the journal of a pull has comes from there, the
-rest from the network into the store.
+Three of them are searched page by page (ClinicalTrials.gov, Europe PMC, Crossref), PubMed is searched for numbers,
+whose records are then requested, and the export of WHO ICTRP is downloaded by the user. Answers in the journal of a
+pull are not requested again.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from cellclaims.registries.answers import (
 from cellclaims.registries.client import Client, Fetched, base_of, path_of, shown
 from cellclaims.registries.store import Answer, Journal
 
-#: Looks an answer's bytes through, given its address for messages; raises RefusedAnswer.
+#: Checks the bytes of an answer, given its address for messages; raises RefusedAnswer.
 Look = Callable[[bytes, str], Page]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a pull asks a source for.
+    """Requests of a pull to a source.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Wanted:
     registrations : tuple of str
         NCT numbers of the reports in ``data/published``.
     dois, pmids : tuple of str
-        DOIs and PubMed numbers of the same reports: a correction or retraction stands in their records.
+        DOIs and PubMed numbers of the same reports, whose records name corrections and retractions.
     """
 
     queries: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -56,16 +56,16 @@ class Wanted:
 
 
 class Asking:
-    """One source in one pull: what it answered so far, and what was odd.
+    """One source in one pull, with its answers so far and warnings.
 
     Parameters
     ----------
     source : str
         The source.
     client : Client
-        Through which it is asked.
+        Client for the requests.
     journal : Journal
-        Where each answer is written down.
+        Journal of the pull.
     told : callable
         Called with a line after each answer.
     """
@@ -76,12 +76,12 @@ class Asking:
         self.warnings: list[str] = []
 
     def ask(self, kind: str, path: str, parameters: Mapping[str, str], look: Look) -> Page:
-        """The answer to one request, looked through and kept.
+        """Return the answer to one request, checked and stored.
 
         Raises
         ------
         SourceError
-            If it does not come or is not taken; what came before stays in the journal.
+            If there is no answer or it is rejected; earlier answers remain in the journal.
         OSError
             If it cannot be written.
         """
@@ -108,7 +108,7 @@ class Asking:
         return answer, on_the_way, page
 
     def ask_known(self, kind: str, path: str, look: Look, number: str) -> Page | None:
-        """The answer about one number; None and a warning where the source does not know it."""
+        """Return the answer about one number; None with a warning if the source does not know it."""
         try:
             return self.ask(kind, path, {}, look)
         except RefusedAnswer as fault:
@@ -118,8 +118,8 @@ class Asking:
             return None
 
 
-#: Parameters of the next page of a search, given the page, whether it brought new records, and the search so far;
-#: nothing after the last.
+#: Parameters of the next page of a search, given the page, whether it had new records, and the search so far;
+#: None after the last page.
 Following = Callable[[Page, bool, Guard], Mapping[str, str]]
 
 
@@ -131,27 +131,27 @@ def walk(
     following: Following,
     most: int = 0,
 ) -> dict[str, None]:
-    """One search to its end: the numbers that it brought, in order.
+    """Run one search to its end; return the numbers found, in order.
 
     Parameters
     ----------
     asking : Asking
         The source.
     name : str
-        Of the search, for messages.
+        Name of the search, for messages.
     where : tuple
-        Kind of the answers, path, and what looks a page through.
+        Kind of the answers, path, and check of a page.
     first : mapping of str
         Parameters of the first page.
     following : callable
-        Gives those of the next one.
+        Returns those of the next page.
     most : int
-        So many records are handed out and no more; 0 without such a limit.
+        Largest number of records that the source returns; 0 if unlimited.
 
     Raises
     ------
     SourceError
-        If a page does not come, is not taken, or the pages run in a circle.
+        If a page is missing or rejected, or the pages are circular.
     """
     kind, path, look = where
     guard, asked = Guard(asking.source, f"search {name!r}"), dict(first)
@@ -162,7 +162,7 @@ def walk(
         asking.warnings += guard.turn(page)
         asked = dict(following(page, len(guard.ids) > known, guard))
     if most and (guard.total or 0) > most:
-        detail = f"search {name!r}: {guard.total:,} records, {most:,} are handed out"
+        detail = f"search {name!r}: {guard.total:,} records, only {most:,} are available"
         asking.warnings.append(oddity(asking.source, "too many", detail))
     else:
         asking.warnings += guard.end()
@@ -170,18 +170,18 @@ def walk(
 
 
 def _odd(source: str, where: str, records: list[Any], shape: Mapping[str, type], content: Any) -> list[str]:
-    """What is odd about the fields and the texts of an answer in JSON."""
+    """Return warnings about the fields and texts of an answer in JSON."""
     known = TRIAL_SECTIONS if shape is TRIAL_SHAPE else ()
     fields = record_warnings(source, where, records, shape, known)
     return fields + text_warnings(source, where, json_texts(content, where))
 
 
-# ClinicalTrials.gov, API version 2. A page holds whole studies, so that a study is asked for alone only where no
-# search finds it. Shapes are those of the official description of the API (ctg-oas-v2, 2.0.0).
+# ClinicalTrials.gov, API version 2. A page contains whole studies, so studies are requested singly only if
+# no search finds them. Formats follow the official description of the API (ctg-oas-v2, 2.0.0).
 
 
 NCT = re.compile(r"NCT\d{8}")
-#: Studies a page: with posted results one takes about 40 kB and at most a few MB.
+#: Studies per page: with posted results one takes about 40 kB and at most a few MB.
 TRIALS_A_PAGE = 100
 
 TRIAL_SHAPE: Mapping[str, type] = {
@@ -200,12 +200,12 @@ TRIAL_SECTIONS = ("protocolSection resultsSection documentSection annotationSect
 
 
 def look_trials(body: bytes, where: str) -> Page:
-    """Look a page of a search through.
+    """Check a page of a search.
 
     Raises
     ------
     RefusedAnswer
-        If it is no page of studies.
+        If it is not a page of studies.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def look_trials(body: bytes, where: str) -> Page:
 
 
 def look_trial(body: bytes, where: str) -> Page:
-    """Look a single study through; raises RefusedAnswer if it is none or has no number."""
+    """Check a single study; raises RefusedAnswer if it is none or has no number."""
     study = of_type(parsed_json(body, where), dict, where, "the answer")
     number = trial_number(study)
     if not number:
@@ -233,13 +233,13 @@ def look_trial(body: bytes, where: str) -> Page:
 
 
 def trial_number(study: Any) -> str:
-    """The NCT number of a study; "" where it has none."""
+    """Return the NCT number of a study, or ""."""
     number = text_at(study, "protocolSection", "identificationModule", "nctId")
     return number if NCT.fullmatch(number) else ""
 
 
 def pull_ctgov(asking: Asking, wanted: Wanted) -> None:
-    """Every search to its last page, then the known studies that no search brought; raises SourceError."""
+    """Run every search to its last page, then request known studies that were not found; raises SourceError."""
     found: set[str] = set()
     for name, query in wanted.queries.items():
         parameters = {**query, "format": "json", "pageSize": str(TRIALS_A_PAGE)}
@@ -259,7 +259,7 @@ def pull_ctgov(asking: Asking, wanted: Wanted) -> None:
 
 
 PAPERS_A_PAGE = 100
-#: Registration numbers in one search, so that an address stays short.
+#: Registration numbers per search, so that its address is short.
 NUMBERS_A_SEARCH = 25
 
 PAPER_SHAPE: Mapping[str, type] = {
@@ -277,12 +277,12 @@ PAPER_SHAPE: Mapping[str, type] = {
 
 
 def look_papers(body: bytes, where: str) -> Page:
-    """Look a page of a search through.
+    """Check a page of a search.
 
     Raises
     ------
     RefusedAnswer
-        If it is no page of papers.
+        If it is not a page of papers.
 
     Examples
     --------
@@ -304,7 +304,7 @@ def _paper_number(paper: Any) -> str:
 
 
 def pull_europepmc(asking: Asking, wanted: Wanted) -> None:
-    """Every search to its end, and the papers that name a known registration; raises SourceError."""
+    """Run every search, and request the papers that name a known registration; raises SourceError."""
     for name, query in wanted.queries.items():
         search_papers(asking, name, query)
     for number, group in enumerate(grouped(wanted.registrations, NUMBERS_A_SEARCH), start=1):
@@ -313,9 +313,9 @@ def pull_europepmc(asking: Asking, wanted: Wanted) -> None:
 
 
 def search_papers(asking: Asking, name: str, query: Mapping[str, str]) -> dict[str, None]:
-    """One search to its end: the numbers of its papers, such as ``MED:17005949``; raises SourceError.
+    """Run one search; return the numbers of its papers, such as ``MED:17005949``; raises SourceError.
 
-    The last page has no cursor, repeats the one it was asked with, or is empty.
+    The last page has no cursor, repeats the cursor of its request, or is empty.
     """
     parameters = {**query, "format": "json", "resultType": "core", "pageSize": str(PAPERS_A_PAGE)}
 
@@ -326,21 +326,21 @@ def search_papers(asking: Asking, name: str, query: Mapping[str, str]) -> dict[s
 
 
 def papers_by_title(client: Client, title: str, rows: int = 5) -> tuple[Fetched, list[dict[str, Any]]]:
-    """Papers whose titles hold the words of a title: the answer, and its papers, best first.
+    """Search papers by the words of a title; return the answer, and its papers, best first.
 
     Parameters
     ----------
     client : Client
-        Through which Europe PMC is asked.
+        Client for the request.
     title : str
-        The title as printed; signs that the query language uses are left out.
+        The title; characters of the query language are removed.
     rows : int
-        At most so many papers.
+        Largest number of papers.
 
     Raises
     ------
     SourceError
-        If no answer comes or it is not taken.
+        If there is no answer or it is rejected.
     """
     words = " ".join(re.findall(r"\w+", title))
     parameters = {"query": f"TITLE:({words})", "format": "json", "resultType": "core", "pageSize": str(rows)}
@@ -350,19 +350,19 @@ def papers_by_title(client: Client, title: str, rows: int = 5) -> tuple[Fetched,
     return got, [paper for paper in papers if isinstance(paper, dict)]
 
 
-# PubMed through the E-utilities: a search gives numbers (esearch), their records follow (efetch). The address of every
-# request says which program asks and, where they are known, a contact and a key; none of them is stored.
+# PubMed through the E-utilities: a search returns numbers (esearch), whose records are then requested (efetch). Every
+# request names the program and, if known, a contact and a key; these are not stored.
 
 
 NUMBERS_A_PAGE = 500
-#: Numbers in one request for records, so that its address stays short.
+#: Numbers per request for records, so that its address is short.
 RECORDS_A_REQUEST = 150
-#: A search hands out its first 10,000 records and no more.
+#: A search returns only its first 10,000 records.
 MOST_NUMBERS = 10_000
 
 
 def look_numbers(body: bytes, where: str) -> Page:
-    """Look an esearch answer in JSON through.
+    """Check an esearch answer in JSON.
 
     Raises
     ------
@@ -391,7 +391,7 @@ def look_numbers(body: bytes, where: str) -> Page:
 
 
 def is_pubmed_number(value: object) -> bool:
-    """Whether a value is a PubMed number as text."""
+    """Return whether a value is a PubMed number as text."""
     return isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10
 
 
@@ -404,7 +404,7 @@ def _total(value: Any, where: str) -> int:
 
 
 def look_numbers_xml(body: bytes, where: str) -> Page:
-    """Look an esearch answer in XML through; raises RefusedAnswer."""
+    """Check an esearch answer in XML; raises RefusedAnswer."""
     root = parsed_xml(body, where, "eSearchResult")
     if (error := root.findtext("ERROR")) is not None:
         raise RefusedAnswer(f"{shown(where)}: expected numbers of papers, found a refusal: {shown(error, 120)}")
@@ -413,7 +413,7 @@ def look_numbers_xml(body: bytes, where: str) -> Page:
 
 
 def look_records(body: bytes, where: str) -> Page:
-    """Look an efetch answer (PubmedArticleSet) through; raises RefusedAnswer."""
+    """Check an efetch answer (PubmedArticleSet); raises RefusedAnswer."""
     root = parsed_xml(body, where, "PubmedArticleSet")
     articles = [*root.iterfind("PubmedArticle"), *root.iterfind("PubmedBookArticle")]
     ids = tuple((one.findtext("*/PMID") or "").strip() for one in articles)
@@ -421,7 +421,7 @@ def look_records(body: bytes, where: str) -> Page:
 
 
 def look_summaries(body: bytes, where: str) -> Page:
-    """Look an esummary answer in XML through; raises RefusedAnswer if it holds no papers."""
+    """Check an esummary answer in XML; raises RefusedAnswer if it contains no papers."""
     root = parsed_xml(body, where, "eSummaryResult")
     papers = root.findall("DocSum")
     if not papers or any(paper.find("Item[@Name='PubDate']") is None for paper in papers):
@@ -432,7 +432,7 @@ def look_summaries(body: bytes, where: str) -> Page:
 
 
 def look_summaries_json(body: bytes, where: str) -> Page:
-    """Look an esummary answer in JSON through; raises RefusedAnswer."""
+    """Check an esummary answer in JSON; raises RefusedAnswer."""
     content = of_type(parsed_json(body, where), dict, where, "the answer")
     result = of_type(content.get("result"), dict, where, "result")
     ids = tuple(map(str, of_type(result.get("uids"), list, where, "result.uids")))
@@ -453,12 +453,12 @@ def _unnumbered(ids: tuple[str, ...], where: str) -> list[str]:
 
 
 def pull_pubmed(asking: Asking, wanted: Wanted) -> None:
-    """Every search, the papers that name a known registration, the known papers, then the records of all.
+    """Run every search, find papers that name a known registration, then request the records of all.
 
     Raises
     ------
     SourceError
-        If an answer does not come or is not taken.
+        If an answer is missing or rejected.
     """
     found: dict[str, None] = {}
     for name, query in wanted.queries.items():
@@ -474,7 +474,7 @@ def pull_pubmed(asking: Asking, wanted: Wanted) -> None:
 
 
 def search_numbers(asking: Asking, name: str, query: Mapping[str, str]) -> dict[str, None]:
-    """One search to its end: the numbers of its papers, in order; raises SourceError."""
+    """Run one search; return the numbers of its papers, in order; raises SourceError."""
     parameters = {"db": "pubmed", **query, "retmode": "json", "retmax": str(NUMBERS_A_PAGE)}
 
     def following(page: Page, _: bool, guard: Guard) -> Mapping[str, str]:
@@ -485,7 +485,7 @@ def search_numbers(asking: Asking, name: str, query: Mapping[str, str]) -> dict[
     return walk(asking, name, where, {**parameters, "retstart": "0"}, following, MOST_NUMBERS)
 
 
-# Crossref: the works behind known DOIs (with corrections and retractions), and candidates for a reference.
+# Crossref: the records of known DOIs (with corrections and retractions), and candidates for a reference.
 
 
 WORKS_A_PAGE = 100
@@ -503,12 +503,12 @@ WORK_SHAPE: Mapping[str, type] = {
 
 
 def look_work(body: bytes, where: str) -> Page:
-    """Look the record of one DOI through.
+    """Check the record of one DOI.
 
     Raises
     ------
     RefusedAnswer
-        If it is no work.
+        If it is not a work.
 
     Examples
     --------
@@ -520,7 +520,7 @@ def look_work(body: bytes, where: str) -> Page:
 
 
 def look_works(body: bytes, where: str) -> Page:
-    """Look a list of works through; raises RefusedAnswer."""
+    """Check a list of works; raises RefusedAnswer."""
     message = _message(body, where)
     items = of_type(message.get("items"), list, where, "message.items")
     total = of_type(message.get("total-results"), int, where, "message.total-results")
@@ -540,7 +540,7 @@ def _message(body: bytes, where: str) -> dict[str, Any]:
 
 
 def pull_crossref(asking: Asking, wanted: Wanted) -> None:
-    """Every search to its end, then the work of every known DOI; raises SourceError."""
+    """Run every search, then request the work of every known DOI; raises SourceError."""
     for name, query in wanted.queries.items():
         search_works(asking, name, query)
     for doi in wanted.dois:
@@ -548,9 +548,9 @@ def pull_crossref(asking: Asking, wanted: Wanted) -> None:
 
 
 def search_works(asking: Asking, name: str, query: Mapping[str, str]) -> dict[str, None]:
-    """One search to its end: the DOIs that it brought; raises SourceError.
+    """Run one search; return the DOIs found; raises SourceError.
 
-    A search ends with the records, not with the cursor: a page without a new one is the last.
+    The last page is the first without a new record; the cursor never ends.
     """
     parameters = {**query, "rows": str(WORKS_A_PAGE)}
 
@@ -562,21 +562,21 @@ def search_works(asking: Asking, name: str, query: Mapping[str, str]) -> dict[st
 
 
 def works_like(client: Client, reference: str, rows: int = 5) -> tuple[Fetched, list[dict[str, Any]]]:
-    """Works that a printed reference may mean: the answer, and its works, best first.
+    """Search works for a reference; return the answer, and its works, best first.
 
     Parameters
     ----------
     client : Client
-        Through which Crossref is asked.
+        Client for the request.
     reference : str
-        Title, author, year, journal: as much as is known.
+        Title, author, year and journal, as far as known.
     rows : int
-        At most so many works.
+        Largest number of works.
 
     Raises
     ------
     SourceError
-        If no answer comes or it is not taken.
+        If there is no answer or it is rejected.
     """
     got = client.get("crossref", "/works", {"query.bibliographic": reference, "rows": str(rows)})
     look_works(got.body, got.address)
@@ -584,23 +584,23 @@ def works_like(client: Client, reference: str, rows: int = 5) -> tuple[Fetched, 
     return got, [item for item in items if isinstance(item, dict)]
 
 
-# WHO ICTRP: the XML export that a person downloaded (with rows of ChiCTR, EUCTR and other registers). The search portal
-# has no interface for programs and its export stands behind a dialogue of terms: a person downloads it and
-# ``cellclaims pull --from FOLDER`` takes it over. Nothing is asked from here.
+# WHO ICTRP: the downloaded XML export (with rows of ChiCTR, EUCTR and other registers). The search portal
+# has no programming interface and its export requires accepting terms, so users download it and run
+# ``cellclaims pull --from FOLDER``.
 
 
 EXPORT_ROOT = "Trials_downloaded_from_ICTRP"
-#: What every row of an export has, with a text or empty.
+#: Elements of every row of an export, possibly empty.
 EXPORT_FIELDS = ("TrialID", "Public_title", "Source_Register", "Recruitment_Status", "Date_registration3")
 
 
 def look_export(body: bytes, where: str) -> Page:
-    """Look an export through: its trials by their numbers.
+    """Check an export; return its trials by their numbers.
 
     Raises
     ------
     RefusedAnswer
-        If it is no export, is cut off, or declares an entity.
+        If it is not an export, is truncated, or declares an entity.
 
     Examples
     --------
@@ -623,7 +623,7 @@ def look_export(body: bytes, where: str) -> Page:
     return Page(ids, warnings=tuple(warnings))
 
 
-#: Asks each source that can be asked for what is wanted.
+#: Function that requests everything from each source.
 PULLS: Mapping[str, Callable[[Asking, Wanted], None]] = {
     "ctgov": pull_ctgov,
     "europepmc": pull_europepmc,

@@ -1,14 +1,14 @@
-"""The snapshot store: every answer byte for byte, under the SHA-256 of its bytes, and the lists of complete pulls.
+"""The snapshot store: answers byte for byte, named by their SHA-256, and lists of complete pulls.
 
 ::
 
     answers/<first two hex>/<sha256>   the bytes of an answer, never changed
     snapshots/<NAME>.json              one complete pull: its answers and warnings
-    unfinished.jsonl                   the pull under way (cellclaims.registries.store)
+    unfinished.jsonl                   the pull in progress
 
-A *name* is the UTC time at which the pull started, such as 20261120T101500Z, so that names sort by age. An answer that
-two snapshots share is one file. What a snapshot names was on the disk before the snapshot was written: a pull that is
-cut off leaves the last complete snapshot as it was.
+A *name* is the UTC time at which the pull started, such as 20261120T101500Z, so that names sort by age. Snapshots share
+the files of identical answers. All answers of a snapshot are on the disk before it is written, so an interrupted pull
+leaves the last complete snapshot intact.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from cellclaims.errors import SourceError
-from cellclaims.files import REGISTRY, clear_abandoned, write_atomically
+from cellclaims.files import REGISTRY, clear_abandoned, take_lock, write_atomically
 
-#: The layout that this module reads and writes.
+#: Version of the format.
 FORMAT = 1
 NAME = re.compile(r"\d{8}T\d{6}Z")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,20 +42,20 @@ class Answer:
     source : str
         One of ``sources.SOURCES``.
     kind : str
-        ``search`` (a page of a search), ``study`` (one trial), ``summary``, ``record`` (papers), ``export`` (a file
-        that a person downloaded) or ``works`` (Crossref).
+        ``search`` (a page of a search), ``study`` (one trial), ``summary``, ``record`` (papers), ``export`` (a
+        downloaded file) or ``works`` (Crossref).
     address : str
-        Where it came from, without the parameters; of a replayed folder the file's name in it.
+        Its address without parameters; for saved files the name in the folder.
     parameters : dict of str
-        What was asked, without any key.
+        Parameters of the request, without keys.
     time : str
-        When it arrived, ISO 8601 in UTC.
+        Time of arrival, ISO 8601 in UTC.
     status : int
         HTTP status; 200 for a file.
     sha256 : str
-        Of the bytes, in hexadecimal: their name in the store.
+        SHA-256 of the bytes in hexadecimal, their name in the store.
     bytes : int
-        How many.
+        Number of bytes.
     """
 
     source: str
@@ -70,7 +70,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One complete pull: what each source answered, and what was odd about it."""
+    """One complete pull: the answers of each source, and warnings."""
 
     name: str
     started: str
@@ -80,12 +80,12 @@ class Snapshot:
     warnings: tuple[str, ...] = ()
 
     def of(self, source: str) -> tuple[Answer, ...]:
-        """The answers of one source, in the order in which they came."""
+        """Return the answers of one source, in the order in which they came."""
         return tuple(answer for answer in self.answers if answer.source == source)
 
 
 class Store:
-    """The folder of a store; nothing is made before something is written.
+    """The folder of a store; created on the first write.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class Store:
         return sorted(name for name in found if NAME.fullmatch(name))
 
     def snapshot(self, name: str = "") -> Snapshot:
-        """The snapshot of that name; without a name the last.
+        """Return the snapshot of that name; without a name the last.
 
         Raises
         ------
@@ -126,17 +126,17 @@ class Store:
         return read_snapshot(self._list(name or names[-1]))
 
     def body(self, answer: Answer) -> bytes:
-        """The bytes of an answer, after their SHA-256 was compared.
+        """Return the bytes of an answer, after checking their SHA-256.
 
         Raises
         ------
         SourceError
-            If the file is missing or was changed; names it.
+            If the file is missing or was changed.
         """
         return self.content(answer.sha256, f"the answer of {answer.address}")
 
     def content(self, sha256: str, what: str = "an answer") -> bytes:
-        """The bytes with that SHA-256, after it was compared; raises SourceError, as :meth:`body` does."""
+        """Return the bytes with that SHA-256, after checking it; raises SourceError, as :meth:`body` does."""
         path = self.place(sha256)
         try:
             content = path.read_bytes()
@@ -147,12 +147,12 @@ class Store:
         return content
 
     def tidy(self) -> int:
-        """Clear away what a pull that was killed left half written; how many files."""
+        """Delete incomplete files of a killed pull; return their number."""
         folders = (self.folder / "snapshots", *(self.folder / "answers").glob("*"))
         return sum(clear_abandoned(folder) for folder in folders)
 
     def place(self, sha256: str) -> Path:
-        """Where the bytes with that SHA-256 lie."""
+        """Return the path of the bytes with that SHA-256."""
         if not SHA256.fullmatch(sha256):
             raise SourceError(f"{self.folder}: expected a SHA-256 in hexadecimal, found {sha256[:80]!r}")
         return self.folder / "answers" / sha256[:2] / sha256
@@ -163,30 +163,30 @@ class Store:
         Parameters
         ----------
         body : bytes
-            The answer, decoded from its transfer and content encodings and otherwise untouched.
+            The answer without transfer and content encoding, otherwise unchanged.
         parameters : mapping of str
-            What was asked, without any key.
+            Parameters of the request, without keys.
         **facts
             ``source``, ``kind``, ``address``, ``time`` and ``status`` of :class:`Answer`.
 
         Raises
         ------
         OSError
-            If it cannot be written (a full disk); the store is then as it was.
+            If it cannot be written (a full disk); the store is then unchanged.
         """
         digest = hashlib.sha256(body).hexdigest()
         path = self.place(digest)
-        if not (path.is_file() and path.read_bytes() == body):  # a damaged copy is mended
+        if not (path.is_file() and path.read_bytes() == body):  # a damaged copy is replaced
             write_atomically(path, body)
         return Answer(parameters=dict(parameters), sha256=digest, bytes=len(body), **facts)
 
     def add(self, snapshot: Snapshot) -> None:
-        """Put a complete snapshot into force; its answers must be in the store.
+        """Save a complete snapshot; its answers must be in the store.
 
         Raises
         ------
         SourceError
-            If an answer is missing or the name is taken: snapshots are never changed.
+            If an answer is missing or the name exists; snapshots are never changed.
         """
         path = self._list(snapshot.name)
         if path.exists():
@@ -197,7 +197,7 @@ class Store:
                     f"{self.place(answer.sha256)}: expected the answer of {answer.address}, found no file"
                 )
         content = {"format": FORMAT, **asdict(snapshot)}
-        # as ASCII: an address of others may hold half a character, which no file in UTF-8 can hold
+        # as ASCII, because an address may contain an incomplete character, which UTF-8 cannot represent
         write_atomically(path, json.dumps(content, ensure_ascii=True, indent=1) + "\n")
 
     def _list(self, name: str) -> Path:
@@ -212,7 +212,7 @@ def read_snapshot(path: Path) -> Snapshot:
     Raises
     ------
     SourceError
-        If the file cannot be read, is no JSON, or is of another format; names it.
+        If the file cannot be read, is not JSON, or has another format.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -229,7 +229,7 @@ def read_snapshot(path: Path) -> Snapshot:
 
 
 def answer_from(content: Mapping[str, Any]) -> Answer:
-    """An answer from its JSON; raises KeyError, TypeError or ValueError for anything else.
+    """Return an answer from its JSON; raises KeyError, TypeError or ValueError if invalid.
 
     Examples
     --------
@@ -245,32 +245,32 @@ def answer_from(content: Mapping[str, Any]) -> Answer:
     return Answer(**values)
 
 
-# The snapshot of the registries that stands beside a folder of evidence.
+# The snapshot of the registries in a folder of evidence.
 
 
-#: What is said where nothing was pulled.
+#: Words used if there is no snapshot.
 NONE = "no snapshot of the registries"
 
 
 def registry_of(data: str | Path) -> Path:
-    """Where the answers of the registries lie in a folder of evidence."""
+    """Return the folder of registry answers in a folder of evidence."""
     return Path(data) / REGISTRY
 
 
 def snapshot_of(data: str | Path, name: str = "") -> Snapshot | None:
-    """The snapshot of that name beside the evidence, without a name the last; None if there is none at all.
+    """Return the named or last snapshot of a folder of evidence; None if there is none.
 
     Raises
     ------
     SourceError
-        If a name is given that no snapshot has; lists the names.
+        If no snapshot has the name; lists the existing ones.
     """
     store = Store(registry_of(data))
     return store.snapshot(name) if name or store.names() else None
 
 
 def dated(snapshot: Snapshot | None) -> str:
-    """A snapshot by its name and day, or that there is none.
+    """Return the name and date of a snapshot in words, or that there is none.
 
     Examples
     --------
@@ -282,29 +282,27 @@ def dated(snapshot: Snapshot | None) -> str:
     return f"snapshot {snapshot.name} of {snapshot.started[:10]}" if snapshot else NONE
 
 
-# The pull under way: every answer is written down as it arrives, so that a pull that was cut off goes on from
-# there.
+# The journal of the pull in progress: every answer is recorded when it arrives, so that an interrupted pull can be
+# continued.
 #
-# ``unfinished.jsonl`` begins with a line about the pull; each further line is one answer with what was asked. A
-# line is
-# written after the bytes of its answer are on the disk. A last line that was cut off is dropped: that answer is
-# asked
-# for again. One pull at a time writes here; a second is refused.
+# ``unfinished.jsonl`` begins with a line about the pull; each further line is one answer with its request. A
+# line is written after the bytes of its answer are on the disk. An incomplete last line is dropped, and that answer
+# is requested again. Only one pull at a time may write here.
 
 
-#: An unfinished pull older than this starts anew: its answers would not be of one day.
+#: Older unfinished pulls are started again, because their answers would be of different days.
 OLDEST = timedelta(days=1)
 
 
 class Journal:
-    """The journal of one store, opened for one pull; a context manager.
+    """The journal of a store, opened for one pull; a context manager.
 
     Attributes
     ----------
     started : str
-        When the pull began, ISO 8601 in UTC: that of the pull that was cut off, if this one goes on with it.
+        Start of the pull, ISO 8601 in UTC; that of the interrupted pull if this one continues it.
     resumed : int
-        How many answers an earlier pull had written.
+        Number of answers from the interrupted pull.
     """
 
     def __init__(self, store: Store, now: datetime | None = None) -> None:
@@ -324,11 +322,11 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-        if not self._known:  # nothing arrived: nothing to go on from
+        if not self._known:  # no answer arrived, so there is nothing to continue
             self.path.unlink(missing_ok=True)
 
     def _read(self) -> None:
-        """Take over the whole lines of an earlier pull, and cut off what follows them."""
+        """Read the complete lines of an earlier pull, and remove the rest."""
         lines = self.path.read_bytes().split(b"\n")[:-1]
         kept = _whole(lines)
         begun = kept[0].get("started", "") if kept else ""
@@ -343,7 +341,7 @@ class Journal:
         self.resumed = len(self._known)
 
     def _take(self, line: Mapping[str, Any]) -> None:
-        """What one line of an earlier pull says."""
+        """Read one line of an earlier pull."""
         if "forget" in line:
             self._drop(line["forget"])
             return
@@ -355,28 +353,28 @@ class Journal:
         self._known = {asked: found for asked, found in self._known.items() if found[0].source != source}
 
     def find(self, source: str, address: str, parameters: Mapping[str, str]) -> tuple[Answer, tuple[str, ...]] | None:
-        """The answer that was written down for a request, with the warnings that came with it."""
+        """Return the recorded answer to a request, with its warnings."""
         return self._known.get(_asked(source, address, parameters))
 
     def add(self, answer: Answer, address: str, parameters: Mapping[str, str], warnings: tuple[str, ...]) -> None:
-        """Write down an answer whose bytes are in the store, for the request that it answers.
+        """Record an answer whose bytes are in the store, with its request.
 
         Raises
         ------
         OSError
-            If the line cannot be written; the pull then goes on from the line before.
+            If the line cannot be written; the pull can then be continued from the line before.
         """
         asked = _asked(answer.source, address, parameters)
         self._write({"asked": asked, "answer": asdict(answer), "warnings": list(warnings)})
         self._known[asked] = (answer, warnings)
 
     def forget(self, source: str) -> None:
-        """Ask a source for everything again next time: its answers do not fit together (pages in a circle)."""
+        """Discard the inconsistent answers of a source (circular pages); the next pull requests them again."""
         self._write({"forget": source})
         self._drop(source)
 
     def finish(self) -> None:
-        """Forget the pull: its snapshot is complete."""
+        """Delete the journal after the snapshot was saved."""
         self._known.clear()
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -386,7 +384,7 @@ class Journal:
 
 
 def free_name(store: Store, started: str) -> str:
-    """The name of a snapshot that started then; the next second that is free, where two pulls share one.
+    """Return the name of a snapshot that started then, or the next free second.
 
     Examples
     --------
@@ -406,7 +404,7 @@ def _asked(source: str, address: str, parameters: Mapping[str, str]) -> str:
 
 
 def _whole(lines: list[bytes]) -> list[dict[str, Any]]:
-    """The lines up to the first that is not what a journal writes."""
+    """Return the lines up to the first invalid one."""
     kept: list[dict[str, Any]] = []
     for line in lines:
         try:
@@ -420,7 +418,7 @@ def _whole(lines: list[bytes]) -> list[dict[str, Any]]:
 
 
 def _is_line(content: dict[str, Any]) -> bool:
-    """Whether a line is one of a journal; raises KeyError, TypeError or ValueError where it is another."""
+    """Return whether a line is valid; raises KeyError, TypeError or ValueError if not."""
     if "forget" in content:
         return isinstance(content["forget"], str)
     answer_from(content["answer"])
@@ -435,12 +433,6 @@ def _is_recent(started: object, now: datetime) -> bool:
 
 
 def _lock(file: IO[bytes], path: Path) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(file.fileno()).st_ino != path.stat().st_ino:  # another pull ended just now and deleted it
-            raise OSError
-    except OSError:
+    if not take_lock(file, path):
         file.close()
-        raise SourceError(f"{path}: expected no other pull at work on this store, found one") from None
+        raise SourceError(f"{path}: expected no other pull at work on this store, found one")

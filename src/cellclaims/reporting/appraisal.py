@@ -10,8 +10,6 @@ import pandas as pd
 from cellclaims.appraisal import (
     DOMAINS,
     AnsweredQuestion,
-    Certainty,
-    CertaintyStep,
     agreement,
     design_facts,
     judged_domains,
@@ -22,96 +20,10 @@ from cellclaims.appraisal.check import INCONSISTENT
 from cellclaims.appraisal.design_facts import NO_FIGURE, NO_REPORT
 from cellclaims.evidence import Evidence
 from cellclaims.overview import PRODUCTS
-from cellclaims.pool import Pool, label, link
+from cellclaims.pool import label, link
 from cellclaims.reporting.pools import Sentence, say
-from cellclaims.reporting.tables import Link, Table, interval, number, percent, study_words, table
+from cellclaims.reporting.tables import Link, Table, number, percent, table
 from cellclaims.selection import EvidenceBase
-
-# Summary of findings: one line a question, the result with and without cells, and how sure it is.
-
-
-#: Level -> how GRADE words an answer of that certainty (Santesso and others 2020,
-#: https://doi.org/10.1016/j.jclinepi.2019.10.014).
-VERBS = {"high": "change", "moderate": "probably change", "low": "may change"}
-FULL, EMPTY = "⊕", "○"
-
-
-def certainty_words(level: str) -> str:
-    """A level of certainty with its four marks.
-
-    >>> certainty_words("low")
-    '⊕⊕○○ low'
-    """
-    filled = ("very low", "low", "moderate", "high").index(level) + 1
-    return f"{FULL * filled}{EMPTY * (4 - filled)} {level}"
-
-
-def summary_of_findings(findings: Sequence[AnsweredQuestion]) -> Table:
-    """Every question with its reports and patients, the result without and with cells, the difference and how sure.
-
-    Parameters
-    ----------
-    findings : sequence of AnsweredQuestion
-        Answered questions, in the order of the table.
-
-    Returns
-    -------
-    Table
-    """
-    lines = [
-        {
-            "outcome": f.title,
-            "population": f.population,
-            "reports": float(f.effect.k),
-            "patients": f.effect.patients,
-            "without cells": "no randomised control" if f.without is None else _result(f.without),
-            "with cells": _result(f.with_cells),
-            "difference": _difference(f),
-            "certainty": certainty_words(f.certainty.level),
-            "what takes it down": _steps_down(f.certainty),
-        }
-        for f in findings
-    ]
-    return table(pd.DataFrame(lines), f"Summary of findings, with {findings[0].pools[0].level_words} intervals")
-
-
-def _result(pool: Pool) -> str:
-    """The result within arms: patients in 100, or the mean change."""
-    if pool.fit is None:
-        return "; ".join(study_words(pool)) or "not reported"
-    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
-    if pool.measure == "MC":
-        return f"{number(value)} ({interval(low, high)}) points"
-    counted = f"{pool.rows.events.sum():g} of {pool.rows.n.sum():g}"
-    return f"{_of_100(value)} ({interval(low, high, 0)}); {counted}"
-
-
-def _of_100(percent: float) -> str:
-    return f"{number(percent, 0)} in 100"
-
-
-def _difference(found: AnsweredQuestion) -> str:
-    pool = found.effect
-    if pool.fit is None:
-        return "; ".join(study_words(pool)) or "no study"
-    if found.without is None:
-        return "none can be given"
-    value, low, high = (pool.shown(float(x)) for x in (pool.fit.beta, pool.fit.ci_lb, pool.fit.ci_ub))
-    if pool.measure == "MD":
-        how = "; ".join(dict.fromkeys(d for d in pool.rows.detail if d))
-        return f"{number(value)} ({interval(low, high)}) points{', ' * bool(how)}{how}"
-    return f"{number(abs(value), 0)} {'more' if value > 0 else 'fewer'} in 100 ({interval(low, high, 0)})"
-
-
-def _steps_down(certainty: Certainty) -> str:
-    """Start and steps down, each with the first part of its reason and a word where nobody judged it."""
-    down = [step for step in certainty.steps if step.step]
-    parts = [f"{s.domain} {number(s.step, 0)} ({_who(s)}{with_minus(re.split('[;:]', s.reason)[0])})" for s in down]
-    return f"from {certainty.start}: {', '.join(parts) or 'nothing'}"
-
-
-def _who(step: CertaintyStep) -> str:
-    return "default: " if step.judged_by.startswith("default") else ""
 
 
 def with_minus(text: str) -> str:
@@ -123,93 +35,11 @@ def with_minus(text: str) -> str:
     return re.sub(r"(?<!\w)-(?=\d)", "\N{MINUS SIGN}", text)
 
 
-def findings_in_words(findings: Sequence[AnsweredQuestion]) -> Table:
-    """Every answer as GRADE words it.
+def checks_headline(summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
+    """How many checks of reported numbers failed, and how many registered trials have given no figure.
 
     Parameters
     ----------
-    findings : sequence of AnsweredQuestion
-        Answered questions, in the order of the table.
-
-    Returns
-    -------
-    Table
-    """
-    lines = [{"outcome": f"{f.title}, {f.population}", "in words": _in_words(f)} for f in findings]
-    return table(pd.DataFrame(lines), "The same in words")
-
-
-def _in_words(found: AnsweredQuestion) -> str:
-    """One answer; the verb carries the certainty, and a very low one carries no number."""
-    pool, level = found.effect, found.certainty.level
-    if pool.fit is None:
-        return "No report answers this."
-    if found.without is None:
-        value = "" if pool.measure == "MC" else f" ({_of_100(pool.shown(float(pool.fit.beta)))})"
-        sure = "very uncertain" if level == "very low" else f"of {level} certainty"
-        return f"No randomised trial reports what happens without cells; the result with cells{value} is {sure}."
-    if level == "very low":
-        return "Whether cells make the difference is very uncertain."
-    return f"Cells {VERBS[level]} it: {_difference(found)}."
-
-
-def certainty_table(findings: Sequence[AnsweredQuestion]) -> Table:
-    """Every step of every answer: domain, levels taken away, reason, and who judged it.
-
-    Parameters
-    ----------
-    findings : sequence of AnsweredQuestion
-        Answered questions, in the order of the table.
-
-    Returns
-    -------
-    Table
-    """
-    lines = [
-        {
-            "outcome": f.title,
-            "domain": step.domain,
-            "levels": number(step.step, 0),
-            "reason": with_minus(step.reason),
-            "judged by": step.judged_by,
-        }
-        for f in findings
-        for step in f.certainty.steps
-    ]
-    return table(pd.DataFrame(lines), "Certainty, step by step")
-
-
-def certainty_alt(findings: Sequence[AnsweredQuestion]) -> str:
-    """The certainty profile of some findings in words.
-
-    Parameters
-    ----------
-    findings : sequence of AnsweredQuestion
-        Answered questions, in the order of the table.
-
-    Returns
-    -------
-    str
-    """
-    return certainties_alt([(f.title, f.certainty) for f in findings])
-
-
-def certainties_alt(answers: Sequence[tuple[str, Certainty]]) -> str:
-    """The certainty profile in words: the title of each answer with its start, its steps and what remains."""
-    lines = []
-    for title, certainty in answers:
-        steps = ", ".join(f"{s.domain} {number(s.step, 0)}" for s in certainty.steps if s.step) or "no step"
-        lines.append(f"{title}: starts {certainty.start}, {steps}, remains {certainty.level}")
-    return f"Certainty of each answer, from its start to what remains. {'. '.join(lines)}."
-
-
-def how_sure(findings: Sequence[AnsweredQuestion], summary: pd.DataFrame, trials: pd.DataFrame) -> Sentence:
-    """The headline of the appraisal: certainty, who has judged, printed numbers, missing results.
-
-    Parameters
-    ----------
-    findings : sequence of AnsweredQuestion
-        Answered questions, in the order of the table.
     summary : DataFrame
         Checks by kind (:func:`cellclaims.appraisal.consistency_summary`).
     trials : DataFrame
@@ -219,19 +49,13 @@ def how_sure(findings: Sequence[AnsweredQuestion], summary: pd.DataFrame, trials
     -------
     Sentence
     """
-    levels = [f.certainty.level for f in findings]
-    counts = ", ".join(f"{levels.count(level)} with {level} certainty" for level in dict.fromkeys(levels))
-    default = sum(any(s.judged_by.startswith("default") for s in f.certainty.steps) for f in findings)
-    unjudged = f"For {default} of {len(findings)} no reviewer has judged the risk of bias; a default stands in."
     tried, wrong, recorded = (
         number(float(summary[column].sum()), 0) for column in ("could_fail", "inconsistent", "recorded")
     )
     silent = float(trials.state.isin([NO_FIGURE, NO_REPORT]).mean())
     return say(
-        f"Main questions answered: {counts}.",
-        unjudged if default else "",
-        f"{wrong} of {tried} checks of printed numbers that could fail did fail; {recorded} are recorded anomalies.",
-        f"{percent(silent, 0)} of the registered trials have given no figure in the sources seen.",
+        f"{wrong} of {tried} applicable checks of reported numbers failed; {recorded} are recorded anomalies.",
+        f"For {percent(silent, 0)} of the registered trials we found no figure.",
     )
 
 
@@ -341,32 +165,8 @@ def _names(evidence: Evidence, studies: Sequence[str]) -> list[str]:
     return [f"{names[s]} ({s})" if names[s] in alike else names[s] for s in studies]
 
 
-def design_lights(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> tuple[pd.DataFrame, list[str]]:
-    """Facts of design, a line for each report of each question that no reviewer judged, and the question of each line.
-
-    The reports of a question are those of its effect; a judged report is in :func:`judgement_lights` instead.
-
-    Parameters
-    ----------
-    base : EvidenceBase
-        The evidence and the protocol.
-    findings : sequence of AnsweredQuestion
-        Answered questions, in the order of the table.
-
-    Returns
-    -------
-    tuple
-    """
-    lines = [(f.title, study) for f, study in _reports(findings) if not _judged(base.evidence, f, study)]
-    studies = [study for _, study in lines]
-    facts = design_facts(base, studies)
-    return named_reports(base.evidence, facts.loc[studies]), [title for title, _ in lines]
-
-
-def judgement_lights(
-    evidence: Evidence, findings: Sequence[AnsweredQuestion]
-) -> dict[str, tuple[pd.DataFrame, list[str]]]:
-    """For each tool that was used: judgements by domain, a line for each judged report of each question.
+def judgement_lights(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -> dict[str, pd.DataFrame]:
+    """For each tool that was used: judgements by domain, a line for each judged study behind the answers.
 
     Parameters
     ----------
@@ -378,15 +178,25 @@ def judgement_lights(
     Returns
     -------
     dict
-        Tool -> signs (as :func:`design_lights` gives them) and the question of each line; empty while nobody judged.
+        Tool -> signs, as :func:`cellclaims.appraisal.judged_domains` gives them; empty while nobody judged. A study
+        that was judged for several outcomes has a line for each.
     """
     found = {}
     for tool in DOMAINS:
-        parts = [(f.title, judged_domains(evidence.judgements, [study], tool, f.effect.question.outcome))
-                 for f, study in _reports(findings) if _judged(evidence, f, study, tool)]  # fmt: skip
-        if parts:
-            signs = pd.concat([signs for _, signs in parts])
-            found[tool] = named_reports(evidence, signs), [title for title, _ in parts]
+        lines: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for f, study in _reports(findings):
+            signs = judged_domains(evidence.judgements, [study], tool, f.effect.question.outcome)
+            if len(signs):
+                lines.setdefault((study, tuple(signs.iloc[0])), []).append(f.outcome)
+        if lines:
+            studies = [study for study, _ in lines]
+            names = _names(evidence, studies)
+            names = [
+                f"{name}, {outcomes[0]}" if studies.count(study) > 1 else name
+                for name, study, outcomes in zip(names, studies, lines.values(), strict=True)
+            ]
+            columns = [*DOMAINS[tool], "overall"]
+            found[tool] = pd.DataFrame([signs for _, signs in lines], index=names, columns=columns)
     return found
 
 
@@ -473,12 +283,12 @@ def design_table(base: EvidenceBase, findings: Sequence[AnsweredQuestion]) -> Ta
 
 
 def lights_alt(lights: pd.DataFrame, what: str) -> str:
-    """A traffic light in words: for each column how many lines have which sign.
+    """A traffic light in words: for each column how many readings gave which sign.
 
     Parameters
     ----------
     lights : DataFrame
-        Signs: a line per report, a column per fact.
+        Signs: a line per study, a column per domain; one sign for each reading.
     what : str
         What is shown, as the start of the sentence.
 
@@ -486,12 +296,12 @@ def lights_alt(lights: pd.DataFrame, what: str) -> str:
     -------
     str
     """
-    lines, meaning = [], {"+": "+", "-": "\N{MINUS SIGN}", "?": "?"}
+    lines, meaning = [], {"+": "+", "?": "?", "-": "\N{MINUS SIGN}", "x": "×"}
     for column in lights.columns:
-        signs = lights[column].value_counts()
-        counts = ", ".join(f"{signs[sign]} {shown}" for sign, shown in meaning.items() if sign in signs)
+        signs = "".join(lights[column])
+        counts = ", ".join(f"{signs.count(sign)} {shown}" for sign, shown in meaning.items() if sign in signs)
         lines.append(f"{column}: {counts or 'none'}")
-    return f"{what}, {len(lights)} lines of reports. {'; '.join(lines)}."
+    return f"{what}, {len(lights)} lines of studies. {'; '.join(lines)}."
 
 
 # --- missing results ----------------------------------------------------------------------------------------------
@@ -558,7 +368,7 @@ def missing_table(evidence: Evidence, trials: pd.DataFrame) -> Table:
 
 
 def missing_words(trials: pd.DataFrame) -> Sentence:
-    """How many registered trials have given no figure, and how many patients are known to be in them.
+    """How many registered trials have given no figure, and how many participants were planned or enrolled in them.
 
     Parameters
     ----------
@@ -570,14 +380,29 @@ def missing_words(trials: pd.DataFrame) -> Sentence:
     Sentence
     """
     silent = trials[trials.state.isin([NO_FIGURE, NO_REPORT])]
-    enrolled = silent.enrolled.dropna()
-    planned = int(trials.planned.notna().sum())
+    size, everyone = trial_size(silent), trial_size(trials)
     return say(
         f"Of {len(trials)} registered trials {len(silent)} have given no figure in the sources seen,"
         f" {(silent.state == NO_REPORT).sum()} of them no publication either.",
-        f"The {len(enrolled)} of them whose patients are known enrolled {number(enrolled.sum(), 0)}.",
-        f"How many patients were planned is known of {planned} registered trials only.",
+        f"They have {number(size.sum(), 0)} of the {number(everyone.sum(), 0)} participants planned or, where the plan"
+        f" is not known, enrolled ({int(size.isna().sum())} of them are of unknown size).",
     )
+
+
+def trial_size(trials: pd.DataFrame) -> pd.Series:
+    """Participants planned in each registered trial, where that is not known those enrolled.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Registered trials (:func:`cellclaims.appraisal.missing_results`).
+
+    Returns
+    -------
+    Series
+        NaN where neither is known.
+    """
+    return trials.planned.fillna(trials.enrolled)
 
 
 def missing_alt(trials: pd.DataFrame, states: Sequence[str]) -> str:

@@ -1,187 +1,82 @@
-"""Words and tables that set advertised figures beside published ones."""
+"""The ledger in words and tables: what is advertised, what was published, what may be said of it."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from cellclaims.claims import Entry, advertised_rates, without_entry
-from cellclaims.claims.counterparts import nearest_pools, numbers_of
-from cellclaims.claims.ledger import MAP_KINDS
-from cellclaims.errors import DataError, ReviewError
+from cellclaims.claims import Entry
+from cellclaims.claims.findings import (
+    CANNOT_BE_ASSESSED,
+    EFFECT_FINDINGS,
+    NO_FINDING,
+    ONE_AGAINST,
+    ONE_FAVOURS,
+    ONE_INCONCLUSIVE,
+    OUTCOME_ONLY,
+)
+from cellclaims.errors import DataError
 from cellclaims.evidence import Evidence
-from cellclaims.files import markdown_table, write_atomically
-from cellclaims.pool import Pool
-from cellclaims.protocol import Protocol
-from cellclaims.reporting.pools import Sentence, reports_of, say
-from cellclaims.reporting.tables import (
-    Link,
-    Links,
-    Table,
-    number,
-    percent,
-    result_words,
-    study_words,
-    table,
-    value_words,
-)  # fmt: skip
-from cellclaims.selection import EvidenceBase
+from cellclaims.files import write_atomically
+from cellclaims.reporting.pools import Sentence, say
+from cellclaims.reporting.tables import Link, Links, Table, number, table
 
-#: What each advertised outcome is called beside a figure.
-SHORT = {
-    "responder": "treatment effective",
-    "insulin_dose_halved": "better control on half the insulin",
-    "insulin_independence": "off insulin and oral drugs",
-    "hba1c": "better control (HbA1c against no cells)",
+#: Fewest participants of a percentage with a decimal.
+FINE = 20
+#: Direction of a point estimate, in words.
+DIRECTIONS = {
+    "cells": "favours cells",
+    "control": "favours the control",
+    "none": "shows or reports no difference",
+    "not_stated": "could not be read",
 }
+#: Kind of evidence, in words: of a study, of a meta-analysis.
+STUDY_KINDS = {
+    "randomised": "randomised trial",
+    "controlled": "controlled study, not randomised",
+    "uncontrolled": "uncontrolled study",
+    "laboratory": "laboratory study",
+}
+META_KINDS = {
+    "randomised": "meta-analysis of randomised trials",
+    "controlled": "meta-analysis of controlled studies",
+    "uncontrolled": "meta-analysis of uncontrolled studies",
+    "laboratory": "meta-analysis of animal studies",
+}
+#: Design and blinding of a study of the tables, in words.
+DESIGNS = {
+    "rct": "randomised",
+    "nonrandomised_controlled": "controlled, not randomised",
+    "single_arm": "one arm",
+    "registry": "registry",
+}
+BLINDINGS = {"double": "double-blind", "single": "single-blind", "triple": "triple-blind", "open": "open"}
+#: Edges of the rules in words.
+EDGES = {
+    "claim": "a study's limit is within a tenth of the claim",
+    "participants": "a study's number of participants is within a tenth of what decides",
+    "improbable": "a probability is within a tenth of 5% or of 95%",
+    "estimate": "an estimate is within a tenth of the other study's limit",
+    "p_value": "a P value is within a tenth of 0.05",
+}
+#: When an outcome was counted, where it was not at a stated month.
+TIMES = {"ever": "at any time", "last_follow_up": "at the last visit", "not_stated": "time not stated"}
+#: Findings that rest on controlled results.
+CONTROLLED = EFFECT_FINDINGS[:6]
+#: What the ledger compares, said before anything else.
+COMPARED_WITH = (
+    "Every finding compares an advertised statement with published results; none is about the results of a clinic, "
+    "which have not been published in a form that we could read."
+)
 
 
-def claims_headline(entries: Sequence[Entry]) -> Sentence:
-    """One sentence a figure: what is advertised, what was published, what follows.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
-
-    Returns
-    -------
-    Sentence
-    """
-    return say(*(_headline(e) for e in entries))
-
-
-def _headline(entry: Entry) -> str:
-    """The claim, what is advertised, what was published, the verdict."""
-    said, found = f"advertised {figure_words(entry)}", f"published {published_words(entry)}"
-    return f"{capital(short_words(entry))}: {said}, {found}; {entry.verdict}."
-
-
-def short_words(entry: Entry) -> str:
-    """The claimed outcome in few words."""
-    return SHORT.get(entry.outcome, entry.advertised["what"])
-
-
-def figure_words(entry: Entry) -> str:
-    """The advertised figure with its qualifier and unit."""
-    said = entry.advertised
-    if said["value"] is None:
-        return "no figure"
-    unit = "%" if said["unit"] == "percent" else said["unit"]
-    return f"{said['qualifier']} {said['value']:g} {unit}".strip()
-
-
-def published_words(entry: Entry) -> str:
-    """The published value with its reports and patients."""
-    if entry.pooled is None:
-        return "no report"
-    value = f"{number(entry.pooled, 0)} %" if entry.unit == "percent" else f"{number(entry.pooled)} {entry.unit}"
-    return f"{value} in {reports_of(entry.k)} of {entry.patients:g} patients"
-
-
-def interval_words(entry: Entry) -> str:
-    """The confidence interval of the published value."""
-    return _limits(entry, "ci")
-
-
-@dataclass(frozen=True)
-class ClaimRow:
-    """One advertised figure beside its published counterpart; all values in percent, NaN where there is none.
-
-    ``pooled`` with its limits ``ci_lb``, ``ci_ub`` and the prediction limits ``pi_lb``, ``pi_ub``; ``control``, the
-    value in the control arms, with their ``control_n`` patients; ``k`` reports with ``n`` patients; ``note``, what a
-    reader must know (for example "no control group"); ``printed``, the advertised figure as it is to be written
-    ("> 93 %") where the bare number would not do; ``beside``, true for a row that adds another published counterpart
-    to the claim of the row above.
-    """
-
-    label: str
-    advertised: float
-    pooled: float = math.nan
-    ci_lb: float = math.nan
-    ci_ub: float = math.nan
-    pi_lb: float = math.nan
-    pi_ub: float = math.nan
-    control: float = math.nan
-    control_n: float = math.nan
-    k: int = 0
-    n: float = math.nan
-    note: str = ""
-    printed: str = ""
-    beside: bool = False
-
-    def __post_init__(self) -> None:
-        named = ("advertised", "pooled", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "control")
-        for name in named:
-            value = getattr(self, name)
-            if not (math.isnan(value) or 0 <= value <= 100):
-                raise DataError(f"claim row {self.label!r}: {name} expected 0 to 100, found {value!r}")
-
-
-def claim_rows_alt(rows: Sequence[ClaimRow]) -> str:
-    """The headline figure in words: every row with what is advertised and what was published."""
-    lines = []
-    for row in rows:
-        printed = row.printed or ("no figure" if math.isnan(row.advertised) else f"{row.advertised:g} %")
-        found = "no report" if math.isnan(row.pooled) else f"{number(row.pooled, 0)} %, {reports_of(row.k)}"
-        lines.append(f"{row.label}: {'' if row.beside else f'advertised {printed}, '}published {found}")
-    return f"Advertised figures beside published ones. {'. '.join(lines)}."
-
-
-def claim_rows(entries: Sequence[Entry], beside: Mapping[str, Sequence[Pool]] | None = None) -> list[ClaimRow]:
-    """Rows of the headline figure: each advertised rate, then the nearest outcomes with more reports behind them.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
-    beside : mapping, optional
-        Pools shown with an entry, by claim.
-
-    Returns
-    -------
-    list of ClaimRow
-    """
-    rows = []
-    for entry in entries:
-        rows.append(_row(entry))
-        rows += [_row_beside(entry, pool) for pool in (beside or {}).get(entry.claim_id, ()) if pool.k]
-    return rows
-
-
-def _row(entry: Entry) -> ClaimRow:
-    control = entry.control or {}
-    limits = {name: _nan(getattr(entry, name)) for name in _LIMITS}
-    beside = {"control": _nan(control.get("value")), "control_n": _nan(control.get("n"))}
-    said = {"advertised": entry.advertised["value"], "printed": _short_figure(entry)}
-    said["note"] = f"Verdict: {entry.verdict}"
-    value = _nan(said.pop("advertised"))
-    return ClaimRow(capital(short_words(entry)), value, k=entry.k, n=entry.patients, **said, **limits, **beside)
-
-
-def _short_figure(entry: Entry) -> str:
-    """The advertised figure as short as a picture needs it: "> 93 %"."""
-    above = entry.advertised["qualifier"] in ("over", "more than")
-    return f"{'> ' * above}{entry.advertised['value']:g} %"
-
-
-def _row_beside(entry: Entry, pool: Pool) -> ClaimRow:
-    limits = {name: pool.shown(getattr(pool.fit, of, math.nan)) for name, of in _LIMITS.items()}
-    numbers = {"k": pool.k, "n": float(pool.rows.n.sum()), "beside": True}
-    return ClaimRow(pool.title, _nan(entry.advertised["value"]), **limits, **numbers)
-
-
-_LIMITS = {"pooled": "beta", "ci_lb": "ci_lb", "ci_ub": "ci_ub", "pi_lb": "pi_lb", "pi_ub": "pi_ub"}
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+# Words for one study, one value, one claim.
 
 
 def capital(words: str) -> str:
@@ -189,198 +84,178 @@ def capital(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def claims_alt(entries: Sequence[Entry], beside: Sequence[Pool]) -> str:
-    """The headline figure in words.
+def figure_words(entry: Entry) -> str:
+    """The advertised percentage with its qualifier: "over 93%"."""
+    said = entry.advertised
+    if said is None or said["value"] is None:
+        return "no value"
+    unit = "%" if said["unit"] == "percent" else f" {said['unit']}"
+    return f"{said['qualifier']} {said['value']:g}{unit}".strip()
 
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
-    beside : sequence of Pool
-        Pools shown with an entry, by claim.
 
-    Returns
-    -------
-    str
+def share_words(value: float, n: float = math.inf) -> str:
+    """A percentage with as many digits as it bears: one below 10%, none above or of fewer than 20 participants.
+
+    >>> share_words(4.545, 44), share_words(20.0), share_words(6.25, 16)
+    ('4.5%', '20%', '6%')
     """
-    lines = [_headline(e).rstrip(".") for e in entries]
-    lines += [f"{p.title}: {result_words(p)}" for p in beside if p.k]
-    return f"Advertised figures beside published ones. {'. '.join(lines)}."
+    is_fine = value < 10 and value != round(value) and n >= FINE
+    return f"{number(value, 1 if is_fine else 0)}%"
 
 
-def claims_table(entries: Sequence[Entry]) -> Table:
-    """Every advertised rate with its published counterpart, the probabilities and the verdict.
+def interval_words(one: Mapping[str, Any], decimals: int = 1, sign: str = "%") -> str:
+    """The 95% CI of a result in words."""
+    return f"95% CI {number(one['ci_lb'], decimals)}{sign} to {number(one['ci_ub'], decimals)}{sign}"
 
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
 
-    Returns
-    -------
-    Table
+def design_words(study: Mapping[str, Any]) -> str:
+    """Design and blinding: "randomised, double-blind"."""
+    design = DESIGNS.get(study["design"], study["design"])
+    blinding = BLINDINGS.get(study["blinding"], "") if study["design"] == "rct" else ""
+    return ", ".join(part for part in (design, blinding) if part)
+
+
+def time_words(study: Mapping[str, Any]) -> str:
+    """When the outcome was counted: a month, or in words."""
+    if study["time"] in TIMES:
+        return TIMES[study["time"]]
+    return "time not stated" if study["months"] is None else f"at {study['months']:g} months"
+
+
+def count_words(one: Mapping[str, Any]) -> str:
+    """A count with its percentage: "20% (9 of 45)"."""
+    return f"{share_words(one['value'], one['n'])} ({one['events']:g} of {one['n']:g})"
+
+
+def study_line(study: Mapping[str, Any]) -> str:
+    """One study's own result on a counted outcome, with its control arm, its time and its interval."""
+    about = [design_words(study), time_words(study)]
+    if study["hba1c_at_entry"] is not None:
+        about.append(f"HbA1c at entry {number(study['hba1c_at_entry'], 1)}%")
+    if study["secondary"]:
+        about.append("from a table of a published review")
+    control = study["control"]
+    against = f" v {count_words(control)} without cells" if control else ", no control arm reported"
+    return f"{study['label']} ({'; '.join(about)}): {count_words(study)}, {interval_words(study)}{against}"
+
+
+def difference_line(study: Mapping[str, Any]) -> str:
+    """One trial's own mean difference with its interval."""
+    about = f"{design_words(study)}, n = {study['n']:g}"
+    value = f"{number(study['value'])} percentage points"
+    return f"{study['label']} ({about}): {value} ({interval_words(study, 2, '')})"
+
+
+def fact_line(fact: Mapping[str, Any]) -> str:
+    """One result of a topic: what it is, how many participants, which way it points, how precise it is."""
+    kind = (META_KINDS if fact["is_pooled"] else STUDY_KINDS)[fact["kind"]]
+    blinding = BLINDINGS.get(fact["blinding"], "") if fact["kind"] == "randomised" and not fact["is_pooled"] else ""
+    n = "" if fact["n"] is None else f"n = {fact['n']:g}"
+    about = ", ".join(part for part in (kind, blinding, n, *fact["doubts"]) if part)
+    return f"{fact['label']} ({about}): {_direction(fact)}"
+
+
+def _direction(fact: Mapping[str, Any]) -> str:
+    """Direction of a point estimate with what is known of its precision."""
+    words = DIRECTIONS[fact["direction"]]
+    if fact["direction"] in ("none", "not_stated"):
+        return words
+    if fact["ci_lb"] is not None and fact["ci_ub"] is not None:
+        value = "" if fact["estimate"] is None else f"{number(fact['estimate'])}, "
+        return f"{words} ({value}95% CI {number(fact['ci_lb'])} to {number(fact['ci_ub'])})"
+    if fact["p"]:
+        sign = "" if fact["p"].startswith(("<", ">")) else "= "
+        return f"{words} (P {sign}{fact['p']} between the arms)"
+    return f"{words} (precision not reported)"
+
+
+def result_line(study: Mapping[str, Any]) -> str:
+    """One result of an entry, whatever its kind."""
+    if "row_id" in study:
+        return fact_line(study)
+    return study_line(study) if "events" in study else difference_line(study)
+
+
+def pool_line(entry: Entry) -> str:
+    """The pooled value of an entry with its interval and that of a similar centre; empty where nothing is pooled."""
+    pool = entry.pool
+    if not pool:
+        return ""
+    is_share = entry.family == "rate"
+    decimals, sign = (1, "%") if is_share else (2, "")
+    unit = "%" if is_share else " percentage points"
+    value = f"{number(pool['value'], decimals)}{unit}"
+    limits = f"{interval_words(pool, decimals, sign)}{_prediction(pool, decimals, sign)}"
+    return f"Pooled, {pool['k']} studies: {value} ({limits})."
+
+
+def _prediction(pool: Mapping[str, Any], decimals: int, sign: str) -> str:
+    if pool["pi_lb"] is None:
+        return ""
+    limits = f"{number(pool['pi_lb'], decimals)}{sign} to {number(pool['pi_ub'], decimals)}{sign}"
+    return f"; 95% prediction interval for a similar centre {limits}"
+
+
+def nearest_line(near: Mapping[str, Any]) -> str:
+    """A nearest result: k, events of n, and the interval; with the direction of the difference."""
+    name = f"{capital(near['name'])}, {near['population']}"
+    if not near["k"]:
+        return f"{name}: no study with at least 5 participants."
+    studies = "one study" if near["k"] == 1 else f"{near['k']} studies"
+    found = f"{studies}, {near['events']:g} of {near['n']:g} participants"
+    if near["value"] is not None:
+        found += f", {number(near['value'], 1)}% ({interval_words(near)}{_prediction(near, 1, '%')})"
+        found += _secondary_words(near)
+    else:
+        found += "; " + "; ".join(f"{s['label']} {count_words(s)}, {interval_words(s)}" for s in near["studies"])
+    return f"{name}: {found}. {capital(near['difference'])}."
+
+
+def _secondary_words(near: Mapping[str, Any]) -> str:
+    """How much of a result is from tables of reviews, and the result without them."""
+    if not near["weight_from_secondary"]:
+        return ""
+    words = f"; {number(near['weight_from_secondary'], 0)}% of the weight from tables of published reviews"
+    own = near["without_secondary"]
+    if own is None:
+        return words
+    value = "not pooled" if own["value"] is None else f"{number(own['value'], 1)}%, {interval_words(own)}"
+    return f"{words}, without them {own['events']:g} of {own['n']:g} in {own['k']} studies ({value})"
+
+
+def probability_words(entry: Entry) -> str:
+    """The probabilities that a similar centre reaches the claim, under each prior; empty where there are none."""
+    if not entry.probabilities:
+        return ""
+    each = ", ".join(chance(p) for p in entry.probabilities.values())
+    priors = ", ".join(entry.probabilities)
+    return f"Probability that a similar centre reaches {figure_words(entry)}: {each} (priors of tau {priors})."
+
+
+def chance(p: float) -> str:
+    """A probability as a percentage with one decimal.
+
+    >>> chance(0.0476), chance(0.0002), chance(0.9999)
+    ('4.8%', 'under 0.1%', 'over 99.9%')
     """
-    lines = [
-        {
-            "as of": e.advertised["as_of"],
-            "claim": capital(short_words(e)),
-            "advertised": figure_words(e),
-            "k": float(e.k),
-            "patients": e.patients,
-            "published": _value(e, e.pooled),
-            "95 % interval": _limits(e, "ci"),
-            "95 % prediction": _limits(e, "pi"),
-            "P(mean ≥ claim)": _chance(e.p_mean_ge),
-            "P(new clinic ≥ claim)": _chance(e.p_new_setting_ge),
-            "control arms": _control(e),
-            "verdict": e.verdict,
-            "why": "; ".join(e.reasons),
-        }
-        for e in entries
-    ]
-    return table(
-        pd.DataFrame(lines), "Advertised figures beside published ones (HbA1c: the review's threshold of 0.5 points)"
-    )
+    return "under 0.1%" if p < 0.001 else "over 99.9%" if p > 0.999 else f"{number(100 * p, 1)}%"
 
 
-def _value(entry: Entry, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{number(value, 1)} %" if entry.unit == "percent" else number(value)
+def finding_words(entry: Entry) -> str:
+    """The finding with what belongs to it: the design of a single study, the outcome of a mechanism."""
+    words = entry.finding
+    if entry.finding in (ONE_FAVOURS, ONE_AGAINST, ONE_INCONCLUSIVE) and entry.rule:
+        words += f" ({STUDY_KINDS.get(entry.rule, entry.rule)})"
+    if entry.outcome_finding:
+        words += f"; for the outcome: {entry.outcome_finding['finding']}"
+    return words
 
 
-def _limits(entry: Entry, which: str) -> str:
-    low, high = getattr(entry, f"{which}_lb"), getattr(entry, f"{which}_ub")
-    return "not estimable" if low is None or high is None else f"{_value(entry, low)} to {_value(entry, high)}"
-
-
-def _chance(p: float | None) -> str:
-    if p is None:
-        return "not estimable"
-    return "under 0.1 %" if p < 0.001 else "over 99.9 %" if p > 0.999 else percent(p)
-
-
-def _control(entry: Entry) -> str:
-    if not entry.control:
-        return "none"
-    if "events" in entry.control:
-        return f"{entry.control['events']:g} of {entry.control['n']:g}"
-    return f"{number(entry.control['value'])} (change, n = {entry.control['n']:g})"
-
-
-def unsaid_table(entries: Sequence[Entry]) -> Table:
-    """What each advertised figure leaves out.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
-
-    Returns
-    -------
-    Table
-    """
-    lines = [
-        {
-            "as of": e.advertised["as_of"],
-            "claim": capital(short_words(e)),
-            "not said": "; ".join(e.unsaid) or "nothing",
-        }
-        for e in entries
-    ]
-    return table(pd.DataFrame(lines), "What is not said")
-
-
-def match_table(entries: Sequence[Entry]) -> Table:
-    """How well population, product, outcome and time of the published counterpart match the claim.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
-
-    Returns
-    -------
-    Table
-    """
-    lines = [
-        {"claim": capital(short_words(e)), "of": what, "match": grade["grade"], "reason": grade["reason"]}
-        for e in entries
-        for what, grade in e.match.items()
-    ]
-    return table(pd.DataFrame(lines), "Match of claim and counterpart")
-
-
-def clears_thresholds(pool: Pool, protocol: Protocol) -> list[str]:
-    """For each threshold of HbA1c: how probable it is that the mean fall is at least as large.
-
-    Parameters
-    ----------
-    pool : Pool
-    protocol : Protocol
-        The rules of the review.
-
-    Returns
-    -------
-    list of str
-    """
-    if pool.fit is None:
-        return ["No controlled report answers this question."]
-    known = [protocol["thresholds"]["hba1c_matters"], *protocol["thresholds"]["hba1c_sensitivity"]]
-    kind = "one study, by its own interval" if pool.k == 1 else f"{pool.k} studies, t with {pool.k - 1} df"
-    lead = f"HbA1c with cells minus without: {value_words(pool, float(pool.fit.beta))} percentage points ({kind})."
-    if not pool.is_pooled:
-        return [lead]
-    return [lead, *(_clears(pool, t) for t in sorted(known, key=lambda t: -t["value"]))]
-
-
-def _clears(pool: Pool, threshold: Mapping[str, Any]) -> str:
-    p = numbers_of(pool, -float(threshold["value"]), None)["p_mean_ge"]
-    words = f"Probability of a mean fall of at least {threshold['value']:g} points: {percent(p, 0)}"
-    return f"{words} ({threshold['source']})."
-
-
-def other_pages(evidence: Evidence) -> Sentence | None:
-    """One note on the statements that get no entry, those of pages of which no copy exists; None if there are none.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        The tables of the data folder.
-
-    Returns
-    -------
-    Sentence | None
-    """
-    rows = without_entry(evidence)
-    if rows.empty:
-        return None
-    wordings = " ".join(rows.wording)
-    return say(
-        f"Pages of which no copy is kept make {len(rows)} more statements. They get no entry, because nobody can check"
-        f" their words here. {wordings}"
-    )
-
-
-# The ledger in words: a paragraph and a line for every claim, its JSON, and the evidence map of the claims.
-
-
-#: What every match is graded on; an entry without a grade says so.
-MATCHED = ("population", "product", "outcome", "time")
-#: Direction of a point estimate, in words.
-DIRECTIONS = {
-    "cells": "favours cells",
-    "control": "favours the control",
-    "none": "shows no difference",
-    "not_stated": "direction not to be read",
-}
-SIGNS = {frozenset({"cells"}): "+", frozenset({"control"}): "-"}
-#: Pages on registries that say what a registration is, by their reference.
-RECORDS = ("who_ictrp_faq",)
+# Paragraphs.
 
 
 def paragraph(entry: Entry) -> Sentence:
-    """One paragraph on a claim: what is said, what is left out, what was found, what follows.
+    """One entry in sentences: what is said, what was found, what may be said.
 
     Parameters
     ----------
@@ -391,121 +266,279 @@ def paragraph(entry: Entry) -> Sentence:
     -------
     Sentence
     """
-    found = _found_by_pool(entry) if entry.unit else FOUND.get(entry.kind, _found_by_direction)(entry)
-    return say(_said(entry), _left_out(entry), *found, _verdict(entry))
+    return say(*statement_lines(entry), *found_lines(entry), *finding_lines(entry))
 
 
-def _said(entry: Entry) -> str:
-    """The statement with all its qualifiers; no date of a page is known, so that the year is that of its figures."""
-    said = entry.advertised
-    of = f" The text has no date; its figures run to the end of {said['as_of']}." if said["as_of"] else ""
-    return f"{said['wording']}{of}"
+def statement_lines(entry: Entry) -> list[str]:
+    """The statements with every qualifier; of a text without a copy that nobody can check its words."""
+    lines = []
+    for one in entry.statements:
+        copied = "" if one["copy"] else " (No copy of that page is kept, so that its words cannot be checked.)"
+        qualified = f" (Qualifier: {one['qualifier']}.)" if one["qualifier"] else ""
+        wording = one["wording"].rstrip(".").replace(" %", "%")
+        lines.append(f"{wording}.{qualified}{copied}")
+    if not entry.statements:
+        lines.append("This is a question of the review's own; no text gives a value.")
+    if entry.unsaid:
+        lines.append(f"Not stated: {', '.join(entry.unsaid)}.")
+    return lines
 
 
-def _left_out(entry: Entry) -> str:
-    return f"It does not say {', '.join(entry.unsaid)}." if entry.unsaid else ""
+def found_lines(entry: Entry) -> list[str]:
+    """The results that count, each by itself, then the pool, the nearest results and the largest blinded trial."""
+    lines = []
+    if entry.studies:
+        lead = "Results that count" if entry.finding in CONTROLLED or entry.family == "rate" else "Studies"
+        lines.append(f"{lead}: {'; '.join(map(result_line, entry.studies))}.")
+    elif entry.family in ("rate", "effect", "mechanism"):
+        lines.append(_nothing_counts(entry))
+    lines += [pool_line(entry), probability_words(entry)]
+    if entry.outcome_finding and entry.outcome_finding["studies"]:
+        lines.append(f"For the outcome: {'; '.join(map(fact_line, entry.outcome_finding['studies']))}.")
+    if entry.nearest:
+        lines.append(f"Nearest results, not compared with the claim: {' '.join(map(nearest_line, entry.nearest))}")
+    lines += [blinded_line(entry), *own_lines(entry)]
+    return [line for line in lines if line]
 
 
-def _found_by_pool(entry: Entry) -> list[str]:
-    """What the pool of a rate or of HbA1c shows."""
-    if entry.pooled is None:
-        return ["No published report answers it."]
-    lines = [f"Published: {published_words(entry)} (95 % interval {interval_words(entry)})."]
-    if entry.control and "events" in entry.control:
-        lines.append(f"Without cells: {entry.control['events']:g} of {entry.control['n']:g}.")
-    elif entry.control:
-        lines.append(
-            f"HbA1c changed by {number(entry.control['value'])} points without cells, in the same kind of trial."
-        )
-    else:
-        lines.append("No comparison is reported in the texts read.")
-    return lines + _chances(entry)
-
-
-def _chances(entry: Entry) -> list[str]:
-    against = (
-        "the advertised figure" if entry.advertised["value"] is not None else "the review's threshold of 0.5 points"
+def _nothing_counts(entry: Entry) -> str:
+    if entry.finding == OUTCOME_ONLY:
+        return "No study tests this mechanism."
+    if entry.family == "rate" and entry.rule == "undefined":
+        reported = "; ".join(f"{s['label']}, without a definition" for s in entry.others)
+        return f"Effective is not defined.{f' A rate is also reported by {reported}.' if reported else ''}"
+    return (
+        "No study with at least 5 participants reports this outcome."
+        if entry.family == "rate"
+        else "No study was found."
     )
-    words = {
-        "p_mean_ge": f"that the mean reaches {against}",
-        "p_new_setting_ge": "that a new clinic truly does",
-        "p_series_ge": f"that a series of {entry.advertised['n_treated']} patients shows it",
-    }
-    known = [
-        f"{w}, {_ledger_chance(getattr(entry, key))}" for key, w in words.items() if getattr(entry, key) is not None
+
+
+def blinded_line(entry: Entry) -> str:
+    """The largest randomised blinded trial that reports the outcome, by itself."""
+    trial = entry.largest_blinded
+    return f"Largest randomised blinded trial: {result_line(trial)}." if trial else ""
+
+
+def own_lines(entry: Entry) -> list[str]:
+    """The clinic's own trial, marked as its own and never counted."""
+    lines = []
+    for own in entry.own_trial:
+        each = [": ".join(part for part in (one["label"], one["result"]) if part) for one in own["results"]]
+        words = "; ".join(each) or "no result on this is in the texts that could be read"
+        lines.append(f"The clinic's own registered trial (not counted), {own['label']}: {words.rstrip('.')}.")
+    return lines
+
+
+def finding_lines(entry: Entry) -> list[str]:
+    """The finding with its rule, edges, certainty and stability."""
+    if entry.finding == NO_FINDING:
+        known = [f"{fact['label']}: {fact['result'].rstrip('.')}" for fact in entry.others]
+        return ["No finding: no outcome is claimed.", *([f"What is known: {'; '.join(known)}."] if known else [])]
+    lines = [f"Finding: {finding_words(entry)}.", *_because(entry)]
+    if entry.edges:
+        lines.append(f"This is a close call: {'; '.join(EDGES[edge] for edge in entry.edges)}.")
+    if entry.certainty:
+        lines.append(f"Certainty of the evidence: {entry.certainty}.")
+    if entry.family == "record" and entry.others:
+        lines.append(" ".join(f"{capital(f['result'].rstrip('.'))} ({f['label']})." for f in entry.others))
+    return [*lines, stability_words(entry)]
+
+
+def _because(entry: Entry) -> list[str]:
+    """The rule, in the protocol's words."""
+    lead = "Reason" if entry.family == "record" else "Rule"
+    return [f"{lead}: {'; '.join(entry.reasons)}."] if entry.reasons else []
+
+
+def stability_words(entry: Entry) -> str:
+    """In how many of the distinct specifications the finding is the same; empty where none were made."""
+    if not entry.specifications:
+        return ""
+    made = (
+        "one distinct specification" if entry.specifications == 1 else f"{entry.specifications} distinct specifications"
+    )
+    if entry.stability is None:
+        return f"{capital(made)}: too few to say how stable the finding is."
+    return f"{share_words(100 * entry.stability)} of {made} give the same finding."
+
+
+# The headline.
+
+
+def main_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """The rates of texts of which a copy exists; all rates where none has one.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The ledger.
+
+    Returns
+    -------
+    list of Entry
+    """
+    rates = [entry for entry in entries if entry.family == "rate"]
+    copied = [entry for entry in rates if any(one["copy"] for one in entry.statements)]
+    return copied or rates
+
+
+def claims_headline(entries: Sequence[Entry]) -> Sentence:
+    """The answer in sentences: what the ledger compares, then each advertised percentage with its finding.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The ledger.
+
+    Returns
+    -------
+    Sentence
+    """
+    rates = main_entries(entries)
+    if not rates:
+        return say(f"{documents_words(entries)} no percentage of patients.", counts_words(entries))
+    each = "; ".join(f"{figure_words(e)}, {e.name}: {e.finding}" for e in rates)
+    return say(f"{capital(each)}.", counts_words(entries))
+
+
+def documents_words(entries: Sequence[Entry]) -> str:
+    """How many texts make the statements: "Two texts give"."""
+    texts = {one["document"] for entry in entries for one in entry.statements if one["copy"]}
+    count = len(texts) or len({one["document"] for entry in entries for one in entry.statements})
+    words = {0: "No text gives", 1: "One text gives", 2: "Two texts give", 3: "Three texts give"}
+    return words.get(count, f"{count} texts give")
+
+
+def counts_words(entries: Sequence[Entry]) -> str:
+    """How many statements make how many entries."""
+    statements = sum(len(entry.statements) for entry in entries)
+    covered = sum(bool(entry.statements) for entry in entries)
+    documents = len({one["document"] for entry in entries for one in entry.statements})
+    noun = "document" if documents == 1 else "documents"
+    return f"{statements} statements of {documents} {noun} make {covered} entries."
+
+
+# Tables. Columns of ids keep their names, as in the tables of ``data/``.
+
+
+def _table(lines: Sequence[Mapping[str, Any]], caption: str) -> Table:
+    frame = pd.DataFrame(lines)
+    return table(frame, caption, {name: name for name in frame.columns})
+
+
+def ledger_table(entries: Sequence[Entry]) -> Table:
+    """One line per entry: what is claimed, the results that count, the finding, certainty and stability.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+        Its first columns are the entry's id and the claim_ids of its statements.
+    """
+    lines = [
+        {
+            "entry_id": e.entry_id,
+            "claim_id": "; ".join(e.claim_ids) or "–",
+            "claim": claim_words(e),
+            "advertised": figure_words(e) if e.family == "rate" else "–",
+            "results that count": "; ".join(map(result_line, e.studies)) or "–",
+            "finding": finding_words(e),
+            "certainty": e.certainty or "–",
+            "stability": _stability(e),
+        }
+        for e in entries
     ]
-    return [f"Probability {'; '.join(known)}."] if known else []
+    statements = sum(len(e.statements) for e in entries)
+    return _table(lines, f"The ledger: {len(entries)} entries, {statements} advertised statements")
 
 
-def _ledger_chance(p: float) -> str:
-    return "under 0.1 %" if p < 0.001 else "over 99.9 %" if p > 0.999 else percent(p)
-
-
-def _found_by_direction(entry: Entry) -> list[str]:
-    """Each result in people that is counted, with direction, precision and design; and what else there is."""
-    counted = [f for f in entry.facts if f.get("counted")]
-    other = sum(f["kind"] == "animal or laboratory" and f["role"] == "evidence" for f in entry.facts)
-    lines = ["No result in people that is close to the claim gives a direction."]
-    if counted:
-        randomised = sum(f["kind"] == "randomised human" for f in counted)
-        each = "; ".join(f"{f['study_id']} {_direction_words(f)}" for f in counted)
-        lines = [f"{capital(results_of(len(counted)))} in people, {randomised} randomised: {each}."]
-    studies = "study" if other == 1 else "studies"
-    return lines + (
-        [f"There {'is' if other == 1 else 'are'} also {other} animal or laboratory {studies}."] if other else []
-    )
-
-
-def results_of(k: int) -> str:
-    """Number of results in words."""
-    return "one result" if k == 1 else f"{k} results"
-
-
-def _direction_words(fact: dict[str, Any]) -> str:
-    """Direction of a point estimate with its precision, where it is known."""
-    words = DIRECTIONS[fact["direction"]]
-    return words if fact["precision"] == "not stated" else f"{words} ({fact['precision']})"
-
-
-def _found_by_record(entry: Entry) -> list[str]:
-    """What was read about a registration: the paper that cites the number, and what pages on registries say."""
-    if entry.outcome != "registration":
-        return []
-    lines = [f"A published paper cites this number: {entry.studies[0]['label']}."] if entry.studies else []
-    own = [study["study_id"] for study in entry.studies]
-    about = [f for f in entry.facts if f["study_id"] in (*RECORDS, *own)]
-    return [*lines, *(f"{capital(f['result'])} ({f['label']})." for f in about)]
-
-
-def _nothing(entry: Entry) -> list[str]:
-    """Nothing is found on a statement that claims no outcome."""
-    return []
-
-
-def _verdict(entry: Entry) -> str:
-    certainty = f" Certainty: {entry.certainty}." if entry.certainty else ""
-    return f"Verdict: {entry.verdict} ({'; '.join(entry.reasons)}).{certainty}{_stability(entry)}"
+def claim_words(entry: Entry) -> str:
+    """The entry in few words; a mechanism and context say what they are."""
+    extra = {"mechanism": " (how it works)", "context": " (no outcome claimed)"}.get(entry.family, "")
+    if entry.family == "record":
+        return capital(entry.statements[0]["what"])
+    return capital(entry.name) + extra
 
 
 def _stability(entry: Entry) -> str:
     if entry.stability is None:
-        return ""
-    return f" {percent(entry.stability, 0)} of {entry.specifications} distinct specifications give the same verdict."
+        return f"too few to say ({entry.specifications})" if entry.specifications else "–"
+    return f"{share_words(100 * entry.stability)} of {entry.specifications}"
 
 
-#: Kind of a claim -> what is said of the evidence found.
-FOUND: dict[str, Callable[[Entry], list[str]]] = {
-    "rate": _found_by_pool,
-    "fact_of_record": _found_by_record,
-    "practice": _nothing,
-    "background": _nothing,
-    "evidence_claim": _nothing,
-    "disclaimer": _nothing,
-}
+def studies_table(entries: Sequence[Entry]) -> Table:
+    """Every advertised percentage with each study's own result, none of them pooled.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Rates.
+
+    Returns
+    -------
+    Table
+    """
+    lines = [
+        {
+            "claim_id": "; ".join(e.claim_ids),
+            "claim": f"{figure_words(e)}, {e.name}",
+            "study": Link(one["label"], one["link"]),
+            "design": design_words(one),
+            "when": time_words(one),
+            "cells": count_words(one),
+            "95% CI": f"{number(one['ci_lb'], 1)}% to {number(one['ci_ub'], 1)}%",
+            "without cells": count_words(one["control"]) if one["control"] else "not reported",
+            "HbA1c at entry": "–" if one["hba1c_at_entry"] is None else f"{number(one['hba1c_at_entry'], 1)}%",
+        }
+        for e in entries
+        for one in e.studies
+    ]
+    return _table(lines, "Each study's own result")
 
 
-def ledger_table(entries: Sequence[Entry]) -> Table:
-    """One line a claim: what is claimed, what answers it, the verdict, certainty, stability, and why.
+def nearest_table(entries: Sequence[Entry]) -> Table:
+    """The nearest results of the entries: listed, never compared with the advertised value."""
+    lines = [
+        {
+            "claim_id": "; ".join(e.claim_ids),
+            "nearest result": f"{capital(near['name'])}, {near['population']}",
+            "studies": float(near["k"]),
+            "participants": f"{near['events']:g} of {near['n']:g}",
+            "percentage (95% CI)": _nearest_value(near),
+            "95% prediction interval": _nearest_prediction(near),
+            "weight from tables of reviews": _nearest_secondary(near),
+            "without them": _nearest_value(near["without_secondary"]) if near["without_secondary"] else "–",
+            "difference": near["difference"],
+        }
+        for e in entries
+        for near in e.nearest
+    ]
+    return _table(lines, "Nearest results: published outcomes that lack a component of the claim")
+
+
+def _nearest_value(near: Mapping[str, Any]) -> str:
+    one = near if near["value"] is not None else near["studies"][0] if near.get("studies") and near["k"] == 1 else None
+    if one is None:
+        return "not pooled" if near["k"] else "–"
+    return f"{number(one['value'], 1)}% ({number(one['ci_lb'], 1)}% to {number(one['ci_ub'], 1)}%)"
+
+
+def _nearest_prediction(near: Mapping[str, Any]) -> str:
+    return "–" if near["pi_lb"] is None else f"{number(near['pi_lb'], 1)}% to {number(near['pi_ub'], 1)}%"
+
+
+def _nearest_secondary(near: Mapping[str, Any]) -> str:
+    share = near["weight_from_secondary"]
+    return "–" if share is None else f"{number(share, 0)}%"
+
+
+def unsaid_table(entries: Sequence[Entry]) -> Table:
+    """What each advertised percentage leaves out.
 
     Parameters
     ----------
@@ -518,28 +551,316 @@ def ledger_table(entries: Sequence[Entry]) -> Table:
     """
     lines = [
         {
-            "claim": capital(e.advertised["what"]),
-            "kind": e.kind,
-            "as of": e.advertised["as_of"] or "–",
-            "advertised": figure_words(e) if e.unit or e.advertised["value"] is not None else "–",
-            "published": published_words(e) if e.unit else f"{e.k} in people" if e.k else "–",
-            "verdict": e.verdict,
-            "certainty": e.certainty or "–",
-            "stability": "–" if e.stability is None else percent(e.stability, 0),
-            "why": "; ".join(e.reasons),
+            "claim_id": "; ".join(e.claim_ids),
+            "claim": f"{figure_words(e)}, {e.name}",
+            "not stated": "; ".join(e.unsaid) or "nothing",
         }
         for e in entries
     ]
-    return table(pd.DataFrame(lines), f"The ledger: {len(entries)} advertised statements")
+    return _table(lines, "What the advertisement does not report")
+
+
+def close_table(entries: Sequence[Entry]) -> Table:
+    """How close the evidence is to each claim, in outcome, population, product and time, with the reason.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
+    lines = [
+        {"entry_id": e.entry_id, "claim": claim_words(e), "in": what, "close": one["grade"], "reason": one["reason"]}
+        for e in entries
+        for what, one in e.close.items()
+    ]
+    return _table(lines, "How close the evidence is to the claim")
+
+
+def cards(entries: Sequence[Entry]) -> Table:
+    """Every entry with its statements, its finding in words, and the rows that it rests on, each with a link.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    Table
+    """
+    lines = [
+        {
+            "claim": claim_words(e),
+            "statements": "; ".join(e.claim_ids) or "the review's own question",
+            "finding": finding_words(e),
+            "in words": str(paragraph(e)),
+            "rows and sources": rows_behind(e),
+        }
+        for e in entries
+    ]
+    return _table(lines, "Entry by entry")
+
+
+def rows_behind(entry: Entry) -> Links:
+    """The rows of ``data/`` that the results of an entry come from, each leading to its source."""
+    return Links(tuple(Link(_row_words(study), study["link"]) for study in entry.studies))
+
+
+def _row_words(study: Mapping[str, Any]) -> str:
+    """Which row: by its id where the table has ids, else by study, arm and line of the table."""
+    if "row_id" in study:
+        return f"{study['row_id']} {study['label']}"
+    which = f"{'rows' if ';' in study['line'] else 'row'} {study['line'].replace(';', ' and ')}"
+    return f"{study['label']}, {study['arm_id']} ({study['table']}.csv, {which})"
+
+
+def facts_table(entry: Entry) -> Table:
+    """Every source of an entry that a topic answers, counted or not, with a link to each.
+
+    Parameters
+    ----------
+    entry : Entry
+        One entry of the ledger.
+
+    Returns
+    -------
+    Table
+    """
+    facts = [fact for fact in [*entry.studies, *entry.others] if "row_id" in fact]
+    lines = [
+        {
+            "row_id": f["row_id"],
+            "source": Link(f["label"], f["link"]) if f["link"] else f["label"],
+            "kind": (META_KINDS if f["is_pooled"] else STUDY_KINDS)[f["kind"]],
+            "n": math.nan if f["n"] is None else f["n"],
+            "result": f["result"],
+            "direction": _direction(f),
+            "counted": "yes" if f["counted"] else "listed under a meta-analysis" if f["under"] else "no",
+        }
+        for f in facts
+    ]
+    return _table(lines, f"{claim_words(entry)}: {finding_words(entry)}")
+
+
+def other_pages(evidence: Evidence) -> Sentence | None:
+    """One note on the statements of pages of which no copy exists; None if there are none.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The tables of the data folder.
+
+    Returns
+    -------
+    Sentence | None
+    """
+    documents = evidence.documents
+    rows = evidence.claims[evidence.claims.document_id.isin(documents.document_id[documents.copy_exists == "no"])]
+    if rows.empty:
+        return None
+    count = "One statement is" if len(rows) == 1 else f"{len(rows)} statements are"
+    return say(f"{count} of pages of which no copy is kept, so that nobody can check their words.", *rows.wording)
+
+
+# Controlled studies by direction, for the figure of all entries.
+
+
+def direction_counts(entries: Sequence[Entry]) -> pd.DataFrame:
+    """The controlled results that count for each effect, by direction: no vote is drawn from them.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Entries of the ledger.
+
+    Returns
+    -------
+    DataFrame
+        One row per effect or mechanism: ``entry_id``, ``claim``, ``favours`` and ``against`` (results that exclude no
+        effect), ``inconclusive``, ``finding``.
+    """
+    lines = []
+    for entry in entries:
+        if entry.family not in ("effect", "mechanism"):
+            continue
+        signs = _signs(entry.studies)
+        counted = {name: signs.count(name) for name in ("favours", "inconclusive", "against")}
+        lines.append(
+            {"entry_id": entry.entry_id, "claim": claim_words(entry), **counted, "finding": finding_words(entry)}
+        )
+    return pd.DataFrame(lines, columns=["entry_id", "claim", "favours", "inconclusive", "against", "finding"])
+
+
+def _signs(studies: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Which way each controlled result points: a trial once, meta-analyses that may hold the same trials once."""
+    found: dict[str, list[str]] = {}
+    for study in filter(_is_controlled, studies):
+        found.setdefault("together" if study.get("together") else study["study_id"], []).append(_sign_of(study))
+    return [signs[0] if len(set(signs)) == 1 else "inconclusive" for signs in found.values()]
+
+
+def _is_controlled(study: Mapping[str, Any]) -> bool:
+    if "row_id" in study:
+        close = study["close"].values()
+        return (
+            study["kind"] in ("randomised", "controlled") and study["direction"] != "not_stated" and "no" not in close
+        )
+    return "ci_lb" in study and ("events" not in study or study["control"] is not None)
+
+
+def _sign_of(study: Mapping[str, Any]) -> str:
+    """Which way a controlled result points, if its precision excludes no effect."""
+    if "row_id" in study:
+        return (
+            {"cells": "favours", "control": "against"}.get(study["direction"], "inconclusive")
+            if study["excludes"]
+            else "inconclusive"
+        )
+    if "events" in study:
+        low, high = (study["control"]["difference"][name] for name in ("ci_lb", "ci_ub"))
+        return "favours" if low > 0 else "against" if high < 0 else "inconclusive"
+    return "favours" if study["ci_ub"] < 0 else "against" if study["ci_lb"] > 0 else "inconclusive"
+
+
+def directions_alt(counts: pd.DataFrame) -> str:
+    """The figure of all entries in words."""
+    lines = [
+        f"{row.claim}: {row.favours} favour cells, {row.inconclusive} inconclusive, {row.against} favour the control; "
+        f"{row.finding}"
+        for row in counts.itertuples()
+    ]
+    return f"Controlled results that count, by entry. {'. '.join(lines)}."
+
+
+# Rows of the headline figure.
+
+
+@dataclass(frozen=True)
+class StudyMark:
+    """One result in the headline figure, in percent: a study, or a pool (``is_pool``)."""
+
+    label: str
+    detail: str
+    value: float
+    ci_lb: float
+    ci_ub: float
+    is_pool: bool = False
+    pi_lb: float = math.nan
+    pi_ub: float = math.nan
+    control: float = math.nan
+    control_words: str = ""
+
+    def __post_init__(self) -> None:
+        named = {name: getattr(self, name) for name in ("value", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "control")}
+        for name, value in named.items():
+            if not (math.isnan(value) or 0 <= value <= 100):
+                raise DataError(f"study {self.label!r}: {name} expected 0 to 100, found {value!r}")
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """One advertised percentage in the headline figure.
+
+    ``advertised`` in percent, with ``printed`` as it is written; NaN in ``compared`` where nothing is compared with it;
+    ``finding`` and ``note`` in words; ``marks``, the results that are drawn under it.
+    """
+
+    label: str
+    advertised: float
+    printed: str
+    finding: str
+    note: str = ""
+    is_compared: bool = True
+    marks: tuple[StudyMark, ...] = ()
+
+
+def claim_rows(entries: Sequence[Entry]) -> list[ClaimRow]:
+    """Rows of the headline figure: each advertised percentage with each study's own result, or its nearest results.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Rates.
+
+    Returns
+    -------
+    list of ClaimRow
+        A claim that cannot be assessed is compared with nothing; its nearest results are drawn without its value.
+    """
+    return [_claim_row(entry) for entry in entries if entry.family == "rate"]
+
+
+def _claim_row(entry: Entry) -> ClaimRow:
+    said = {
+        "label": capital(entry.name),
+        "advertised": float(entry.advertised["value"]),
+        "printed": figure_words(entry),
+    }
+    if entry.finding == CANNOT_BE_ASSESSED:
+        marks = tuple(mark for near in entry.nearest if (mark := _near_mark(near)))
+        note = _nothing_counts(entry) if entry.rule != "undefined" else "The outcome is not defined."
+        return ClaimRow(**said, finding=entry.finding, note=note, is_compared=False, marks=marks)
+    marks = tuple(_study_mark(study) for study in entry.studies)
+    if entry.pool:
+        marks = (*marks, _pool_mark(entry.pool, f"{entry.pool['k']} studies pooled"))
+    return ClaimRow(**said, finding=entry.finding, marks=marks)
+
+
+def _study_mark(study: Mapping[str, Any]) -> StudyMark:
+    control = study["control"]
+    words = "" if control is None else f"without cells {count_words(control)}"
+    detail = f"{design_words(study)}; {count_words(study)}"
+    if study["hba1c_at_entry"] is not None:
+        detail += f"; HbA1c at entry {number(study['hba1c_at_entry'], 1)}%"
+    value = math.nan if control is None else control["value"]
+    return StudyMark(
+        study["label"], detail, study["value"], study["ci_lb"], study["ci_ub"], control=value, control_words=words
+    )
+
+
+def _pool_mark(pool: Mapping[str, Any], label: str, detail: str = "") -> StudyMark:
+    limits = {name: math.nan if pool[name] is None else pool[name] for name in ("pi_lb", "pi_ub")}
+    return StudyMark(label, detail, pool["value"], pool["ci_lb"], pool["ci_ub"], is_pool=True, **limits)
+
+
+def _near_mark(near: Mapping[str, Any]) -> StudyMark | None:
+    if not near["k"]:
+        return None
+    counts = f"{near['events']:g} of {near['n']:g} participants"
+    if near["value"] is not None:
+        return _pool_mark(near, capital(near["name"]), f"{near['k']} studies, {counts}")
+    if near["k"] == 1:
+        study = near["studies"][0]
+        return StudyMark(
+            capital(near["name"]), f"{study['label']}, {counts}", study["value"], study["ci_lb"], study["ci_ub"]
+        )
+    return None
+
+
+def claim_rows_alt(rows: Sequence[ClaimRow]) -> str:
+    """The headline figure in words: every row with what is advertised and each result."""
+    lines = []
+    for row in rows:
+        each = [
+            f"{mark.label} {number(mark.value, 0)}% (95% CI {number(mark.ci_lb, 0)}% to {number(mark.ci_ub, 0)}%)"
+            for mark in row.marks
+        ]
+        kind = "results" if row.is_compared else "nearest results, not compared"
+        found = f"; {kind}: {', '.join(each)}" if each else ""
+        lines.append(f"{row.label}: advertised {row.printed}; {row.finding}{found}")
+    return f"Advertised percentages and published results. {'. '.join(lines)}."
+
+
+# Files.
 
 
 def ledger_json(entries: Iterable[Entry]) -> list[dict[str, Any]]:
-    """The entries as JSON values at full precision, each with its paragraph and all four grades."""
-    return [e.as_json() | {"match": _all_grades(e), "text": str(paragraph(e))} for e in entries]
-
-
-def _all_grades(entry: Entry) -> dict[str, Any]:
-    return {what: entry.match.get(what) for what in MATCHED}
+    """The entries as JSON values at full precision, each with its paragraph."""
+    return [e.as_json() | {"text": str(paragraph(e))} for e in entries]
 
 
 def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
@@ -561,161 +882,4 @@ def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
     text = json.dumps(ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     Path(folder).mkdir(parents=True, exist_ok=True)
     write_atomically(Path(folder) / "claims.json", text + "\n")
-    return f"{len(entries)} entries recorded in claims.json."
-
-
-def cards(entries: Sequence[Entry]) -> Table:
-    """Every claim with its verdict, its paragraph, and the rows that these rest on, each with a link to its source.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
-
-    Returns
-    -------
-    Table
-    """
-    lines = [
-        {
-            "claim": capital(e.advertised["what"]),
-            "verdict": e.verdict,
-            "in words": str(paragraph(e)),
-            "rows and sources": rows_behind(e),
-        }
-        for e in entries
-    ]
-    return table(pd.DataFrame(lines), "Claim by claim")
-
-
-def rows_behind(entry: Entry) -> Links:
-    """The rows of ``data/`` that the numbers of an entry come from, by arm or id, each leading to its source."""
-    return Links(tuple(Link(_row_words(study), study["link"]) for study in entry.studies))
-
-
-def _row_words(study: dict[str, Any]) -> str:
-    """Which row: by its id where the table has ids, else by report, arm and line of the table."""
-    if "row_id" in study:
-        return f"{study['row_id']} {study['study_id']}"
-    if "line" not in study:
-        return study["label"]
-    which = f"{'rows' if ';' in study['line'] else 'row'} {study['line'].replace(';', ' and ')}"
-    return f"{study['label']}, {study['arm_id']} ({study['table']}.csv, {which})"
-
-
-def facts_table(entry: Entry) -> Table:
-    """Every source that speaks to a claim without a figure, counted or not, with a link to each.
-
-    Parameters
-    ----------
-    entry : Entry
-        One entry of the ledger.
-
-    Returns
-    -------
-    Table
-    """
-    lines = [
-        {
-            "source": Link(f["label"], f["link"]) if f["link"] else f["label"],
-            "kind": f["kind"],
-            "n": math.nan if f["n"] is None else f["n"],
-            "result": f["result"],
-            "direction": DIRECTIONS[f["direction"]],
-            "precision": f["precision"],
-            "counted": "yes" if f["counted"] else "no",
-        }
-        for f in entry.facts
-    ]
-    return table(pd.DataFrame(lines), f"{capital(entry.advertised['what'])}: {entry.verdict}")
-
-
-def claim_map(entries: Sequence[Entry]) -> pd.DataFrame:
-    """Claims without a figure by kind of evidence: "+" favours cells, "-" favours the control, "?" both,
-    no difference or not to be read, empty for none found.
-
-    Parameters
-    ----------
-    entries : sequence of Entry
-        Entries of the ledger.
-
-    Returns
-    -------
-    DataFrame
-    """
-    lines = {
-        capital(e.advertised["what"]): {kind: _sign(e, kind) for kind in MAP_KINDS} for e in entries if _by_topic(e)
-    }
-    return pd.DataFrame.from_dict(lines, orient="index", columns=list(MAP_KINDS))
-
-
-def _by_topic(entry: Entry) -> bool:
-    return entry.kind in ("effect_without_figure", "mechanism") and not entry.unit
-
-
-def _sign(entry: Entry, kind: str) -> str:
-    """Which way the counted results of a kind point; animals and laboratories are a kind of their own."""
-    facts = [f for f in entry.facts if f["map_kind"] == kind and f["role"] == "evidence"]
-    counted = {f["direction"] for f in facts if f["counted"] or f["kind"] == "animal or laboratory"}
-    if not counted:
-        return "?" if any(f["direction"] == "not_stated" for f in facts) else ""
-    return SIGNS.get(frozenset(counted), "?")
-
-
-def claim_map_alt(frame: pd.DataFrame) -> str:
-    """The evidence map in words.
-
-    Parameters
-    ----------
-    frame : DataFrame
-
-    Returns
-    -------
-    str
-    """
-    words = {"+": "favours cells", "-": "favours the control", "?": "both, none or not to be read", "": "none found"}
-    lines = [
-        f"{claim}: " + ", ".join(f"{kind} {words[sign]}" for kind, sign in row.items())
-        for claim, row in frame.iterrows()
-    ]
-    return f"Claims by kind of evidence and its direction. {'. '.join(lines)}."
-
-
-# The answer of the review as one Markdown table: what README shows, made from the results.
-
-
-#: The table stands between these two lines of README.md.
-BEGIN, END = "<!-- answer: made by `make notebooks`, do not edit -->", "<!-- end of answer -->"
-
-
-def answer(base: EvidenceBase) -> str:
-    """The latest advertised figures beside published ones, then the nearest outcomes, as a Markdown table."""
-    entries = advertised_rates(base)
-    latest = max(e.advertised["as_of"] for e in entries)
-    rows = [
-        (short_words(e), figure_words(e), published_words(e), interval_words(e), e.verdict)
-        for e in entries
-        if e.advertised["as_of"] in (latest, "")
-    ]
-    rows += [(f"*nearest:* {p.title}", "", _found(p), _interval(p), "") for p in nearest_pools(base)]
-    return markdown_table([("outcome", "advertised", "published", "95 % interval", "verdict"), *rows])
-
-
-def _found(pool: Pool) -> str:
-    value = value_words(pool, float(pool.fit.beta)) if pool.fit is not None else "; ".join(study_words(pool))
-    return f"{value}, {reports_of(pool.k)}, {pool.rows.n.sum():g} participants"
-
-
-def _interval(pool: Pool) -> str:
-    if pool.fit is None:
-        return ""
-    return " to ".join(value_words(pool, float(limit)) for limit in (pool.fit.ci_lb, pool.fit.ci_ub))
-
-
-def put_answer(path: Path, text: str) -> None:
-    """Replace what stands between the two marks of a Markdown file; refuses a file without them."""
-    page = path.read_text(encoding="utf-8")
-    if BEGIN not in page or END not in page:
-        raise ReviewError(f"{path}: expected the lines {BEGIN!r} and {END!r}, found none")
-    before, rest = page.split(BEGIN, 1)
-    write_atomically(path, f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}")
+    return f"{len(entries)} entries are in claims.json."

@@ -1,9 +1,10 @@
-"""Words and tables about the evidence itself: what was found, what is doubted, which rules hold."""
+"""Words and tables about the evidence itself: what was found, what is questionable, which rules apply."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
@@ -13,22 +14,25 @@ import cellclaims
 from cellclaims.anomalies import handled
 from cellclaims.evidence import Evidence
 from cellclaims.evidence.rules_reports import FIGURES, NOT_SCIENTIFIC
-from cellclaims.overview import Stage
+from cellclaims.evidence.screened import counts, listed_reasons, screened
+from cellclaims.files import markdown_table, put_between
+from cellclaims.overview import screening_stages, separate_studies
 from cellclaims.pool import label, link
 from cellclaims.protocol import Protocol
+from cellclaims.registries.client import source_name
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, table
 from cellclaims.selection import EvidenceBase
 
-#: What stands for the author in the ids of reviews whose authors were not in the text seen: journals and registries.
+#: Names in the ids of reviews whose authors were not in the text that was read: journals and registries.
 NOT_AUTHORS = frozenset({"ahsctcn", "betacell", "citr", "cytotherapy", "diabther"})
 
-#: Characters of a title that stands for an author.
+#: Characters of a title that replaces an author.
 LONGEST_TITLE = 44
 
 
 def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
-    """How many reports, how many of them randomised, and the figures taken from them.
+    """Return how many reports, how many of them randomised, and the figures taken from them.
 
     Parameters
     ----------
@@ -42,18 +46,125 @@ def what_was_found(evidence: Evidence, reports: pd.DataFrame) -> Sentence:
     Sentence
     """
     randomised = int((reports.design == "randomised").sum())
-    figures = sum(len(getattr(evidence, name)) for name in FIGURES)
+    results = sum(len(getattr(evidence, name)) for name in FIGURES)
     linked = evidence.studies.doi.ne("") | evidence.studies.pmid.ne("") | evidence.studies.registry_id.ne("")
+    every = len(evidence.studies)
     return say(
-        f"{len(reports)} reports were found, {randomised} of them randomised.",
-        f"From all reports {figures} figures were taken, each with its source and place.",
-        f"{int(linked.sum())} of {len(linked)} reports lead a reader to a DOI, PubMed or a registry.",
-        f"{len(evidence.anomalies)} printed figures or labels are doubted and named as anomalies.",
+        f"{every} reports of {separate_studies(evidence)} studies were found; reports on wholly the same participants "
+        "count as one study.",
+        "" if len(reports) == every else f"{len(reports)} of these reports are on the chosen types of diabetes.",
+        f"{randomised} of {len(reports)} reports are of randomised trials.",
+        f"All reports together gave {results} results, each with its source and place.",
+        f"A DOI, PubMed or registry number is known for {int(linked.sum())} of {every} reports.",
+        f"{len(evidence.anomalies)} reported values or labels are questionable and recorded as anomalies.",
     )
 
 
+def screening_words(evidence: Evidence) -> Sentence:
+    """Return how the reports were found and screened, as far as it was recorded."""
+    counted = counts(evidence)
+    if counted is None:
+        return say(
+            "No search has been screened yet.",
+            "The reports were found before screening existed, in two rounds of reading described in docs/search.md: "
+            "how many records were identified, screened and excluded then was not recorded.",
+        )
+    records = screened(evidence)
+    last = evidence.searches.snapshot.max()
+    said = [f"{sum(one.decision == name for one in records)} {words}" for name, words in DECIDED.items()]
+    return say(
+        f"The last screened search (snapshot {last}) gave {counted.records} records, of which {counted.merged} came "
+        f"from a second source and {counted.known} belong to reports that the review already had.",
+        f"{counted.screened} records have been screened: {', '.join(said)}; {counted.waiting} wait for a decision.",
+        "Reports that were found before screening existed have no record of it (docs/search.md).",
+    )
+
+
+#: Decisions of screening in words.
+DECIDED = {"include": "included", "exclude": "excluded", "unsure": "unsure", "conflict": "on which reviewers differ"}
+
+
+#: Marks of docs/search.md between which the flow is written.
+FLOW_BEGIN, FLOW_END = "<!-- flow: made by `make notebooks`, do not edit -->", "<!-- end of flow -->"
+
+
+def flow_page(base: EvidenceBase) -> str:
+    """The flow from records identified to reports in the evidence, as a Markdown table.
+
+    Parameters
+    ----------
+    base : EvidenceBase
+        The evidence and the protocol.
+
+    Returns
+    -------
+    str
+        A row for each stage: its number, what comes in there and from where, and what stops there and why.
+    """
+    rows = [("stage", "number", "comes in from", "stops here")]
+    for name, count, left_out, added, _ in screening_stages(base):
+        lists = ("; ".join(f"{number} {words}" for words, number in part.items()) for part in (added, left_out))
+        rows.append((name, str(count), *(text or "–" for text in lists)))
+    return f"{screening_words(base.evidence)}\n\n{markdown_table(rows)}"
+
+
+def put_flow(page: Path, base: EvidenceBase) -> None:
+    """Write the flow into a page, between its marks.
+
+    Raises
+    ------
+    ReviewError
+        If the page has no such marks.
+    """
+    put_between(page, FLOW_BEGIN, FLOW_END, flow_page(base))
+
+
+def searches_table(evidence: Evidence) -> Table:
+    """Return every screened search: source, day, records, and what became of them before they were read."""
+    shown = evidence.searches.assign(
+        snapshot=evidence.searches.snapshot, source=evidence.searches.source.map(source_name)
+    )
+    columns = {
+        "snapshot": "search",
+        "source": "source",
+        "searched": "day",
+        "records": "records",
+        "merged": "from a second source",
+        "known": "already in the review",
+        "waiting": "waiting for a decision",
+    }
+    return table(shown, "Records identified, by search, source and day", columns)
+
+
+def excluded_table(base: EvidenceBase) -> Table:
+    """Return why screened records were left out: each reason of the protocol with its number of records."""
+    records = screened(base.evidence)
+    lines = [
+        {
+            "reason": one["words"],
+            "stage": STAGES[one["stage"]],
+            "records": float(sum(r.reason == name for r in records)),
+        }
+        for name, one in listed_reasons(base.protocol.content).items()
+    ]
+    return table(pd.DataFrame(lines, columns=["reason", "stage", "records"]), "Screened records that were left out")
+
+
+def screening_tables(base: EvidenceBase) -> list[Table]:
+    """The searches that were screened and why records were left out; no table where nothing was screened."""
+    return [] if counts(base.evidence) is None else [searches_table(base.evidence), excluded_table(base)]
+
+
+#: Stages of the protocol's reasons in words.
+STAGES = {
+    "record": "on title, abstract or registry entry",
+    "retrieval": "sought, not readable",
+    "report": "after the report was read",
+}
+
+
 def how_it_was_read(evidence: Evidence) -> Sentence:
-    """How many figures two readers read alike, and that the sources were mostly abstracts.
+    """Return how many results two readers read alike, and that the sources were mostly abstracts.
 
     Parameters
     ----------
@@ -70,9 +181,9 @@ def how_it_was_read(evidence: Evidence) -> Sentence:
     kinds = evidence.sources.kind.value_counts()
     full, other = kinds.get("fulltext", 0), kinds.get(NOT_SCIENTIFIC, 0)
     return say(
-        "The maintainers read the figures, largely with reading software, from abstracts, tables and registry records.",
-        f"{twice} of {figures} figures were read again by a second reader who had not seen them, and agree.",
-        f"{differ or 'None'} of the figures read again {'was' if differ < 2 else 'were'} found to differ.",
+        "The maintainers read the results, largely with reading software, from abstracts, tables and registry records.",
+        f"{twice} of {figures} results were read again by a second reader, who did not know the first, and agree.",
+        f"{differ or 'None'} of the results read again {'was' if differ < 2 else 'were'} found to differ.",
         f"Of {len(evidence.sources)} sources, {full} were full texts or parts of one.",
         f"{other} are not scientific (clinic and company pages, press releases, news) and feed no pool.",
     )
@@ -87,7 +198,7 @@ def fingerprint(base: EvidenceBase) -> str:
 
 
 def evidence_alt(reports: pd.DataFrame) -> str:
-    """The evidence map in words.
+    """Return the evidence map in words.
 
     Parameters
     ----------
@@ -127,26 +238,56 @@ def years_alt(counts: pd.DataFrame, unit: str) -> str:
     return f"Number of {unit} by year, {counts.year.min():g} to {counts.year.max():g}. Totals: {words}."
 
 
-def flow_alt(stages: Sequence[Stage], pools: Sequence[tuple[str, int]]) -> str:
-    """The flow figure in words.
+def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
+    """Return how many reports are missing from a figure because nothing places them, in words; empty if it shows all.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        One line per report (:func:`cellclaims.overview.described`).
+    by_year : bool
+        Whether the figure is one of years.
+
+    Examples
+    --------
+    >>> not_shown(pd.DataFrame({"product": ["a", "a", None], "year": [2001.0, None, 2002.0]}), by_year=True)
+    'Of 3 reports, 1 without a year and 1 of another product are not shown.'
+    """
+    other = int(reports["product"].isna().sum())
+    undated = int((reports["year"].isna() & reports["product"].notna()).sum()) if by_year else 0
+    parts = [f"{undated} without a year"] * bool(undated) + [f"{other} of another product"] * bool(other)
+    verb = "is" if undated + other == 1 else "are"
+    return f"Of {len(reports)} reports, {' and '.join(parts)} {verb} not shown." if parts else ""
+
+
+def flow_alt(stages: Sequence[tuple], pools: Sequence[tuple[str, int]]) -> str:
+    """Return the flow figure in words.
 
     Parameters
     ----------
     stages : sequence of Stage
-        Name, number of reports, and how many stop there for which reason.
+        Name and number of each stage, how many stop there for which reason, how many come in there and from where, and
+        what those that stop are called (:class:`cellclaims.overview.Stage`).
     pools : sequence of tuple
 
     Returns
     -------
     str
     """
-    steps = "; ".join(f"{name}: {count}" for name, count, _ in stages)
+    steps = []
+    for name, count, left_out, added, heading in stages:
+        come = "; ".join(f"{number} {source}" for source, number in added.items())
+        stop = "; ".join(f"{number} {reason}" for reason, number in left_out.items())
+        parts = [f"{name}: {count}", f"from: {come}" if come else "", f"{heading.lower()}: {stop}" if stop else ""]
+        steps.append(", ".join(filter(None, parts)))
     ends = "; ".join(f"{title}: {k}" for title, k in pools)
-    return f"From reports found to reports pooled. {steps}. Reports in each pool: {ends}."
+    return f"From records found to reports pooled. {'. '.join(steps)}." + (
+        f" Reports in each pool: {ends}." if ends else ""
+    )
 
 
 def anomalies(evidence: Evidence) -> Table:
-    """Every doubted figure: where it stands, what is printed, what is wrong, what is done.
+    """Return every questionable value: where it is, what is reported, what is wrong, and how it is handled.
 
     Parameters
     ----------
@@ -164,8 +305,9 @@ def anomalies(evidence: Evidence) -> Table:
     frame = frame.assign(
         report=links, outcome=frame.outcome.str.replace("_", " "), kind=frame.kind.str.replace("_", " ")
     )
-    columns = {c: c for c in ("report", "outcome", "kind", "printed", "problem", "handling")}
-    return table(frame, "Doubted figures and what is done about them", {"anomaly_id": "", **columns})
+    columns = {"report": "report", "outcome": "outcome", "kind": "kind", "printed": "reported"}
+    columns |= {"problem": "problem", "handling": "handling"}
+    return table(frame, "Questionable values and how we handled them", {"anomaly_id": "", **columns})
 
 
 def studies(frame: pd.DataFrame, caption: str) -> Table:
@@ -213,8 +355,8 @@ def _months_words(outcome: Mapping[str, Any]) -> str:
     return f"{months:g} ± {outcome.get('window', 0):g}"
 
 
-def protocol_verdicts(protocol: Protocol) -> Table:
-    """The verdict rules in their order.
+def protocol_findings(protocol: Protocol) -> Table:
+    """Return the rules of the findings in their order.
 
     Parameters
     ----------
@@ -225,12 +367,17 @@ def protocol_verdicts(protocol: Protocol) -> Table:
     -------
     Table
     """
-    rules = pd.DataFrame(protocol["verdict"]["order"])
-    return table(rules, "Verdicts, in order: the first rule that holds")
+    parts = {"rates": "an advertised percentage", "effects": "an effect or a mechanism"}
+    rules = [
+        {"claim": words, "finding": step["finding"], "rule": step["rule"]}
+        for part, words in parts.items()
+        for step in protocol["findings"][part]["order"]
+    ]
+    return table(pd.DataFrame(rules), "Findings, in order: the first rule that holds")
 
 
 class Elsewhere:
-    """Pooled results of others: as a table, and as rows that a forest plot shows beside a pool."""
+    """Pooled results of others: as a table, and as rows that a forest plot shows with a pool."""
 
     def __init__(self, table_: Table, benchmarks: pd.DataFrame) -> None:
         self.table, self.benchmarks = table_, benchmarks
@@ -298,7 +445,7 @@ def _design_of(population: str) -> int:
 
 
 def _review(row: object, *, whole: bool = False) -> str:
-    """A review by its first author and year; by its title, or the start of it, where the id names no author."""
+    """Return a review by its first author and year; by its title, or the start of it, where the id names no author."""
     stem = re.sub(r"(19|20)\d{2}.*$|_.*$", "", row.review_id)
     has_author = stem != row.review_id and stem not in NOT_AUTHORS
     name = stem.capitalize() if has_author else row.title if whole else _short_title(row.title)
@@ -306,7 +453,7 @@ def _review(row: object, *, whole: bool = False) -> str:
 
 
 def _short_title(title: str) -> str:
-    """The start of a title, from where it says what was given.
+    """Return the start of a title, from where it says what was given.
 
     >>> _short_title("Efficacy and safety of islet autotransplantation after total pancreatectomy")
     'Islet autotransplantation after total ...'
@@ -320,7 +467,7 @@ def _address(row: object) -> str:
 
 
 def _result(row: object) -> str:
-    """Estimate and limits with the digits that were printed, two at least."""
+    """Estimate and limits with the reported digits, two at least."""
     digits = [_digits(x) for x in (row.estimate, row.ci_low, row.ci_high)]
     value = number(row.estimate, max(digits))
     return value if row.ci_low != row.ci_low else f"{value} ({interval(row.ci_low, row.ci_high, max(digits))})"
@@ -331,7 +478,7 @@ def _digits(value: float) -> int:
 
 
 def thresholds(evidence: Evidence) -> Table:
-    """Smallest changes that matter and margins, with what was seen of each source.
+    """Smallest changes that matter and margins, with what was read of each source.
 
     Parameters
     ----------
@@ -355,7 +502,7 @@ def thresholds(evidence: Evidence) -> Table:
 
 
 def definitions(base: EvidenceBase, population: str, product: str) -> Table:
-    """What reports call a response: every definition of a response or composite, with the reports that use it.
+    """Return what reports call a response: every definition of a response or composite, with the reports that use it.
 
     Parameters
     ----------
@@ -389,7 +536,7 @@ def definitions(base: EvidenceBase, population: str, product: str) -> Table:
 
 
 def registered(evidence: Evidence, study_ids: Sequence[str]) -> Table:
-    """The published reports of the registrations that the advertisements cite.
+    """Return the published reports of the registrations that the advertisements cite.
 
     Parameters
     ----------

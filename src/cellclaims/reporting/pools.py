@@ -71,7 +71,7 @@ def say(*parts: str) -> Sentence:
 
 
 def reports_of(k: int) -> str:
-    """The number of studies in words: "no study", "one study", "two studies", "5 studies".
+    """Return the number of studies in words: "no study", "one study", "two studies", "5 studies".
 
     >>> reports_of(1), reports_of(5)
     ('one study', '5 studies')
@@ -80,7 +80,7 @@ def reports_of(k: int) -> str:
 
 
 def pooled(pool: Pool, what: str, unit: str = "") -> str:
-    """What a pool found, with its k, interval and prediction interval, as one or two sentences.
+    """Return what a pool found, with its k, interval and prediction interval, as one or two sentences.
 
     ``what`` names the quantity as the subject of the sentence ("insulin independence at 12 months").
 
@@ -115,7 +115,7 @@ def pooled(pool: Pool, what: str, unit: str = "") -> str:
 
 
 def prediction(pool: Pool, unit: str = "") -> str:
-    """The prediction interval for a similar centre and the interval of the mean, both Bayesian.
+    """Return the prediction interval for a similar centre and the interval of the mean, both Bayesian.
 
     Empty where nothing is pooled, and for a risk difference, which has no model of the differences between centres.
     """
@@ -160,7 +160,7 @@ def _start(what: str) -> str:
 
 
 def forest_alt(pools: Sequence[Pool], what: str) -> str:
-    """A forest plot in words: every pool with its k, value and interval.
+    """Return a forest plot in words: every pool with its k, value and interval.
 
     Parameters
     ----------
@@ -379,7 +379,7 @@ def priors(pool: Pool) -> pd.DataFrame:
 
 
 def choices_alt(table: pd.DataFrame, what: str, decimals: int) -> str:
-    """A sensitivity figure in words: every choice with its estimate and interval, on the shown scale."""
+    """Return a sensitivity figure in words: every choice with its estimate and interval, on the shown scale."""
     lines = [
         f"{row.choice}: {number(row.estimate, decimals)} ({interval(row.ci_lb, row.ci_ub, decimals)})"
         for row in table.itertuples()
@@ -418,7 +418,7 @@ def durability_note(table: pd.DataFrame, protocol: Protocol) -> str:
 
 
 def question_title(question: Question, protocol: Protocol) -> str:
-    """A question as the title of its pool: outcome, population, product, designs, month and window.
+    """Return a question as the title of its pool: outcome, population, product, designs, month and window.
 
     Parameters
     ----------
@@ -454,7 +454,7 @@ SHOWN = {
 
 
 def before_and_after(changed: Iterable[tuple[Question, Pool, Pool]], protocol: Protocol) -> Table:
-    """The pools that new or changed rows move: each without and with them.
+    """Return the pools that new or changed rows move: each without and with them.
 
     Parameters
     ----------
@@ -479,7 +479,7 @@ def before_and_after(changed: Iterable[tuple[Question, Pool, Pool]], protocol: P
 
 
 def matters(pool: Pool, protocol: Protocol) -> str:
-    """Whether a difference in HbA1c clears the threshold for clinical importance, by its interval.
+    """Return whether a difference in HbA1c clears the threshold for clinical importance, by its interval.
 
     Parameters
     ----------
@@ -516,7 +516,7 @@ class Mark(NamedTuple):
 
 
 def matters_marks(protocol: Protocol) -> list[Mark]:
-    """The threshold as a mark of a figure.
+    """Return the threshold as a mark of a figure.
 
     Parameters
     ----------
@@ -584,7 +584,7 @@ def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:
 
 
 def asked_words(question: Question, protocol: Protocol) -> tuple[str, str]:
-    """What is given and to whom, in the words of a sentence.
+    """Return what is given and to whom, in the words of a sentence.
 
     Parameters
     ----------
@@ -632,7 +632,7 @@ def arms_title(question: Question, base: EvidenceBase) -> str:
 
 
 def what_differs(question: Question, other: Question, base: EvidenceBase) -> str:
-    """How a question differs from another one, as the title of its pool.
+    """Return how a question differs from another one, as the title of its pool.
 
     Parameters
     ----------
@@ -679,14 +679,14 @@ def what_differs(question: Question, other: Question, base: EvidenceBase) -> str
 
 
 def _switched(question: Question, base: EvidenceBase) -> list[str]:
-    """What each alternative handling that a question asks for does, in words."""
+    """Return what each alternative handling that a question asks for does, in words."""
     is_measured = (base.evidence.continuous.outcome == question.outcome).any()
     tables = ("continuous", "contrasts") if is_measured else ("binary",)
     return [switch_words(base.evidence, anomaly, tables) for anomaly in question.alternative]
 
 
 def same_number(fit: Any, pool: Pool, unit: str = "") -> Sentence:
-    """Whether a fit made step by step gives the number of a pool, with both.
+    """Return whether a fit made step by step gives the number of a pool, with both.
 
     Parameters
     ----------
@@ -704,8 +704,8 @@ def same_number(fit: Any, pool: Pool, unit: str = "") -> Sentence:
         return say("No eligible study: there is nothing to pool.")
     made, known = (f"{_value(pool, one.beta, unit)} ({_limits_of(pool, one)})" for one in (fit, pool.fit))
     equal = all(np.isclose(getattr(fit, end), getattr(pool.fit, end)) for end in ("beta", "ci_lb", "ci_ub"))
-    verdict = "the same number" if equal else "another number"
-    return say(f"Step by step: {made}. The pool of the review, {pool.title}: {known}: {verdict}.")
+    same = "the same number" if equal else "another number"
+    return say(f"Step by step: {made}. The pool of the review, {pool.title}: {known}: {same}.")
 
 
 def _limits_of(pool: Pool, fit: Any) -> str:

@@ -47,16 +47,82 @@ redo <- function(p) {
   NULL
 }
 
+# The Bayesian intervals: the mean flat, tau half-normal with the given scale; ends of the mean and of a similar centre.
+
+ends <- function(at, mass, level) {
+  # Quantiles of a density on even steps
+  step <- at[2] - at[1]
+  approx(cumsum(mass) / sum(mass), at + step / 2, c((1 - level) / 2, (1 + level) / 2), ties = "ordered")$y
+}
+
+normal_by_integration <- function(p, scale) {
+  # Exact for effects: given tau, the mean and a new effect are normal
+  y <- p$rows$yi; v <- p$rows$vi
+  tau <- scale * qnorm((1 + (seq_len(4000) - 0.5) / 4000) / 2)
+  each <- vapply(tau, function(t) {
+    w <- 1 / (v + t^2)
+    m <- sum(w * y) / sum(w)
+    c(m, 1 / sum(w), 0.5 * sum(log(w)) - 0.5 * log(sum(w)) - 0.5 * sum(w * (y - m)^2))
+  }, numeric(3))
+  weight <- exp(each[3, ] - max(each[3, ]))
+  quantile_of <- function(q, variance) uniroot(
+    function(x) sum(weight * pnorm(x, each[1, ], sqrt(variance))) / sum(weight) - q, mean(y) + c(-1, 1) * 100 * scale,
+    tol = 1e-9)$root
+  tails <- c((1 - p$level) / 2, (1 + p$level) / 2)
+  c(sapply(tails, quantile_of, variance = each[2, ]), sapply(tails, quantile_of, variance = each[2, ] + tau^2))
+}
+
+grid_of_counts <- function(p) {
+  # Likelihood of mean and tau for counts, on a grid of logits
+  at <- qlogis((sum(p$rows$events) + 0.5) / (sum(p$rows$n) + 1)) + seq(-16, 16, by = 0.05)
+  own <- mapply(function(x, n) dbinom(x, n, plogis(at)), p$rows$events, p$rows$n)
+  steps <- (seq_len(80) - 0.5) / 80
+  tau <- 8 * steps^2
+  apart <- abs(outer(seq_along(at), seq_along(at), "-")) + 1
+  kernel <- function(t) {
+    d <- (seq_along(at) - 1) * 0.05
+    k <- pnorm((d + 0.025) / t) - pnorm((d - 0.025) / t)
+    matrix(k[apart], length(at))
+  }
+  loglik <- vapply(tau, function(t) rowSums(log(pmax(kernel(t) %*% own, 1e-300))), numeric(length(at)))
+  list(at = at, tau = tau, width = 16 * steps / 80, loglik = loglik - max(loglik), kernel = kernel)
+}
+
+counts_by_integration <- function(p, scales) {
+  # One column for each scale of the prior
+  grid <- grid_of_counts(p)
+  prior <- vapply(scales, function(s) exp(-0.5 * (grid$tau / s)^2) / s * grid$width, numeric(length(grid$tau)))
+  mean <- exp(grid$loglik) %*% prior
+  new <- 0 * mean
+  for (i in seq_along(grid$tau)) {
+    mass <- outer(exp(grid$loglik[, i]), prior[i, ])
+    if (any(mass > 1e-9 * max(mean))) new <- new + grid$kernel(grid$tau[i]) %*% mass
+  }
+  vapply(seq_along(scales), function(i) c(ends(grid$at, mean[, i], p$level), ends(grid$at, new[, i], p$level)), numeric(4))
+}
+
 bayesian <- function(p) {
-  # Half-normal prior of the heterogeneity, flat prior of the mean; only where bayesmeta is installed
-  if (is.null(p$prior) || nrow(p$rows) < 3 || !requireNamespace("bayesmeta", quietly = TRUE)) return(NULL)
-  prior <- function(t) bayesmeta::dhalfnormal(t, scale = p$prior)
-  fit <- bayesmeta::bayesmeta(y = p$rows$yi, sigma = sqrt(p$rows$vi), tau.prior = prior)
-  tail <- (1 - p$level) / 2
-  ends <- c(tail, 1 - tail)
-  mean <- fit$qposterior(mu.p = ends)
-  new <- fit$qposterior(mu.p = ends, predict = TRUE)
-  c(bayes_ci_lb = mean[1], bayes_ci_ub = mean[2], bayes_pi_lb = new[1], bayes_pi_ub = new[2])
+  # By integration in base R, and for effects by bayesmeta where it is installed
+  found <- list()
+  of_counts <- p$measure == "PLO"
+  of_each <- if (of_counts && nrow(p$bayes)) counts_by_integration(p, p$bayes$scale)
+  for (i in seq_len(nrow(p$bayes))) {
+    one <- p$bayes[i, ]
+    ours <- unlist(one[c("ci_lb", "ci_ub", "pi_lb", "pi_ub")])
+    compare <- function(how, theirs) data.frame(
+      quantity = sprintf("%s, prior %g%s", names(ours), one$scale, how), report = ours, R = theirs,
+      near = tolerances$bayes, row.names = NULL)
+    found[[length(found) + 1]] <- compare(
+      "", if (of_counts) of_each[, i] else normal_by_integration(p, one$scale))
+    if (!of_counts && requireNamespace("bayesmeta", quietly = TRUE)) {
+      prior <- function(t) bayesmeta::dhalfnormal(t, scale = one$scale)
+      fit <- bayesmeta::bayesmeta(y = p$rows$yi, sigma = sqrt(p$rows$vi), tau.prior = prior)
+      tails <- c((1 - p$level) / 2, (1 + p$level) / 2)
+      found[[length(found) + 1]] <- compare(
+        ", bayesmeta", c(fit$qposterior(mu.p = tails), fit$qposterior(mu.p = tails, predict = TRUE)))
+    }
+  }
+  do.call(rbind, found)
 }
 
 effects_of_rows <- function(p) {
@@ -85,7 +151,7 @@ for (name in names(pools)) {
     cat(sprintf("%s: %d studies, not pooled by the report\n", name, nrow(p$rows)))
     next
   }
-  theirs <- tryCatch(c(redo(p), bayesian(p)), error = function(e) conditionMessage(e))
+  theirs <- tryCatch(redo(p), error = function(e) conditionMessage(e))
   if (is.null(theirs) || is.character(theirs)) {
     cat(sprintf("%s: not redone (%s)\n", name, if (is.null(theirs)) paste("metafor has no model", p$model) else theirs))
     next
@@ -93,22 +159,19 @@ for (name in names(pools)) {
   near <- tolerances[[if (p$model == "binomial_normal" && nrow(p$rows) > 1) "likelihood" else "closed"]]
   both <- intersect(names(p$ours), names(theirs))
   both <- both[!is.na(p$ours[both]) & !is.na(theirs[both])]
-  ours <- p$ours[both]; found <- theirs[both]
-  off <- abs(ours - found) / pmax(1, abs(ours))
-  lines[[name]] <- data.frame(pool = name, quantity = both, report = ours, metafor = found, difference = off,
-                              agrees = off <= near, row.names = NULL)
+  mine <- data.frame(quantity = both, report = p$ours[both], R = theirs[both], near = near, row.names = NULL)
   rows <- effects_of_rows(p)
-  if (!is.na(rows)) {
-    lines[[name]] <- rbind(lines[[name]], data.frame(pool = name, quantity = "rows", report = NA, metafor = NA,
-                                                     difference = rows, agrees = rows <= tolerances$closed))
-  }
+  if (!is.na(rows)) mine <- rbind(mine, data.frame(quantity = "effects of rows", report = 0, R = rows, near = tolerances$closed))
+  lines[[name]] <- cbind(pool = name, rbind(mine, bayesian(p)))
 }
 
 compared <- do.call(rbind, lines)
 if (is.null(compared)) {
   cat("nothing to compare\n")
 } else {
-  shown <- within(compared, { report <- number(report); metafor <- number(metafor); difference <- number(difference) })
+  compared$difference <- abs(compared$report - compared$R) / pmax(1, abs(compared$report))
+  compared$agrees <- compared$difference <= compared$near
+  shown <- within(compared, { report <- number(report); R <- number(R); difference <- number(difference) })
   print(shown, right = FALSE, row.names = FALSE)
   cat(sprintf("\n%d pools, %d values, largest difference %s, beyond tolerance: %d\n", length(lines), nrow(compared),
               number(max(compared$difference)), sum(!compared$agrees)))

@@ -1,4 +1,4 @@
-"""A report's pools as an R script that redoes them with metafor and prints the differences.
+"""A report's pools as an R script that redoes them with metafor and shows the differences.
 
 The script has every row that was pooled, at full precision, and needs nothing of this package: R with metafor (and lme4
 for proportions), and bayesmeta for the Bayesian intervals where it is installed.
@@ -14,17 +14,19 @@ from typing import Any
 #: What the script does with its data.
 BODY = Path(__file__).with_suffix(".R")
 #: Largest difference that counts as agreement, relative above 1: of formulas and of estimators that iterate to
-#: convergence; of likelihoods that lme4 maximises by its own steps.
-TOLERANCES = {"closed": 1e-6, "likelihood": 1e-3}
+#: convergence; of likelihoods, which lme4 maximises by its own steps; of Bayesian limits, which the script finds on a
+#: grid.
+TOLERANCES = {"closed": 1e-6, "likelihood": 1e-3, "bayes": 1e-2}
 #: Columns of a pool's rows that the script needs.
 COLUMNS = ("months", "events", "n", "events_control", "n_control", "yi", "vi")
-#: Quantities that are compared.
-COMPARED = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q",
-            "bayes_ci_lb", "bayes_ci_ub", "bayes_pi_lb", "bayes_pi_ub")  # fmt: skip
+#: Quantities that are compared: of the fit, and of each Bayesian fit.
+COMPARED = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q")
+BAYES = ("scale", "ci_lb", "ci_ub", "pi_lb", "pi_ub")
 HEAD = """\
-# Redoes the pools of the report {name} with metafor, and prints how far the results differ.
-# Run it by `Rscript {name}.R`, or source it in R. It needs install.packages(c("metafor", "lme4")); Bayesian intervals
-# are redone where bayesmeta is installed. Values are on the scale of the analysis: logits for proportions.
+# Redoes the pools of the report {name} with metafor, and shows how far the results differ.
+# Run it by `Rscript {name}.R`, or source it in R. It needs install.packages(c("metafor", "lme4")).
+# Bayesian intervals are redone by integration here, and by bayesmeta as well where it is installed. Values are on the
+# scale of the analysis: logits for proportions.
 # It ends with status 1 if a result differs by more than the tolerance.
 suppressPackageStartupMessages(library(metafor))
 """
@@ -59,7 +61,7 @@ def r_script(name: str, pools: Iterable[Mapping[str, Any]]) -> str:
 
 def _pool(pool: Mapping[str, Any]) -> str:
     """One pool: how it was pooled, its rows, and what the report found."""
-    settings, rows = pool["settings"], pool["rows"]
+    settings, rows, bayes = pool["settings"], pool["rows"], pool.get("bayes") or []
     columns = [f"study = {_vector(row['study_id'] for row in rows)}"] if rows else []
     columns += [f"{column} = {_vector(row.get(column) for row in rows)}" for column in COLUMNS if rows]
     ours = ", ".join(f"{key} = {_number(pool['result'].get(key))}" for key in COMPARED)
@@ -73,6 +75,7 @@ def _pool(pool: Mapping[str, Any]) -> str:
         "nodes": _number(settings.get("nodes") or 7),
         "rows": "data.frame(" + ",\n                    ".join(columns) + ")",
         "ours": f"c({ours})",
+        "bayes": f"data.frame({', '.join(f'{key} = {_vector(one[key] for one in bayes)}' for key in BAYES)})",
     }
     inside = ",\n  ".join(f"{key} = {value}" for key, value in fields.items())
     return f"pools[[{_text(pool['pool'])}]] <- list(\n  {inside})"

@@ -1,4 +1,4 @@
-"""What the review knows of registrations, and what a pull asks: shown whether or not anything was pulled."""
+"""Sentences and tables about registrations, requests of a pull, and changes between snapshots."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from cellclaims.errors import SourceError
 from cellclaims.evidence import Evidence
+from cellclaims.evidence.screened import decided_identifiers
 from cellclaims.files import csv_text, write_atomically
 from cellclaims.overview import PRODUCTS, described
 from cellclaims.pool import label, link
@@ -64,16 +65,16 @@ HEADINGS = {
     "expression of concern gone": "Expressions of concern that the later snapshot does not name",
     "correction gone": "Corrections that the later snapshot does not name",
     "new trial": "New trials",
-    "trial gone": "Trials that the later snapshot does not hold",
+    "trial gone": "Trials missing from the later snapshot",
     "results posted": "Newly posted results",
     "results withdrawn": "Results that are no longer posted",
     "results changed": "Changed results: every part that differs",
     "status changed": "Changed status",
     "facts changed": "Changed dates, enrolment and primary outcomes",
     "new paper": "New papers that cite a known registration",
-    "paper gone": "Papers that the later snapshot does not hold",
+    "paper gone": "Papers missing from the later snapshot",
 }
-#: Of these a trial or paper is told in one line with its state; of these with a before and an after.
+#: Kinds of changes listed with their current state, and kinds listed as before and after.
 SINGLE = ("new trial", "trial gone", "new paper", "paper gone")
 PAIRS = ("results posted", "results withdrawn", "status changed")
 #: Notices about publications: the publication, its title, what the review uses of it, and the notice.
@@ -100,14 +101,18 @@ COUNTED = {
 COLUMNS = ("kind", "number", "what", "before", "after", "title", "address")
 #: Half a character.
 HALF = re.compile(r"[\ud800-\udfff]")
-#: Of what cannot be read, so many sentences are shown; the others are counted.
+#: Number of unreadable items listed; the others are counted.
 MOST_REFUSED = 20
 
 
 def changes_sentence(changes: Changes) -> Sentence:
-    """What changed, in one paragraph."""
+    """Return the changes in one paragraph."""
     between = f"From snapshot {changes.since} to {changes.until}"
-    rest = (contradictions_words(changes.contradictions), refused_words(changes.refused))
+    rest = (
+        decided_words(changes.decided),
+        contradictions_words(changes.contradictions),
+        refused_words(changes.refused),
+    )
     if not changes.lines:
         return say(f"{between} nothing changed.", *rest)
     told = [f"{COUNTED[kind]}: {count}" for kind, count in changes.counts.items()]
@@ -117,27 +122,39 @@ def changes_sentence(changes: Changes) -> Sentence:
     return say(f"{between}: {'; '.join(told)}.", first, *rest)
 
 
+def decided_words(count: int) -> str:
+    """Return how many new records are not listed because they have been screened; empty if none.
+
+    Examples
+    --------
+    >>> decided_words(1), decided_words(0)
+    ('1 new record is not listed, because screening has decided on it.', '')
+    """
+    records = "1 new record is" if count == 1 else f"{count} new records are"
+    return f"{records} not listed, because screening has decided on {'it' if count == 1 else 'them'}." if count else ""
+
+
 def contradictions_words(found: Sequence[Contradiction]) -> str:
-    """How many trials come in records that contradict each other; empty if none does."""
+    """Return how many trials have contradictory records; empty if none."""
     count = len({one.number for one in found})
     records = "1 trial comes in records" if count == 1 else f"{count} trials come in records"
     return f"{records} that contradict each other." if count else ""
 
 
 def refused_words(refused: Sequence[str]) -> str:
-    """How many answers or records could not be read; empty if all could."""
+    """Return how many answers or records could not be read; empty if none."""
     count = len(refused)
     return f"{count} {'answer or record' if count == 1 else 'answers or records'} could not be read." if count else ""
 
 
 def changes_tables(changes: Changes) -> list[Table]:
-    """One table a kind of change that occurs, and one of what could not be read."""
+    """Return one table per kind of change that occurs, and one of unreadable items."""
     made = [_kind_table(kind, changes.of(kind)) for kind in HEADINGS if changes.of(kind)]
     return made + contradictions_tables(changes.contradictions) + refused_tables(changes.refused)
 
 
 def contradictions_tables(found: Sequence[Contradiction]) -> list[Table]:
-    """A table of where two records of one trial differ; none if they agree."""
+    """Return a table of the differences between records of one trial; none if they agree."""
     header = ("trial", "title", "what", "taken", "other record", "answer of the other record")
     rows = [
         (shown_link(one.number, one.address), *map(visible, (one.title, one.what, one.taken, one.other, one.where)))
@@ -157,7 +174,7 @@ def _kind_table(kind: str, lines: Sequence[Change]) -> Table:
 
 
 def _cells(line: Change) -> Iterator[object]:
-    """Where the line leads, the title, what changed where that is not the kind itself, and before and after."""
+    """Return the cells of a line: link, title, the changed item if it differs from the kind, before and after."""
     yield shown_link(line.number, line.address)
     yield visible(line.title)
     if line.kind in SINGLE:
@@ -175,12 +192,12 @@ def _notice_cells(line: Change) -> tuple[object, ...]:
 
 
 def shown_link(words: str, address: str) -> Link:
-    """Words that lead to an address; both on one line, and only a web address is a link."""
+    """Return words with a link, on one line; only web addresses become links."""
     return Link(visible(words) or "–", "".join(address.split()))
 
 
 def refused_tables(refused: Sequence[str]) -> list[Table]:
-    """A table of what could not be read; none if all could."""
+    """Return a table of unreadable items; none if there are none."""
     if not refused:
         return []
     more = len(refused) - MOST_REFUSED
@@ -189,30 +206,31 @@ def refused_tables(refused: Sequence[str]) -> list[Table]:
 
 
 def changes_lines(changes: Changes) -> list[dict[str, str]]:
-    """The changes for machines: one line each, text as it stands; then where records contradict each other."""
+    """Return the changes as lines with unchanged text, followed by contradictions between records."""
     lines = [{name: getattr(line, name) for name in COLUMNS} for line in changes.lines]
     return lines + contradictions_lines(changes.contradictions)
 
 
 def contradictions_lines(found: Sequence[Contradiction]) -> list[dict[str, str]]:
-    """Where two records of one trial differ, with the columns of changes: before stands the record that counts."""
+    """Return the differences between records of one trial in the columns of changes; "before" is the record used."""
     return [
         dict(zip(COLUMNS, ("records contradict", x.number, x.what, x.taken, x.other, x.title, x.address), strict=True))
         for x in found
     ]
 
 
-# --- one snapshot beside what the review knows ------------------------------------------------------------------
+# --- one snapshot compared with the review ------------------------------------------------------------------
 
 
 def sight_sentence(sight: FirstSight) -> Sentence:
-    """What one snapshot says of the known registrations, in one paragraph."""
+    """Return a paragraph on the known registrations in one snapshot."""
     known = len(sight.found) + len(sight.missing)
     news = sum(bool(news_of(one, trial)) for one, trial in sight.found)
     return say(
-        f"Snapshot {sight.name} is set beside what the review knows: it describes {len(sight.found)} of {known} known "
-        f"registrations, {news} of them with news about posted results, and {len(sight.unknown)} trials that the "
-        f"review does not know; {len(sight.papers)} papers cite a known registration.",
+        f"Snapshot {sight.name} contains {len(sight.found)} of {known} known registrations, {news} of them with news "
+        f"about posted results, and {len(sight.unknown)} trials that are not in the review; {len(sight.papers)} papers "
+        "cite a known registration.",
+        decided_words(sight.decided),
         notices_words(sight.notices),
         contradictions_words(sight.contradictions),
         refused_words(sight.refused),
@@ -220,20 +238,20 @@ def sight_sentence(sight: FirstSight) -> Sentence:
 
 
 def notices_words(notices: Sequence[tuple[NoticeState, tuple[str, ...]]]) -> str:
-    """Which sources of the review are retracted, corrected or under an expression of concern; empty if none is."""
+    """Return which sources of the review are retracted, corrected or under an expression of concern; empty if none."""
     told = "; ".join(f"{', '.join(names)} ({one.words})" for one, names in notices)
     return f"Sources of this review with a notice: {told}." if told else ""
 
 
 def sight_tables(sight: FirstSight) -> list[Table]:
-    """Known registrations found and not found, unknown trials, papers; empty tables are left out."""
+    """Return tables of known registrations found and not found, unknown trials, and papers, without empty ones."""
     made = [
         Table(("publication", "title", "used by the review", "notice"), tuple(map(_noticed, sight.notices)),
               "Sources of the review that were retracted, corrected or questioned"),
         Table(("trial", "status", "results", "news", "reports"), tuple(map(_found, sight.found)),
               "Known registrations in the snapshot"),
-        Table(("trial", "reports", "results when last looked up"), tuple(map(_missing, sight.missing)),
-              "Known registrations that the snapshot does not hold"),
+        Table(("trial", "reports", "results at last look-up"), tuple(map(_missing, sight.missing)),
+              "Known registrations missing from the snapshot"),
         Table(("trial", "title", "state"), tuple(map(_unknown, sight.unknown)),
               "Trials that the review does not know"),
         Table(("cites", "title", "published"), tuple(map(_paper, sight.papers)),
@@ -262,8 +280,8 @@ def _missing(one: Known) -> tuple[object, ...]:
 
 
 def looked_up(one: Known) -> str:
-    """Whether results were posted when a registration was last looked up, with the day."""
-    said = {"yes": "posted", "no": "none", "": "not seen"}[one.posted]
+    """Return whether results were posted at the last look-up, with its date."""
+    said = {"yes": "posted", "no": "none", "": "unknown"}[one.posted]
     return f"{said} ({one.seen_on})" if one.seen_on else "not looked up"
 
 
@@ -278,7 +296,7 @@ def _paper(paper: PaperState) -> tuple[object, ...]:
 
 
 def sight_lines(sight: FirstSight) -> list[dict[str, str]]:
-    """The same for machines, with the columns of changes: what is new beside what the review knows."""
+    """Return the same as lines with the columns of changes: what is new compared with the review."""
     known = [
         ("known trial", one.number, "posted results", looked_up(one), news_of(one, trial) or "no news", trial.title,
          trial.address)
@@ -295,28 +313,28 @@ def sight_lines(sight: FirstSight) -> list[dict[str, str]]:
 
 
 def lines_csv(lines: Sequence[Mapping[str, str]]) -> str:
-    """Lines as CSV that no spreadsheet takes for formulas (``files.unguard`` gives a text back).
+    """Return lines as CSV with quoted formulas (``files.unguard`` restores a text).
 
-    Half a character (an unpaired surrogate), which no file can hold, is written as its code point.
+    An unpaired surrogate, which no file can contain, is written as its code point.
     """
     cells = ([HALF.sub(lambda found: visible(found[0]), line[name]) for name in COLUMNS] for line in lines)
     return csv_text([COLUMNS, *cells], quoted=True)  # else a bare carriage return ends a row
 
 
-#: What is looked for by number, beside the queries.
+#: Requests by number, in addition to the queries.
 BY_NUMBER = {
     "ctgov": "the record of each of {registrations} registrations",
     "europepmc": "papers that name one of {registrations} registrations",
     "pubmed": "papers that name one of {registrations} registrations, and the records of {pmids} papers",
     "crossref": "the work behind each of {dois} DOIs",
 }
-EXPORT = "not asked: an export that a person downloaded is taken over by cellclaims pull --from"
-#: Whether a report names its registration, as groups of the figure.
+EXPORT = "not requested: cellclaims pull --from reads a downloaded export"
+#: Groups of the figure: whether a report names its registration.
 NAMED, UNNAMED = "with a registration number", "without one"
 
 
 def asked_table(base: EvidenceBase) -> Table:
-    """What a pull asks each source: the queries of the protocol as they are sent, and what is looked up by number."""
+    """Return a table of the requests to each source: the queries of the protocol, and requests by number."""
     rows = []
     for source, one in wanted(base.protocol, base.evidence.folder).items():
         name = SERVICES[source].name
@@ -325,14 +343,14 @@ def asked_table(base: EvidenceBase) -> Table:
         counts = {name: len(getattr(one, name)) for name in ("registrations", "dois", "pmids")}
         rows.append((name, "by number", BY_NUMBER[source].format(**counts)))
     rows.append(("WHO ICTRP", "export", EXPORT))
-    return Table(("source", "query", "asked for"), tuple(rows), "What a pull asks, and of whom")
+    return Table(("source", "query", "requested"), tuple(rows), "Requests of a pull")
 
 
 def registrations_table(base: EvidenceBase) -> Table:
-    """The registrations that the review knows, with the reports of each and what was seen when it was looked up."""
+    """Return a table of the known registrations, with their reports and the result of the last look-up."""
     product = {c: base.protocol.product_name(name) for name in PRODUCTS for c in base.protocol.classes(name)}
     rows = tuple(_known_row(base.evidence, product, one) for one in known_registrations(base.evidence).values())
-    header = ("registration", "diabetes", "product", "reports", "posted results when last looked up")
+    header = ("registration", "diabetes", "product", "reports", "posted results at last look-up")
     return Table(header, rows, "Registrations that the review knows")
 
 
@@ -346,7 +364,7 @@ def _known_row(evidence: Evidence, product: dict[str, str], one: Known) -> tuple
 
 
 def registered_by_year(evidence: Evidence) -> pd.DataFrame:
-    """Number of reports for each year, with and without a registration number: year, product (the group), studies."""
+    """Count the reports per year, with and without a registration number: year, product (the group), studies."""
     dated = evidence.studies.dropna(subset="year").astype({"year": int})
     groups = dated.registry_id.map(lambda cell: NAMED if numbers_in(cell) else UNNAMED)
     grouped = dated.assign(product=pd.Categorical(groups, [NAMED, UNNAMED], ordered=True)).groupby(
@@ -356,7 +374,7 @@ def registered_by_year(evidence: Evidence) -> pd.DataFrame:
 
 
 def registered_alt(counts: pd.DataFrame) -> str:
-    """The figure of reports by year in words."""
+    """Return the alternative text of the figure of reports by year."""
     totals = counts.groupby("product", observed=True).studies.sum()
     told = "; ".join(f"{group}: {count}" for group, count in totals.items())
     span = f"{counts.year.min()} to {counts.year.max()}"
@@ -368,7 +386,7 @@ NO_PRODUCT = "none of these"
 
 
 def registered_table(base: EvidenceBase) -> Table:
-    """For each product how many reports name a registration: those that do not are found by title and author only."""
+    """Return a table of reports with a registration number by product; others can be found by title and author only."""
     reports = described(base).merge(base.evidence.studies[["study_id", "registry_id"]], on="study_id")
     named = reports.registry_id.map(lambda cell: bool(numbers_in(cell)))
     products = reports["product"].cat.add_categories([NO_PRODUCT]).fillna(NO_PRODUCT)
@@ -383,7 +401,7 @@ def registered_table(base: EvidenceBase) -> Table:
 
 
 def registered_words(evidence: Evidence) -> Sentence:
-    """How many reports can be followed through a registry."""
+    """Return a sentence on how many reports can be followed in a registry."""
     cells = evidence.studies.registry_id
     named = int(cells.map(lambda cell: bool(numbers_in(cell))).sum())
     known = known_registrations(evidence).values()
@@ -394,39 +412,39 @@ def registered_words(evidence: Evidence) -> Sentence:
     )
 
 
-# What is new: the last two snapshots set side by side, or a single one beside what the review knows.
+# What is new: the last two snapshots, or a single one compared with the review.
 
 
 @dataclass(frozen=True)
 class News:
-    """What is new: in one paragraph, in tables for readers, and in lines for machines."""
+    """The news: one paragraph, tables for readers, and lines for programs."""
 
     sentence: Sentence
     tables: tuple[Table, ...]
     lines: tuple[dict[str, str], ...]
 
     def text(self) -> str:
-        """The paragraph and the tables for a terminal."""
+        """Return the paragraph and the tables for a terminal."""
         return "\n\n".join([str(self.sentence), *map(repr, self.tables)])
 
     def csv(self) -> str:
-        """The lines as CSV that no spreadsheet takes for formulas."""
+        """Return the lines as CSV with quoted formulas."""
         return lines_csv(self.lines)
 
     def write(self, folder: str | Path, name: str = "09_whats_new_changes") -> str:
-        """Write the lines as ``<folder>/<name>.csv``; a sentence that says so, empty if there are none or no folder."""
+        """Write the lines as ``<folder>/<name>.csv``; return a sentence about it, empty without lines or folder."""
         if not self.lines or not str(folder):
             return ""
         write_atomically(Path(folder) / f"{name}.csv", self.csv())
-        return f"What stands in the tables of changes, line by line: {name}.csv ({len(self.lines)})."
+        return f"The tables of changes as a file: {name}.csv ({len(self.lines)})."
 
     def json(self) -> str:
-        """The paragraph and the lines as JSON; text as it stands, escaped as JSON does."""
+        """Return the paragraph and the lines as JSON, with unchanged text."""
         return json.dumps({"summary": str(self.sentence), "lines": self.lines}, indent=1)
 
 
 def news_beside(evidence: Evidence, since: str = "", until: str = "") -> News:
-    """What is new in the store beside the evidence; where nothing was ever pulled, that it was not.
+    """Return the news in the store compared with the evidence, or that nothing has been pulled.
 
     Parameters and errors are those of :func:`registry_news`.
     """
@@ -441,7 +459,7 @@ def news_beside(evidence: Evidence, since: str = "", until: str = "") -> News:
 
 
 def registry_news(evidence: Evidence, since: str = "", until: str = "", registry: str | Path | None = None) -> News:
-    """What is new in the registries and the literature.
+    """Return the news in the registries and the literature.
 
     Parameters
     ----------
@@ -455,7 +473,7 @@ def registry_news(evidence: Evidence, since: str = "", until: str = "", registry
     Returns
     -------
     News
-        Of two snapshots what changed; of a single one what it says beside what the review knows.
+        The changes between two snapshots, or a comparison of a single one with the review.
 
     Raises
     ------
@@ -463,17 +481,17 @@ def registry_news(evidence: Evidence, since: str = "", until: str = "", registry
         If there is no snapshot, none of that name, or ``since`` is later than ``until``.
     """
     store, known = Store(registry or registry_of(evidence.folder)), known_registrations(evidence)
-    sources = known_sources(evidence)
+    sources, decided = known_sources(evidence), decided_identifiers(evidence)
     new = store.snapshot(until)
     earlier = [name for name in store.names() if name < new.name]
     if since > new.name:
         raise SourceError(f"expected a snapshot since which to tell, not later than {new.name}; found {since}")
     if not since and not earlier:
-        sight = first_sight(state_of(store, new), known, sources)
+        sight = first_sight(state_of(store, new), known, sources, decided)
         lines = sight_lines(sight)
         return News(sight_sentence(sight), tuple(sight_tables(sight)), tuple(lines))
     old = store.snapshot(since or earlier[-1])
-    changes = compare(state_of(store, old), state_of(store, new), known, sources)
+    changes = compare(state_of(store, old), state_of(store, new), known, sources, decided)
     lines = changes_lines(changes)
     return News(changes_sentence(changes), tuple(changes_tables(changes)), tuple(lines))
 
@@ -482,7 +500,7 @@ def registry_news(evidence: Evidence, since: str = "", until: str = "", registry
 
 
 def retracted_sources(evidence: Evidence, registry: str | Path | None = None) -> str:
-    """Sources of the review that the last snapshot names as retracted, a line each; empty without one.
+    """Return the sources of the review retracted according to the last snapshot, one per line; empty without one.
 
     Parameters
     ----------
@@ -510,11 +528,11 @@ def retracted_sources(evidence: Evidence, registry: str | Path | None = None) ->
     return "\n".join([head, *lines]) if lines else ""
 
 
-# Which snapshot of the registries a report stands beside.
+# The snapshot of the registries named by a report.
 
 
 def snapshot_words(data: str | Path, name: str = "") -> Sentence:
-    """Which snapshot of the registries stands beside the evidence, as a sentence.
+    """Return a sentence that names the snapshot of the registries.
 
     Raises
     ------

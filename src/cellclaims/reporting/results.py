@@ -1,4 +1,4 @@
-"""What a notebook found, at full precision, so that anyone can recompute every pool from its own rows."""
+"""Records of the pools of a notebook at full precision, with their rows, for recomputation."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ BAYES_KEYS = ("beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2")
 
 
 class Results:
-    """The pools of one notebook; ``write`` puts them into ``<folder>/<notebook>.json``, whole or not at all."""
+    """The pools of one notebook; ``write`` writes them to ``<folder>/<notebook>.json`` atomically."""
 
     def __init__(self, notebook: str) -> None:
         self.notebook = notebook
         self.pools: list[Pool] = []
 
     def add(self, *pools: Pool) -> None:
-        """Record pools; a name may stand once in a notebook."""
+        """Record pools; each name may occur once per notebook."""
         for pool in pools:
             if pool.name in {p.name for p in self.pools}:
                 raise ValueError(f"expected a new name for a pool of {self.notebook}, found {pool.name!r} again")
             self.pools.append(pool)
 
     def write(self, folder: str | Path) -> str:
-        """Write the file where a folder is given, and say in words what it holds; neither without a pool."""
+        """Write the file if a folder is given, and return a sentence about it; nothing without a pool."""
         records = [record(self.notebook, pool) for pool in self.pools]
         if not records:
             return ""
@@ -59,7 +59,7 @@ class Results:
 
 
 def record(notebook: str, pool: Pool) -> dict[str, Any]:
-    """One pool as ``results.json`` holds it: JSON values only, null where a number does not exist.
+    """Return one pool for ``results.json``: JSON values only, null for undefined numbers.
 
     ``result`` is what to compute with, by the model of ``settings`` (``pi_lb`` and ``pi_ub`` are its own prediction
     interval); ``bayes`` is what predictions are reported from; ``shown`` is what a reader sees, rounded and on the
@@ -87,7 +87,7 @@ def record(notebook: str, pool: Pool) -> dict[str, Any]:
 
 
 def _bayes(pool: Pool) -> list[dict[str, Any]]:
-    """The Bayesian fits by the scale of the prior: the protocol's, and others that the notebook showed."""
+    """Return the Bayesian fits by the scale of the prior: the protocol's, and others that the notebook showed."""
     return [
         {"tau_prior": "half-normal", "scale": scale, **{key: plain(float(getattr(fit, key))) for key in BAYES_KEYS}}
         for scale, fit in pool.bayes_fits.items()
@@ -95,7 +95,7 @@ def _bayes(pool: Pool) -> list[dict[str, Any]]:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it: NaN and infinity become null, NumPy scalars plain numbers, tuples lists."""
+    """Return a value for JSON: NaN and infinity become null, NumPy scalars plain numbers, tuples lists."""
     if isinstance(value, tuple | list):
         return [plain(v) for v in value]
     if isinstance(value, np.generic):

@@ -1,4 +1,4 @@
-"""Specification curves in words and tables: how often the verdict stays, what moves the answer, what was tried."""
+"""Specification curves in words and tables: how often the finding stays, what moves the answer, what was tried."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cellclaims.specifications import Curve
 
 
 def specification_sentence(curve: Curve) -> str:
-    """How many specifications there are, and how often the verdict of the review's own stays.
+    """Return how many specifications there are, and how often the finding of the review's own stays.
 
     Parameters
     ----------
@@ -20,16 +20,16 @@ def specification_sentence(curve: Curve) -> str:
     str
     """
     share, counted = curve.stability
-    others = [f"{verdict} {share_words(s)}" for verdict, s in curve.verdicts.items() if verdict != curve.verdict]
+    others = [f"{finding} {share_words(s)}" for finding, s in curve.findings.items() if finding != curve.finding]
     rest = f" The others: {', '.join(others)}." if others else ""
     return (
         f"{number(counted, 0)} distinct specifications, from {number(curve.combinations, 0)} combinations of choices: "
-        f"{share_words(share)} give the same verdict ({curve.verdict}).{rest}"
+        f"{share_words(share)} give the same finding ({curve.finding}).{rest}"
     )
 
 
 def share_words(share: float) -> str:
-    """A share as a percentage; one decimal where a whole one would hide it.
+    """Return a proportion as a percentage, with one decimal if it would round to zero.
 
     >>> share_words(0.102), share_words(0.0021), share_words(0.0)
     ('10 %', '0.2 %', '0 %')
@@ -38,26 +38,26 @@ def share_words(share: float) -> str:
 
 
 def influence_sentence(curve: Curve) -> str:
-    """Which choice moves the estimate most, and which one decides the verdict most often."""
+    """Return which choice moves the estimate most, and which one decides the finding most often."""
     moved = curve.influence.dropna(subset="share")
     if moved.empty or moved.share.max() == 0:
         return "No choice moves the estimate."
     titles = _titles(curve)
-    most, deciding = moved.loc[moved.share.idxmax()], moved.loc[moved.verdict_changes.idxmax()]
+    most, deciding = moved.loc[moved.share.idxmax()], moved.loc[moved.finding_changes.idxmax()]
     words = (
         f"{titles[most.choice]} moves the estimate most: {share_words(most.share)} of its spread, with medians from "
         f"{_value(curve, most.low)} ({most.low_option}) to {_value(curve, most.high)} ({most.high_option})."
     )
-    if deciding.verdict_changes == 0:
-        return f"{words} No choice alone changes the verdict."
+    if deciding.finding_changes == 0:
+        return f"{words} No choice alone changes the finding."
     return (
-        f"{words} {titles[deciding.choice]} alone decides the verdict in {share_words(deciding.verdict_changes)} of "
+        f"{words} {titles[deciding.choice]} alone decides the finding in {share_words(deciding.finding_changes)} of "
         "the combinations of the other choices."
     )
 
 
 def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
-    """The figure of a specification curve in sentences, for somebody who does not see it.
+    """Return the figure of a specification curve in sentences, for somebody who does not see it.
 
     ``what`` names the estimates, ``claim`` the line across ("advertised 30 %").
 
@@ -86,7 +86,7 @@ def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
 
 
 def influence_table(curve: Curve) -> Table:
-    """One line a choice, the one that moves the estimate most first.
+    """Return one line per choice, the most influential first.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def influence_table(curve: Curve) -> Table:
             "share of the spread": [share_words(s) for s in rows.share],
             "lowest median": [_of_option(curve, v, o) for v, o in zip(rows.low, rows.low_option, strict=True)],
             "highest median": [_of_option(curve, v, o) for v, o in zip(rows.high, rows.high_option, strict=True)],
-            "alone decides the verdict": [share_words(s) for s in rows.verdict_changes],
+            "alone decides the finding": [share_words(s) for s in rows.finding_changes],
         }
     )
     return table(lines, "Which choices move the answer, over all combinations of the other choices")

@@ -1,7 +1,7 @@
 """Tables for readers: escaped, captioned, the same content as HTML and as plain text.
 
-A *shown table* holds text only; numbers were rounded before. A cell that is a :class:`Link` becomes a link in HTML and
-its words in text. Everything else is escaped, whatever its source.
+A *shown table* contains text only; numbers were rounded before. A cell that is a :class:`Link` becomes a link in HTML
+and its words in text. Everything else is escaped, whatever its source.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from cellclaims.selection import when_counted
 # Round a number once, on its way to a reader: true minus sign, no negative zero, a dash for no number.
 
 
-#: What stands where there is no number.
+#: Text for a missing number.
 MISSING = "–"
 
 
 def number(value: float, decimals: int = 2) -> str:
-    """A number with ``decimals`` digits after the point, a true minus sign (U+2212) and thousands apart from
+    """Return a number with ``decimals`` digits after the point, a true minus sign (U+2212) and thousands apart from
     10 000.
 
     Parameters
@@ -58,7 +58,7 @@ def number(value: float, decimals: int = 2) -> str:
 
 
 def percent(p: float, decimals: int = 1) -> str:
-    """A proportion (0 to 1) as a percentage.
+    """Return a proportion (0 to 1) as a percentage.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def interval(low: float, high: float, decimals: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """A P value: three digits under 0.1, two above, never "0.000".
+    """Return a P value: three digits under 0.1, two above, never "0.000".
 
     Examples
     --------
@@ -99,6 +99,8 @@ TEXT_WIDTH = 60
 SAFE_SCHEMES = ("https://", "http://")
 #: A table with more rows is folded in HTML: its caption and number of rows show, the rows when asked for.
 FOLDED_FROM = 26
+#: Class of a column in HTML -> characters of its longest text.
+LONG = {"longest": 300, "longer": 120, "long": 40}
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Link:
         return self.words
 
     def html(self) -> str:
-        """The anchor, both parts escaped."""
+        """Return the anchor, both parts escaped."""
         if not self.address.startswith(SAFE_SCHEMES):
             return escape(self.words)
         return f'<a href="{escape(self.address, quote=True)}">{escape(self.words)}</a>'
@@ -128,7 +130,7 @@ class Links:
         return "; ".join(map(str, self.links)) or "–"
 
     def html(self) -> str:
-        """The anchors, every part escaped."""
+        """Return the anchors, every part escaped."""
         return "; ".join(link.html() for link in self.links) or "–"
 
 
@@ -162,7 +164,9 @@ class Table:
         return f'<details class="folded">{summary}{self._whole_html()}</details>'
 
     def _whole_html(self) -> str:
-        head = "".join(f'<th scope="col"{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header))
+        head = "".join(
+            f'<th scope="col"{self._long(i)}{self._align(i)}>{escape(h)}</th>' for i, h in enumerate(self.header)
+        )
         body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.cells)
         caption = f"<caption>{escape(self.caption)}</caption>"
         return f'<table class="shown">{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -184,12 +188,17 @@ class Table:
         shown = [c.html() if isinstance(c, Link | Links) else escape(str(c)) for c in row]
         return "".join(f"<td{self._align(i)}>{cell}</td>" for i, cell in enumerate(shown))
 
+    def _long(self, column: int) -> str:
+        """Return the class of a column with long texts, which pages keep wide enough to read in narrow windows."""
+        longest = max((len(str(row[column])) for row in self.cells), default=0)
+        return next((f' class="{name}"' for name, least in LONG.items() if longest >= least), "")
+
     def _align(self, column: int) -> str:
         return f' style="text-align:{"right" if column in self.right else "left"}"'
 
 
 def table(frame: pd.DataFrame, caption: str, columns: Mapping[str, str] | None = None) -> Table:
-    """A DataFrame as a shown table: ``columns`` maps its columns to headings (default: all, by their names).
+    """Return a DataFrame as a shown table: ``columns`` maps its columns to headings (default: all, by their names).
 
     Whole numbers are shown without a point, missing values as a dash; any other number must be rounded to text
     before it comes here.
@@ -232,8 +241,35 @@ def _cell(value: object) -> object:
     return str(value)
 
 
+def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
+    """Return a figure of single estimates in words: each group with its lines.
+
+    Parameters
+    ----------
+    lines : DataFrame
+        ``group``, ``label``, ``estimate``, ``low`` and ``high`` of each line.
+    what : str
+        What is shown, as the start of the sentence.
+    decimals : int
+        Digits after the point.
+
+    Returns
+    -------
+    str
+    """
+    parts = []
+    for group, rows in lines.groupby("group", sort=False):
+        said = [
+            f"{row.label} {number(row.estimate, decimals)}"
+            + ("" if math.isnan(row.low) else f" ({interval(row.low, row.high, decimals)})")
+            for row in rows.itertuples()
+        ]
+        parts.append(f"{group}: {'; '.join(said)}" if group else "; ".join(said))
+    return f"{what}. {'. '.join(parts)}."
+
+
 def reports(pool: Pool) -> Table:
-    """The studies of a pool: participants, effect, weight, control group, how the effect was made, and every flag.
+    """Return the studies of a pool: participants, effect, weight, control group, how it was made, and every flag.
 
     Parameters
     ----------
@@ -302,7 +338,7 @@ def flags_words(note: str) -> str:
 
 
 def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
-    """Every row that was considered and not used.
+    """Return every row that was considered and not used.
 
     Parameters
     ----------
@@ -318,7 +354,7 @@ def left_out(pool: Pool, caption: str = "Left out, with the reason") -> Table:
 
 
 def reasons(pool: Pool) -> Table:
-    """How many rows were left out for each kind of reason.
+    """Return how many rows were left out for each kind of reason.
 
     Parameters
     ----------
@@ -335,7 +371,7 @@ def reasons(pool: Pool) -> Table:
 def pooled(pools: Sequence[Pool], caption: str, decimals: int = 2) -> Table:
     """One line per pool: k, participants, value, intervals, heterogeneity and cautions.
 
-    Two studies have no pooled value: each stands with its own interval.
+    Two studies have no pooled value; each is listed with its own interval.
 
     Parameters
     ----------
@@ -369,7 +405,7 @@ INTERVALS = ("{} CI", "interval by", "{} interval of the mean, Bayesian", "{} pr
 
 
 def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
-    """The value of a pool and its intervals as a reader sees them, on the reader's scale.
+    """Return the value of a pool and its intervals as a reader sees them, on the reader's scale.
 
     Parameters
     ----------
@@ -381,7 +417,7 @@ def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
     -------
     dict of str
         The value, its interval and how that was made; the Bayesian interval of the mean and the prediction interval for
-        a similar centre. Studies that are not pooled stand side by side in the value.
+        a similar centre. Studies that are not pooled are listed in the value.
     """
     level = pool.level_words
     heads = [head.format(level) for head in INTERVALS]
@@ -396,7 +432,7 @@ def shown_numbers(pool: Pool, decimals: int = 2) -> dict[str, str]:
 
 
 def study_words(pool: Pool, decimals: int = 2) -> list[str]:
-    """Each study of a pool with its own value and interval, for pools of studies that are shown side by side.
+    """Return each study of a pool with its own value and interval, for studies that are not pooled.
 
     Parameters
     ----------
@@ -439,7 +475,7 @@ def interval_name(pool: Pool) -> str:
 
 
 def caution_words(pool: Pool, decimals: int = 2) -> list[str]:
-    """What a reader has to know of a pool, in words (:attr:`cellclaims.pool.Pool.cautions`).
+    """Return the cautions about a pool, in words (:attr:`cellclaims.pool.Pool.cautions`).
 
     Parameters
     ----------
@@ -470,7 +506,7 @@ def _secondary_words(pool: Pool, share: float, decimals: int) -> str:
 
 
 def result_words(pool: Pool, decimals: int = 2) -> str:
-    """The result of a pool in a few words: value, interval and k; two studies side by side.
+    """Return the result of a pool in a few words: value, interval and k; two studies separately.
 
     Parameters
     ----------
@@ -508,7 +544,7 @@ class ScaleWords:
 
 
 def scale_words(pool: Pool) -> ScaleWords:
-    """How the values of a pool are written, in every table and figure: percent, points, ratios."""
+    """Return how the values of a pool are written, in every table and figure: percent, points, ratios."""
     if pool.measure == "RD":
         return ScaleWords("Points", " %", 1)
     ways = {"logit": ScaleWords("Percent", " %", 1), "log": ScaleWords("Ratio", "", 2)}
@@ -516,7 +552,7 @@ def scale_words(pool: Pool) -> ScaleWords:
 
 
 def value_words(pool: Pool, value: float, decimals: int = 2) -> str:
-    """A value of the analysis scale in the words of the reader's scale.
+    """Return a value of the analysis scale in the words of the reader's scale.
 
     Parameters
     ----------
@@ -544,7 +580,7 @@ def _limits(pool: Pool, fit: object, which: str, decimals: int) -> str:
 
 
 def _effect_words(pool: Pool, row: object, decimals: int = 2) -> str:
-    """A study's own value with its interval; a proportion by its count, whatever the model."""
+    """Return a study's own value with its interval; a proportion by its count, whatever the model."""
     sign = scale_words(pool).sign
     low, high = (f"{number(pool.shown(x), 0 if sign else decimals)}{sign}" for x in (row.ci_lb, row.ci_ub))
     value = percent(row.events / row.n, 0) if pool.scale == "logit" else value_words(pool, row.yi, decimals)

@@ -1,7 +1,7 @@
-"""How far a pooled effect hangs on single studies, on studies never seen, and on choices.
+"""Robustness of a pooled effect to single studies, unpublished studies and choices of method.
 
-Names of the field (metafor). They are loaded when first asked for, so that ``import cellclaims.robustness`` stays
-quick::
+Names follow metafor. They are loaded on first access, so that ``import cellclaims.robustness`` is
+fast::
 
     from cellclaims import robustness
     robustness.egger(yi, vi)
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from cellclaims.lazy import load_lazily
 
-#: Public name -> the module of this package that holds it.
+#: Public name -> module that defines it.
 WHERE = {
     "leave_one_out": "influence",
     "cumulative": "influence",

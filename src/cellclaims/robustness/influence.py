@@ -1,4 +1,4 @@
-"""What a single study does to the pooled effect: leave one out, add one at a time, and the diagnostics of regression.
+"""Influence of single studies on the pooled effect: leave-one-out, cumulative and regression diagnostics.
 
 Each is the same fit under other choices of studies: one batch of the engine.
 """
@@ -20,7 +20,7 @@ from cellclaims.meta.quantiles import chi2_upper
 
 
 def refit(fit: Fit, keep: np.ndarray, scheduler: str | None = None) -> Fit:
-    """The same fit under other choices of its studies.
+    """Refit with other selections of the studies.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def _refuse_batch(fit: Fit) -> None:
 
 
 def leave_one_out(fit: Fit | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Fit:
-    """Fits without each of the studies in turn.
+    """Fit without each of the studies in turn.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _two_or_more(fit: Fit, what: str) -> Fit:
 def cumulative(
     fit: Fit | ArrayLike, order: Sequence | None = None, *, vi: ArrayLike | None = None, **choices: Any
 ) -> Fit:
-    """Fits of the first study, the first two, and so on.
+    """Fit the first study, the first two, and so on.
 
     Parameters
     ----------
@@ -113,12 +113,13 @@ def cumulative(
     Returns
     -------
     Fit
-        A batch of shape (k,): entry i holds the first i + 1 studies of the order.
+        A batch of shape (k,): entry i uses the first i + 1 studies of the order.
 
     Raises
     ------
     PoolingError
-        If ``fit`` is a batch, or ``order`` has not one entry a study, a missing one, or some that cannot be compared.
+        If ``fit`` is a batch, or ``order`` does not have one entry per study, has a missing one, or some that cannot
+        be compared.
 
     Examples
     --------
@@ -137,7 +138,7 @@ def cumulative(
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """Diagnostics of each study, each of shape (k,), or (k, p) for ``dfbetas``.
+    """Influence diagnostics of each study, each of shape (k,), or (k, p) for ``dfbetas``.
 
     Attributes
     ----------
@@ -184,7 +185,7 @@ RULES = (
 
 
 def influence(fit: Fit | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Influence:
-    """Outlier and influence diagnostics of each study (Viechtbauer and Cheung 2010, https://doi.org/10.1002/jrsm.11).
+    """Compute outlier and influence diagnostics of each study (Viechtbauer and Cheung 2010, https://doi.org/10.1002/jrsm.11).
 
     Parameters
     ----------
@@ -301,7 +302,7 @@ class Baujat:
 
 
 def baujat(fit: Fit | ArrayLike, vi: ArrayLike | None = None, **choices: Any) -> Baujat:
-    """What each study adds to heterogeneity and to the pooled effect (Baujat et al. 2002,
+    """Compute each study's contribution to heterogeneity and to the pooled effect (Baujat et al. 2002,
     https://doi.org/10.1002/sim.1221).
 
     Parameters
@@ -425,7 +426,7 @@ def all_subsets(
 
 
 def _every_subset(k: int) -> np.ndarray:
-    """The bits of 1 to 2^k - 1, the lowest first."""
+    """Return the bits of 1 to 2^k - 1, the lowest first."""
     numbers = np.arange(1, 2**k, dtype="<u4")
     bits = np.unpackbits(numbers.view(np.uint8).reshape(-1, 4), axis=1, bitorder="little", count=k)
     return bits.view(bool)
@@ -514,7 +515,7 @@ def bootstrap(
     effects = fit.effects
     if fit.shape != () or (effects.keep is not None and not effects.keep.all()):
         raise PoolingError("bootstrap: expected one fit of all its studies, found a batch or a choice of them")
-    _two_or_more(fit, "bootstrap")  # one study drawn again and again is no spread
+    _two_or_more(fit, "bootstrap")  # resamples of a single study are all equal
     kind = one_of(kind, ("studies", "parametric"), "kind")
     rng, level = np.random.default_rng(seed), fit.level if level is None else check_share(level, "level")
     draw = _draw_studies if kind == "studies" else _draw_effects

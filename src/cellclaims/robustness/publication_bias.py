@@ -1,4 +1,4 @@
-"""Are there more significant studies than their power allows?"""
+"""Tests of publication bias: excess significance, fail-safe numbers, Henmi and Copas, S-value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cellclaims.meta.inputs import check_share, one_of
 
 TESTS = ("exact", "chi2", "binomial")
 ALTERNATIVES = ("two-sided", "greater", "less")
-#: Halvings of a bracket until it holds one double.
+#: Number of bisections of a bracket.
 HALVINGS = 100
 #: The limit is searched for up to this many largest standard errors from the null: every study is significant there.
 FARTHEST = 60.0
@@ -75,7 +75,7 @@ def tes(
     test: str = "exact",
     tes_alpha: float = 0.1,
 ) -> ExcessSignificance:
-    r"""Test of excess significance, for one data set or a batch.
+    r"""Test for excess significance, for one data set or a batch.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def tes(
 
 @dataclass(frozen=True, eq=False)
 class _Studies:
-    """What decides whether each study is significant; arrays of shape (..., k).
+    """Values that determine whether each study is significant; arrays of shape (..., k).
 
     ``z``: its deviation from the null in standard errors. ``error``: its standard error. ``spread``: the standard
     deviation of its estimate about the mean true effect. ``critical``: bounds of its test, (lower, upper).
@@ -224,7 +224,7 @@ _RULES = {"exact": _exact, "chi2": _chi2, "binomial": _binomial}
 
 
 def _away(studies: _Studies, centre: np.ndarray) -> np.ndarray:
-    """The direction from the null in which power grows; for two-sided tests the direction of the effect."""
+    """Return the direction from the null in which power grows; for two-sided tests the direction of the effect."""
     lower, upper = studies.critical
     if np.isinf(lower):
         return np.ones(np.shape(centre))
@@ -232,7 +232,7 @@ def _away(studies: _Studies, centre: np.ndarray) -> np.ndarray:
 
 
 def _limit(studies: _Studies, observed: np.ndarray, centre: np.ndarray, test: str, tes_alpha: float) -> np.ndarray:
-    """The true effect nearest to the null with a P value of ``tes_alpha``, by halving a bracket."""
+    """Return the true effect nearest to the null with a P value of ``tes_alpha``, by halving a bracket."""
     away = _away(studies, centre)
     far = FARTHEST * np.where(studies.kept, studies.spread, 0.0).max(axis=-1)
 
@@ -298,7 +298,7 @@ def fail_safe_n(
     target: float | None = None,
     weighted: bool = False,
 ) -> FailSafeN:
-    r"""Fail-safe number of studies, for one data set or a batch.
+    r"""Compute the fail-safe number of studies, for one data set or a batch.
 
     Parameters
     ----------
@@ -399,11 +399,11 @@ def _whole(number: np.ndarray) -> np.ndarray:
 FEWEST = 2
 #: The normal density is below 1e-17 of its peak beyond.
 QUANTILE_FARTHEST = 9.0
-#: Panels of the integral, as shares of its length: the integrand rises within a stretch of about ``k^-1/2``.
+#: Panels of the integral, as proportions of its length; the integrand increases over a length of about ``k^-1/2``.
 PANELS = np.array([0.0, *(4.0 ** -np.arange(6.0, -1.0, -1.0))])
 #: Gauss-Legendre nodes in each panel.
 NODES, SHARES = np.polynomial.legendre.leggauss(24)
-#: What stands for zero where a mean or a variance has to be positive, relative to its scale.
+#: Smallest positive mean or variance, relative to its scale.
 NEGLIGIBLE = 1e-12
 #: Halvings of the bracket of the quantile: down to neighbouring doubles.
 QUANTILE_HALVINGS = 60
@@ -442,7 +442,7 @@ def hc(
     keep: ArrayLike | None = None,
     level: float | None = None,
 ) -> HenmiCopas:
-    r"""Interval of Henmi and Copas, for one data set or a batch.
+    r"""Compute the interval of Henmi and Copas, for one data set or a batch.
 
     Parameters
     ----------
@@ -528,7 +528,7 @@ class _Moments(NamedTuple):
         return mean, variance + 2.0 * tau2**4 * (1.0 - 2.0 * r**2) / inflation**2 * third**2
 
     def q_allowed(self, ratio: np.ndarray) -> np.ndarray:
-        """The Q up to which a mean ``ratio`` times the half-width lies outside of the interval."""
+        """Return the Q up to which a mean ``ratio`` times the half-width lies outside of the interval."""
         return np.asarray(self.w1 / self.w2 - 1.0)[..., None] * (ratio**2 - 1.0) + np.asarray(self.df)[..., None]
 
 
@@ -550,7 +550,7 @@ def _outside(moments: _Moments, t: np.ndarray) -> np.ndarray:
     r = (middle[..., None] + half[..., None] * NODES).reshape(*t.shape, -1)
     share = (half[..., None] * SHARES).reshape(*t.shape, -1)
     mean, variance = moments.gamma_of_q(r)
-    # Where the approximation gives out, with a mean or variance below zero, Q is about zero, or has no spread.
+    # Where the approximation fails, with a mean or variance below zero, Q is about zero, or constant.
     mean = np.maximum(mean, NEGLIGIBLE * np.asarray(moments.df)[..., None])
     variance = np.maximum(variance, NEGLIGIBLE * mean**2)
     below = gammainc(mean**2 / variance, moments.q_allowed(r / t[..., None]) * mean / variance)
@@ -562,7 +562,7 @@ def _outside(moments: _Moments, t: np.ndarray) -> np.ndarray:
 #
 # An *affirmative* study is significant and on the favoured side; all others are *nonaffirmative*. If affirmative
 # studies
-# are ``eta`` times as likely to be seen, each nonaffirmative one stands for ``eta`` of its kind: weighing it so
+# are ``eta`` times as likely to be published, each nonaffirmative one represents ``eta`` of its kind: this weight
 # undoes
 # the selection. The *S-value* is the ``eta`` that brings the pooled effect, or its interval, down to ``q``. The
 # *worst
@@ -570,9 +570,9 @@ def _outside(moments: _Moments, t: np.ndarray) -> np.ndarray:
 
 
 FAVOURED = ("greater", "less")
-#: Weights of affirmative studies tried at once, and how often the stretch that holds the answer is cut so again.
+#: Weights of affirmative studies tried at once, and number of refinements of the interval with the answer.
 TRIED, CUTS = 200, 8
-#: A share of the weight that leaves no trace in a sum of doubles: the engine wants weights above zero.
+#: A weight that is negligible in a sum; the engine needs weights above zero.
 NO_SHARE = 1e-30
 
 
@@ -585,7 +585,7 @@ class SValue:
     s_value, s_value_ci : float
         How many times as likely to be seen affirmative studies would have to be for the pooled effect, or its
         confidence limit nearest to ``q``, to be ``q``. Infinite with a flag where no selection of this kind is enough;
-        1 with a flag where the interval holds ``q`` without any.
+        1 with a flag where the interval includes ``q`` without any.
     worst_case : Fit or None
         Pooled effect of the nonaffirmative studies, with tau2 from all; None with a flag if there are none.
     fit : Fit
@@ -619,7 +619,7 @@ def s_value(
     test: str | None = None,
     level: float | None = None,
 ) -> SValue:
-    r"""S-value: the selection that would explain a pooled effect.
+    r"""Compute the S-value: the selection that would explain a pooled effect.
 
     Parameters
     ----------
@@ -684,7 +684,7 @@ def s_value(
 
 @dataclass(frozen=True, eq=False)
 class _Selection:
-    """One data set, split in affirmative and nonaffirmative studies; ``sign`` turns the favoured side upwards."""
+    """One data set, split in affirmative and nonaffirmative studies; ``sign`` makes the favoured side positive."""
 
     pooled: Fit
     sign: float
@@ -706,7 +706,7 @@ class _Selection:
         return self.pooled.weights / 100.0
 
     def corrected(self, share: np.ndarray) -> Fit:
-        """Pooled with affirmative studies weighing only ``share`` of their weight: a batch of its shape."""
+        """Pool with the weights of affirmative studies multiplied by ``share``: a batch of its shape."""
         share = np.maximum(share, NO_SHARE)
         weights = self.base * np.where(self.affirmative, np.asarray(share)[..., None], 1.0)
         p = self.pooled
@@ -714,7 +714,7 @@ class _Selection:
         return fit(p.effects.yi, p.effects.vi, weights=weights, **choices)
 
     def reach(self, fitted: Fit) -> np.ndarray:
-        """How far the interval stays beyond ``q``, on the favoured side."""
+        """Return the distance of the interval from ``q``, on the favoured side."""
         return self.sign * ((fitted.ci_lb if self.sign > 0 else fitted.ci_ub) - self.q)
 
     def of_estimate(self) -> float:
@@ -724,7 +724,7 @@ class _Selection:
         return float(beyond[self.affirmative].sum() / lost) if lost > 0.0 else np.inf
 
     def of_interval(self) -> float:
-        """S-value of the interval: the first share, from 1 down to 0, at which it holds q."""
+        """Return the S-value of the interval: the largest weight at which it includes q."""
         high, low = 1.0, 0.0
         for _ in range(CUTS):
             tried = np.linspace(high, low, TRIED)

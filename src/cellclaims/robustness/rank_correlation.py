@@ -49,7 +49,7 @@ def rank_test(
     slab: ArrayLike | None = None,
     keep: ArrayLike | None = None,
 ) -> RankTest:
-    r"""Rank correlation test of funnel asymmetry, for one data set or a batch.
+    r"""Test funnel asymmetry by rank correlation, for one data set or a batch.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def rank_test(
 class _Pairs:
     """Comparisons of all pairs of studies by one number.
 
-    ``order``: -1, 0 or 1, shape (..., k, k), zero where one of the two does not count. ``group``: how many studies hold
+    ``order``: -1, 0 or 1, shape (..., k, k), zero where one of the two does not count. ``group``: how many studies have
     the same number as each, itself included, shape (..., k); 1 where it does not count.
     """
 
@@ -122,7 +122,7 @@ class _Pairs:
         return np.abs(self.order).sum(axis=(-2, -1))
 
     def sum_over_groups(self, *offsets: float) -> np.ndarray:
-        """Sum over groups of equal numbers of ``t`` times the product of ``t + offset``: one term a study."""
+        """Sum over groups of equal numbers of ``t`` times the product of ``t + offset``: one term per study."""
         return np.prod([self.group + offset for offset in offsets], axis=0).sum(axis=-1)
 
 
@@ -155,14 +155,14 @@ def _normal_p(score: np.ndarray, x: _Pairs, y: _Pairs, n: np.ndarray) -> np.ndar
 
 
 def _exact_p(n: int, score: float) -> float:
-    """Two-sided P value: twice the share of permutations at least as far to their side."""
+    """Return the two-sided P value: twice the proportion of permutations at least as extreme."""
     discordant = round((n * (n - 1) / 2 - abs(score)) / 2)
     return min(1.0, 2.0 * float(_inversions(n)[: discordant + 1].sum()))
 
 
 @cache
 def _inversions(n: int) -> np.ndarray:
-    """Share of the permutations of ``n`` with 0, 1, 2, ... inversions, up to half of the most there can be.
+    """Return the proportions of permutations of ``n`` with 0, 1, 2, ... inversions, up to half of the maximum.
 
     The n-th element makes 0 to n - 1 new inversions, each as likely. Only sums of positive numbers: small shares keep
     all their digits.

@@ -1,8 +1,8 @@
-"""The same numbers from another library: statsmodels next to this engine, as tables of differences.
+"""Comparison of this engine with statsmodels, as tables of differences.
 
 A mistake in the engine would have to be made twice to stay unseen. What is compared has the same definition on both
 sides: the estimators DerSimonian-Laird and Paule-Mandel, the normal interval and that of Hartung and Knapp without a
-floor; Clopper-Pearson, Wilson and Newcombe limits. statsmodels has no REML; docs/engine.md says what checks it.
+floor; Clopper-Pearson, Wilson and Newcombe limits. statsmodels has no REML; docs/engine.md says how REML is checked.
 
 It is here, and not in meta, because it says how far a pooled effect depends on a choice: that of the software.
 """
@@ -133,7 +133,7 @@ def second_opinion_of_proportions(
     slab: ArrayLike | None = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Limits of proportions, and of their differences, from ``statsmodels.stats.proportion`` and from this engine.
+    """Compare limits of proportions and their differences from ``statsmodels.stats.proportion`` and this engine.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The mean effect of all studies, seen or not, when the chance to be seen depends on the P value."""
+"""Selection models: the mean effect of all studies if the probability of publication depends on the P value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cellclaims.meta.quantiles import chi2_upper
 
 
 class WeightFunction(Protocol):
-    """What the likelihood needs to know of a family.
+    """Interface of a family of weight functions.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class WeightFunction(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Steps:
-    """One weight for each stretch of P values; the first stretch, of the smallest, has weight one.
+    """One weight per interval of P values; the first, with the smallest P values, has weight one.
 
     ``edges``: the upper end of each stretch, the last one 1.
     """
@@ -83,7 +83,7 @@ class Steps:
 
     @property
     def upper(self) -> np.ndarray:
-        """Beyond any selection that data of this kind could tell."""
+        """Upper limit, stronger than any selection that such data can show."""
         return np.full(self.count, 1e8)
 
     @property
@@ -92,7 +92,7 @@ class Steps:
         return tuple(base ** np.arange(1.0, self.count + 1.0) for base in (1.0, 0.3, 4.0))
 
     def stretch(self, p: np.ndarray) -> np.ndarray:
-        """The number of the stretch of each P value."""
+        """Return the number of the stretch of each P value."""
         return np.minimum(np.searchsorted(self.edges, p, side="left"), self.count)
 
     def log_weight(self, p: np.ndarray, delta: np.ndarray) -> np.ndarray:
@@ -198,9 +198,8 @@ FAMILIES = {
 
 
 # The likelihood of effects that were selected by their P values.
-#
-# An effect is normal about the mean with its own variance and the between-study variance; what is seen are effects
-# drawn with a *weight* that depends on the P value. The density of a seen effect is that of an effect times its
+# An effect is normal about the mean with its own variance and the between-study variance; published are effects
+# drawn with a *weight* that depends on the P value. The density of a published effect is that of an effect times its
 # weight, over the mean weight ``A`` of all effects that the study could have had.
 #
 # ``A`` is an integral over the study's z value. The line is cut into *pieces* whose weight is one number: stretches
@@ -235,7 +234,7 @@ class Pieces:
 
     @classmethod
     def of(cls, family: WeightFunction, two_sided: bool) -> Pieces:
-        """The pieces that a family needs."""
+        """Return the pieces that a family needs."""
         if isinstance(family, Steps):
             return cls._of_steps(family.edges, two_sided)
         far, edges = _edges(family.smallest_p, two_sided)
@@ -274,7 +273,7 @@ class Pieces:
 
 
 def _edges(smallest_p: float, two_sided: bool) -> tuple[float, np.ndarray]:
-    """Where the nodes end, and the edges of their panels.
+    """Return where the nodes end, and the edges of their panels.
 
     A two-sided P value is one at z = 0, where a power of ``1 - p`` is a power of z: panels shrink towards it.
     """
@@ -289,7 +288,7 @@ def _edges(smallest_p: float, two_sided: bool) -> tuple[float, np.ndarray]:
 
 
 def within(p: np.ndarray, smallest: float) -> np.ndarray:
-    """P values held away from 0 and 1."""
+    """Return P values limited to between 0 and 1, exclusively."""
     return np.clip(p, smallest, 1.0 - smallest)
 
 
@@ -303,7 +302,7 @@ def _row_sums(rows: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _finite(x: np.ndarray) -> np.ndarray:
-    """Zero in place of infinity: it stands beside a density of zero."""
+    """Return zero instead of infinity, which is multiplied by a density of zero."""
     return np.where(np.isfinite(x), x, 0.0)
 
 
@@ -328,7 +327,7 @@ class SelectionLikelihood:
         return cls(y, v, p, family, Pieces.of(family, two_sided))
 
     def value_and_scores(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """The log-likelihood, and each study's part of its derivatives, shape (k, parameters)."""
+        """Return the log-likelihood, and each study's part of its derivatives, shape (k, parameters)."""
         mean, tau2, delta = parameters[0], parameters[1], parameters[2:]
         spread = np.sqrt(self.v + tau2)
         residual = (self.y - mean) / spread
@@ -346,7 +345,7 @@ class SelectionLikelihood:
         return value - 0.5 * len(self.y) * np.log(2.0 * np.pi), scores
 
     def value_and_slope(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """The log-likelihood and its derivatives."""
+        """Return the log-likelihood and its derivatives."""
         value, scores = self.value_and_scores(parameters)
         return value, scores.sum(axis=0)
 
@@ -381,7 +380,7 @@ NEXT_TO = 0.3
 ROUGH_STEPS, MOST_STEPS, HALVINGS = 15, 80, 40
 #: No coordinate moves farther than this in one step.
 LONGEST = 2.0
-#: Directions of less curvature than this share of the most are taken to have this one.
+#: Smallest curvature of a direction, as a proportion of the largest.
 LEAST_CURVED = 1e-8
 #: The first steps end when they move no coordinate by more than this.
 NEAR = 5e-3
@@ -393,10 +392,10 @@ DIFFERENCE = 3e-6
 
 @dataclass(frozen=True, eq=False)
 class Summit:
-    """A top of the likelihood.
+    """A local maximum of the likelihood.
 
-    ``parameters``: mean, tau2 and the parameters of selection; ``value``: log-likelihood there; ``held``: which of them
-    lie on an edge or are fixed; ``covariance``: of all of them, zero for those held, NaN where the likelihood is flat.
+    ``parameters``: mean, tau2 and the parameters of selection; ``value``: its log-likelihood; ``held``: which of them
+    are at a limit or fixed; ``covariance``: of all of them, zero for fixed ones, NaN where the likelihood is flat.
     """
 
     parameters: np.ndarray
@@ -406,10 +405,10 @@ class Summit:
 
 
 def climb(likelihood: SelectionLikelihood, held: Summit | None = None) -> list[Summit]:
-    """The tops of the likelihood, the highest first, for effects whose median variance is about one.
+    """Return the local maxima of the likelihood, the highest first, for effects with a median variance of about one.
 
-    The between-study variance is held at zero, unless there is a top to start from that was found with it held: what is
-    found then is at least as high.
+    The between-study variance is fixed at zero, unless a maximum found that way is given as the start: the result
+    is then at least as high.
     """
     room = _room(likelihood)
     if held is None:
@@ -423,12 +422,12 @@ def climb(likelihood: SelectionLikelihood, held: Summit | None = None) -> list[S
 
 
 def _room(likelihood: SelectionLikelihood) -> float:
-    """How far beyond the effects the mean may lie."""
+    """Return how far beyond the effects the mean may lie."""
     return float(MEAN_BEYOND * (np.ptp(likelihood.y) + np.sqrt(likelihood.v.max())))
 
 
 def _scan(likelihood: SelectionLikelihood, room: float) -> list[np.ndarray]:
-    """Tops of the likelihood along a grid of the between-study variance, all else at its best, where to climb from."""
+    """Return maxima along a grid of the between-study variance, with all other parameters optimised, as starts."""
     sampling = np.sqrt(likelihood.v)
     most = MOST_RANGES * (np.ptp(likelihood.y) + sampling.max())
     grid = grid_from_zero(LEAST_SD * sampling.min(), most, SD_FACTOR) ** 2
@@ -440,7 +439,7 @@ def _scan(likelihood: SelectionLikelihood, room: float) -> list[np.ndarray]:
 
 @dataclass
 class _Chain:
-    """Tops at one point of the grid after the other, each found from the last; ``open`` until it meets another."""
+    """Maxima at successive points of the grid, each found from the last; ``open`` until it meets another chain."""
 
     points: list[np.ndarray]
     heights: list[float]
@@ -448,7 +447,7 @@ class _Chain:
 
 
 def _chains(scales: list[_Scale], starts: list[np.ndarray]) -> list[_Chain]:
-    """Follow the tops that the starts lead to from the first point of the grid to the last."""
+    """Follow the maxima reached from the starts, from the first point of the grid to the last."""
     chains = [_Chain([point], [height]) for point, height in (_best(scales[0], start) for start in starts)]
     _close_doubles(chains)
     for scale in scales[1:]:
@@ -463,7 +462,7 @@ def _chains(scales: list[_Scale], starts: list[np.ndarray]) -> list[_Chain]:
 
 
 def _close_doubles(chains: list[_Chain]) -> None:
-    """End all chains but the first of those that have come to one point."""
+    """End all but the first of the chains that have reached the same point."""
     going: list[_Chain] = []
     for chain in chains:
         if chain.open:
@@ -473,7 +472,7 @@ def _close_doubles(chains: list[_Chain]) -> None:
 
 
 def _tops_of(chain: _Chain) -> list[np.ndarray]:
-    """The points of a chain that are higher than those beside them; the end of one that met another is none."""
+    """Return the points of a chain higher than their neighbours, without the end of a chain that met another."""
     found = tops(np.array(chain.heights))
     if not chain.open:
         found[-1] = False
@@ -481,7 +480,7 @@ def _tops_of(chain: _Chain) -> list[np.ndarray]:
 
 
 def _best(scale: _Scale, start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Where the first steps from a start arrive, and the log-likelihood there."""
+    """Return the point reached by the first steps from a start, and its log-likelihood."""
     point = _approach(scale, start)
     return point, scale.value_and_slope(point)[0]
 
@@ -496,7 +495,7 @@ def _apart(points: list[np.ndarray]) -> list[np.ndarray]:
 
 
 def _distinct(found: list[Summit]) -> list[Summit]:
-    """The highest, and the others that are tops of their own: not the same point, and not a slope given up on."""
+    """Return the highest maximum and the other distinct ones, without unfinished searches."""
     tops: list[Summit] = []
     for summit in sorted(found, key=lambda summit: -summit.value):
         apart = all(abs(summit.value - other.value) > SAME_HEIGHT for other in tops)
@@ -506,7 +505,7 @@ def _distinct(found: list[Summit]) -> list[Summit]:
 
 
 class _Scale:
-    """Coordinates of the search, and the box that holds it."""
+    """Coordinates of the search, and their limits."""
 
     def __init__(self, likelihood: SelectionLikelihood, tau2: tuple[float, float], room: float) -> None:
         self.likelihood, self.family = likelihood, likelihood.family
@@ -521,7 +520,7 @@ class _Scale:
         return np.concatenate([[point[0], tau2], delta])
 
     def inward(self, parameters: np.ndarray) -> np.ndarray:
-        """The point of the search at given parameters."""
+        """Return the point of the search at given parameters."""
         delta = np.log(parameters[2:]) if self.family.logarithmic else parameters[2:]
         return np.concatenate([[parameters[0], np.log(parameters[1] + self.least)], delta])
 
@@ -541,19 +540,19 @@ class _Scale:
         return value, scores.sum(axis=0)
 
     def held(self, point: np.ndarray, slope: np.ndarray) -> np.ndarray:
-        """Which coordinates lie on an edge that the likelihood rises beyond, or have no room at all."""
+        """Return which coordinates are at a limit beyond which the likelihood increases, or are fixed."""
         low, high = point <= self.lower + AT_EDGE, point >= self.upper - AT_EDGE
         return (low & (slope <= 0.0)) | (high & (slope >= 0.0)) | (low & high)
 
 
 def _starts(likelihood: SelectionLikelihood, scale: _Scale, tau2: float) -> list[np.ndarray]:
-    """Every strength of selection at a between-study variance, from the mean without selection."""
+    """Return starts with each strength of selection at a between-study variance, from the mean without selection."""
     mean = np.average(likelihood.y, weights=1.0 / (likelihood.v + tau2))
     return [scale.inward(np.concatenate([[mean, tau2], delta])) for delta in likelihood.family.starts]
 
 
 def _approach(scale: _Scale, point: np.ndarray) -> np.ndarray:
-    """Up the hill that the start stands on, by steps whose curvature is that of the studies' scores."""
+    """Maximise from a start, by steps with the curvature of the studies' scores."""
     here = scale.value_and_scores(point)
     for _ in range(ROUGH_STEPS):
         slope = here[1].sum(axis=0)
@@ -590,7 +589,7 @@ def _uphill(curvature: np.ndarray, slope: np.ndarray, free: np.ndarray) -> np.nd
 
 
 def _shortened(step: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """The step, no longer than :data:`LONGEST`, for the mean in units of the spread of the effects."""
+    """Return the step, at most :data:`LONGEST`, with the mean in units of the SD of the effects."""
     unit = np.ones(len(step))
     unit[0] = max(1.0, np.exp(0.5 * point[1]))
     return step / max(1.0, np.max(np.abs(step) / unit) / LONGEST)
@@ -612,7 +611,7 @@ def _higher(
 
 
 def _summit(scale: _Scale, point: np.ndarray) -> Summit:
-    """What there is to know at a top; the covariance in the parameters themselves."""
+    """Return the details of a maximum, with the covariance of the parameters themselves."""
     value, slope = scale.value_and_slope(point)
     held, parameters = scale.held(point, slope), scale.outward(point)
     covariance = _covariance(scale.likelihood, parameters, held)
@@ -653,7 +652,7 @@ FEWEST_PER_STEP = 3
 
 
 class Top(NamedTuple):
-    """A top of the likelihood."""
+    """A local maximum of the likelihood."""
 
     beta: float
     tau2: float
@@ -671,8 +670,9 @@ class SelectionModel:
     tau2, se_tau2 : float
         Between-study variance and its standard error; both zero for EE.
     delta, se_delta : ndarray
-        Parameters of the weight function with their standard errors. Steps: the weight of each stretch, the first one
-        by definition and without an error. Whatever lies on its edge (tau2 = 0) has NaN for its error, and a flag.
+        Parameters of the weight function with their standard errors. Steps: the weight of each interval of P values,
+        where the first is 1 by definition, without an error. A parameter at its limit (tau2 = 0) has NaN for its
+        error, and a flag.
     log_likelihood : float
     LRT, LRT_p : float
         Likelihood ratio test of no selection, and its P value: chi-squared with ``LRT_df`` degrees of freedom.
@@ -728,7 +728,7 @@ def selection_model(
     method: str = "ML",
     level: float | None = None,
 ) -> SelectionModel:
-    r"""Selection model of one data set, by maximum likelihood.
+    r"""Fit a selection model to one data set by maximum likelihood.
 
     Parameters
     ----------
@@ -759,14 +759,14 @@ def selection_model(
     ------
     PoolingError
         As :func:`cellclaims.meta.fit`; for a batch; for an unknown kind, alternative or method; for fewer studies than
-        parameters; for a stretch of P values without any study, whose weight nothing tells.
+        parameters; for an interval of P values without any study, whose weight cannot be estimated.
 
     Notes
     -----
     .. math:: f(y_i) = \frac{w(p_i) \, \phi(y_i; \mu, v_i + \tau^2)}{\int w(p(y)) \, \phi(y; \mu, v_i + \tau^2) \, dy}
 
-    The likelihood can have several tops and edges (tau2 = 0, no selection): it is climbed from several starts, and
-    parameters on an edge are held there for the standard errors. The integral is exact for steps and a quadrature to
+    The likelihood can have several maxima and limits (tau2 = 0, no selection): it is maximised from several starts, and
+    parameters at a limit are fixed there for the standard errors. The integral is exact for steps and a quadrature to
     about twelve digits otherwise.
 
     A selection model has strong assumptions and needs many studies; below 10 a flag advises against it.
@@ -823,7 +823,9 @@ def _family(kind: str, steps: Sequence[float]) -> WeightFunction:
 def _check_studies(y: np.ndarray, v: np.ndarray, family: WeightFunction, alternative: str, parameters: int) -> None:
     """Refuse data that say nothing on some parameter."""
     if len(y) < parameters:
-        raise PoolingError(f"selection model: expected at least {parameters} studies, one a parameter, found {len(y)}")
+        raise PoolingError(
+            f"selection model: expected at least {parameters} studies for its parameters, found {len(y)}"
+        )
     if not isinstance(family, Steps):
         return
     counts = _studies_in_stretches(y, v, family, alternative)
@@ -844,7 +846,7 @@ def _in_units(top: Summit, turn: float, unit: float) -> tuple[float, float]:
 
 
 def _estimates(top: Summit, unselected: Fit, turn: float, unit: float, family: WeightFunction) -> dict[str, object]:
-    """Estimates with their standard errors, Wald limits and test; no error for what lies on an edge."""
+    """Estimates with their standard errors, Wald limits and test; no error for parameters at a limit."""
     beta, tau2 = _in_units(top, turn, unit)
     error = np.where(top.held, np.nan, np.sqrt(np.diag(top.covariance)))
     se, half = float(unit * error[0]), float(unit * error[0] * -ndtri((1.0 - unselected.level) / 2.0))

@@ -1,4 +1,4 @@
-"""Do small studies show other effects than large ones? Regression on a measure of size, and what it leaves.
+"""Tests of small-study effects by regression on a measure of size, and the effect adjusted for them.
 
 A *small-study effect* is a slope of the effects on a measure of each study's size, the *predictor*. Selective
 publication makes one, and so do real differences between small and large studies, and the arithmetic of some measures.
@@ -88,7 +88,7 @@ def egger(
     level: float | None = None,
     measure: str | None = None,
 ) -> RegressionTest:
-    r"""Regression test of small-study effects, for one data set or a batch.
+    r"""Test small-study effects by regression, for one data set or a batch.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def egger(
     keep : array-like of bool, shape (..., k), optional
         Which studies count.
     model : {"lm", "rma"}
-        ``lm``: weighted least squares with weights ``1/vi`` and an error variance of its own (Egger and others 1997,
+        ``lm``: weighted least squares with weights ``1/vi`` and a separate error variance (Egger and others 1997,
         https://doi.org/10.1136/bmj.315.7109.629, as slope on the standard error; the intercept of their regression of
         ``yi/sei`` on ``1/sei``). ``rma``: meta-regression with a between-study variance.
     predictor : {"sei", "vi", "ni", "ninv", "sqrtni", "sqrtninv"}
@@ -135,14 +135,14 @@ def egger(
 
     Examples
     --------
-    Effects that are twice their standard error, and a little beside it.
+    Effects that are about twice their standard error.
 
     >>> sei = [0.1, 0.2, 0.3, 0.4]
     >>> found = egger([0.2, 0.41, 0.59, 0.8], [s**2 for s in sei])
     >>> round(float(found.slope), 2), round(float(found.limit), 2)
     (2.0, 0.0)
     >>> found.flags
-    ('not advised: fewer than 10 studies cannot tell chance from bias',)
+    ('not advised: fewer than 10 studies cannot distinguish chance from bias',)
     """
     model, predictor = one_of(model, ("lm", "rma"), "model"), one_of(predictor, PREDICTORS, "predictor")
     choices = {"method": "EE", "test": "knha"}
@@ -161,7 +161,7 @@ def egger(
 
 
 def _size(predictor: str, plain: Fit, ni: ArrayLike | None) -> np.ndarray:
-    """The predictor, shape (..., k); one where a study does not count."""
+    """Return the predictor, shape (..., k); one where a study does not count."""
     source, power = PREDICTORS[predictor]
     effects = plain.effects
     keep = True if effects.keep is None else effects.keep
@@ -180,7 +180,7 @@ def _size(predictor: str, plain: Fit, ni: ArrayLike | None) -> np.ndarray:
 
 
 def _as_test(line: Fit, equal: np.ndarray, model: str, predictor: str, measure: str | None) -> RegressionTest:
-    """Slope and limit of the line; what rounding leaves of the spread of ``equal`` effects is taken for none."""
+    """Return slope and limit of the line; rounding differences between ``equal`` effects count as zero."""
     has_limit = predictor in ZERO_WITHOUT_ERROR
     at_zero = (line.beta, line.se, line.ci_lb, line.ci_ub)
     limits = ((a[..., 0] if has_limit else np.full(line.shape, np.nan))[()] for a in at_zero)
@@ -202,7 +202,7 @@ def _as_test(line: Fit, equal: np.ndarray, model: str, predictor: str, measure: 
 
 @dataclass(frozen=True, eq=False)
 class PetPeese:
-    """The effect left when small-study effects are taken out; arrays have the batch's shape.
+    """Effect adjusted for small-study effects; arrays have the batch's shape.
 
     Attributes
     ----------
@@ -240,14 +240,15 @@ def pet_peese(
     alpha: float = 0.1,
     measure: str | None = None,
 ) -> PetPeese:
-    """Precision-effect test and precision-effect estimate with standard error (PET-PEESE).
+    """Compute the precision-effect test and estimate with standard error (PET-PEESE).
 
     Parameters
     ----------
     yi, vi, slab, keep, model, method, test, level, measure
         As in :func:`egger`. The authors use ``lm``.
     alpha : float
-        Level of the two-sided test of PET's limit: 0.1 is the authors' one-sided 5 % without a direction chosen.
+        Level of the two-sided test of PET's limit: 0.1 corresponds to the authors' one-sided 5% without choosing a
+        direction.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How many studies would be missing if the funnel had to be symmetric, and the pooled effect with them put in.
+"""Trim and fill: number of studies missing from a symmetric funnel, and the pooled effect with them added.
 
 Studies are trimmed from one side until the number ``k0`` that the ranks of the deviations call missing no longer
 changes; their mirror images are put in on the other side. Trimming and filling are choices of studies: each step is one
@@ -21,8 +21,8 @@ from cellclaims.meta.inputs import one_of
 
 ESTIMATORS = ("L0", "R0", "Q0")
 SIDES = ("left", "right")
-#: Deviations that differ by less than this share of the largest are equal, and smaller ones are zero: otherwise a
-#: symmetric funnel would be called asymmetric by its sixteenth digit.
+#: Deviations that differ by less than this proportion of the largest are equal, and smaller ones are zero; otherwise
+#: rounding errors would make a symmetric funnel asymmetric.
 TIED = 1e-10
 #: With two studies one is always as far from their mean as the other.
 FEWEST = 3
@@ -30,7 +30,7 @@ FEWEST = 3
 
 @dataclass(frozen=True, eq=False)
 class TrimAndFill:
-    """The pooled effect with the missing studies put in; arrays have the batch's shape.
+    """Pooled effect with the missing studies added; arrays have the batch's shape.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ def trim_and_fill(
     test: str | None = None,
     level: float | None = None,
 ) -> TrimAndFill:
-    r"""Trim and fill, for one data set or a batch.
+    r"""Apply trim and fill to one data set or a batch.
 
     Parameters
     ----------
@@ -164,10 +164,10 @@ def trim_and_fill(
 
 @dataclass(frozen=True, eq=False)
 class _Funnel:
-    """A batch of data sets, turned so that studies are missing on the left, and sorted by their effects.
+    """A batch of data sets, reflected so that studies are missing on the left, and sorted by their effects.
 
-    ``y`` and ``v`` have shape (b, k), studies that count first; ``n`` of them. ``right``: whether the set was turned
-    round. ``unknown``: whether its side could not be told.
+    ``y`` and ``v`` have shape (b, k), studies that count first; ``n`` of them. ``right``: whether the set was
+    reflected. ``unknown``: whether its side could not be determined.
     """
 
     y: np.ndarray
@@ -193,11 +193,11 @@ class _Funnel:
 
     @property
     def counts(self) -> np.ndarray:
-        """Which places hold a study that counts, shape (b, k)."""
+        """Which positions have a study that counts, shape (b, k)."""
         return self.first(self.n)
 
     def first(self, number: np.ndarray) -> np.ndarray:
-        """The given number of studies of smallest effect, as a choice of studies, shape (b, k)."""
+        """Return the given number of studies of smallest effect, as a choice of studies, shape (b, k)."""
         return np.arange(self.y.shape[1]) < number[:, None]
 
     def trimmed_mean(self, k0: np.ndarray) -> np.ndarray:
@@ -206,7 +206,7 @@ class _Funnel:
 
 
 def _side_told(y: np.ndarray, v: np.ndarray, kept: np.ndarray, original: Fit) -> tuple[np.ndarray, np.ndarray]:
-    """Whether studies are missing on the right, and where that cannot be told: equal effects or equal errors."""
+    """Return whether studies are missing on the right, and where this is unknown: equal effects or equal errors."""
     sei = np.sqrt(np.where(kept, v, 1.0))
     line = fit(y, v, keep=kept, mods=sei[..., None], method=original.method, test="z")
     unknown = line.flagged(Flag.DEPENDENT) | (np.reshape(original.Q, -1) == 0.0)
@@ -214,7 +214,7 @@ def _side_told(y: np.ndarray, v: np.ndarray, kept: np.ndarray, original: Fit) ->
 
 
 class _Ranks(NamedTuple):
-    """What the ranks of the deviations from a trimmed mean say; each of shape (b,)."""
+    """Statistics of the ranks of deviations from a trimmed mean; each of shape (b,)."""
 
     mean: np.ndarray
     number: np.ndarray
@@ -223,7 +223,7 @@ class _Ranks(NamedTuple):
 
 
 def _read_ranks(funnel: _Funnel, estimator: str, k0: np.ndarray) -> _Ranks:
-    """The number of missing studies by the ranks about the mean without the ``k0`` largest effects."""
+    """Return the number of missing studies by the ranks about the mean without the ``k0`` largest effects."""
     mean = funnel.trimmed_mean(k0)
     deviation = np.where(funnel.counts, funnel.y - mean[:, None], np.inf)
     size = np.where(funnel.counts, np.abs(deviation), 0.0)
@@ -238,7 +238,7 @@ def _read_ranks(funnel: _Funnel, estimator: str, k0: np.ndarray) -> _Ranks:
 
 
 def _mean_ranks(size: np.ndarray, equal: np.ndarray) -> np.ndarray:
-    """Ranks along the last axis, those that differ by no more than ``equal`` sharing their mean rank."""
+    """Return ranks along the last axis; values that differ by at most ``equal`` have their mean rank."""
     order = np.argsort(size, axis=1, kind="stable")
     with np.errstate(invalid="ignore"):  # infinity less infinity: places that do not count
         apart = np.diff(np.take_along_axis(size, order, axis=1), axis=1) > equal
@@ -265,7 +265,7 @@ def _by_rank_sum(estimator: str, k: np.ndarray, total: np.ndarray, mean: np.ndar
 
 
 def _missing(funnel: _Funnel, estimator: str) -> tuple[np.ndarray, _Ranks, np.ndarray]:
-    """The number of missing studies, what the ranks say at it, and where the number went round in a circle."""
+    """Return the number of missing studies, the statistics of the ranks, and where the number alternates."""
     k0 = np.zeros(len(funnel.n), dtype=int)
     longest = int(funnel.n.max(initial=0)) + 1  # a circle is entered after as many steps as there are numbers
     for _ in range(longest):
@@ -283,7 +283,7 @@ def _missing(funnel: _Funnel, estimator: str) -> tuple[np.ndarray, _Ranks, np.nd
 
 
 def _rounded(ranks: _Ranks, n: np.ndarray) -> np.ndarray:
-    """The whole number of studies to trim: at least none, and one study is always left."""
+    """Return the whole number of studies to trim: at least none, and at most all but one."""
     usable = np.where(n < FEWEST, 0.0, ranks.number)
     return np.clip(np.round(usable), 0, np.maximum(n - 1, 0)).astype(int)
 
@@ -291,7 +291,7 @@ def _rounded(ranks: _Ranks, n: np.ndarray) -> np.ndarray:
 def _fill(
     original: Fit, funnel: _Funnel, estimator: str, k0: np.ndarray, ranks: _Ranks, alternates: np.ndarray
 ) -> TrimAndFill:
-    """Put the mirror images of the trimmed studies in and pool again."""
+    """Add the mirror images of the trimmed studies and pool again."""
     shape = original.shape
     filled = funnel.counts & ~funnel.first(funnel.n - k0)
     turn = np.where(funnel.right, -1.0, 1.0)[:, None]
@@ -320,7 +320,7 @@ def _fill(
 
 
 def _pool(y: np.ndarray, v: np.ndarray, keep: np.ndarray, original: Fit) -> Fit:
-    """Pool as the original was pooled; one data set holds only what counts."""
+    """Pool with the settings of the original; one data set has only the studies that count."""
     choices = {"method": original.method, "test": original.test, "level": original.level}
     if original.shape == ():
         return fit(y[keep], v[keep], **choices)
@@ -329,5 +329,5 @@ def _pool(y: np.ndarray, v: np.ndarray, keep: np.ndarray, original: Fit) -> Fit:
 
 
 def _put_in(values: np.ndarray, filled: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The images alone for one data set; NaN beside them for a batch."""
+    """Return the images for one data set, with NaN elsewhere for a batch."""
     return values[filled] if shape == () else np.where(filled, values, np.nan).reshape(*shape, -1)

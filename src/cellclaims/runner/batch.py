@@ -1,7 +1,7 @@
-"""Many reports from one file of parameter sets: what is out of date is made, some at the same time, then listed.
+"""Batches: run the reports of a file of parameter sets that are out of date, in parallel, and write an index.
 
-Reports are made by processes of this machine (:mod:`cellclaims.runner.workers`) or at the workers of a Dask
-scheduler (:mod:`cellclaims.runner.workers_dask`); the folder is the same.
+Reports run in processes on this computer (:mod:`cellclaims.runner.workers`) or on the workers of a Dask
+scheduler (:mod:`cellclaims.runner.workers_dask`), with the same output.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from cellclaims.runner.batch_report import (
     write_failure,
 )
 from cellclaims.runner.kernels import Limits
-from cellclaims.runner.page import as_csv, exporter, pool_lines, pools_of, provenance, shell
+from cellclaims.runner.page import NUMBER_FILES, as_csv, exporter, pool_lines, pools_of, provenance, shell
 from cellclaims.runner.parameter_sets import ParameterSets, read_sets
 from cellclaims.runner.review import Card, card_of, is_current, main_drawing
 from cellclaims.runner.run import read
 from cellclaims.runner.workers import Ended, each_ended, warmed
 
-#: Held while a batch works in its folder; also the mark of such a folder.
+#: Lock file of a batch at work; it also marks the folder of a batch.
 LOCK = ".batch.lock"
 
 
 @dataclass(frozen=True)
 class Done:
-    """One report that has ended: its failure, if it failed, and the seconds that it took."""
+    """One finished report: its failure, if any, and its duration in seconds."""
 
     job: Job
     failure: Failure | None
@@ -55,7 +55,7 @@ class Done:
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What a batch did: reports made, up to date before, failed (also those that failed in an earlier try)."""
+    """Result of a batch: reports made, already up to date, and failed (also in an earlier attempt)."""
 
     made: list[str]
     current: list[str]
@@ -76,36 +76,36 @@ def run_batch(
     scheduler: str | None = None,
     tell: Tell = lambda *_: None,
 ) -> BatchSummary:
-    """Bring the reports of a file of parameter sets up to date.
+    """Update the reports of a file of parameter sets.
 
     Parameters
     ----------
     path : Path
         The file of parameter sets.
     into : Path
-        Folder of the batch: empty, new, or of an earlier batch.
+        Output folder: empty, new, or of an earlier batch.
     workers : int
-        How many reports are made at the same time.
+        Number of reports run in parallel.
     only : str, optional
-        Make the reports whose names fit this pattern.
+        Run only reports whose names match this pattern.
     resume : bool
-        Carry on where a batch was broken off: reports that failed are not tried again.
+        Continue an interrupted batch: failed reports are not repeated.
     limits : Limits, optional
-        How long a cell may take, how much a report may print and take of memory.
+        Limits on time, output and memory.
     scheduler : str, optional
-        Address of a Dask scheduler, such as ``tcp://127.0.0.1:8786``: its workers make the reports, as many at the
-        same time as they have threads.
+        Address of a Dask scheduler, such as ``tcp://127.0.0.1:8786``: its workers run the
+        reports, one per thread.
     tell : callable
-        Is told each report that has ended, how many have, and how many there are.
+        Called with each finished report, the number finished, and the total.
 
     Raises
     ------
     ParameterError
-        If the file is not as it should be: nothing is started.
+        If the file has errors; nothing is started.
     ReviewError
-        If another batch works in the folder, or it is the folder of something else.
+        If another batch is running in the folder, or the folder was not written by a batch.
     ClusterError
-        If the scheduler or its workers cannot make these reports.
+        If the scheduler or its workers cannot run these reports.
     """
     sets = read_sets(path)
     jobs = jobs_of(sets, into)
@@ -124,18 +124,18 @@ def run_batch(
 
 
 def planned(path: Path, into: Path, only: str | None = None, resume: bool = False) -> list[tuple[Job, bool]]:
-    """The reports of a batch, each with whether it would be made."""
+    """Return the reports of a batch, each with whether it would be made."""
     return [(job, not is_done(job, failures_too=resume)) for job in chosen(jobs_of(read_sets(path), into), only)]
 
 
 @contextlib.contextmanager
 def locked(into: Path) -> Iterator[None]:
-    """Hold the folder of a batch; the system lets go of it if this process is killed.
+    """Lock the folder of a batch; the system releases the lock if this process is killed.
 
     Raises
     ------
     ReviewError
-        If another batch holds it, or it holds something that no batch made.
+        If another batch has locked it, or it contains files that are not of a batch.
     """
     into.mkdir(parents=True, exist_ok=True)
     if not (into / LOCK).exists() and any(into.iterdir()):
@@ -161,7 +161,7 @@ def _lock(descriptor: int) -> None:
 
 
 def _all_done(jobs: Sequence[Job], workers: int, limits: Limits, scheduler: str | None, tell: Tell) -> Iterator[Done]:
-    """Make all jobs; ends with no process left, however it ends."""
+    """Run all jobs; no process remains afterwards."""
     if not jobs:
         return
     with _ended_by_a_signal():
@@ -173,7 +173,7 @@ def _all_done(jobs: Sequence[Job], workers: int, limits: Limits, scheduler: str 
 
 
 def _done_here(jobs: Sequence[Job], workers: int, limits: Limits) -> Iterator[Done]:
-    """Make jobs by processes of this machine."""
+    """Run jobs in processes on this computer."""
     from cellclaims.runner import batch_report
 
     work = functools.partial(batch_report.make, limits=limits)
@@ -183,7 +183,7 @@ def _done_here(jobs: Sequence[Job], workers: int, limits: Limits) -> Iterator[Do
 
 
 def _done_there(jobs: Sequence[Job], limits: Limits, scheduler: str) -> Iterator[Done]:
-    """Make jobs at the workers of a Dask scheduler."""
+    """Run jobs on the workers of a Dask scheduler."""
     from cellclaims.runner import workers_dask
 
     with contextlib.closing(workers_dask.each_ended_on_dask(jobs, limits, scheduler)) as each:
@@ -192,7 +192,7 @@ def _done_there(jobs: Sequence[Job], limits: Limits, scheduler: str) -> Iterator
 
 
 def _as_done(ended: Ended[Job]) -> Done:
-    """What became of a job, from what became of its process."""
+    """Return the result of a job from the result of its process."""
     if ended.reason:
         write_failure(ended.item, Failure(f"{ended.item.notebook.name} failed: {ended.reason}", ""))
     return Done(ended.item, failure_of(ended.item), ended.seconds)
@@ -200,9 +200,9 @@ def _as_done(ended: Ended[Job]) -> Done:
 
 @contextlib.contextmanager
 def _ended_by_a_signal() -> Iterator[None]:
-    """A request to end is an interruption, as Ctrl-C is, so that everything is put in order.
+    """Treat a termination signal like Ctrl-C, so that processes are stopped in order.
 
-    Only the main thread of a program may ask for signals; in another, they stay as they are.
+    Only the main thread of a program can handle signals; in others, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -219,20 +219,20 @@ def _ended_by_a_signal() -> Iterator[None]:
 
 
 def _conclude(sets: ParameterSets, jobs: Sequence[Job], into: Path) -> None:
-    """Write the index and the numbers of all reports, if anything about them changed."""
+    """Write the index and the results of all reports, if they have changed."""
 
     conclude(sets, jobs, into)
 
 
-# What a batch says while it works: a bar and a line a report on a terminal, failures elsewhere, JSON for machines.
+# Progress of a batch: a bar and one line per report in a terminal, failures otherwise, or lines of JSON.
 
 
-#: Signs of the bar.
+#: Width of the bar.
 WIDTH = 24
 
 
 def teller(*, as_json: bool = False, stream: TextIO | None = None) -> Tell:
-    """What to tell ``run_batch``: events as JSON lines on standard output, else words on standard error."""
+    """Return a callback for ``run_batch``: JSON lines on standard output, else text on standard error."""
     if as_json:
         return _say_json
     stream = stream or sys.stderr
@@ -252,7 +252,7 @@ def _say_json(done: Done, number: int, of: int) -> None:
 
 
 def failures(stream: TextIO) -> Tell:
-    """One line for each report that failed, and nothing else."""
+    """Write one line per failed report."""
 
     def tell(done: Done, number: int, of: int) -> None:
         if done.failure:
@@ -262,7 +262,7 @@ def failures(stream: TextIO) -> Tell:
 
 
 def bar(stream: TextIO, clock: Callable[[], float] = time.monotonic) -> Tell:
-    """One bar that is drawn over, with the time left; a line for each report that has ended stays above it."""
+    """Show a progress bar with the remaining time, and one line per finished report above it."""
     start = clock()
 
     def tell(done: Done, number: int, of: int) -> None:
@@ -281,15 +281,15 @@ def _progress_words(done: Done) -> str:
     return f"{done.job.name}, {done.seconds:.1f} s{failed}"
 
 
-# The ``batch`` command: what it prints, and its exit status.
+# The ``batch`` command: its output and exit status.
 
 
-#: Exit statuses beside the number of failed reports, as other programs that run many jobs have them.
+#: Exit statuses other than the number of failed reports.
 MORE_FAILED, INTERRUPTED, REFUSED = 101, 130, 255
 
 
 def list_planned(sets: Path, into: Path, only: str | None, *, resume: bool, as_json: bool) -> None:
-    """Print a line for each report: its name, and whether it would be made or is up to date."""
+    """Print one line per report: its name, and whether it would be made or is up to date."""
     for job, is_stale in planned(sets, into, only, resume):
         state = "to make" if is_stale else "up to date"
         if as_json:
@@ -309,7 +309,7 @@ def make(
     limits: Limits,
     scheduler: str | None,
 ) -> int:
-    """Make a batch, say what became of it, and return the exit status."""
+    """Run a batch, report the result, and return the exit status."""
     asked = {"workers": cores(workers), "only": only, "resume": resume, "limits": limits, "scheduler": scheduler}
     try:
         done = run_batch(sets, into, tell=teller(as_json=as_json), **asked)
@@ -317,14 +317,14 @@ def make(
         print(f"cellclaims: {error}", file=sys.stderr)
         return REFUSED
     except KeyboardInterrupt:
-        print("\ncellclaims: interrupted; what is whole stays, --resume carries on", file=sys.stderr)
+        print("\ncellclaims: interrupted; complete reports are kept, --resume continues", file=sys.stderr)
         return INTERRUPTED
     _say(done, into, as_json)
     return min(len(done.failed), MORE_FAILED)
 
 
 def cores(workers: int) -> int:
-    """How many reports at the same time: below 0 counts from the number of cores, as joblib's ``n_jobs`` does.
+    """Return the number of parallel reports; negative ones count from the number of cores, as in joblib.
 
     Examples
     --------
@@ -346,10 +346,10 @@ def _say(done: BatchSummary, into: Path, as_json: bool) -> None:
     print(f"{into / 'index.html'}: {words}")
 
 
-# The index of a batch: a card a report with its values, headline and main figure, filters by value, failures.
+# The index of a batch: one card per report with its values, headline and main figure, filters by value, failures.
 
 
-#: A parameter with more values than this is not worth a filter.
+#: Most values of a parameter with a filter.
 MOST_VALUES = 40
 
 INDEX, NUMBERS, MACHINE = "index.html", "results.csv", "batch.json"
@@ -357,7 +357,7 @@ INDEX, NUMBERS, MACHINE = "index.html", "results.csv", "batch.json"
 
 @dataclass(frozen=True)
 class Facet:
-    """A filter: a parameter (or the notebook) with the values that reports have, and how many have each."""
+    """A filter: a parameter (or the notebook) with its values and the number of reports for each."""
 
     name: str
     values: Sequence[tuple[str, int]]
@@ -365,9 +365,9 @@ class Facet:
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """One report in the index: whole, failed, or not made yet (neither card nor failure).
+    """One report in the index: complete, failed, or not made yet (neither card nor failure).
 
-    ``numbers`` says which value of each filter is its own; ``pools`` are those that it recorded.
+    ``numbers`` are the indices of its values in the filters; ``pools`` are those that it recorded.
     """
 
     job: Job
@@ -379,17 +379,17 @@ class IndexEntry:
 
     @property
     def files(self) -> list[str]:
-        """Names of the report's files of numbers."""
-        return sorted(path.name for path in self.job.folder.iterdir() if path.suffix in (".csv", ".json"))
+        """Return the names of the report's files of results."""
+        return sorted(path.name for path in self.job.folder.iterdir() if path.suffix in NUMBER_FILES)
 
     @property
     def which(self) -> str:
-        """What sets the report apart from others of its notebook: the values that it was given."""
+        """Return the values that distinguish the report from others of its notebook."""
         return ", ".join(f"{name} {value}" for name, value in self.values.items() if name != "notebook")
 
 
 def conclude(sets: ParameterSets, jobs: Sequence[Job], into: Path) -> None:
-    """Write ``index.html``, ``results.csv`` and ``batch.json`` of a batch from the reports that are whole."""
+    """Write ``index.html``, ``results.csv`` and ``batch.json`` of a batch from the complete reports."""
     shown = {job.name: _values(job) for job in jobs}
     facets = facets_of(shown)
     entries = [_entry(job, shown[job.name], facets) for job in jobs]
@@ -409,7 +409,7 @@ def conclude(sets: ParameterSets, jobs: Sequence[Job], into: Path) -> None:
 
 
 def _values(job: Job) -> dict[str, str]:
-    """The values of a report as text, the notebook first."""
+    """Return the values of a report as text, the notebook first."""
     return {"notebook": job.notebook.stem} | {name: _words(value) for name, value in job.values.items()}
 
 
@@ -420,7 +420,7 @@ def _words(value: object) -> str:
 
 
 def facets_of(shown: Mapping[str, Mapping[str, str]]) -> list[Facet]:
-    """The filters worth having: two values or more, but not another for each report; in order of appearance.
+    """Return the useful filters, with at least two values and not a different one for each report.
 
     Examples
     --------
@@ -445,8 +445,8 @@ def _entry(job: Job, values: Mapping[str, str], facets: Sequence[Facet]) -> Inde
 
 
 def telling(entries: Sequence[IndexEntry]) -> list[tuple[IndexEntry, Mapping[str, Any]]]:
-    """Each report with the pool that says most of it: of those that reports of its notebook have, the first whose
-    result is not the same in all; the first of all where none differs. Reports without a pool are left out.
+    """Return each report with one pool: the first whose result differs between reports of its notebook, else the
+    first. Reports without a pool are omitted.
     """
     results: dict[tuple[str, str], set[str]] = {}
     for entry in entries:
@@ -461,7 +461,7 @@ def telling(entries: Sequence[IndexEntry]) -> list[tuple[IndexEntry, Mapping[str
 
 
 def _card(job: Job) -> Card:
-    """The card of a report; its picture is the file of its main figure, so that the index stays small."""
+    """Return the card of a report; its picture is the file of its main figure, so that the index stays small."""
     executed = job.folder / job.notebook.name
     notebook = read(executed)
     drawing = main_drawing(notebook).get("image/svg+xml", "")
@@ -472,13 +472,13 @@ def _card(job: Job) -> Card:
 
 
 def _lines(job: Job, values: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The numbers of a report's pools, after its name and values."""
+    """Yield the results of a report's pools, after its name and values."""
     for line in pool_lines(pools_of(job.folder / job.notebook.name)):
         yield {"report": job.name, **values, **line}
 
 
 def _machine(sets: ParameterSets, entries: Sequence[IndexEntry]) -> dict[str, Any]:
-    """The batch for machines: what ``index.html`` shows."""
+    """Return the content of ``index.html`` for programs."""
     reports = [
         {
             "name": entry.job.name,

@@ -1,4 +1,4 @@
-"""One report of a batch, from notebook to folder: executed notebook, page, figures, numbers as JSON and CSV."""
+"""One report of a batch: executed notebook, page, figures, results as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ from cellclaims.runner.parameter_sets import ParameterSets, WantedReport
 from cellclaims.runner.review import RECORDS, cells_of, is_current, parameters_of, surroundings, write_record
 from cellclaims.runner.run import changed, places, target_of
 
-#: How a line starts that says what went wrong, in a traceback or in the words of the kernel's client.
+#: Start of a line that names an error, in a traceback or in a message of the kernel's client.
 NAMES_AN_ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|TooMuchOutput|Warning)\b")
 
-# What a batch consists of, and what of it is done: each report with the key of what it is made from.
-#
-# The folder of a batch holds a folder a report, ``index.html``, ``results.csv`` (every pool of every report),
-# ``batch.json`` (reports, values, failures) and what the batch knows of them (``.made``). A report is made in
-# ``.making`` and moved when it is whole, so that a batch that is killed leaves whole reports and nothing else.
+# The reports of a batch and their state, each with the key of its inputs.
+# The folder of a batch contains one folder per report, ``index.html``, ``results.csv`` (all pools of all reports),
+# ``batch.json`` (reports, values, failures) and the state of reports (``.made``). A report is made in
+# ``.making`` and moved when complete, so that a killed batch leaves only complete reports.
 
 
-#: Where reports are made, inside the folder of the batch.
+#: Folder for unfinished reports, inside the folder of the batch.
 MAKING = ".making"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One report of a batch: what is run with which values, where it goes, and the key of what it is made from."""
+    """One report of a batch: notebook, values, folder, and the key of its inputs."""
 
     name: str
     notebook: Path
@@ -45,35 +44,35 @@ class Job:
 
     @property
     def folder(self) -> Path:
-        """Where the report lies when it is whole."""
+        """Folder of the complete report."""
         return self.into / self.name
 
     @property
     def work(self) -> Path:
-        """Where the report is made."""
+        """Folder of the unfinished report."""
         return self.into / MAKING / self.name
 
     @property
     def page(self) -> str:
-        """Address of the report's page, seen from the index."""
+        """Address of the report's page, relative to the index."""
         return f"{self.name}/{self.notebook.stem}.html"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a report could not be made: the error in one line, and where it happened with its traceback."""
+    """Failure of a report: the error in one line, and its position with the traceback."""
 
     reason: str
     trace: str
 
 
 def jobs_of(sets: ParameterSets, into: Path) -> list[Job]:
-    """The jobs of a batch, in the order of its file.
+    """Return the jobs of a batch, in the order of its file.
 
     Raises
     ------
     ReviewError
-        If ``into`` would write into the folder of the notebooks, or a report's data do not exist.
+        If ``into`` is the folder of the notebooks, or the data of a report do not exist.
     """
     around = surroundings()
     data: dict[Path, str] = {}
@@ -95,12 +94,12 @@ def _job(wanted: WantedReport, into: Path, around: list[str], data: dict[Path, s
 
 
 def chosen(jobs: Iterable[Job], pattern: str | None) -> list[Job]:
-    """The jobs whose name fits a pattern with ``*`` and ``?`` (all without one).
+    """Return the jobs whose name matches a pattern with ``*`` and ``?`` (all without one).
 
     Raises
     ------
     ReviewError
-        If none fits.
+        If none matches.
     """
     jobs = list(jobs)
     found = [job for job in jobs if pattern is None or fnmatchcase(job.name, pattern)]
@@ -110,14 +109,14 @@ def chosen(jobs: Iterable[Job], pattern: str | None) -> list[Job]:
 
 
 def is_done(job: Job, *, failures_too: bool = False) -> bool:
-    """Whether a report is up to date; with ``failures_too`` also whether it failed with the same key."""
+    """Return whether a report is up to date; with ``failures_too`` also whether it failed with the same key."""
     if failure_of(job) is None:
         return is_current(job.into, job.name, job.key)
     return failures_too
 
 
 def failure_of(job: Job) -> Failure | None:
-    """The failure of a job that was tried with the same key; None if there is none."""
+    """Return the failure of a job in an earlier attempt with the same key; None if there is none."""
     try:
         record = json.loads(_failure_file(job).read_text(encoding="utf-8"))
         return Failure(record["reason"], record["trace"]) if record["key"] == job.key else None
@@ -126,7 +125,7 @@ def failure_of(job: Job) -> Failure | None:
 
 
 def write_failure(job: Job, failure: Failure) -> None:
-    """Note a failure; what an earlier try left goes."""
+    """Record a failure, and delete the files of earlier attempts."""
     forget(job.into, job.name)
     write_atomically(_failure_file(job), json.dumps({"key": job.key, **asdict(failure)}, indent=1) + "\n")
 
@@ -136,14 +135,14 @@ def _failure_file(job: Job) -> Path:
 
 
 def forget(into: Path, name: str) -> None:
-    """Delete a report and what is known of it."""
+    """Delete a report and its record."""
     for ending in (".json", ".failure.json"):
         (into / RECORDS / f"{name}{ending}").unlink(missing_ok=True)
     shutil.rmtree(into / name, ignore_errors=True)
 
 
 def clear_leftovers(into: Path, jobs: Iterable[Job]) -> None:
-    """Delete what a batch that was killed left, and reports that the file asks for no more."""
+    """Delete leftovers of a killed batch, and reports that are no longer in the file."""
     shutil.rmtree(into / MAKING, ignore_errors=True)
     for part in into.glob(".*.part"):
         part.unlink()
@@ -153,7 +152,7 @@ def clear_leftovers(into: Path, jobs: Iterable[Job]) -> None:
             forget(into, name)
     for folder in [path for path in into.glob("*") if path.is_dir()]:
         if not (into / RECORDS / f"{folder.name}.json").exists() and folder.name in wanted:
-            shutil.rmtree(folder)  # moved, but killed before it was noted
+            shutil.rmtree(folder)  # moved, but killed before it was recorded
 
 
 def _known(into: Path) -> Iterator[str]:
@@ -164,7 +163,7 @@ def _known(into: Path) -> Iterator[str]:
 
 
 def make(job: Job, limits: Limits) -> None:
-    """Make one report; a failure is noted instead of raised, so that the batch goes on."""
+    """Make one report; a failure is recorded instead of raised, so that the batch continues."""
     failure = attempt(job, limits)
     if failure:
         write_failure(job, failure)
@@ -174,7 +173,7 @@ def make(job: Job, limits: Limits) -> None:
 
 
 def attempt(job: Job, limits: Limits) -> Failure | None:
-    """Make the files of one report in its work folder; why not, if that fails."""
+    """Make the files of one report in its work folder; return the failure, if any."""
     from cellclaims.runner.page import provenance, write_page
     from cellclaims.runner.run import run_notebook
 
@@ -186,15 +185,15 @@ def attempt(job: Job, limits: Limits) -> Failure | None:
         write_page(executed, page, origin, index="../index.html")
     except ReviewError as error:
         return as_failure(job, str(error))
-    except Exception as error:  # whatever else a page or a file may do, the other reports go on
+    except Exception as error:  # other errors must not stop the other reports
         return as_failure(job, f"{job.notebook.name} failed after its run: {type(error).__name__}: {error}")
     return None
 
 
 def as_failure(job: Job, message: str) -> Failure:
-    """A message as a failure: the last line that names an error is the reason, else the last line.
+    """Convert a message to a failure: the reason is the last line that names an error, else the last line.
 
-    Paths of this run are those of the report. A message of one line has no trace.
+    Paths of the run are replaced by those of the report. A message of one line has no trace.
     """
     from cellclaims.runner.run import KEPT
 
@@ -207,7 +206,7 @@ def as_failure(job: Job, message: str) -> Failure:
 
 
 def publish(job: Job) -> None:
-    """Move a whole report to its place and note what it was made from."""
+    """Move a complete report into place and record its inputs."""
     (job.into / RECORDS / f"{job.name}.failure.json").unlink(missing_ok=True)
     shutil.rmtree(job.folder, ignore_errors=True)
     job.work.rename(job.folder)

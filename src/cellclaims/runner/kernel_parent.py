@@ -1,12 +1,13 @@
-"""The parent of quick kernels: a process of one thread that imports the stack once and forks a child a kernel.
+"""Parent of fast kernels: a single-threaded process that imports the libraries once and forks one child per kernel.
 
-Run as ``python -m cellclaims.runner.kernel_parent SOCKET [EVIDENCE ...]``; it says ``ready`` on standard
+Run as ``python -m cellclaims.runner.kernel_parent SOCKET [EVIDENCE ...]``; it writes ``ready`` to standard
 output and ends when its standard input does. A client connects to the socket, sends one line of JSON
 (``arguments`` of the kernel, ``environment``, ``folder``), receives the child's ``pid`` and, when the child has
-ended, its ``status``. A client that goes away takes its kernel with it.
+ended, its ``status``. If a client
+disconnects, its kernel is killed.
 
-The child becomes the kernel exactly where a fresh process would: same arguments, environment, folder, signals
-and random state, so that both leave the same bytes. Linux only: elsewhere a fork of this stack is not safe.
+The child has the same arguments, environment, folder, signals and random state as a fresh process, so that both write
+the same bytes. Linux only, because forking these libraries is not safe on other systems.
 """
 
 from __future__ import annotations
@@ -33,15 +34,13 @@ from typing import Any
 import cellclaims
 from cellclaims import files
 
-# What the parent of quick kernels does once, so that none of its children has to: imports, evidence, a first
-# drawing.
-#
-# Nothing here may change what a kernel prints or draws: a child must leave the bytes of a fresh process.
+# Work done once in the parent instead of in each child: imports, evidence, a first figure.
+# Nothing here may change the output of a kernel: a child must write the same bytes as a fresh process.
 
 
-#: What a kernel imports at its start or in the first cells, whatever it is asked: dear to import, safe to share.
-#: matplotlib.pyplot and its inline backend are not among them: they tie themselves to the kernel that imports them,
-#: and figures of a kernel that was not there yet would vanish without a word.
+#: Modules that every kernel imports at its start or in its first cells: slow to import, safe to share.
+#: matplotlib.pyplot and its inline backend are not among them: they bind to the kernel that imports them,
+#: and figures of later kernels would be missing without an error.
 STACK = """
 ipykernel.kernelapp ipykernel.ipkernel IPython.display IPython.core.completer IPython.core.completerlib
 IPython.core.debugger IPython.extensions.storemagic IPython.core.logger tornado.platform.asyncio tornado.queues sqlite3
@@ -51,14 +50,14 @@ PIL.BmpImagePlugin PIL.GifImagePlugin PIL.JpegImagePlugin PIL.PpmImagePlugin PIL
 cellclaims.runner.kernels
 """.split()
 
-#: Modules of this package that no notebook reaches. A notebook that does imports them itself, a little later.
+#: Modules of this package that notebooks do not usually import.
 NOT_OURS = tuple(f"cellclaims.{name}" for name in "cli runner meta.cluster registries harvest".split())
 
 
 def warm(folders: Iterable[str] = ()) -> None:
-    """Import what kernels will need, read the evidence of ``folders``, draw once.
+    """Import the libraries that kernels need, read the evidence of ``folders``, draw one figure.
 
-    What is not installed or cannot be read is left to the kernel to miss.
+    Missing libraries and unreadable folders are ignored; the kernel will report them.
     """
     for name in [*STACK, *_own()]:
         with contextlib.suppress(ImportError):
@@ -67,23 +66,23 @@ def warm(folders: Iterable[str] = ()) -> None:
         remember(folder)
     draw_once()
     gc.collect()
-    gc.freeze()  # a collection in a child would touch, and so copy, the pages that it shares
+    gc.freeze()  # garbage collection in a child would copy shared pages
 
 
 def _own() -> Iterator[str]:
-    """The modules of this package that a notebook may reach, and so everything that they import when used."""
+    """Return the modules of this package that a notebook may import, with their late imports."""
     found = pkgutil.walk_packages(cellclaims.__path__, "cellclaims.", onerror=lambda _: None)
     return (module.name for module in found if not module.name.startswith(NOT_OURS))
 
 
 def remember(folder: str) -> None:
-    """Read evidence and protocol of a folder; the next to load either from it, while it is the same, gets that.
+    """Read evidence and protocol of a folder, which the next load of the unchanged folder returns.
 
-    One only: what a kernel changes in its tables, it alone sees, and a second load reads the files.
+    Only the next one: a kernel may change its tables, and a second load reads the files.
     """
     from cellclaims import evidence, protocol
 
-    with contextlib.suppress(Exception):  # the kernel that asks for it will say what is wrong
+    with contextlib.suppress(Exception):  # the kernel will report the error
         print_of_folder = files.fingerprint(Path(folder))
         for module in (evidence, protocol):
             kept = module.load(folder)
@@ -96,7 +95,7 @@ def _hand_out(module: ModuleType, place: Path, expected: str, kept: Any) -> None
 
 
 def handed_out(load: Callable[..., Any], place: Path, expected: str, kept: Any) -> Callable[..., Any]:
-    """``load``, whose first call for ``place`` returns ``kept`` if the fingerprint of the folder is as expected."""
+    """Return ``load``, whose first call for ``place`` returns ``kept`` if its fingerprint is unchanged."""
     waiting = [kept]
 
     @functools.wraps(load)
@@ -111,7 +110,7 @@ def handed_out(load: Callable[..., Any], place: Path, expected: str, kept: Any) 
 
 
 def draw_once() -> None:
-    """Draw words and a mark in both formats: fonts are found and shaped, the style is read."""
+    """Draw text and a marker in both formats, which loads the fonts and the style."""
     from matplotlib.figure import Figure
 
     from cellclaims.figures.show import png_bytes, svg_text
@@ -131,7 +130,7 @@ PARENT_DEATH_SIGNAL = 1
 
 @dataclass
 class Request:
-    """What a client asked for, and its connection."""
+    """A request of a client, and its connection."""
 
     arguments: list[str]
     environment: dict[str, str]
@@ -182,7 +181,7 @@ def serve(listener: socket.socket) -> Request | None:
 
 
 def _accepted(listener: socket.socket) -> Request | None:
-    """The request of the next client; None if it went away or sent something else."""
+    """Return the request of the next client; None if it disconnected or sent something else."""
     connection, _ = listener.accept()
     connection.settimeout(5)
     try:
@@ -198,18 +197,18 @@ def _say(connection: socket.socket, message: dict[str, int]) -> None:
     try:
         connection.sendall(json.dumps(message).encode() + b"\n")
     except OSError:
-        return  # the client is gone; its kernel goes when the selector says so
+        return  # the client has disconnected; the selector will report it, and its kernel is killed then
 
 
 def _abandoned(connection: socket.socket, children: dict[int, socket.socket], selector: object) -> None:
-    """Kill the kernel of a client that went away."""
+    """Kill the kernel of a client that has disconnected."""
     selector.unregister(connection)
     for pid in [pid for pid, one in children.items() if one is connection]:
         _kill(pid)
 
 
 def _reap(children: dict[int, socket.socket], selector: selectors.BaseSelector) -> None:
-    """Tell clients of the children that have ended."""
+    """Send clients the status of children that have ended."""
     while children:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -225,7 +224,7 @@ def _reap(children: dict[int, socket.socket], selector: selectors.BaseSelector) 
 
 
 def _kill(pid: int) -> None:
-    """Kill a kernel with everything that it started."""
+    """Kill a kernel with its child processes."""
     for kill in (os.killpg, os.kill):
         try:
             kill(pid, signal.SIGKILL)
@@ -234,7 +233,7 @@ def _kill(pid: int) -> None:
 
 
 def become(request: Request) -> None:
-    """Turn this child into what a fresh process would be before its first import of the kernel."""
+    """Give this child the state of a fresh process before it imports the kernel."""
     parent = os.getppid()
     end_with_parent()
     os.setsid()
@@ -245,18 +244,18 @@ def become(request: Request) -> None:
     os.close(nothing)
     request.connection.close()
     os.environ.clear()
-    # the kernel watches its parent and ends with it: that is the nursery now
+    # the kernel monitors its parent and ends with it; the parent is now this fork server
     os.environ.update(request.environment, JPY_PARENT_PID=str(parent))
     os.chdir(request.folder)
     sys.argv = ["ipykernel_launcher", *request.arguments]
-    tempfile.tempdir = None  # found anew by the kernel's own variables
-    sys.modules["numpy"].random.seed()  # Python's own random numbers start anew after a fork by themselves
-    sys.modules["debugpy.server"] = None  # nobody steps through a batch: its debugger costs half a second to import
+    tempfile.tempdir = None  # found again from the kernel's variables
+    sys.modules["numpy"].random.seed()  # Python reseeds its own random numbers after a fork
+    sys.modules["debugpy.server"] = None  # a batch needs no debugger, whose import takes half a second
 
 
 def main(address: str, *folders: str) -> None:
-    """Warm up, serve, and in a child run the kernel."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the batch; it says when to end
+    """Import, serve, and in a child run the kernel."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the batch, which stops its kernels
     signal.signal(signal.SIGCHLD, lambda *_: None)
     end_with_parent()
     warm(folders)

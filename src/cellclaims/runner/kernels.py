@@ -1,8 +1,8 @@
-"""Quick kernels: forked from one warmed parent instead of started from nothing, with equal results.
+"""Fast kernels: forked from one parent that has imported the libraries, with the same results.
 
-:func:`nursery` starts the parent and makes every kernel that this process (or a child of it) starts a fork of
-it, by a *provisioner* of jupyter_client; papermill and nbclient notice nothing. Where a fork is not safe, or
-the parent does not answer, kernels start as they always did.
+:func:`nursery` starts the parent. Every kernel that this process (or its children) starts is then a fork of
+it, through a *provisioner* of jupyter_client, without changes to papermill and nbclient. Where a fork is not safe, or
+the parent does not reply, kernels start in the usual way.
 """
 
 from __future__ import annotations
@@ -35,36 +35,36 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
-#: Where the parent listens; jupyter_client's own variable that chooses the provisioner, and the name of ours.
+#: Variable with the address of the parent; jupyter_client's variable for the provisioner, and the name of ours.
 SOCKET = "CELLCLAIMS_NURSERY"
 CHOICE, NAME = "JUPYTER_DEFAULT_PROVISIONER_NAME", "cellclaims-fork"
 
-#: Seconds for the parent to import the stack; after them kernels start as they always did.
+#: Seconds for the parent to import the libraries; after that, kernels start in the usual way.
 WARM_UP = 120
 
-#: Read when a library is loaded, so they must be the same in the parent as in a kernel.
+#: Variables read on import of a library, which must be the same in parent and kernel.
 AT_IMPORT = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
 
 
 def can_fork() -> bool:
-    """Whether kernels can be forked here: on Linux. Elsewhere system libraries do not survive a fork."""
+    """Return whether kernels can be forked here: on Linux. Elsewhere system libraries do not survive a fork."""
     return sys.platform == "linux"
 
 
 @contextlib.contextmanager
 def nursery(environment: dict[str, str], evidence: Iterable[Path] = ()) -> Iterator[bool]:
-    """Kernels started inside the block are forks of one warmed parent; tells whether they are.
+    """Start kernels inside the block as forks of one parent; yields whether this is possible.
 
     Parameters
     ----------
     environment : dict of str to str
-        Variables that libraries read when they are loaded, such as the number of threads; set for the parent.
-        A parent that is there already (its address is in the environment) is used as it is.
+        Variables that libraries read on import, such as the number of threads; set for the parent.
+        An existing parent (its address is in the environment) is used unchanged.
     evidence : iterable of Path
-        Folders of evidence that kernels will load: the parent has read them.
+        Folders of evidence for the parent to read.
     """
     if not can_fork() or os.environ.get(SOCKET):
-        yield can_fork()  # one parent serves all who find its address
+        yield can_fork()  # one parent serves all processes that know its address
         return
     with tempfile.TemporaryDirectory(prefix="nursery") as folder:
         address = str(Path(folder) / "s")
@@ -90,7 +90,7 @@ def _end(parent: subprocess.Popen) -> None:
 
 
 def connected(address: str, seconds: float = WARM_UP) -> socket.socket | None:
-    """A connection to the parent at ``address``, waiting until it is warm; None if there is no parent."""
+    """Return a connection to the parent at ``address``, when it is ready; None if there is no parent."""
     end = time.monotonic() + seconds
     while Path(address).parent.is_dir() and time.monotonic() < end:
         connection = socket.socket(socket.AF_UNIX)
@@ -105,7 +105,7 @@ def connected(address: str, seconds: float = WARM_UP) -> socket.socket | None:
 
 
 class ForkedProcess:
-    """A forked kernel as ``subprocess.Popen`` would show it: what a provisioner asks of its process."""
+    """A forked kernel with the methods of ``subprocess.Popen`` that a provisioner needs."""
 
     stdin = stdout = stderr = None
 
@@ -115,7 +115,7 @@ class ForkedProcess:
         self.received = b""
 
     def poll(self) -> int | None:
-        """The exit status, or None while the kernel runs; -9 if its parent is gone (and the kernel with it)."""
+        """Return the exit status, or None while the kernel runs; -9 if its parent is gone (and the kernel with it)."""
         if self.returncode is None:
             self._receive(socket.MSG_DONTWAIT)
         return self.returncode
@@ -157,7 +157,7 @@ class ForkedProcess:
 
 
 class ForkProvisioner(LocalProvisioner):
-    """Starts an IPython kernel as a fork of the warmed parent, any other kernel as a process."""
+    """Starts an IPython kernel as a fork of the parent, any other kernel as a process."""
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:
         """Launch a kernel by its command."""
@@ -176,7 +176,7 @@ class ForkProvisioner(LocalProvisioner):
         return self.connection_info
 
     async def kill(self, restart: bool = False) -> None:
-        """Kill the kernel and what it started; a fork is gone when this returns, not a tenth of a second later."""
+        """Kill the kernel and its child processes; a fork has ended when this returns."""
         await super().kill(restart)
         if isinstance(self.process, ForkedProcess):
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -184,33 +184,31 @@ class ForkProvisioner(LocalProvisioner):
 
     @staticmethod
     def _connection(cmd: list[str]) -> socket.socket | None:
-        """A connection to the parent, if this is a kernel that it can be: this Python's own IPython kernel."""
+        """Connect to the fork server if the command starts an IPython kernel of this interpreter; otherwise None."""
         is_ours = "ipykernel_launcher" in cmd and Path(cmd[0]).resolve() == Path(sys.executable).resolve()
         return connected(os.environ[SOCKET]) if is_ours and os.environ.get(SOCKET) else None
 
 
-# A client of a kernel that is ready as soon as the kernel has shown that it is, without waiting for silence.
-#
-# jupyter_client waits until a kernel has said nothing for a fifth of a second. Here the kernel is ready when it has
-# answered and the end of one of our requests was heard on the channel of outputs: then no output can be missed.
-# What
-# else that channel holds belongs to our own requests too; nbclient passes it over, as it asks for one request only.
+# A kernel client that is ready as soon as the kernel replies, without waiting for silence.
+# jupyter_client waits until a kernel has been silent for a fifth of a second. Here the kernel is ready when it has
+# replied and the end of one of our requests was received on the output channel, so that no output can be missed. Other
+# messages on that channel belong to our requests, too; nbclient ignores them.
 
 
-#: Seconds until the kernel is asked again: the channel of outputs may have been joined too late for the first answer.
+#: Seconds until the request is repeated, in case the output channel was connected too late for the first reply.
 AGAIN = {"shell": 1.0, "iopub": 0.02}
 
 
 class PromptClient(AsyncKernelClient):
-    """Waits for a kernel no longer than it takes."""
+    """Kernel client that is ready as soon as the kernel replies (jupyter_client waits 0.2 s longer)."""
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel answers and its outputs are heard.
+        """Wait until the kernel replies on both channels.
 
         Raises
         ------
         RuntimeError
-            If the kernel died, or has not answered after ``timeout`` seconds; as jupyter_client says it.
+            If the kernel died, or has not replied after ``timeout`` seconds, with the messages of jupyter_client.
         """
         end = time.monotonic() + (float("inf") if timeout is None else timeout)
         asked: set[str] = set()
@@ -221,7 +219,7 @@ class PromptClient(AsyncKernelClient):
                 raise RuntimeError(f"Kernel didn't respond in {timeout:g} seconds")
 
     async def _is_heard(self, asked: set[str]) -> bool:
-        """Ask once more; whether an answer came, and the end of one of the requests was heard."""
+        """Send a request; return whether a reply and the end of a request were received."""
         asked.add(self.kernel_info())
         try:
             reply = await self.shell_channel.get_msg(timeout=AGAIN["shell"])
@@ -234,28 +232,28 @@ class PromptClient(AsyncKernelClient):
             return False
 
 
-# papermill's engine with an end to what a notebook may print; everything else about a run stays as it is.
+# papermill's engine with a limit on the output of a notebook.
 
 
 ENGINE = "cellclaims-limits"
 
-#: What papermill hands to an engine and its client does not know.
+#: Arguments of papermill's engine that its client does not accept.
 NOT_FOR_THE_CLIENT = ("input_path", "stdout_file", "stderr_file", "log_output")
 
 
 class TooMuchOutput(Exception):
-    """A run printed more than it may; its kernel was ended."""
+    """The output of a run exceeded the limit; its kernel was stopped."""
 
 
 class LimitedClient(PapermillNotebookClient):
-    """Runs the cells; ends the kernel when the outputs grow beyond a limit."""
+    """Runs the cells; stops the kernel when the outputs exceed a limit."""
 
     def __init__(self, manager: Any, output_bytes: int, **more: Any) -> None:
         super().__init__(manager, **more)
         self.output_bytes, self.received = output_bytes, 0
 
     def process_message(self, message: Mapping[str, Any], *more: Any, **named: Any) -> NotebookNode | None:
-        """Take one message of the kernel, unless it is one too many."""
+        """Process one message of the kernel, unless it exceeds the limit."""
         was = self.received
         self.received += size(message["content"])
         if self.received <= self.output_bytes:
@@ -276,7 +274,7 @@ class LimitedClient(PapermillNotebookClient):
 
 
 def size(content: object) -> int:
-    """Characters in all texts of a message.
+    """Return the number of characters in all texts of a message.
 
     Examples
     --------
@@ -329,23 +327,23 @@ def _saved_at_code_cells(manager: Any) -> Iterator[None]:
 papermill_engines.register(ENGINE, LimitedEngine)
 
 
-# Limits of one run: how long a cell may take, how much it may print and take of memory, where it may write.
+# Limits of one run: time, output, memory, and folders for writing.
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may do.
+    """Limits of a run.
 
     Attributes
     ----------
     seconds : float
         Longest time of one cell.
     output_bytes : int
-        Most that all cells print and show together, in characters.
+        Largest output of all cells together, in characters.
     total_seconds : float
-        Longest time of all cells; its end is forced from outside.
+        Longest time of all cells, enforced from outside.
     memory_bytes : int
-        Most memory that the kernel may take beyond what it starts with; Linux only.
+        Largest memory of the kernel in addition to its size at the start; Linux only.
     """
 
     seconds: float = 600.0
@@ -355,32 +353,31 @@ class Limits:
 
 
 def options_of(limits: Limits, folder: Path) -> dict[str, Any]:
-    """What papermill needs to keep a run within ``limits`` and its writing within ``folder``."""
+    """Return the arguments of papermill that keep a run within ``limits`` and its files within ``folder``."""
 
     module = '__import__("cellclaims.runner.kernels", fromlist=["_"])'
     fence = f"{module}.limit_memory({limits.memory_bytes}); {module}.raise_fence({str(folder)!r})"
     return {
         "engine_name": ENGINE,
         "execution_timeout": limits.seconds,
-        "iopub_timeout": math.ceil(limits.seconds),  # 4 s is too short for much output on a busy machine
+        "iopub_timeout": math.ceil(limits.seconds),  # 4 s is too short for much output on a busy computer
         "output_bytes": limits.output_bytes,
         "extra_arguments": [
             f"--IPKernelApp.exec_lines={fence}",
             "--IPKernelApp.log_level=CRITICAL",
-            "--HistoryManager.enabled=False",  # a data base of what was typed, written to disk at every cell
+            "--HistoryManager.enabled=False",  # the history database, which is written to disk at every cell
         ],
     }
 
 
-# A fence around a kernel: Python code in it can write into its own folders only, and take only so much memory.
-#
-# It is there so that one report cannot change another, or bring down the machine, by mistake. It is no wall against
-# malice: where a library in C or a program that the kernel starts writes is not seen.
+# Restrictions of a kernel: Python code can write into its own folders only, and use limited memory.
+# They prevent a report from changing another one, or exhausting the computer, by mistake. They do not protect against
+# malicious code, because writing by C libraries and other programs is not monitored.
 
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-#: Events of Python's audit hooks that change files, with the places of the paths among their arguments.
+#: Events of Python's audit hooks that change files, with the positions of paths in their arguments.
 EVENTS = {
     "os.remove": (0,),
     "os.rmdir": (0,),
@@ -396,19 +393,19 @@ EVENTS = {
 
 
 def raise_fence(*folders: str) -> None:
-    """From now on let this process write into ``folders``, the temporary folder and caches only.
+    """Restrict writing of this process to ``folders``, the temporary folder and caches.
 
-    A write elsewhere raises PermissionError. It cannot be taken back.
+    Writing elsewhere raises PermissionError. The restriction is permanent.
     """
     sys.addaudithook(fence([*folders, *_allowed()]))
 
 
 def limit_memory(more: int) -> None:
-    """Let this process, and each that it starts, take so many bytes of addresses beyond those that it has.
+    """Limit the address space (RLIMIT_AS) to the current size plus ``n`` bytes, for this process and its children.
 
-    What asks for more gets MemoryError; a library that cannot bear that ends the process. The share of memory that
-    only stands in the books (files that are read as memory, reserves of libraries) counts, too. Linux only: elsewhere
-    systems do not say how much a process has, or do not keep to the limit.
+    Larger requests raise MemoryError, or end the process if a library cannot handle that. Reserved but unused
+    memory (mapped files, reserves of libraries) counts, too. Linux only: other systems do not report the size of
+    a process, or do not enforce the limit.
     """
     if sys.platform == "linux":
         import resource
@@ -420,7 +417,7 @@ def limit_memory(more: int) -> None:
 
 
 def _allowed() -> list[str]:
-    """Places that every program writes to: temporary files, caches of libraries, devices."""
+    """Return the paths that every program may write to: temporary files, caches of libraries, devices."""
     import tempfile
 
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -429,7 +426,7 @@ def _allowed() -> list[str]:
 
 
 def fence(folders: Collection[str]) -> Callable[[str, tuple], None]:
-    """The hook that refuses writes outside ``folders``.
+    """Return an audit hook that refuses writing outside ``folders``.
 
     Examples
     --------
@@ -457,7 +454,7 @@ def fence(folders: Collection[str]) -> Callable[[str, tuple], None]:
 
 
 def _is_seen_from_a_descriptor(event: str, path: str | bytes | os.PathLike, arguments: tuple) -> bool:
-    """Whether the path is relative to an open folder, which was reached by a path that was checked or is not ours."""
+    """Return whether the path is relative to an open folder, whose own path was checked or is not ours."""
     has_descriptor = event not in ("open", "os.truncate") and isinstance(arguments[-1], int) and arguments[-1] >= 0
     return has_descriptor and not Path(os.fsdecode(path)).is_absolute()
 

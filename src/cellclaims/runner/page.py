@@ -1,7 +1,7 @@
-"""One executed notebook as one page: a single HTML file that asks the network for nothing.
+"""Rendering of an executed notebook as one HTML file that loads nothing from the network.
 
-The page carries its own style and script, its drawings as SVG and its formulas as MathML; a content policy in its
-head lets a browser load nothing else and run that one script only, so that text from a registry cannot either.
+The page contains its style and script, its figures as SVG and its formulas as MathML. A content security policy allows
+only this one script and no other resources, so that text from a registry cannot run scripts.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from cellclaims import protocol
 from cellclaims.errors import NotebookError
 from cellclaims.files import csv_text, fingerprint, write_atomically
 from cellclaims.registries.store import NONE, dated, snapshot_of
+from cellclaims.reporting.r_script import r_script
 from cellclaims.runner.run import INJECTED, PLACES, declared, read
 
 if TYPE_CHECKING:
@@ -43,28 +44,27 @@ if TYPE_CHECKING:
     from cellclaims.reporting.registries import News
 
 
-# Drawings of a page: SVG that can stand inside HTML beside others, and small pictures of it.
-#
-# An SVG written for a file of its own speaks to the whole page once it stands inside one: its ids and its style
-# sheet would reach the other drawings. Here every id gets a prefix and every style rule a scope.
+# Figures of a page: SVG inside HTML, and images of it.
+# Ids and style sheets of an SVG inside a page would affect other figures. Therefore every id gets a prefix and every
+# style rule a scope.
 
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 HREFS = ("href", f"{{{XLINK}}}href")
 
-#: Parts that a page has no use for: what the drawing says stands at the figure, the rest would be active content.
+#: Removed elements: the description is at the figure, the others would be active content.
 UNWANTED = frozenset(f"{{{SVG}}}{name}" for name in ("metadata", "title", "desc", "script", "foreignObject"))
 
 
 def inline(svg: str, prefix: str) -> str:
-    """The drawing as an ``<svg>`` element for a page, hidden from screen readers (its figure carries the words).
+    """Return an SVG as an element for a page, hidden from screen readers (its figure has the alternative text).
 
     Parameters
     ----------
     svg : str
-        A whole SVG document.
+        A complete SVG document.
     prefix : str
-        Unique in the page; it precedes every id.
+        Prefix of every id, unique in the page.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _confine(element: ET.Element, prefix: str) -> None:
 
 
 def words(svg: str) -> str:
-    """What the drawing says about itself: its description, else its title, else nothing.
+    """Return the alternative text of an SVG: its description, else its title, else "".
 
     Examples
     --------
@@ -121,14 +121,13 @@ def words(svg: str) -> str:
 
 
 def data_uri(svg: str) -> str:
-    """The drawing as an address that holds it, for an ``<img>``: a small picture apart from the page's styles."""
+    """Return an SVG as a data address for an ``<img>``, independent of the page's styles."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
-# Text of a notebook as HTML: markdown with formulas as MathML, tables as they are, everything else escaped.
-#
-# Whatever comes out of a cell may hold text from a registry or an advertisement. Raw HTML in markdown is shown as
-# the characters it is made of; HTML made by a table is cut down to the tags and attributes that a table needs.
+# Text of a notebook as HTML: markdown with formulas as MathML, tables unchanged, everything else escaped.
+# Outputs of cells may contain text from a registry or an advertisement. Raw HTML in markdown is shown as
+# text; HTML of tables is reduced to the tags and attributes that tables need.
 
 
 TEXT_TAGS = (
@@ -143,7 +142,7 @@ ATTRIBUTES = {
 STYLES = CSSSanitizer(
     allowed_css_properties=("text-align", "font-weight", "font-style", "width", "white-space", "vertical-align")
 )
-#: These carry no text for a reader; cutting the tags alone would leave their content on the page.
+#: Elements without readable text; removing only their tags would leave their content on the page.
 SILENT = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -157,7 +156,7 @@ class Heading:
 
 
 class _Renderer(IPythonRenderer):
-    """Markdown to HTML with MathML, anchors at headings, and notebook links that lead to their pages."""
+    """Converter of Markdown to HTML with MathML, anchors at headings, and links to notebooks changed to their pages."""
 
     def __init__(self, headings: list[Heading]) -> None:
         super().__init__(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
@@ -182,14 +181,14 @@ class _Renderer(IPythonRenderer):
 
 
 def _anchor(words: str, taken: set[str]) -> str:
-    """An id made from the words of a heading, unlike those that are taken."""
+    """Return a new id made from the words of a heading."""
     stem = re.sub(r"[^\w]+", "-", Markup(words).striptags().lower()).strip("-") or "section"
     names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(taken) + 2))
     return next(name for name in names if name not in taken)
 
 
 def markdown(text: str, headings: list[Heading] | None = None) -> Markup:
-    """Markdown as HTML; its headings are added to ``headings``.
+    """Convert Markdown to HTML; its headings are added to ``headings``.
 
     Examples
     --------
@@ -202,7 +201,7 @@ def markdown(text: str, headings: list[Heading] | None = None) -> Markup:
 
 
 def mathml(latex: str, display: str) -> str:
-    """A formula as MathML; one that cannot be read is shown as it is written.
+    """Return a formula as MathML, or as text if it cannot be converted.
 
     Examples
     --------
@@ -211,7 +210,7 @@ def mathml(latex: str, display: str) -> str:
     """
     try:
         return convert(latex.strip(), display=display)
-    except Exception:  # the converter raises many kinds, among them IndexError
+    except Exception:  # the converter raises many kinds of errors, among them IndexError
         return f"<code>{html.escape(latex)}</code>"
 
 
@@ -227,7 +226,7 @@ def _cleaner() -> bleach.Cleaner:
 
 
 def safe_html(text: str) -> Markup:
-    """HTML cut down to the tags of text and tables; tables can be scrolled in their own box.
+    """Reduce HTML to the tags of text and tables; tables scroll in their own box.
 
     Examples
     --------
@@ -240,22 +239,20 @@ def safe_html(text: str) -> Markup:
     caption = re.search(r"<caption[^>]*>(.*?)</caption>", clean, re.DOTALL)
     label = Markup(caption[1]).striptags() if caption else "Table"
     box = Markup('<div class="scroll" role="region" tabindex="0" aria-label="{}">{}</div>')
-    if "<details" in clean:  # the box is inside what is folded
+    if "<details" in clean:  # the box is inside the folded part
         start, end = clean.index("<table"), clean.rindex("</table>") + len("</table>")
         return Markup(clean[:start]) + box.format(label, Markup(clean[start:end])) + Markup(clean[end:])
     return box.format(label, Markup(clean))
 
 
 def code(source: str) -> Markup:
-    """Python source with its words marked for colour; the page's own style says which. Long lines scroll in a box
-    that the keyboard reaches.
-    """
+    """Highlight Python source with classes of the style sheet. Long lines scroll in a box that can be focused."""
     marked = Highlight2HTML(pygments_lexer="ipython3")(source)
     return Markup(marked.replace("<div ", '<div tabindex="0" ', 1))
 
 
 def plain(text: str) -> str:
-    """Text without the colour codes of a terminal.
+    """Remove the colour codes of a terminal from a text.
 
     Examples
     --------
@@ -265,16 +262,21 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
-# The numbers of a report: the pools that a run recorded as JSON, and the same as CSV beside it.
+# The results of a report: the pools recorded as JSON, and the same as CSV.
 
 
-#: Columns of the numbers of a pool, before those of its result.
+#: Columns of a pool, before those of its result.
 POOL = ("pool", "title", "estimand", "measure", "scale")
 RESULT = ("k", "beta", "se", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "tau2", "I2", "Q", "df")
 
 
+#: Files of a report's numbers: CSV, JSON, and R that redoes its pools.
+NUMBER_FILES = (".csv", ".json", ".R")
+
+
 def write_numbers(executed: Path) -> list[str]:
-    """Write the pools of a report as CSV beside their JSON; the names of both files, none if there are no pools.
+    """Write the pools of a report as CSV and as an R script next to their JSON; return the names of the files, none
+    without pools.
 
     Raises
     ------
@@ -285,11 +287,14 @@ def write_numbers(executed: Path) -> list[str]:
     if not pools:
         return []
     write_atomically(executed.with_suffix(".csv"), as_csv(pool_lines(pools)))
-    return [f"{executed.stem}.csv", f"{executed.stem}.json"]
+    whole = [pool for pool in pools if {"settings", "rows"} <= pool.keys()]
+    if whole:
+        write_atomically(executed.with_suffix(".R"), r_script(executed.stem, whole))
+    return [f"{executed.stem}{ending}" for ending in NUMBER_FILES if whole or ending != ".R"]
 
 
 def pools_of(executed: Path) -> list[dict[str, Any]]:
-    """The pools that a run recorded beside its executed notebook; none if it records nothing of that kind."""
+    """Return the pools recorded next to an executed notebook; none if there are no such records."""
     path = executed.with_suffix(".json")
     try:
         pools = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
@@ -299,13 +304,13 @@ def pools_of(executed: Path) -> list[dict[str, Any]]:
 
 
 def pool_lines(pools: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """One line a pool, at full precision on the scale of the analysis; empty where a number does not exist."""
+    """Return one line per pool, at full precision on the scale of the analysis; undefined numbers are empty."""
     for pool in pools:
         yield {name: pool.get(name) for name in POOL} | {name: pool["result"].get(name) for name in RESULT}
 
 
 def as_csv(lines: Iterator[Mapping[str, Any]]) -> str:
-    """Lines as CSV, the keys of all as its heading.
+    """Return lines as CSV, with all their keys as the header.
 
     Examples
     --------
@@ -319,10 +324,10 @@ def as_csv(lines: Iterator[Mapping[str, Any]]) -> str:
 
 TEMPLATES = Path(__file__).with_name("templates")
 
-#: Tags of cells whose code a page leaves out; the parameters stand in the head of the page.
+#: Tags of cells whose code is omitted; the parameters are in the head of the page.
 HIDDEN = frozenset({"hide-input", "parameters", INJECTED})
 
-#: Libraries that compute or draw what a page shows; it names their versions.
+#: Libraries whose versions a page names.
 COMPUTING = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib")
 
 QUESTION = re.compile(r"\*\*Question[.:]?\*\*[.:]?\s*(.+?)\s*(?:\n\s*\n|\Z)", re.DOTALL)
@@ -330,8 +335,8 @@ QUESTION = re.compile(r"\*\*Question[.:]?\*\*[.:]?\s*(.+?)\s*(?:\n\s*\n|\Z)", re
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a page was made from: the day of the evidence, the package's version, the data's fingerprint, the snapshot
-    of the registries, and the versions of Python and of the libraries that computed its numbers.
+    """Origin of a page: date of the evidence, version of the package, fingerprint of the data, snapshot of the
+    registries, and versions of Python and of the libraries.
     """
 
     evidence_date: str
@@ -343,7 +348,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Used:
-    """A parameter as the run used it."""
+    """A parameter with the value of the run."""
 
     name: str
     value: object
@@ -352,30 +357,30 @@ class Used:
 
     @property
     def is_changed(self) -> bool:
-        """Whether the run gave another value than the notebook's own."""
+        """Whether the value differs from the default of the notebook."""
         return self.value != self.default
 
 
 class PageExporter(TemplateExporter):
-    """nbconvert's exporter with the templates of this package and none of the machine's."""
+    """nbconvert's exporter with the templates of this package only."""
 
     file_extension = ".html"
     output_mimetype = "text/html"
 
     def _create_environment(self) -> jinja2.Environment:
         environment = super()._create_environment()
-        environment.autoescape = True  # what a template prints is text unless it was made safe
+        environment.autoescape = True  # templates escape all text that is not marked as safe
         return environment
 
 
 @functools.cache
 def exporter() -> PageExporter:
-    """The one exporter of this process; its templates are compiled once."""
+    """Return the exporter of this process; its templates are compiled once."""
     return PageExporter(template_paths=[str(TEMPLATES)], template_file=str(TEMPLATES / "page.html.j2"))
 
 
 def provenance(data: Path, snapshot: str = "") -> Provenance:
-    """What pages made from the folder ``data`` say about their origin; ``snapshot`` is a name, by default the last.
+    """Return the origin of pages made from the folder ``data``; ``snapshot`` is a name, by default the last.
 
     Raises
     ------
@@ -391,23 +396,23 @@ def provenance(data: Path, snapshot: str = "") -> Provenance:
 
 
 def write_page(executed: Path, target: Path, origin: Provenance, *, index: str = "") -> None:
-    """Write the page of an executed notebook, and its numbers as CSV beside their JSON.
+    """Write the page of an executed notebook, and its results as CSV and as an R script next to their JSON.
 
     Parameters
     ----------
     executed : Path
-        The notebook; its numbers, if it recorded any, lie beside it.
+        The notebook, with its recorded results, if any, in the same folder.
     target : Path
         The page, in the same folder.
     origin : Provenance
-        What the numbers were made from.
+        Origin of the results.
     index : str
-        Address of a page to go back to; none by default.
+        Address of the index for a link; none by default.
 
     Raises
     ------
     NotebookError
-        If the recorded numbers cannot be read.
+        If the recorded results cannot be read.
     """
     numbers = write_numbers(executed)
     write_atomically(target, page_html(read(executed), origin, name=executed.stem, index=index, numbers=numbers))
@@ -416,20 +421,20 @@ def write_page(executed: Path, target: Path, origin: Provenance, *, index: str =
 def page_html(
     notebook: NotebookNode, origin: Provenance, *, name: str, index: str = "", numbers: Sequence[str] = ()
 ) -> str:
-    """An executed notebook as HTML.
+    """Return an executed notebook as HTML.
 
     Parameters
     ----------
     notebook : NotebookNode
-        Executed; its first cell holds the title and the question.
+        An executed notebook; its first cell contains the title and the question.
     origin : Provenance
-        What the numbers were made from.
+        Origin of the results.
     name : str
-        Name of the notebook without its ending, for the link to the file.
+        Name of the notebook without extension, for the link to the file.
     index : str
-        Address of a page to go back to; none by default.
+        Address of the index for a link; none by default.
     numbers : sequence of str
-        Names of the files of numbers beside the page.
+        Names of the files of results in the folder of the page.
     """
     contents = Contents()
     first, *cells = notebook.cells
@@ -451,7 +456,7 @@ def page_html(
 
 @dataclass(frozen=True)
 class Shell:
-    """What every page and index carries: the style sheet, the script, and the hash that lets this script run."""
+    """Common parts of all pages and indexes: style sheet, script, and the hash that allows this script."""
 
     style: Markup
     script: Markup
@@ -460,7 +465,7 @@ class Shell:
 
 @functools.cache
 def shell() -> Shell:
-    """The style sheet and the script of pages and indexes."""
+    """Return the style sheet and the script of pages and indexes."""
     style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return Shell(Markup(style), Markup(script), f"sha256-{digest}")
@@ -468,17 +473,17 @@ def shell() -> Shell:
 
 @dataclass
 class Contents:
-    """The parts of one page as they are made: its headings, and how many drawings it has so far."""
+    """State of a page while it is rendered: headings, and number of figures so far."""
 
     headings: list[Heading] = field(default_factory=list)
     drawings: int = 0
 
     def text(self, source: str) -> Markup:
-        """Markdown as HTML; headings are noted."""
+        """Convert Markdown to HTML; record headings."""
         return markdown(source, self.headings)
 
     def section(self, cell: NotebookNode) -> dict[str, object]:
-        """One cell as the template wants it: its kind and tags, its text or source, and its outputs."""
+        """Return one cell for the template: its kind and tags, text or source, and outputs."""
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "markdown":
             return {"kind": "text", "tags": tags, "html": self.text(cell.source)}
@@ -494,7 +499,7 @@ class Contents:
         }
 
     def output(self, output: NotebookNode) -> Markup:
-        """One output in the richest form that a page can show."""
+        """Return one output in the richest format that a page can show."""
         if output.output_type == "stream":
             return _preformatted(output.text, output.name)
         if output.output_type == "error":
@@ -516,7 +521,7 @@ class Contents:
         }
 
     def drawing(self, data: Mapping[str, str]) -> Markup:
-        """A drawing with its words, its ids apart from those of the page's other drawings."""
+        """Return a figure with its alternative text and unique ids."""
         self.drawings += 1
         svg = inline(data["image/svg+xml"], f"drawing{self.drawings}")
         frame = Markup('<figure class="drawing" role="img" aria-label="{}" tabindex="0">{}</figure>')
@@ -524,7 +529,7 @@ class Contents:
 
 
 def joined(sections: list[dict]) -> list[dict]:
-    """The sections, with the code of a cell that shows nothing joined to that of the next code cell."""
+    """Return the sections, with the code of cells without output joined to that of the next code cell."""
     kept: list[dict] = []
     for section in sections:
         last = kept[-1] if kept else {}
@@ -536,7 +541,7 @@ def joined(sections: list[dict]) -> list[dict]:
 
 
 def alternative(data: Mapping[str, str]) -> str:
-    """The words of a figure: those inside the drawing, else its plain text."""
+    """Return the alternative text of a figure: from the SVG, else its plain text."""
     svg = data.get("image/svg+xml", "")
     return (words(svg) if svg else "") or data.get("text/plain", "")
 
@@ -551,19 +556,19 @@ def _preformatted(text: str, name: str) -> Markup:
 
 
 def title(notebook: NotebookNode) -> str:
-    """The words of the first heading."""
+    """Return the words of the first heading."""
     found = re.search(r"^#\s+(.+)$", notebook.cells[0].source, re.MULTILINE)
     return found[1].strip() if found else "Untitled"
 
 
 def question(notebook: NotebookNode) -> str:
-    """The paragraph after ``**Question**`` in the first cell, on one line; empty if there is none."""
+    """Return the paragraph after ``**Question**`` in the first cell, on one line; empty if there is none."""
     found = QUESTION.search(notebook.cells[0].source)
     return " ".join(found[1].split()) if found else ""
 
 
 def used(notebook: NotebookNode) -> list[Used]:
-    """The declared parameters with the values of this run, in the order in which they are declared."""
+    """Return the declared parameters with the values of this run, in the order in which they are declared."""
     given = {name: value for cell in tagged(notebook, INJECTED) for name, value in _assigned(cell.source)}
     return [
         Used(parameter.name, given.get(parameter.name, parameter.default), parameter.default, parameter.help)
@@ -578,18 +583,18 @@ def _assigned(source: str) -> Iterator[tuple[str, object]]:
 
 
 def tagged(notebook: NotebookNode, tag: str) -> list[NotebookNode]:
-    """The cells with a tag."""
+    """Return the cells with a tag."""
     return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
 
 
-# What is new, as one HTML file that asks the network for nothing.
+# The list of changes as one HTML file that loads nothing from the network.
 
 
-def news_page(news: News, origin: Provenance) -> str:
-    """The page: the paragraph, then every table, with the pages' own style and content policy.
+def news_page(news: News, origin: Provenance, title: str = "What is new?") -> str:
+    """Return the page: its title, the paragraph, then every table, with the style and content security policy of pages.
 
-    Whatever the registries wrote is escaped by the tables and cut down to tags of text by :mod:`markup`.
+    The tables escape text from registries, and HTML is reduced to the tags of text and tables.
     """
     shown = [safe_html(table._repr_html_()) for table in news.tables]
     template = exporter().environment.get_template("changes.html.j2")
-    return template.render(sentence=news.sentence, tables=shown, origin=origin, style=shell().style) + "\n"
+    return template.render(title=title, sentence=news.sentence, tables=shown, origin=origin, style=shell().style) + "\n"

@@ -1,8 +1,8 @@
-"""Parameter sets: a file of ``runs/`` that says which reports a batch consists of.
+"""Parameter sets: reading and checking the files of ``runs/``, which list the reports of a batch.
 
-A *set* names a notebook, gives it fixed values and a grid of values, and stands for one report for each
-combination of the grid. Everything that can be wrong with it is found before anything runs, and said with the
-line of the file: the shape by a JSON Schema, each value by what the notebook itself declares.
+A *set* names a notebook, fixed values and a grid of values; each combination of the grid is one report.
+All errors are found before anything runs and reported with their line. A JSON Schema checks the format; the
+declarations of the notebook check the values.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 SCHEMA = Path(__file__).with_name("runs.schema.json")
 
-#: Stands for all numbered notebooks.
+#: Name for all numbered notebooks.
 ALL = "all"
 
-#: A name becomes a folder on every system: its longest, and what it may be made of.
+#: Names become folders on every system: their maximal length and allowed characters.
 LONGEST_NAME = 120
 RESERVED = ("index.html", "results.csv", "batch.json")
 NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -38,7 +38,7 @@ NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class WantedReport:
-    """One report that a file asks for: its name, its notebook, its values (checked), and where the file asks for it."""
+    """One report of a file: its name, notebook, checked values, and line."""
 
     name: str
     notebook: Path
@@ -49,7 +49,7 @@ class WantedReport:
 
 @dataclass(frozen=True)
 class ParameterSets:
-    """A file of parameter sets: its title, what it is about, and its reports in order."""
+    """A file of parameter sets: its title, description, and reports in order."""
 
     title: str
     about: str
@@ -62,9 +62,9 @@ def read_sets(path: Path) -> ParameterSets:
     Parameters
     ----------
     path : Path
-        A YAML file in the shape of ``runs/schema.json``. Its notebooks lie in the folder that its key ``notebooks``
-        names, seen from the file; without the key in the nearest ``notebooks`` of a folder around the file, else of
-        one around the working directory.
+        A YAML file that follows ``runs/schema.json``. Its key ``notebooks`` names the folder of its notebooks,
+        relative to the file; without the key it is the nearest ``notebooks`` above the file, else above
+        the working directory.
 
     Returns
     -------
@@ -73,8 +73,8 @@ def read_sets(path: Path) -> ParameterSets:
     Raises
     ------
     ParameterError
-        For all faults, one per line, each with file, line and key: another shape, an unknown parameter, a value of
-        another type or one that no question can have, two reports of one name, a place outside the report's folder.
+        With all faults, one per line, with file, line and key: another format, an unknown parameter, a value of
+        the wrong type or an impossible one, two reports of one name, a path outside the report's folder.
     """
     document = yaml_files.read(Path(path))
     faults = list(document.faults)
@@ -94,19 +94,19 @@ def read_sets(path: Path) -> ParameterSets:
 
 
 def notebooks_of(path: Path, named: str | None = None) -> Path:
-    """The folder of the notebooks of a file of parameter sets.
+    """Return the folder of the notebooks of a file of parameter sets.
 
     Parameters
     ----------
     path : Path
-        The file, which may lie anywhere.
+        The file, in any folder.
     named : str, optional
-        What its key ``notebooks`` says, seen from the file.
+        The value of its key ``notebooks``, relative to the file.
 
     Returns
     -------
     Path
-        The named folder; else the nearest ``notebooks`` around the file, then around the working directory.
+        The named folder; else the nearest ``notebooks`` above the file, then above the working directory.
     """
     home = path.resolve().parent
     if named is not None:
@@ -118,14 +118,14 @@ def notebooks_of(path: Path, named: str | None = None) -> Path:
 
 @dataclass
 class _Planner:
-    """Turns sets into reports, and keeps what is wrong with their values."""
+    """Converts sets to reports, and collects faults of their values."""
 
     document: Document
     home: Path
     faults: list[Fault] = field(default_factory=list)
 
     def reports_of(self, one: Mapping[str, Any], number: int) -> Iterator[WantedReport]:
-        """The reports of one set: each notebook with each combination of its grid."""
+        """Yield the reports of one set: each notebook with each combination of the grid."""
         place = ("sets", number)
         fixed, grid = one.get("fixed", {}), one.get("grid", {})
         for name in [name for name in grid if name in fixed]:
@@ -147,7 +147,7 @@ class _Planner:
                 yield WantedReport(named, notebook, values, self.document.line(place), number)
 
     def _notebooks(self, name: str, place: Place) -> list[Path]:
-        """The notebooks that a set names: all numbered ones, or one."""
+        """Return the notebooks of a set: all numbered ones, or one."""
         known = sorted(path.stem for path in self.home.glob("*.ipynb") if "." not in path.stem)
         found = [stem for stem in known if stem == name or (name == ALL and re.match(r"\d\d_", stem))]
         if not found:
@@ -156,7 +156,7 @@ class _Planner:
         return [self.home / f"{stem}.ipynb" for stem in found]
 
     def _value(self, own: tuple[Parameter, ...], name: str, value: object, place: Place) -> object:
-        """A value that the notebook declares and that leads to no other folder."""
+        """Return a value that the notebook declares and that is no path to another folder."""
         declared = {parameter.name: parameter for parameter in own}
         if name not in declared:
             self._wrong(place, f"a parameter: {yaml_files.one_of(list(declared), name.upper())}", repr(name))
@@ -171,7 +171,7 @@ class _Planner:
         return checked(own, {name: value})[name]
 
     def _name(self, template: str | None, stem: str, values: Mapping[str, object], place: Place) -> str:
-        """The name of a report: by the set's own template, else made from notebook and values."""
+        """Return the name of a report: from the template of the set, else from notebook and values."""
         if template is None:
             return report_name(stem, values)
         words = {"notebook": stem} | {name: in_name(value) for name, value in values.items()}
@@ -180,9 +180,9 @@ class _Planner:
         return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[1]), template)
 
     def check_names(self, reports: tuple[WantedReport, ...]) -> None:
-        """Names are folders: each once (on systems that take A for a, too), and no other folder's."""
+        """Check that names are unique (also on case-insensitive systems) and differ from other folders."""
         seen: dict[str, WantedReport] = {}
-        for report in reports if not self.faults else ():  # a name made from wrong values says nothing
+        for report in reports if not self.faults else ():  # a name made from wrong values is not checked
             place = ("sets", report.number)
             if not _is_a_name(report.name):
                 self._wrong(place, f"a name of at most {LONGEST_NAME} letters, digits, '.', '_' and '-' "
@@ -192,7 +192,7 @@ class _Planner:
                 self._wrong(place, "each report once", f"report {report.name!r} in line {first.line}, too")
 
     def check_by_evidence(self, reports: tuple[WantedReport, ...]) -> None:
-        """Name values that no question about a report's evidence can have; each value is looked at once."""
+        """Find values that are impossible with the evidence of a report; each value is checked once."""
         bases: dict[Path, EvidenceBase] = {}
         seen: set[tuple[Path, str, str]] = set()
         for report in reports:
@@ -215,12 +215,12 @@ class _Planner:
 
     def _wrong(self, place: Place, expected: str, found: str) -> None:
         fault = self.document.fault(place, "set", expected, found)
-        if fault not in self.faults:  # the same set may be asked of several notebooks
+        if fault not in self.faults:  # a set may concern several notebooks
             self.faults.append(fault)
 
 
 def report_name(stem: str, values: Mapping[str, object]) -> str:
-    """The name of a report, made from its notebook and its values.
+    """Return the name of a report, made from its notebook and its values.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def report_name(stem: str, values: Mapping[str, object]) -> str:
 
 
 def in_name(value: object) -> str:
-    """A value as a part of a name: letters, digits, dots and dashes.
+    """Return a value as a part of a name: letters, digits, dots and dashes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Pages on paper: each HTML page of a folder printed to PDF by a headless Chromium, if there is one."""
+"""Printing of the HTML pages of a folder to PDF by a headless Chromium."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 #: Seconds for one page.
 LONGEST = 120
 
-#: A browser of its own accord asks for updates and more; to print a page it need not.
+#: Options that stop the browser from looking for updates.
 QUIET = (
     *("--disable-gpu", "--disable-quic", "--disable-sync", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -25,7 +25,7 @@ QUIET = (
 
 
 def print_pages(folder: Path) -> Iterator[Path]:
-    """Print the pages of a folder and of the folders in it, as ``<page>.pdf`` beside each; one that is younger stays.
+    """Print the pages of a folder and its subfolders as ``<page>.pdf`` next to each; newer PDFs are kept.
 
     Raises
     ------
@@ -44,18 +44,18 @@ def print_pages(folder: Path) -> Iterator[Path]:
 
 
 def chromium() -> str:
-    """The Chromium of this machine; raises ReviewError if there is none."""
+    """Return the Chromium of this machine; raises ReviewError if there is none."""
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if found is None:
-        raise ReviewError(f"expected a browser that prints, found none of {', '.join(PROGRAMS)}: apt install chromium")
+        raise ReviewError(f"expected a browser for printing, found none of {', '.join(PROGRAMS)}: apt install chromium")
     return found
 
 
 def print_page(program: str, page: Path, target: Path) -> None:
-    """Print one page; its style sheet says how it looks on paper, with page numbers."""
+    """Print one page, with the print styles and page numbers of its style sheet."""
     with tempfile.TemporaryDirectory() as own:
         printed = Path(own, "page.pdf")
-        # a sandbox of its own cannot be made by root, as in a container
+        # root cannot use the sandbox, as in a container
         rights = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         options = ["--headless", *QUIET, "--no-pdf-header-footer", f"--user-data-dir={own}/profile", *rights]
         command = [program, *options, f"--print-to-pdf={printed}", page.resolve().as_uri()]

@@ -1,7 +1,7 @@
-"""All notebooks at their defaults: what is out of date is run, rendered and listed; what is not is left alone.
+"""The review: run and render all notebooks that are out of date with default parameters, and write the index.
 
-A report is *up to date* when it was made from the same notebook, data, package and libraries, and the files it
-made are still those that were made. Both are compared by SHA-256, never by time.
+A report is *up to date* when it was made from the same notebook, data, package and libraries, and its files are
+unchanged. Both are compared by SHA-256, not by time.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-#: What a report says about itself is kept here, one file a report.
+#: Folder of the records of reports, one file per report.
 RECORDS = ".made"
 
-#: A drawing on a card is at most so high, by its width.
+#: Largest ratio of height to width of a figure on a card.
 MOST_HEIGHT = 0.75
 
-#: Notebooks from which on their kernels are forked from one warmed parent.
+#: Number of notebooks from which their kernels are forked from one parent.
 WORTH_WARMING = 3
 
 
 @dataclass(frozen=True)
 class Report:
-    """One notebook to be reviewed: its file, where its files go, and the key of what it is made from."""
+    """One notebook of the review: its file, output folder, and the key of its inputs."""
 
     source: Path
     into: Path
@@ -63,13 +63,13 @@ class Report:
         return self.source.stem
 
     def files(self) -> list[Path]:
-        """The files that the report consists of, as far as they exist; its figures have the notebook's number."""
-        own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json", ".csv")]
+        """Return the existing files of the report; the names of its figures start with the notebook's number."""
+        own = [self.into / f"{self.name}{ending}" for ending in (".ipynb", ".html", ".json", ".csv", ".R")]
         return [path for path in [*own, *sorted(self.figures.glob(f"{self.name[:3]}*.*"))] if path.is_file()]
 
 
 def review(notebooks: Path, into: Path, *, workers: int = 2, say: Callable[[str], object] = print) -> list[str]:
-    """Bring the reports of all notebooks up to date.
+    """Update the reports of all notebooks.
 
     Parameters
     ----------
@@ -78,21 +78,21 @@ def review(notebooks: Path, into: Path, *, workers: int = 2, say: Callable[[str]
     into : Path
         Folder of the executed notebooks, their pages, ``results.json`` (every pool) and ``index.html``.
     workers : int
-        How many notebooks run at the same time.
+        Number of notebooks run in parallel.
     say : callable
-        Is told one line for each finished report.
+        Called with one line per finished report.
 
     Returns
     -------
     list of str
-        Names of the reports that were made; empty if all were up to date.
+        Names of the reports made; empty if all were up to date.
 
     Raises
     ------
     ReviewError
         If there are no notebooks.
     NotebookError
-        If a notebook failed; the others are finished first.
+        If a notebook failed, after the others have finished.
     """
     reports = list(found(Path(notebooks), Path(into)))
     stale = [report for report in reports if not is_current(report.into, report.name, report.key)]
@@ -104,12 +104,12 @@ def review(notebooks: Path, into: Path, *, workers: int = 2, say: Callable[[str]
 
 
 def found(notebooks: Path, into: Path) -> Iterator[Report]:
-    """The reports that a review consists of, in reading order.
+    """Yield the reports of a review, in reading order.
 
     Raises
     ------
     ReviewError
-        If the folder holds no notebook named ``NN_<name>.ipynb``.
+        If the folder contains no notebook named ``NN_<name>.ipynb``.
     """
     sources = sorted(path for path in notebooks.glob("[0-9][0-9]_*.ipynb") if "." not in path.stem)
     if not sources:
@@ -128,7 +128,7 @@ def found(notebooks: Path, into: Path) -> Iterator[Report]:
 
 
 def cells_of(source: Path) -> list[list]:
-    """What a run depends on of a notebook: kind, text and tags of its cells, read without nbformat (a second)."""
+    """Return kind, text and tags of the cells, on which a run depends; avoids nbformat, whose import takes a second."""
     try:
         cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
         return [[cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])] for cell in cells]
@@ -137,12 +137,12 @@ def cells_of(source: Path) -> list[list]:
 
 
 def parameters_of(cells: list[list]) -> tuple[Parameter, ...]:
-    """The parameters declared in what :func:`cells_of` read."""
+    """Return the parameters declared in the result of :func:`cells_of`."""
     return next((declared_in(text) for kind, text, tags in cells if kind == "code" and TAG in tags), ())
 
 
 def surroundings() -> list[str]:
-    """What every report depends on: the package's files, and the versions of Python and of the libraries."""
+    """Return the common inputs of all reports: files of the package, versions of Python and of the libraries."""
     files = (path for path in PACKAGE.rglob("*") if "__pycache__" not in path.parts)
     needed = importlib.metadata.requires("cellclaims") or []
     names = sorted({re.split(r"[^\w.-]", line)[0] for line in needed if "extra ==" not in line})
@@ -151,7 +151,7 @@ def surroundings() -> list[str]:
 
 
 def is_current(into: Path, name: str, key: str) -> bool:
-    """Whether ``name`` was made from the same things, and its files are as they were made."""
+    """Return whether ``name`` was made from the same inputs, and its files are unchanged."""
     try:
         record = json.loads((into / RECORDS / f"{name}.json").read_text(encoding="utf-8"))
         return record["key"] == key and all(sha256(into / path) == digest for path, digest in record["files"].items())
@@ -160,14 +160,14 @@ def is_current(into: Path, name: str, key: str) -> bool:
 
 
 def write_record(into: Path, name: str, key: str, files: list[Path]) -> None:
-    """Note what ``name`` was made from and the files that it made, for :func:`is_current`."""
+    """Record the inputs and files of ``name``, for :func:`is_current`."""
     made = {Path(os.path.relpath(path, into)).as_posix(): sha256(path) for path in files}
     text = json.dumps({"key": key, "files": made}, indent=1, sort_keys=True)
     write_atomically(into / RECORDS / f"{name}.json", text + "\n")
 
 
 def _make_all(reports: list[Report], workers: int, say: Callable[[str], object]) -> Iterator[str]:
-    """Make reports, some at the same time; tell of each; at the end raise what failed."""
+    """Make reports in parallel; report each; raise failures at the end."""
     failures = []
     for done, (report, result) in enumerate(_finished(reports, workers), start=1):
         place = f"{done} of {len(reports)}: {report.name}"
@@ -182,10 +182,10 @@ def _make_all(reports: list[Report], workers: int, say: Callable[[str], object])
 
 
 def _finished(reports: list[Report], workers: int) -> Iterator[tuple[Report, Callable[[], float]]]:
-    """Each report with what gives its result, as they finish; one worker is this process.
+    """Yield each report with a function that returns its result, as they finish; a single worker is this process.
 
-    The parents of forks are warmed if there are enough notebooks to win back the time. The longest come first, so that
-    none is left over at the end when the others are done.
+    Kernels are forked if there are enough notebooks to save time. The longest notebooks come first, so that
+    all finish at a similar time.
     """
     if min(workers, len(reports)) < 2:
         yield from ((report, functools.partial(make, report)) for report in reports)
@@ -203,12 +203,12 @@ def _finished(reports: list[Report], workers: int) -> Iterator[tuple[Report, Cal
 
 
 def _length(report: Report) -> int:
-    """Bytes of a notebook with what it showed when it was last run: the more it shows, the longer it computes."""
+    """Return the size of a notebook with its last outputs, as a measure of its duration."""
     return report.source.stat().st_size
 
 
 def make(report: Report) -> float:
-    """Run one notebook, write its page, and note what it was made from; the seconds that it took."""
+    """Run one notebook, write its page, and record its inputs; return the duration in seconds."""
     from cellclaims.runner.page import provenance, write_page
     from cellclaims.runner.run import run_notebook
 
@@ -238,21 +238,21 @@ def _conclude(reports: list[Report], into: Path, key: str) -> None:
 
 
 def _pools(path: Path) -> list:
-    """The pools that a notebook recorded; none if it records nothing."""
+    """Return the pools that a notebook recorded; none if it records nothing."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
-# What is committed: the executed notebooks and their figures, taken over from reports that are those of the defaults.
+# Committed files: executed notebooks and figures, copied from reports with default parameters.
 
-#: Notebooks that no review runs, and where their executed files and pages lie inside the reports.
+#: Notebooks that are not part of the review, and the paths of their executed files and pages in the reports.
 APART = {"claim": "claim", "journal_club": "club"}
 
 
 def take_over(notebooks: Path, into: Path, figures: Path) -> list[Path]:
     """Replace the committed notebooks and figures by those of the reports.
 
-    Reports that are not those of the defaults, or were changed since they were made, are refused before anything is
-    copied. A notebook whose drawings changed is run once more for its PNG files, which reports have no use for.
+    Reports with other parameters, or changed since they were made, are refused before anything is
+    copied. A notebook whose figures changed is run once more for its PNG files, which reports do not need.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def take_over(notebooks: Path, into: Path, figures: Path) -> list[Path]:
     Raises
     ------
     ReviewError
-        If a report is not that of the notebook, the data, the package and the defaults: names it.
+        If a report does not belong to the notebook, the data, the package and the defaults.
     """
     from cellclaims.runner.run import run_notebook
 
@@ -300,7 +300,7 @@ def take_over(notebooks: Path, into: Path, figures: Path) -> list[Path]:
 
 
 def _differ(drawn: list[Path], figures: Path) -> bool:
-    """Whether the drawings of a report are not those of a folder, or one has no PNG there."""
+    """Return whether the figures of a report differ from those of a folder, or one has no PNG there."""
     kept = [figures / path.name for path in drawn]
     return not all(
         there.is_file() and there.with_suffix(".png").is_file() and there.read_bytes() == path.read_bytes()
@@ -309,7 +309,7 @@ def _differ(drawn: list[Path], figures: Path) -> bool:
 
 
 def _replaced(path: Path, folder: Path) -> list[Path]:
-    """Put a file into a folder; its place if that changed anything."""
+    """Copy a file into a folder; return its path if anything changed."""
     target, content = folder / path.name, path.read_bytes()
     if target.is_file() and target.read_bytes() == content:
         return []
@@ -318,7 +318,7 @@ def _replaced(path: Path, folder: Path) -> list[Path]:
 
 
 def _replaced_figures(made: Path, figures: Path, start: str) -> list[Path]:
-    """Put the figures of a notebook in the place of those whose names start alike."""
+    """Replace the figures of a notebook, which have the same start of their names."""
     new = sorted(path for path in made.glob("*") if path.is_file())
     gone = [path for path in sorted(figures.glob(f"{start}*")) if path.name not in {one.name for one in new}]
     for path in gone:
@@ -326,19 +326,19 @@ def _replaced_figures(made: Path, figures: Path, start: str) -> list[Path]:
     return [*gone, *(target for path in new for target in _replaced(path, figures))]
 
 
-# The page that leads to all pages: a card for each notebook with its question, its answer and its main figure.
+# The index: a card for each notebook with its question, its answer and its main figure.
 
 
 def headline(notebook: NotebookNode) -> Markup:
-    """The answer in short: the first output of the cell tagged ``headline``; empty if there is none."""
+    """Return the answer in short: the first output of the cell tagged ``headline``; empty if there is none."""
     outputs = [output for cell in tagged(notebook, "headline") for output in cell.outputs]
     return Contents().output(outputs[0]) if outputs else Markup()
 
 
 def main_drawing(notebook: NotebookNode) -> Mapping[str, str]:
-    """The drawing that stands for the notebook: of a cell tagged ``main-figure``, else the first that a card can show.
+    """Return the figure for the card: of a cell tagged ``main-figure``, else the first with a suitable shape.
 
-    A card is wider than high: in a drawing that is higher than three quarters of its width nothing could be read.
+    Cards are wide, so figures higher than three quarters of their width would be unreadable.
     """
     drawings = _drawings([*tagged(notebook, "main-figure"), *notebook.cells])
     if tagged(notebook, "main-figure") and drawings:
@@ -347,7 +347,7 @@ def main_drawing(notebook: NotebookNode) -> Mapping[str, str]:
 
 
 def _height_to_width(drawing: Mapping[str, str]) -> float:
-    """Height of a drawing by its width, from its view box; 0 if it has none."""
+    """Return the ratio of height to width of a figure, from its view box; 0 if it has none."""
     box = re.search(r'viewBox="[-\d.]+ [-\d.]+ ([\d.]+) ([\d.]+)"', drawing["image/svg+xml"])
     return float(box[2]) / float(box[1]) if box else 0.0
 
@@ -359,7 +359,7 @@ def _drawings(cells: list[NotebookNode]) -> list[Mapping[str, str]]:
 
 @dataclass(frozen=True)
 class Card:
-    """What the index says about one page."""
+    """Data of one page in the index."""
 
     address: str
     title: str
@@ -371,18 +371,18 @@ class Card:
 
 
 def card_of(notebook: NotebookNode, address: str, pools: int, picture: str | None = None) -> Card:
-    """The card of a page.
+    """Return the card of a page.
 
     Parameters
     ----------
     notebook : NotebookNode
         Executed.
     address : str
-        Where its page lies, seen from the index.
+        Address of its page, relative to the index.
     pools : int
-        How many pools it recorded.
+        Number of recorded pools.
     picture : str, optional
-        Address of the main drawing's file; without it the card holds the drawing itself.
+        Address of the file of the main figure; without it the card contains the figure itself.
     """
     main = main_drawing(notebook)
     figures = len(_drawings(notebook.cells))
@@ -401,28 +401,28 @@ def card_of(notebook: NotebookNode, address: str, pools: int, picture: str | Non
 
 
 def write_index(target: Path, cards: list[Card], origin: Provenance, pools: int) -> None:
-    """Write the page that leads to all pages and to the numbers of every pool."""
+    """Write the index with links to all pages and to the results of every pool."""
     template = exporter().environment.get_template("index.html.j2")
     text = template.render(cards=cards, origin=origin, pools=pools, shell=shell())
     write_atomically(target, text)
 
 
-# Texts that are dear to compute, kept beside the reports and printed at once while nothing has changed.
+# Cached texts that take long to compute.
 
 
 def stored(name: str, data: Path, make: Callable[[], dict[str, str]], into: Path = Path("reports")) -> dict[str, str]:
-    """What ``make`` returns, from the last time if nothing that it depends on has changed.
+    """Return the result of ``make``, from the cache if its inputs have not changed.
 
     Parameters
     ----------
     name : str
-        Of the texts, for their file.
+        Name of the cache file.
     data : Path
-        Folder of the evidence that they are made from.
+        Folder of the evidence.
     make : callable
-        Makes the texts, by name; what it raises is raised, and nothing is kept.
+        Returns the texts by name; its exceptions are passed on, and nothing is cached.
     into : Path
-        Folder of the reports; nothing is kept where there is none.
+        Folder of the reports; nothing is cached if it does not exist.
     """
     if not (into.is_dir() and data.is_dir()):
         return make()
@@ -436,7 +436,7 @@ def stored(name: str, data: Path, make: Callable[[], dict[str, str]], into: Path
 
 
 def _read(path: Path) -> dict:
-    """What was kept; nothing if there is no such file or it is damaged."""
+    """Return the cached texts; None if there is no such file or it is damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return found if isinstance(found, dict) and isinstance(found.get("texts"), dict) else {}

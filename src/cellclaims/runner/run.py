@@ -1,7 +1,7 @@
-"""Run one notebook: strictly, into another folder, so that two runs are byte-equal.
+"""Run one notebook into another folder, with reproducible output byte for byte.
 
-Papermill executes the notebook in the notebook's own folder. Where its files go (``REPORTS`` and ``FIGURES``)
-follows the folder of the run; those places are of one machine and leave no trace in the executed file.
+Papermill executes the notebook in its own folder. Its output folders (``REPORTS`` and ``FIGURES``) depend on the folder
+of the run; these paths are removed from the executed file.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ if TYPE_CHECKING:
     from cellclaims.selection import EvidenceBase
 
 
-# The parameters that a notebook declares, and the check of what it is given.
+# The parameters declared by a notebook, and the check of given values.
 #
-# A notebook declares its parameters in the one code cell tagged ``parameters``: one assignment of a literal a
-# line, with a type and a comment that is its help. The cell is read by its syntax tree and never executed::
+# A notebook declares its parameters in the one code cell tagged ``parameters``: one assignment of a literal per
+# line, with a type and a comment as its help text. The cell is parsed and never executed::
 #
 #     MONTHS: float = 12.0                  # follow-up nearest to this many months
 #     DESIGNS: list[str] = ["rct"]          # study designs to include
-#     LIMIT: int | None = None              # show at most so many studies
+#     LIMIT: int | None = None              # show at most this many studies
 
 
 TAG = "parameters"
 
-#: Parameters that say where files lie, not what is asked.
+#: Parameters that name folders.
 PLACES = ("DATA", "FIGURES", "REPORTS")
 
-#: The types that a parameter may have: those that a command line, JSON and YAML can carry.
+#: The types of parameters, which a command line, JSON and YAML can represent.
 SCALARS = {"bool": bool, "int": int, "float": float, "str": str, "None": type(None)}
 CONTAINERS = {"list": list, "dict": dict}
 
@@ -66,12 +66,12 @@ class Parameter:
 
 
 def declared(notebook: NotebookNode) -> tuple[Parameter, ...]:
-    """Parameters of a notebook in the order in which they are declared; none without a ``parameters`` cell.
+    """Return the parameters of a notebook in the order of declaration; none without a ``parameters`` cell.
 
     Raises
     ------
     ParameterError
-        If the cell holds anything but assignments of literals, or a type that no parameter has.
+        If the cell contains anything but assignments of literals, or an invalid type.
     """
     cells = [cell for cell in notebook.cells if TAG in cell.metadata.get("tags", [])]
     if len(cells) > 1:
@@ -80,7 +80,7 @@ def declared(notebook: NotebookNode) -> tuple[Parameter, ...]:
 
 
 def declared_in(source: str) -> tuple[Parameter, ...]:
-    """Parameters declared in the text of a ``parameters`` cell.
+    """Return the parameters declared in the text of a ``parameters`` cell.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def _parameter(statement: ast.stmt, help_text: str) -> Parameter:
 
 
 def _target(statement: ast.stmt) -> tuple[str, ast.expr | None]:
-    """Name and annotation of ``NAME: type = ...`` or ``NAME = ...``; ValueError for anything else."""
+    """Return name and annotation of ``NAME: type = ...`` or ``NAME = ...``; ValueError for anything else."""
     match statement:
         case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
             return name, annotation
@@ -130,13 +130,13 @@ def _target(statement: ast.stmt) -> tuple[str, ast.expr | None]:
 
 
 def _comments(source: str) -> dict[int, str]:
-    """Text of the comment that ends a line, by line number."""
+    """Return the comments at the ends of lines, by line number."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {token.start[0]: token.string.lstrip("# ").rstrip() for token in tokens if token.type == tokenize.COMMENT}
 
 
 def fits(value: object, kind: str) -> bool:
-    """Whether a value is of a type, written as in Python: ``float``, ``list[str]``, ``int | None``.
+    """Return whether a value is of a type, written as in Python: ``float``, ``list[str]``, ``int | None``.
 
     A whole number is a ``float``; ``True``, NaN and infinity are no numbers. ``object`` is any type.
 
@@ -178,12 +178,12 @@ def _fits(value: object, kind: ast.expr, written: str) -> bool:
 
 
 def checked(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dict[str, object]:
-    """The given values, each declared and of its type; a whole number given for a float becomes one.
+    """Return the given values, each declared and of its type; a whole number given for a float becomes one.
 
     Raises
     ------
     ParameterError
-        For an unknown name (says what is declared, and what may have been meant) or a value of another type.
+        For an unknown name (with the declared and the most similar one) or a value of another type.
 
     Examples
     --------
@@ -219,7 +219,7 @@ def _typed(parameter: Parameter, value: object) -> object:
 
 
 def changed(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dict[str, object]:
-    """Those of the given values that are not the default.
+    """Return the given values that differ from the default.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def changed(parameters: Iterable[Parameter], given: Mapping[str, object]) -> dic
 
 
 def parsed(text: str) -> object:
-    """The value of a literal as typed on a command line: JSON, else YAML 1.2 core.
+    """Return the value of a literal from a command line: JSON, else YAML 1.2 core.
 
     Unlike YAML 1.1, ``no`` and ``on`` are text, ``1e-3`` is a number, and a date is text.
 
@@ -246,7 +246,7 @@ def parsed(text: str) -> object:
     [12, 0.001, True, 'no', ['rct', 'cohort'], '2026-11-20']
     """
     with contextlib.suppress(ValueError):
-        return json.loads(text)  # YAML knows no JSON pair of surrogates
+        return json.loads(text)  # YAML does not support JSON's surrogate pairs
     document = yaml_files.parse(text)
     if document.faults and text.strip():
         raise ParameterError(
@@ -255,19 +255,19 @@ def parsed(text: str) -> object:
     return document.content
 
 
-#: Metadata that the kernel, papermill or an editor writes: different on every run, of no use to a reader.
+#: Metadata of the kernel, papermill or an editor, which differ between runs and are not needed.
 RUN_TRACES = ("papermill", "execution", "ExecuteTime", "collapsed")
 
 INJECTED = "injected-parameters"
 
-#: One thread a kernel: sums do not depend on the number of cores, and two kernels do not fight for them.
+#: One thread per kernel: results do not depend on the number of cores, and kernels do not compete for them.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-#: Lines of a traceback that are shown; the whole stands in the half-run notebook.
+#: Number of lines of a traceback that are shown; the unfinished notebook contains all.
 TRACEBACK_LINES = 12
 
-#: How the last line of a failure starts; a path follows.
-KEPT = "the half-run notebook is kept: "
+#: Start of the last line of a failure, before a path.
+KEPT = "the unfinished notebook is kept: "
 
 
 def run_notebook(
@@ -284,16 +284,16 @@ def run_notebook(
     Parameters
     ----------
     source : Path
-        The notebook; it is read and stays as it is.
+        The notebook, which is not changed.
     into : Path
-        Folder of the executed notebook and of what it writes to ``REPORTS``; what it writes to ``FIGURES`` goes to
-        ``into/figures``. The kernel writes into a temporary folder, and its files are moved when it has ended well.
+        Folder of the executed notebook and of its output to ``REPORTS``; output to ``FIGURES`` goes to
+        ``into/figures``. The kernel writes into a temporary folder, and its files are moved after success.
     given : mapping of str to object, optional
-        Values for declared parameters; those equal to the default change nothing, not even the file.
+        Values of declared parameters; values equal to the default do not change the file.
     progress : bool
-        Show a bar of the cells done on standard error.
+        Show a progress bar on standard error.
     limits : Limits, optional
-        How long a cell may take, how much all may print; with them the kernel writes into its own folder only.
+        Limits on time and output; with them the kernel can write into its own folder only.
     png : bool
         Draw a PNG of each figure, too.
 
@@ -307,7 +307,7 @@ def run_notebook(
     ParameterError
         For an unknown name, a value of another type or an impossible one, before anything starts.
     NotebookError
-        If a cell fails or passes a limit: names it and keeps the half-run notebook as ``<name>.running.ipynb``.
+        If a cell fails or exceeds a limit; the unfinished notebook is kept as ``<name>.running.ipynb``.
     ReviewError
         If there is no such notebook, or ``into`` would overwrite the notebooks.
     """
@@ -335,7 +335,7 @@ def run_notebook(
 
 
 def copy_to_work_on(source: Path, target: Path, given: Mapping[str, object] | None = None) -> Path:
-    """Copy a notebook, without outputs, to where it may be changed and saved; its data stay where they are.
+    """Copy a notebook, without outputs, for editing; its data stay in place.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ def copy_to_work_on(source: Path, target: Path, given: Mapping[str, object] | No
     target : Path
         The copy. An earlier copy is kept as ``<name>.earlier.ipynb``.
     given : mapping of str to object, optional
-        Values for declared parameters; they and the place of the data stand in a cell after the declared ones.
+        Values of declared parameters; they and the path of the data are in a cell after the declarations.
 
     Returns
     -------
@@ -356,7 +356,7 @@ def copy_to_work_on(source: Path, target: Path, given: Mapping[str, object] | No
     ParameterError
         For an unknown name or a value of another type.
     ReviewError
-        If there is no such notebook, or the copy would lie in its folder.
+        If there is no such notebook, or the copy would be in its folder.
     """
     import nbformat
 
@@ -383,7 +383,7 @@ def copy_to_work_on(source: Path, target: Path, given: Mapping[str, object] | No
 
 
 def refuse_before_the_run(values: Mapping[str, object], data: Path | None) -> None:
-    """Refuse values that no question about the evidence in ``data`` can have.
+    """Raise an error for values that are impossible with the evidence in ``data``.
 
     Raises
     ------
@@ -397,7 +397,7 @@ def refuse_before_the_run(values: Mapping[str, object], data: Path | None) -> No
 
 
 def base_of(data: Path) -> EvidenceBase:
-    """The evidence and the protocol of a folder, for checks before a run."""
+    """Return the evidence and the protocol of a folder, for checks before a run."""
     from cellclaims import evidence, protocol
     from cellclaims.selection import EvidenceBase
 
@@ -429,19 +429,19 @@ def read(path: Path) -> NotebookNode:
 
 
 def as_text(notebook: NotebookNode) -> str:
-    """A notebook as the text of its file: sorted keys, one indent, a line end at the end."""
+    """Return a notebook as the text of its file: sorted keys, one indent, a line end at the end."""
     import nbformat
 
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
 def target_of(source: Path, into: Path) -> Path:
-    """Where the executed notebook goes.
+    """Return the path of the executed notebook.
 
     Raises
     ------
     ReviewError
-        If that is the notebook's own folder, or lies inside a folder ``notebooks``.
+        If it is in the notebook's own folder, or inside a folder ``notebooks``.
     """
     home, folder = Path(source).resolve().parent, Path(into).resolve()
     if folder == home or (home.name == "notebooks" and folder.is_relative_to(home)):
@@ -452,7 +452,7 @@ def target_of(source: Path, into: Path) -> Path:
 def places(
     parameters: Collection[Parameter], values: Mapping[str, object], source: Path, into: Path
 ) -> dict[str, Path]:
-    """The folders behind ``DATA``, ``REPORTS`` and ``FIGURES`` in a run, where the notebook declares them.
+    """Return the folders behind ``DATA``, ``REPORTS`` and ``FIGURES`` in a run, where the notebook declares them.
 
     Examples
     --------
@@ -473,14 +473,14 @@ def places(
 
 
 def staged_places(parameters: Collection[Parameter], values: Mapping[str, object], stage: Path) -> dict[str, str]:
-    """Values of ``REPORTS`` and ``FIGURES`` that lead a run into a folder of its own, where none were given."""
+    """Return values of ``REPORTS`` and ``FIGURES`` for a separate folder, where none were given."""
     own = {"REPORTS": stage, "FIGURES": stage / "figures"}
     names = {parameter.name for parameter in parameters} - set(values)
     return {name: place.as_posix() for name, place in own.items() if name in names}
 
 
 def folder_of_run(source: Path, into: Path | None) -> Path:
-    """Where ``cellclaims run`` puts a run: ``into``, or a folder of the notebook's own under ``reports/run``.
+    """Return the folder of ``cellclaims run``: ``into``, or one per notebook under ``reports/run``.
 
     Raises
     ------
@@ -499,7 +499,7 @@ def folder_of_run(source: Path, into: Path | None) -> Path:
         is_own = (inner.name == "reports" and inner == place) or inner.name in ("figures", "notebooks", "data")
         if is_own and (inner.parent / "data" / "protocol.yml").is_file():
             raise ReviewError(
-                f"--into: expected a folder of its own such as reports/run/{Path(source).stem}, found {into}, where "
+                f"--into: expected a separate folder such as reports/run/{Path(source).stem}, found {into}, where "
                 f"the review keeps its {inner.name}"
             )
     return Path(into)
@@ -516,7 +516,7 @@ def _execute(
     *,
     png: bool = False,
 ) -> None:
-    """Run papermill; its file of a failed run stays behind as ``scratch``."""
+    """Run papermill; the file of a failed run remains as ``scratch``."""
     import nbclient.exceptions
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
@@ -527,7 +527,7 @@ def _execute(
     logging.getLogger("papermill").setLevel(logging.ERROR)
     scratch.parent.mkdir(parents=True, exist_ok=True)
     bar = {"desc": source.stem, "leave": False} if progress else False
-    # papermill fills {names} in paths: a brace of a real path is doubled to stay one
+    # papermill replaces {names} in paths, so braces of a path are doubled
     paths = [str(path.resolve()).replace("{", "{{").replace("}", "}}") for path in (source, scratch)]
     try:
         with _kernel_environment(png=png) as config:
@@ -554,11 +554,11 @@ def _execute(
 
 @contextlib.contextmanager
 def _kernel_environment(*, png: bool = False) -> Iterator[Config]:
-    """One thread a kernel, own temporary files, none of the user's IPython start-up files, private sockets.
+    """Configure a run: one thread, own temporary files, no IPython start-up files of the user, private sockets.
 
     Yields the configuration of a run. Sockets are in a folder of this run (their paths must be short), TCP where the
-    system has no such sockets. A kernel is used as soon as it is ready, and killed at its end: what it made is written
-    by then, and a kernel that is asked to end politely may hang for seconds.
+    system has no such sockets. A kernel is used as soon as it is ready and killed at its end, when all output
+    has been written; a regular shutdown may take seconds.
     """
     from traitlets.config import Config
 
@@ -576,14 +576,14 @@ def _kernel_environment(*, png: bool = False) -> Iterator[Config]:
 
 
 def _failure(source: Path, scratch: Path, trace: str) -> str:
-    """What went wrong, in which cell, and where to look."""
+    """Return the error, its cell, and the path of the unfinished notebook."""
     lines = [line for line in re.sub(r"\x1b\[[0-9;]*m", "", trace).splitlines() if line.strip()]
     shown = "\n".join(f"    {line}" for line in lines[-TRACEBACK_LINES:])
     return f"{source.name} failed{_failing_cell(scratch)}\n{shown}\n  {KEPT}{scratch}"
 
 
 def _failing_cell(scratch: Path) -> str:
-    """Where it failed: the last cell that papermill's record calls started, counted from 1 in the notebook itself."""
+    """Return the failed cell: the last one started according to papermill, counted from 1 in the notebook itself."""
     if not scratch.exists():
         return " before its first cell"
     added = {"papermill-error-cell-tag", INJECTED}
@@ -596,20 +596,20 @@ def _failing_cell(scratch: Path) -> str:
 
 
 def without_run_traces(executed: NotebookNode, source: NotebookNode, placed: Collection[str] = ()) -> NotebookNode:
-    """The executed notebook with nothing in it that differs between two equal runs.
+    """Return the executed notebook without anything that differs between two equal runs.
 
-    Timings, papermill's record and the kernel's version go; text that was printed in pieces is joined; cells
-    have the ids of the source (or their number), executed cells count 1 to n; assignments of ``placed`` names
-    leave the injected cell, which goes too if nothing stays in it.
+    Timings, papermill's record and the version of the kernel are removed; pieces of text output are joined; cells
+    have the ids of the source (or their number), executed cells are numbered 1 to n; assignments of ``placed`` names
+    are removed from the injected cell, which is deleted if it becomes empty.
 
     Parameters
     ----------
     executed : NotebookNode
-        As papermill left it; it is changed.
+        As written by papermill; changed in place.
     source : NotebookNode
         The notebook that was run.
     placed : collection of str
-        Parameters that only said where files go.
+        Parameters that are only paths of output.
     """
     for part in (executed, *executed.cells):
         for key in RUN_TRACES:
@@ -628,7 +628,7 @@ def _is_injected(cell: NotebookNode) -> bool:
 
 
 def _keep(cell: NotebookNode, placed: Collection[str]) -> bool:
-    """Take the assignments of ``placed`` names out of an injected cell; False if nothing is left."""
+    """Remove the assignments of ``placed`` names from an injected cell; return False if it becomes empty."""
     if _is_injected(cell) and placed:
         cell.source = _without_assignments(cell.source, placed)
         return bool(ast.parse(cell.source).body)
@@ -663,7 +663,7 @@ def _number(cells: list[NotebookNode], ids: list[str | None]) -> None:
 
 
 def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Outputs with neighbouring pieces of one stream joined: where a stream is cut depends on timing."""
+    """Join neighbouring pieces of one stream, whose boundaries depend on timing."""
     joined: list[NotebookNode] = []
     for output in outputs:
         last = joined[-1] if joined else None

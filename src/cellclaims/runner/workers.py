@@ -1,6 +1,6 @@
-"""The processes that make reports on this machine: one a report, so that one that hangs or dies takes nothing with it.
+"""Local processes of a batch: one process per report, so a hung or killed report does not affect the others.
 
-On Linux these processes and their kernels are forks of two warmed parents; elsewhere they start from nothing.
+On Linux these processes and their kernels are forks of two parents that have imported the libraries.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Seconds that a process may take to end a report after its kernel's own limit has passed.
+#: Seconds for a process to end a report after the limit of its kernel.
 GRACE = 30.0
 
 #: Imported before the processes of reports are forked.
@@ -30,7 +30,7 @@ WARM = "papermill cellclaims.runner.page cellclaims.runner.batch_report nbconver
 
 @dataclass(frozen=True)
 class Ended(Generic[T]):
-    """A piece of work whose process has ended: the reason if it did not end well, and the seconds that it took."""
+    """A finished piece of work: the reason of a failure, and the duration in seconds."""
 
     item: T
     reason: str
@@ -39,12 +39,12 @@ class Ended(Generic[T]):
 
 @contextlib.contextmanager
 def warmed(evidence: Iterable[Path]) -> Iterator[Any]:
-    """The context in which processes are started: with warmed parents where there can be forks.
+    """Yield the context for starting processes, with parents to fork from where possible.
 
     Parameters
     ----------
     evidence : iterable of Path
-        Folders of evidence that the kernels will load.
+        Folders of evidence for the kernels.
 
     Yields
     ------
@@ -61,12 +61,12 @@ def warmed(evidence: Iterable[Path]) -> Iterator[Any]:
 
 
 def _warm() -> None:
-    """Import here what every report's process needs, and compile the template of pages once."""
+    """Import what each report's process needs, and compile the template of pages once."""
     for name in WARM:
         importlib.import_module(name)
     from cellclaims.runner import page
 
-    page.exporter().template  # noqa: B018 - compiled when first asked for
+    page.exporter().template  # noqa: B018 - compiled on first access
     page.code("1")
     page.safe_html("<p></p>")
 
@@ -86,18 +86,18 @@ class _Running(Generic[T]):
 def each_ended(
     work: Callable[[T], object], items: Iterable[T], workers: int, seconds: float, context: Any
 ) -> Iterator[Ended[T]]:
-    """Do the work on every item in a process of its own; tell of each as it ends.
+    """Process every item in a separate process; yield each as it ends.
 
     Parameters
     ----------
     work : callable
-        Picklable where processes cannot be forked.
+        A function; picklable where processes cannot be forked.
     items : iterable
-        In the order in which they are begun.
+        Items in the order of starting.
     workers : int
-        Processes at the same time.
+        Number of parallel processes.
     seconds : float
-        Longest time of one; ``GRACE`` is added.
+        Time limit for one; ``GRACE`` is added.
     context : multiprocessing context
         Of :func:`warmed`.
     """
@@ -125,7 +125,7 @@ def _start(work: Callable[[T], object], item: T, seconds: float, context: Any) -
 
 
 def _do(work: Callable[[T], object], item: T, parent: int) -> None:
-    """Work in this process, which ends with its parent and leaves Ctrl-C to it."""
+    """Do the work in this process, which ends with its parent and ignores Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
@@ -138,7 +138,7 @@ def _do(work: Callable[[T], object], item: T, parent: int) -> None:
 
 
 def _ended(one: _Running[T]) -> Ended[T]:
-    """What became of a process that has ended, or is ended because it is late."""
+    """Return the result of a process that has ended or exceeded its time."""
     was_late = one.left <= 0
     if was_late:
         one.process.kill()

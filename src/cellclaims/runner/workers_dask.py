@@ -1,9 +1,9 @@
-"""The reports of a batch made at the workers of a Dask scheduler, with the same folder as on this machine.
+"""Reports of a batch on the workers of a Dask scheduler, with the same output as on this computer.
 
-A report travels inside its task with everything that it is made from, notebook and evidence; its files come back as
-the outcome and are moved to their place here. The scheduler holds the task until then, and gives it to another worker
-when the one that had it is lost. So workers need this package and its libraries, the same as here, and share no folder
-with this machine. Dask is an extra, imported when an address is given and not before.
+A report is sent as a task with its notebook and evidence; its files are returned as the
+result and moved into place here. The scheduler keeps the task until then, and gives it to another worker
+if one is lost. Workers need the same package and libraries, but no shared folder. Dask is an extra, imported only
+if an address is given.
 """
 
 from __future__ import annotations
@@ -42,45 +42,41 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 
-# A process beside a Dask worker that makes reports for it, one after the other.
-#
-# A Dask worker has threads, and a process with threads cannot be forked. So each of its threads that is given a
-# report
-# starts one of these (``python -m cellclaims.runner.workers_dask``), which warms up once and lasts as long as
-# the
-# worker. Notebook and evidence come with the request: a worker needs this package, and no folder that it shares
-# with
-# anybody. Requests come in and answers go out by pipes, as pickles of bytes and text.
+# A process that makes reports for a Dask worker, one after the other.
+# A Dask worker has threads, and a process with threads cannot be forked. Therefore each of its threads with a report
+# starts one of these (``python -m cellclaims.runner.workers_dask``), which imports the libraries once and ends with the
+# worker. Notebook and evidence come with the request, so workers need no shared folder. Requests and results are sent
+# through pipes, as pickles of bytes and text.
 
 
-#: Folders above the place of a notebook, so that its way to the evidence does not lead out of the temporary folder.
+#: Folders above the notebook, so that its relative path to the evidence stays in the temporary folder.
 DEPTH = "a/b/c/d/e/f"
 
-#: The file in a report's work folder that says why it failed.
+#: File in a report's work folder with the reason of a failure.
 FAILURE = ".failure"
 
 
 @dataclass(frozen=True)
 class WorkerRequest:
-    """A report to be made somewhere else: everything that it is made from.
+    """A report to be made elsewhere, with all its inputs.
 
     Attributes
     ----------
     name : str
-        Of the report.
+        Name of the report.
     file, notebook : str, bytes
         Name and content of the notebook.
     values : dict
         By parameter.
     limits : Limits
     evidence : bytes
-        The folder of evidence, packed.
+        Archive of the folder of evidence.
     place : str
-        Where the notebook expects that folder, seen from its own.
+        Path of that folder relative to the notebook.
     fingerprint : str
         Of the evidence.
     around : tuple of str
-        The package and the versions of Python and the libraries, as :func:`surroundings` says them.
+        Versions of the package, Python and the libraries, as returned by :func:`surroundings`.
     """
 
     name: str
@@ -96,7 +92,7 @@ class WorkerRequest:
 
 @dataclass(frozen=True)
 class WorkerAnswer:
-    """What became of a request: packed files, or a failure of the report, or words why it cannot be made here."""
+    """Result of a request: packed files, a failure of the report, or the reason why it cannot be made here."""
 
     files: bytes = b""
     failure: Failure | None = None
@@ -105,7 +101,7 @@ class WorkerAnswer:
 
 
 def packed(folder: Path, paths: Iterable[Path]) -> bytes:
-    """Files of a folder as one archive, by their names inside it; equal files give equal bytes."""
+    """Return the files of a folder as one archive; equal files give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(paths):
@@ -116,18 +112,18 @@ def packed(folder: Path, paths: Iterable[Path]) -> bytes:
 
 
 def packed_evidence(folder: Path) -> bytes:
-    """The data files of a folder of evidence as one archive."""
+    """Return the data files of a folder of evidence as one archive."""
     return packed(folder, (path for path in folder.rglob("*") if path.suffix in DATA_SUFFIXES and path.is_file()))
 
 
 def unpack(content: bytes, folder: Path) -> None:
-    """Write the files of an archive below a folder; a name that leads out of it is cut to lie inside."""
+    """Write the files of an archive below a folder, also files with names that point outside."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
 
 
 class Station:
-    """Makes the reports that are asked for, in a temporary folder."""
+    """Makes the requested reports, in a temporary folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -135,12 +131,12 @@ class Station:
         self.reports = 0
 
     def ready(self, request: WorkerRequest) -> Path:
-        """The folder of evidence that a request needs, made if it is not there yet.
+        """Return the folder of evidence for a request; created if missing.
 
         Raises
         ------
         ClusterError
-            If this package or a library is another than asked for, or the evidence has not arrived whole.
+            If the package or a library has another version, or the evidence is incomplete.
         """
         if different := sorted(set(request.around) ^ set(self.around)):
             raise ClusterError(
@@ -157,12 +153,12 @@ class Station:
         return folder
 
     def home(self, request: WorkerRequest) -> Path:
-        """The folder of the notebooks that use this evidence at this place."""
+        """Return the folder of the notebooks that use this evidence at this place."""
         name = hashlib.sha256(f"{request.fingerprint} {request.place}".encode()).hexdigest()[:16]
         return self.root / name / DEPTH / "notebooks"
 
     def answer(self, request: WorkerRequest, context: Any) -> WorkerAnswer:
-        """Make a report by a process of its own."""
+        """Make a report in a separate process."""
         evidence = self.ready(request)
         source = self.home(request) / request.file
         source.write_bytes(request.notebook)
@@ -175,7 +171,7 @@ class Station:
         return answer
 
     def outcome(self, job: Job, reason: str) -> WorkerAnswer:
-        """What a report's process left: files, or a failure."""
+        """Return the files or the failure of a report's process."""
         if reason:
             return WorkerAnswer(failure=Failure(f"{job.notebook.name} failed: {reason}", ""))
         if (job.into / FAILURE).exists():
@@ -185,7 +181,7 @@ class Station:
 
 @dataclass(frozen=True)
 class Attempt:
-    """What the process of a report does: the files of the report, or the reason why not in a file."""
+    """Run in the process of a report: write its files, or the reason of a failure."""
 
     limits: Limits
 
@@ -232,19 +228,19 @@ def main() -> None:
 
         end_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of libraries must not mix with results
     serve(sys.stdin.buffer, answers)
 
 
-#: Seconds between two looks of a worker whether its report is still wanted.
+#: Seconds between two checks whether a report is still wanted.
 LOOK = 0.5
 
-#: Each thread of a worker has a process beside it.
+#: The process of each thread of a worker.
 _own = threading.local()
 
 
 def each_ended_on_dask(jobs: Sequence[Job], limits: Limits, address: str) -> Iterator[Ended[Job]]:
-    """Make jobs at the workers of a scheduler; tell of each as it ends.
+    """Run jobs on the workers of a scheduler; yield each as it ends.
 
     Parameters
     ----------
@@ -256,8 +252,8 @@ def each_ended_on_dask(jobs: Sequence[Job], limits: Limits, address: str) -> Ite
     Raises
     ------
     ClusterError
-        If there are no workers, a worker has another package or other libraries, or a notebook expects its evidence at
-        a place that a worker cannot have. What is still under way is cancelled.
+        If there are no workers, a worker has another package or other libraries, or a notebook reads its evidence from
+        a path that a worker cannot have. Running reports are cancelled.
     """
     evidence, around = functools.cache(evidence_of), tuple(surroundings())
     requests = {job.name: request_of(job, limits, evidence, around) for job in jobs}
@@ -266,30 +262,30 @@ def each_ended_on_dask(jobs: Sequence[Job], limits: Limits, address: str) -> Ite
 
 
 def evidence_of(folder: Path) -> tuple[bytes, str]:
-    """A folder of evidence, packed, and its fingerprint."""
+    """Return a folder of evidence, packed, and its fingerprint."""
     return packed_evidence(folder), fingerprint(folder)
 
 
 def request_of(
     job: Job, limits: Limits, evidence: Callable[[Path], tuple[bytes, str]], around: tuple[str, ...]
 ) -> WorkerRequest:
-    """What a worker needs to make a job.
+    """Return the request for a job.
 
     Raises
     ------
     ClusterError
-        If the notebook expects its evidence at an absolute place, or far above its own folder.
+        If the notebook reads its evidence from an absolute path, or from far above its own folder.
     """
     own = {one.name: one.default for one in parameters_of(cells_of(job.notebook))}
     place = str(job.values.get("DATA", own.get("DATA", "../data")))
     if PurePosixPath(place).is_absolute() or place.count("..") > len(DEPTH.split("/")):
-        raise ClusterError(f"{job.name}: expected evidence beside the notebooks, such as ../data, found {place}")
+        raise ClusterError(f"{job.name}: expected evidence next to the notebooks, such as ../data, found {place}")
     content, (data, digest) = job.notebook.read_bytes(), evidence(job.data)
     return WorkerRequest(job.name, job.notebook.name, content, dict(job.values), limits, data, place, digest, around)
 
 
 def _answered(jobs: Sequence[Job], requests: dict[str, WorkerRequest], client: Client) -> Iterator[Ended[Job]]:
-    """Send requests as workers get on, and take their answers; cancels what is under way if this is closed."""
+    """Send requests when workers are free, and yield their results; cancel running ones when closed."""
     from distributed import as_completed
 
     waiting = iter(jobs)
@@ -316,7 +312,7 @@ def _answered(jobs: Sequence[Job], requests: dict[str, WorkerRequest], client: C
 
 
 def _taken(job: Job, future: Future) -> Ended[Job]:
-    """Bring the outcome of a task to its place.
+    """Move the files of a task into place.
 
     Raises
     ------
@@ -346,7 +342,7 @@ def _taken(job: Job, future: Future) -> Ended[Job]:
 
 
 def on_worker(request: WorkerRequest) -> WorkerAnswer:
-    """Have a report made by the process beside this thread of a worker."""
+    """Let the process of this thread of a worker make a report."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -360,7 +356,7 @@ def on_worker(request: WorkerRequest) -> WorkerAnswer:
 
 
 def asked(request: WorkerRequest, is_wanted: Callable[[], bool]) -> WorkerAnswer:
-    """The answer of this thread's station; ends the station, and what it makes, when nobody wants it any more."""
+    """Return the result of this thread's process; stop it when the report is no longer wanted."""
     station, start = _station(), time.monotonic()
     try:
         pickle.dump(request, station.stdin)
@@ -378,7 +374,7 @@ def asked(request: WorkerRequest, is_wanted: Callable[[], bool]) -> WorkerAnswer
 
 
 def _station() -> subprocess.Popen:
-    """The process beside this thread, started if there is none."""
+    """Return the process of this thread; start it if there is none."""
     station = getattr(_own, "station", None)
     if station is None or station.poll() is not None:
         if station:
@@ -389,16 +385,16 @@ def _station() -> subprocess.Popen:
 
 
 def _end(station: subprocess.Popen) -> int:
-    """End a station and close its pipes; its exit status."""
+    """Stop a process and close its pipes; return its exit status."""
     station.kill()
     for pipe in (station.stdin, station.stdout):
-        with contextlib.suppress(BrokenPipeError):  # a request that it did not read
+        with contextlib.suppress(BrokenPipeError):  # an unread request
             pipe.close()
     return station.wait()
 
 
 if __name__ == "__main__":
-    # answers are pickled by the name of the module that the worker knows, which is not __main__
+    # results must be pickled under the module name that the worker knows, not __main__
     from importlib import import_module
 
     import_module("cellclaims.runner.workers_dask").main()

@@ -1,7 +1,7 @@
-"""Take over what a person decided in a list: into ``screening.csv`` and ``searches.csv``, all rows or none.
+"""Record what a person decided in a list: in ``screening.csv`` and ``searches.csv``, all rows or none.
 
 Title, year and sources are those of the kept answers, never those of the sheet: a sheet goes through a person's hands
-and a spreadsheet. Decisions that the table has already are left as they are, so that taking a list over twice changes
+and a spreadsheet. Decisions that the table has already are left as they are, so that recording a list twice changes
 nothing. A decision is never changed here: reviewers who differ agree in a row with ``final`` yes.
 """
 
@@ -36,7 +36,8 @@ from cellclaims.screening.records import Record, records
 from cellclaims.screening.worklist import TO_FILL, WORK_COLUMNS, Sorted, sort_records, worklist
 
 DECISIONS = ("include", "exclude", "unsure")
-#: What a list must hold to be taken over.
+DECISION_WORDS = ", ".join(DECISIONS)
+#: Columns that a list needs.
 NEEDED = (*TO_FILL, "identifier", "title", "snapshot")
 WHAT = "a list of records to decide on (cellclaims screen --into)"
 
@@ -51,19 +52,22 @@ class Taken:
         Decision -> rows that were added.
     already : int
         Decisions that the table had.
+    completed : int
+        Included records to which their report was added.
     undecided : int
         Rows of the list without a decision.
     """
 
     added: dict[str, int]
     already: int
+    completed: int
     undecided: int
 
 
 def take_over(
     path: Path, folder: Path, registry: Path | None = None, *, dry_run: bool = False, today: date | None = None
 ) -> Taken:
-    """Take over the decisions of a list, all or none.
+    """Record the decisions of a list, all or none.
 
     Parameters
     ----------
@@ -81,7 +85,7 @@ def take_over(
     Raises
     ------
     ProposalError
-        With every row that cannot be taken over, or every fault that the check would find; nothing is written then.
+        With every row that cannot be recorded, or every fault that the check would find; nothing is written then.
     DataError, SourceError
         If the tables, the store or a snapshot cannot be used.
     """
@@ -92,7 +96,7 @@ def take_over(
     day = (today or datetime.now(UTC).date()).isoformat()
     decided = [row for row in rows if any(row[name] for name in ("decision", "reason", "study_id", "final"))]
     known = Snapshots(store)
-    faults, new, already = [], [], 0
+    faults, new, already, completed = [], [], 0, 0
     old = held.rows["screening"]
     for row in decided:
         origin = f"{path.name} row {row['row']}"
@@ -106,14 +110,18 @@ def take_over(
             new.append(made)
         elif any(_said(one) == _said(made) for one in same):
             already += 1
+        elif _said(same[0]) == (*_said(made)[:2], ""):  # the report that an included record became
+            same[0]["study_id"] = made["study_id"]
+            completed += 1
         else:
             faults.append(f"{origin}, column decision: {differing(same[0], made)}")
     if faults:
-        raise ProposalError("\n".join([f"nothing of {path} was taken over:", *(f"  {fault}" for fault in faults)]))
-    if new:
+        raise ProposalError("\n".join([f"nothing of {path} was recorded:", *(f"  {fault}" for fault in faults)]))
+    if new or completed:
         _write(held, evidence, store, [*old, *new], dry_run=dry_run)
     named = [one["decision"] for one in new]
-    return Taken({name: named.count(name) for name in DECISIONS if name in named}, already, len(rows) - len(decided))
+    added = {name: named.count(name) for name in DECISIONS if name in named}
+    return Taken(added, already, completed, len(rows) - len(decided))
 
 
 class Snapshots:
@@ -186,7 +194,7 @@ def row_faults(
 
 
 def decision(row: Cells, record: Record, earlier: Iterable[Cells], day: str) -> Cells:
-    """A row of ``screening.csv``; a record that stands there already under one of its identifiers keeps that name."""
+    """A row of ``screening.csv``; a record that is there under one of its identifiers keeps that name."""
     of_it = (one for one in earlier if not identifiers(one["identifier"], one["also"]).isdisjoint(record.ids))
     identifier = next((one["identifier"] for one in of_it), record.identifier)
     return {
@@ -214,7 +222,7 @@ def _said(row: Cells) -> tuple[str, ...]:
 
 
 def differing(old: Cells, new: Cells) -> str:
-    """Why another decision of the same person on the same record is not taken over."""
+    """Why another decision of the same person on the same record is not recorded."""
     was, found = (" ".join(filter(None, _said(one))) for one in (old, new))
     where = f"screening.csv row {old['line']}" if "line" in old else "an earlier row of the list"
     instead = "a decision is changed in screening.csv, or agreed on in a row with final yes"
@@ -272,7 +280,7 @@ def _content(held: Held, table: str, rows: list[Cells]) -> tuple[Path, tuple[byt
 
 
 def _evidence_with(evidence: Evidence, held: Held, rows: list[Cells]) -> Evidence:
-    """The evidence with these decisions in place of its own."""
+    """The evidence with these decisions instead."""
     names = held.schema.tables["screening"].names
     frame = pd.DataFrame([[row[name] for name in names] for row in rows], columns=names)
     return replace(evidence, screening=frame)
@@ -282,12 +290,12 @@ def _evidence_with(evidence: Evidence, held: Held, rows: list[Cells]) -> Evidenc
 
 
 def write_list(into: Path, data: Path, registry: Path, snapshot: str = "", reviewer: str = "") -> str:
-    """Write the list of records to decide on; what it holds, in words.
+    """Write the list of records to decide on; a summary in words.
 
     Parameters
     ----------
     into : Path
-        The file to write; one that stands there is never written over.
+        The file to write; an existing file is never overwritten.
     data, registry : Path
         Folders of the evidence and of the store.
     snapshot : str
@@ -312,7 +320,11 @@ def write_list(into: Path, data: Path, registry: Path, snapshot: str = "", revie
     ]
     if found.refused:
         lines.append(f"{len(found.refused)} answers or records could not be read, the first: {found.refused[0]}")
-    lines.append(f"fill in decision, reason and reviewer, then: cellclaims screen --accept {into}")
+    reasons = listed_reasons(protocol.load(data).content)
+    lines += [
+        *(f"  {name}: {one['words']} ({DECISION_OF[one['stage']]})" for name, one in reasons.items()),
+        f"fill in decision ({DECISION_WORDS}), reason (one of these) and reviewer: cellclaims screen --accept {into}",
+    ]
     return "\n".join(lines)
 
 
@@ -322,13 +334,14 @@ def _sorted(evidence: Evidence, store: Store, snapshot: str) -> Sorted:
 
 
 def take_over_in_words(path: Path, data: Path, registry: Path | None = None, *, dry_run: bool = False) -> str:
-    """Take over the decisions of a list; what was written, in words. Errors are those of :func:`take_over`."""
+    """Record the decisions of a list; what was written, in words. Errors are those of :func:`take_over`."""
     if sys.stderr.isatty():
         print("reading the snapshot and checking the tables with the decisions ...", file=sys.stderr)
     taken = take_over(path, data, registry, dry_run=dry_run)
-    words = ", ".join(f"{count} {name}" for name, count in taken.added.items())
-    start = "would be taken over" if dry_run else "taken over"
-    first = f"{start}: {words or 'nothing new'}; {taken.already} held already, {taken.undecided} undecided"
+    parts = [f"{count} {name}" for name, count in taken.added.items()]
+    words = ", ".join([*parts, *([f"the report of {taken.completed} included before"] if taken.completed else [])])
+    start = "would be recorded" if dry_run else "recorded"
+    first = f"{start}: {words or 'nothing new'}; {taken.already} recorded before, {taken.undecided} undecided"
     return "\n".join(filter(None, [first, "" if dry_run else conflicts_in_words(load(data))]))
 
 

@@ -66,12 +66,12 @@ class Record:
 
     @property
     def also(self) -> str:
-        """Its other identifiers, parted by semicolons."""
+        """Its other identifiers, with semicolons between them."""
         return "; ".join(self.ids[1:])
 
     @property
     def source(self) -> str:
-        """Its sources, parted by semicolons."""
+        """Its sources, with semicolons between them."""
         return "; ".join(self.sources)
 
 
@@ -161,7 +161,7 @@ def merged(described: Iterable[Record]) -> list[Record]:
 
 
 def together(one: Record, other: Record) -> Record:
-    """Two descriptions as one record: the source that stands first in ``SOURCES`` has the say."""
+    """Two descriptions as one record: the source that comes first in ``SOURCES`` decides."""
     first, second = sorted((one, other), key=lambda record: SOURCES.index(record.sources[0]))
     return replace(
         first,
@@ -192,7 +192,7 @@ def kind_of(identifier: str) -> str:
 
 
 def by_title(whole: list[Record]) -> list[Record]:
-    """Put together what title and year show to be one record; what identifiers tell apart stays apart."""
+    """Put together what title and year show to be one record; what identifiers distinguish stays apart."""
     groups: dict[tuple[str, str, tuple[str, ...]], list[int]] = {}
     words = [in_words(one.title) for one in whole]
     for number, (one, title) in enumerate(zip(whole, words, strict=True)):

@@ -13,6 +13,7 @@ from cellclaims.evidence.screened import Screened, screened
 from cellclaims.harvest.held import Cells, in_words
 from cellclaims.registries import SOURCES
 from cellclaims.registries.changes import known_registrations, known_sources
+from cellclaims.registries.records import numbers_in
 from cellclaims.registries.store import Snapshot, Store
 from cellclaims.screening.records import Record, records
 
@@ -23,7 +24,7 @@ WORK_COLUMNS = (
 )  # fmt: skip
 #: Words that say nothing of a title.
 EMPTY_WORDS = frozenset("a an and as at by for from in into is its of on or the their to using versus vs with".split())
-#: What a row of ``wanted.csv`` is called among the sources of the review: it is looked for, not held.
+#: What a row of ``wanted.csv`` is called among the sources of the review: it is looked for, not yet used.
 WANTED = "wanted "
 
 
@@ -122,7 +123,7 @@ def sort_records(
 
 
 def held_identifiers(evidence: Evidence) -> frozenset[str]:
-    """Registrations and publications that some table of the review uses; those that are only wanted are not held."""
+    """Registrations and publications that some table of the review uses; those that are only wanted do not count."""
     used = (key for key, names in known_sources(evidence).items() if any(not name.startswith(WANTED) for name in names))
     return frozenset([*known_registrations(evidence), *used])
 
@@ -214,10 +215,7 @@ def worklist(evidence: Evidence, found: Sorted, reviewer: str = "") -> list[Cell
     included = included_titles(evidence)
     scores, nearest = nearness([one.title for one in listed], list(included.values()))
     names, known = list(included), set(known_registrations(evidence))
-    wanted = {
-        key: [name.removeprefix(WANTED) for name in uses if name.startswith(WANTED)]
-        for key, uses in known_sources(evidence).items()
-    }
+    wanted = wanted_identifiers(evidence)
     order = sorted(
         range(len(listed)),
         key=lambda i: (known.isdisjoint(listed[i].cites), -round(float(scores[i]), 6), listed[i].identifier),
@@ -240,6 +238,16 @@ def worklist(evidence: Evidence, found: Sorted, reviewer: str = "") -> list[Cell
         for i in order
         for one in (listed[i],)
     ]
+
+
+def wanted_identifiers(evidence: Evidence) -> dict[str, list[str]]:
+    """The identifiers in ``wanted.csv``, each with its rows there."""
+    found: dict[str, list[str]] = {}
+    for row in evidence.wanted.itertuples():
+        named = [f"doi:{row.doi.lower()}" if row.doi else "", f"pmid:{row.pmid}" if row.pmid else ""]
+        for one in filter(None, [*named, *numbers_in(row.registry_id)]):
+            found.setdefault(one, []).append(row.wanted_id)
+    return found
 
 
 def _has_decided(one: Screened, reviewer: str) -> bool:

@@ -17,7 +17,7 @@ KINDS = ("rate", "difference")
 #: Choices within a report, then between reports, in the order of the axes of a curve.
 WITHIN = ("outcome", "timing", "figures", "effect", "handling")
 BETWEEN = ("population", "product", "design", "blinding")
-#: Where a doubted figure may stand, by kind.
+#: Tables that may contain a questionable value, by kind.
 TABLES = {"rate": ("binary",), "difference": ("continuous", "contrasts")}
 #: The review's own option in words.
 OWN = {
@@ -44,7 +44,7 @@ TEST_WORDS = {"adhoc": "Hartung-Knapp with floor", "knha": "Hartung-Knapp", "z":
 
 @dataclass(frozen=True)
 class Option:
-    """One way to decide: its name, the reason why a reviewer may take it, and what it sets."""
+    """One option: its name, a reason for it, and the settings it changes."""
 
     name: str
     why: str = "the review's own"
@@ -53,7 +53,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Choice:
-    """Something that must be decided; the first option is the review's own."""
+    """A choice; the first option is that of the review."""
 
     choice_id: str
     title: str
@@ -71,7 +71,7 @@ class NamedAnalysis:
 
 
 def choices_of(base: EvidenceBase, question: Question, kind: str) -> list[Choice]:
-    """Every choice that leaves something to decide for a question, in the order WITHIN, BETWEEN.
+    """Return every choice with several options for a question, in the order WITHIN, BETWEEN.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def choices_of(base: EvidenceBase, question: Question, kind: str) -> list[Choice
 
 
 def analyses_of(protocol: Protocol, kind: str) -> list[NamedAnalysis]:
-    """Every way to pool, the review's own first."""
+    """Return every way to pool, that of the review first."""
     named, nodes = [], int(protocol["models"]["proportion"]["nodes"])
     for way in _section(protocol)["analyses"][kind]:
         words = MODEL_WORDS[way["model"], way.get("measure", "")]
@@ -112,7 +112,7 @@ def _section(protocol: Protocol) -> Mapping[str, Any]:
 
 
 def _own(protocol: Protocol, question: Question) -> dict[str, Option]:
-    """The question's own option of each choice."""
+    """Return the question's own option of each choice."""
     names = OWN | {
         "outcome": protocol.outcome(question.outcome).name,
         "population": " and ".join(question.population),
@@ -124,15 +124,15 @@ def _own(protocol: Protocol, question: Question) -> dict[str, Option]:
 
 
 def _listed(content: Mapping[str, Any], choice_id: str, question: Question, kind: str) -> list[Option]:
-    """What the protocol lists for a choice, by kind or by outcome where it says so."""
+    """Return the options of a choice in the protocol, by kind or by outcome."""
     known = content[choice_id]
-    by_outcome = known.get("of", {}).get(question.outcome, [])
-    listed = by_outcome or known.get("options") or known.get(kind, [])
+    by_outcome = (known.get("of") or {}).get(question.outcome, [])
+    listed = by_outcome or known.get("options") or known.get(kind) or []
     return [Option(o["name"], o["why"], {k: v for k, v in o.items() if k not in ("name", "why")}) for o in listed]
 
 
 def _handlings(base: EvidenceBase, question: Question, kind: str, content: Mapping[str, Any]) -> list[Option]:
-    """Each anomaly whose alternative handling touches a study that may answer, one at a time."""
+    """Return the anomalies whose alternative handling concerns an eligible study, one at a time."""
     steps = base.evidence.handling[base.evidence.handling.table.isin(TABLES[kind])]
     switched = steps[(steps.variant != "primary") & ~steps.anomaly_id.isin(question.alternative)]
     outcomes = [o.settings.get("definition") for o in _listed(content, "outcome", question, kind)]
@@ -149,7 +149,7 @@ def _handlings(base: EvidenceBase, question: Question, kind: str, content: Mappi
 
 
 def _relevant(base: EvidenceBase, question: Question, kind: str, outcomes: list[str], types: list[str]) -> set[str]:
-    """Studies that may answer the question under some choice."""
+    """Return the studies that are eligible under some choice."""
     rows = base.evidence.binary if kind == "rate" else base.evidence.continuous
     named = rows.definition_id if kind == "rate" else rows.outcome
     studies = base.evidence.studies[
@@ -163,7 +163,7 @@ def _relevant(base: EvidenceBase, question: Question, kind: str, outcomes: list[
 
 
 def _differs(protocol: Protocol, question: Question, choice_id: str, option: Option) -> bool:
-    """True if the option differs from the question and applies to it."""
+    """Return whether the option differs from the question and applies to it."""
     asked = option.settings
     if choice_id == "population":
         return set(asked["types"]) != set(protocol.populations(list(question.population)))
@@ -185,5 +185,5 @@ def _differs(protocol: Protocol, question: Question, choice_id: str, option: Opt
 
 
 def classes_of(protocol: Protocol, products: list[str]) -> set[str]:
-    """Intervention classes of several products."""
+    """Return the intervention classes of several products."""
     return {name for product in products for name in protocol.classes(product)}

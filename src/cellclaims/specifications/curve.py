@@ -64,7 +64,7 @@ def influence_of(
     Parameters
     ----------
     lines : DataFrame
-        With beta and verdict.
+        With beta and finding.
     grid, choices, parts
         As for :func:`options_of`.
 
@@ -73,16 +73,16 @@ def influence_of(
     DataFrame
         ``choice``; ``share`` of the variance of the estimates over all combinations that lies between the options,
         :math:`\eta^2 = \mathrm{Var}(E[\hat\beta \mid \mathrm{option}]) / \mathrm{Var}(\hat\beta)` (the
-        correlation ratio; shares need not add up to 1); ``low`` and ``high``, the lowest and the highest median of an
-        option, with its name; ``verdict_changes``, the share of the combinations of the other choices in which this
-        choice alone decides the verdict. Choices with one option only are left out.
+        correlation ratio; proportions need not add up to 1); ``low`` and ``high``, the lowest and the highest median
+        of an option, with its name; ``finding_changes``, the proportion of combinations of the other choices in which
+        this choice alone determines the finding. Choices with one option are omitted.
     """
-    beta, verdict = lines.beta.to_numpy(float)[grid], pd.factorize(lines.verdict)[0][grid]
-    alone = {c.choice_id: float((verdict.max(a) != verdict.min(a)).mean()) for a, c in enumerate(choices)}
-    alone |= {name: _alone(verdict, parts, name) for name in parts}
+    beta, finding = lines.beta.to_numpy(float)[grid], pd.factorize(lines.finding)[0][grid]
+    alone = {c.choice_id: float((finding.max(a) != finding.min(a)).mean()) for a, c in enumerate(choices)}
+    alone |= {name: _alone(finding, parts, name) for name in parts}
     spread = np.nanvar(beta) if np.isfinite(beta).any() else np.nan
     found = [
-        {"choice": choice_id, **_moved(options, spread), "verdict_changes": alone[choice_id]}
+        {"choice": choice_id, **_moved(options, spread), "finding_changes": alone[choice_id]}
         for choice_id, options in options_of(lines, grid, choices, parts).groupby("choice", sort=False)
         if len(options) > 1
     ]
@@ -90,7 +90,7 @@ def influence_of(
 
 
 #: Columns of :func:`influence_of`.
-INFLUENCE = ["choice", "share", "low", "low_option", "high", "high_option", "verdict_changes"]
+INFLUENCE = ["choice", "share", "low", "low_option", "high", "high_option", "finding_changes"]
 
 
 def _moved(options: pd.DataFrame, spread: float) -> dict[str, object]:
@@ -106,22 +106,21 @@ def _moved(options: pd.DataFrame, spread: float) -> dict[str, object]:
             "high_option": high.option}  # fmt: skip
 
 
-def _alone(verdict: NDArray, parts: pd.DataFrame, name: str) -> float:
-    """How often analyses that differ in one part only give different verdicts."""
+def _alone(finding: NDArray, parts: pd.DataFrame, name: str) -> float:
+    """Return how often analyses that differ in one part only give different findings."""
     others = [other for other in parts if other != name]
     groups = [list(own.index) for _, own in parts.groupby(others, sort=False) if len(own) > 1]
-    changes = [(verdict[..., own].max(-1) != verdict[..., own].min(-1)).mean() for own in groups]
+    changes = [(finding[..., own].max(-1) != finding[..., own].min(-1)).mean() for own in groups]
     return float(np.mean(changes)) if changes else 0.0
 
 
 #: The parts of an analysis that are choices of their own.
 OF_ANALYSIS = {"model": "Model", "method": "Spread between reports", "test": "Interval"}
-GRADES = ("good", "partial", "poor")
-#: What each kind of question pools, and in which unit it is told.
+#: Measure and unit of each kind of question.
 DATA = {"rate": ("events", "n"), "difference": ("yi", "vi")}
 UNITS = {"rate": "percent", "difference": "percentage points"}
 
-#: decide(lines, rows_of): the verdict of each line; rows_of(i) returns the reports of row set i.
+#: decide(lines, rows_of): the finding of each line; rows_of(i) returns the reports of row set i.
 Decide = Callable[[pd.DataFrame, Callable[[int], pd.DataFrame]], Sequence[str]]
 
 
@@ -134,7 +133,7 @@ class Curve:
     lines : DataFrame
         One line a distinct specification, in the order of the estimates: a column for each choice (the option of the
         combination that departs least from the review's own), ``departures`` (how many choices it changes), k,
-        beta, ci_lb, ci_ub, pi_lb, pi_ub (percent, or the unit of the effects), I2, ``counted``, ``verdict``.
+        beta, ci_lb, ci_ub, pi_lb, pi_ub (percent, or the unit of the effects), I2, ``counted``, ``finding``.
     marks : DataFrame of bool
         One line as above; one column for each (choice, option): whether that option leads to this line.
     influence : DataFrame
@@ -163,20 +162,20 @@ class Curve:
     unit: str
 
     @property
-    def verdict(self) -> str:
-        """The verdict of the review's own choices."""
-        return str(self.lines.verdict[self.primary])
+    def finding(self) -> str:
+        """Return the finding of the review's own choices."""
+        return str(self.lines.finding[self.primary])
 
     @property
-    def verdicts(self) -> pd.Series:
-        """Share of the counted distinct specifications with each verdict, the most frequent first."""
-        return self.lines.verdict[self.lines.counted].value_counts(normalize=True)
+    def findings(self) -> pd.Series:
+        """Return the proportion of counted distinct specifications with each finding, the most frequent first."""
+        return self.lines.finding[self.lines.counted].value_counts(normalize=True)
 
     @property
     def stability(self) -> tuple[float, int]:
-        """Share of the counted distinct specifications with the review's verdict, and their number."""
+        """Return the proportion of counted distinct specifications with the review's finding, and their number."""
         counted = self.lines[self.lines.counted]
-        return float((counted.verdict == self.verdict).mean()), len(counted)
+        return float((counted.finding == self.finding).mean()), len(counted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +189,7 @@ class Fitted:
     analyses : list of NamedAnalysis
     sets : RowSets
     fits : SpecificationCurve
-        Distinct fits with what the verdict needs to know of their rows: ``randomised``, and ``population_grade`` and
-        ``outcome_grade`` (empty where the grade of the match holds).
+        Distinct fits with the facts of their rows for the finding: ``randomised``.
     unit : str
     """
 
@@ -202,8 +200,8 @@ class Fitted:
     unit: str
 
     def judged(self, decide: Decide) -> Curve:
-        """The curve with a verdict for each line."""
-        lines = self.fits.lines.assign(verdict=list(decide(self.fits.lines, self.sets.of)))
+        """Return the curve with a finding for each line."""
+        lines = self.fits.lines.assign(finding=list(decide(self.fits.lines, self.sets.of)))
         grid = self.fits.line_of[self.sets.number]
         parts = pd.DataFrame({name: [getattr(a, name) for a in self.analyses] for name in OF_ANALYSIS})
         counted = np.array([named.analysis.counted for named in self.analyses])
@@ -245,15 +243,25 @@ def fitted(base: EvidenceBase, question: Question, kind: str) -> Fitted:
     question = question.at(base.protocol)
     choices, analyses = choices_of(base, question, kind), analyses_of(base.protocol, kind)
     tables = report_tables(base, question, kind, choices)
-    choices, sets = _without_idle(choices, row_sets(base, question, kind, choices, tables))
+    choices, sets = without_idle(choices, row_sets(base, question, kind, choices, tables))
     data = {name: sets.rows[name].to_numpy(float) for name in DATA[kind]}
     ways = [named.analysis for named in analyses]
-    fits = specification_curve(data, sets.keep, ways, facts=_facts(question, choices, sets))
+    fits = specification_curve(data, sets.keep, ways, facts=_facts(sets))
     return Fitted(choices, analyses, sets, fits, UNITS[kind])
 
 
-def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
-    """Drop options that give the review's own rows in every combination: there is nothing to choose."""
+def without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice], RowSets]:
+    """Drop options that give the review's own rows in every combination: there is nothing to choose.
+
+    Parameters
+    ----------
+    choices : sequence of Choice
+    sets : RowSets
+
+    Returns
+    -------
+    tuple of (list of Choice, RowSets)
+    """
     kept, number = [], sets.number
     for axis, choice in enumerate(choices):
         own = number.take(0, axis)
@@ -264,38 +272,10 @@ def _without_idle(choices: Sequence[Choice], sets: RowSets) -> tuple[list[Choice
     return kept, RowSets(sets.rows, sets.keep[used], number.reshape([len(c.options) for c in kept]))
 
 
-def _facts(question: Question, choices: Sequence[Choice], sets: RowSets) -> pd.DataFrame:
-    """What the verdict needs to know of each row set beside its numbers."""
-    rows, keep = sets.rows, sets.keep
-    return pd.DataFrame(
-        {
-            "randomised": (keep & (rows.design == "rct").to_numpy()).any(axis=1),
-            "population_grade": _worst(keep, _of_types(question, choices, rows)),
-            "outcome_grade": _worst(keep, _of_outcomes(question, choices, rows)),
-        }
-    )
-
-
-def _of_types(question: Question, choices: Sequence[Choice], rows: pd.DataFrame) -> list[str]:
-    """For each report the grade of the first option that asks for its type of diabetes; empty for the review's own."""
-    options = {choice.choice_id: choice for choice in choices}["population"].options
-    return [
-        next((o.settings.get("grade", "") for o in options if own in o.settings.get("types", question.population)), "")
-        for own in rows.diabetes_type
-    ]
-
-
-def _of_outcomes(question: Question, choices: Sequence[Choice], rows: pd.DataFrame) -> list[str]:
-    options = {choice.choice_id: choice for choice in choices}["outcome"].options
-    grades = {o.settings.get("definition", question.outcome): o.settings.get("grade", "") for o in options}
-    return [grades.get(own, "") for own in rows.outcome]
-
-
-def _worst(keep: NDArray[np.bool_], grades: Sequence[str]) -> list[str]:
-    """The lowest grade that any report of a row set brings; empty: that of the match."""
-    known = ("", *GRADES)
-    place = np.array([known.index(grade) for grade in grades], dtype=int).reshape(1, -1)
-    return [known[i] for i in np.where(keep, place, 0).max(axis=1, initial=0)]
+def _facts(sets: RowSets) -> pd.DataFrame:
+    """Return the facts of each row set for the finding, other than its numbers."""
+    randomised = (sets.keep & (sets.rows.design == "rct").to_numpy()).any(axis=1)
+    return pd.DataFrame({"randomised": randomised})
 
 
 def _part(name: str, values: pd.Series) -> Choice:

@@ -44,8 +44,8 @@ class SpecificationCurve:
     Attributes
     ----------
     lines : DataFrame
-        One line a distinct fit: ``row_set`` and ``analysis`` (the first that give it), k, :data:`NUMBERS`, the facts
-        of the row set, ``counted``, and ``verdict`` where one was asked for.
+        One line per distinct fit: ``row_set`` and ``analysis`` (the first with this fit), k, :data:`NUMBERS`, the facts
+        of the row set, ``counted``, and ``finding`` on request.
     line_of : ndarray of int, shape (s, a)
         The line of each row set under each analysis.
     """
@@ -81,7 +81,7 @@ def specification_curve(
     facts : DataFrame, s rows, optional
         What else is known of each row set; its columns are handed on to the lines.
     decide : callable, optional
-        decide(lines): the verdict of each line.
+        decide(lines): the finding of each line.
     level : float
 
     Returns
@@ -110,7 +110,7 @@ def specification_curve(
     counted = np.array([analysis.counted for analysis in analyses])
     lines["counted"] = np.bincount(line_of.ravel(), np.tile(counted, len(keep)), len(lines)) > 0
     if decide is not None:
-        lines["verdict"] = list(decide(lines))
+        lines["finding"] = list(decide(lines))
     return SpecificationCurve(lines, line_of)
 
 

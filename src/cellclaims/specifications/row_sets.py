@@ -151,9 +151,7 @@ SWITCHES = ("assumed", "secondary", "co_treatments")
 
 
 def as_printed(base: EvidenceBase, rows: Sequence[Record], figures: Option) -> Sequence[Record]:
-    """Without the rows that the option leaves out: worked out by the reader, from tables of reviews, or of arms that
-    got another treatment with the cells.
-    """
+    """Exclude rows as the option requires: derived, from tables of reviews, or of arms with another treatment."""
     asked = figures.settings
     if not asked.get("derived", True):
         rows = [row for row in rows if row.status != "derived"]
@@ -310,7 +308,7 @@ class _Report:
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
-        """What its effects depend on."""
+        """Return the values that determine its effects."""
         return (self.study_id, *(tuple(row.line for row in rows) for rows in self.sides), self.at.target)
 
 

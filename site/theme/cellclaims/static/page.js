@@ -1,4 +1,4 @@
-/* The switch of colours, the menu of narrow windows, and a search that fetches nothing where it cannot. */
+/* Colour switch, menu of narrow windows, filters of long tables, and search results that open at their place. */
 "use strict";
 
 (() => {
@@ -10,8 +10,28 @@
   root.classList.add("scripted");
   paint(stored());
 
-  // A page that is opened as a file may not read another: results are then shown by their titles alone.
+  // A page opened as a file cannot read others, so results are shown by title only.
   if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+
+  // A field above a table of many rows: only rows that contain all words are shown.
+  const ROWS = 12;
+  const addFilter = (table) => {
+    const rows = [...(table.tBodies[0]?.rows ?? [])];
+    if (rows.length < ROWS || table.tBodies.length !== 1) return;
+    const field = Object.assign(document.createElement("input"), { type: "search", autocomplete: "off" });
+    const label = document.createElement("label");
+    const count = document.createElement("output");
+    const line = Object.assign(document.createElement("div"), { className: "filter" });
+    label.append("Filter rows ", field);
+    line.append(label, count);
+    (table.closest(".scroll") ?? table).before(line);
+    field.addEventListener("input", () => {
+      const words = field.value.toLowerCase().split(/\s+/u);
+      for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+      const shown = rows.filter((row) => !row.hidden).length;
+      count.textContent = shown === rows.length ? "" : `${shown} of ${rows.length} rows`;
+    });
+  };
 
   document.addEventListener("DOMContentLoaded", () => {
     const scheme = document.getElementById("scheme");
@@ -19,12 +39,22 @@
     scheme.closest("[hidden]").hidden = false;
     scheme.addEventListener("change", () => { store(scheme.value); paint(scheme.value); });
 
-    // Contents beside the text stay open; above the text they are one line until somebody asks.
+    // Contents next to the text stay open; above the text they are folded.
     const here = document.querySelector(".here details");
     if (here && !matchMedia("(min-width: 86rem)").matches) here.open = false;
 
-    // A formula that is wider than the window scrolls: a keyboard must reach it.
+    // A formula wider than the window scrolls and must be focusable.
     document.querySelectorAll("main .math").forEach((one) => { if (one.scrollWidth > one.clientWidth) one.tabIndex = 0; });
+
+    document.querySelectorAll("main table").forEach(addFilter);
+
+    // A page that a search result opens is scrolled to the first word found, also inside a folded part.
+    setTimeout(() => {
+      const hit = location.hash ? null : document.querySelector("main .highlighted");
+      if (!hit) return;
+      for (let part = hit.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+      hit.scrollIntoView({ block: "center" });
+    }, 100);
 
     const opener = document.querySelector(".opener");
     const menu = document.getElementById("menu");
