@@ -127,13 +127,13 @@ def save_figures(table: pd.DataFrame, curves: Mapping, folder: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run, write and draw."""
+    """Run the simulation, write and draw its results."""
     asked = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     asked.add_argument("--reviews", type=int, default=REVIEWS, help="simulated reviews a setting")
     asked.add_argument("--seed", type=int, default=SEED)
     asked.add_argument("--into", type=Path, default=DOCS, help="folder with calibration.md")
     asked.add_argument("--reports", type=int, nargs="+", default=list(KS), help="numbers of reports")
-    asked.add_argument("--scheduler", help="address of a Dask scheduler whose workers do it")
+    asked.add_argument("--scheduler", help="address of a Dask scheduler for the simulation")
     asked.add_argument("--written", action="store_true", help="use the numbers of calibration.csv")
     options = asked.parse_args(arguments)
     into, curves = options.into, {}

@@ -27,20 +27,20 @@ def results() -> pd.DataFrame:
     return consistency(real())
 
 
-def verdicts(made: MadeUp, check: str) -> list[str]:
+def found_by(made: MadeUp, check: str) -> list[str]:
     """What one check says of every row of made-up evidence, in order."""
-    return list(consistency(made.evidence(), [BY_NAME[check]]).verdict)
+    return list(consistency(made.evidence(), [BY_NAME[check]]).result)
 
 
 # --- the shape of the answer --------------------------------------------------------------------------------------
 
 
 def test_every_line_says_what_its_verdict_needs(results):
-    assert set(results.verdict) == {CONSISTENT, INCONSISTENT, NOT_APPLICABLE}
-    assert (results.reason[results.verdict == NOT_APPLICABLE] != "").all()
-    assert (results.expected[results.verdict == INCONSISTENT] != "").all()
-    assert (results.expected[results.verdict == CONSISTENT] == "").all()
-    assert (results.anomaly_id[results.verdict != INCONSISTENT] == "").all()
+    assert set(results.result) == {CONSISTENT, INCONSISTENT, NOT_APPLICABLE}
+    assert (results.reason[results.result == NOT_APPLICABLE] != "").all()
+    assert (results.expected[results.result == INCONSISTENT] != "").all()
+    assert (results.expected[results.result == CONSISTENT] == "").all()
+    assert (results.anomaly_id[results.result != INCONSISTENT] == "").all()
     text = results[["printed", "expected", "reason"]]
     assert not text.map(lambda words: "nan" in words.split()).any().any()
 
@@ -56,7 +56,7 @@ def test_a_check_looks_at_a_row_once(results):
 
 def test_nothing_is_a_rule_twice_every_finding_of_the_data_rules_is_kept(results):
     for check in CHECKS:
-        mine = results[(results.check == check.name) & (results.verdict == INCONSISTENT)]
+        mine = results[(results.check == check.name) & (results.result == INCONSISTENT)]
         found = {(f.table, f.line) for rule in check.rules for f in findings(rule(real()))}
         if check.rules:
             assert set(zip(mine.table, mine.line, strict=True)) == found
@@ -67,7 +67,7 @@ def test_the_summary_counts_what_could_fail_and_not_what_was_looked_at(results):
     debit = counts.loc["DEBIT: yes or no with a spread"]
     assert (debit.looked_at, debit.could_fail, debit.inconsistent) == (len(real().continuous), 0, 0)
     assert (counts.inconsistent <= counts.could_fail).all()
-    assert counts.could_fail.sum() == (results.verdict != NOT_APPLICABLE).sum()
+    assert counts.could_fail.sum() == (results.result != NOT_APPLICABLE).sum()
 
 
 # --- each check on made-up rows: found, let pass, silent ----------------------------------------------------------
@@ -79,7 +79,7 @@ def counted(events: float, n: float, percent: str, status: str = "printed", arm:
 
 
 @pytest.mark.parametrize(
-    ("events", "n", "percent", "status", "verdict"),
+    ("events", "n", "percent", "status", "result"),
     [
         (6, 7, "90", "printed", INCONSISTENT),
         (6, 7, "86", "printed", CONSISTENT),
@@ -93,8 +93,8 @@ def counted(events: float, n: float, percent: str, status: str = "printed", arm:
         (49, 150, "35", "printed", INCONSISTENT),
     ],
 )
-def test_percentage_against_count(events, n, percent, status, verdict):
-    assert verdicts(counted(events, n, percent, status), "percentage against count") == [verdict]
+def test_percentage_against_count(events, n, percent, status, result):
+    assert found_by(counted(events, n, percent, status), "percentage against count") == [result]
 
 
 def test_a_percentage_that_was_cut_off_is_told_from_one_that_fits_nowhere():
@@ -106,7 +106,7 @@ def test_a_percentage_that_was_cut_off_is_told_from_one_that_fits_nowhere():
 
 
 @pytest.mark.parametrize(
-    ("events", "n", "percent", "verdict"),
+    ("events", "n", "percent", "result"),
     [
         (11, 14, "", INCONSISTENT),  # of those who became independent
         (11, 16, "", CONSISTENT),
@@ -116,8 +116,8 @@ def test_a_percentage_that_was_cut_off_is_told_from_one_that_fits_nowhere():
         (0, np.nan, "0", NOT_APPLICABLE),
     ],
 )
-def test_everybody_in_the_denominator(events, n, percent, verdict):
-    assert verdicts(counted(events, n, percent, arm=16), "everybody in the denominator") == [verdict]
+def test_everybody_in_the_denominator(events, n, percent, result):
+    assert found_by(counted(events, n, percent, arm=16), "everybody in the denominator") == [result]
 
 
 def level(center: float, **more) -> MadeUp:
@@ -125,7 +125,7 @@ def level(center: float, **more) -> MadeUp:
 
 
 @pytest.mark.parametrize(
-    ("center", "n", "more", "verdict"),
+    ("center", "n", "more", "result"),
     [
         (106.66, 7, {"outcome": "fpg", "unit": "mg/dL"}, INCONSISTENT),
         (89.71, 7, {"outcome": "fpg", "unit": "mg/dL"}, CONSISTENT),
@@ -140,25 +140,25 @@ def level(center: float, **more) -> MadeUp:
         (6.7, 7, {}, NOT_APPLICABLE),  # tenths of tenths: cannot fail
     ],
 )
-def test_grim_is_asked_only_where_a_step_is_known_and_it_can_fail(center, n, more, verdict):
-    assert verdicts(level(center, n=n, **more), "GRIM: mean against n") == [verdict]
+def test_grim_is_asked_only_where_a_step_is_known_and_it_can_fail(center, n, more, result):
+    assert found_by(level(center, n=n, **more), "GRIM: mean against n") == [result]
 
 
 @pytest.mark.parametrize(
-    ("center", "spread", "n", "verdict"),
+    ("center", "spread", "n", "result"),
     [(7.3, 2.51, 12, INCONSISTENT), (7.3, 2.53, 12, CONSISTENT), (7.3, 25.1, 12, NOT_APPLICABLE)],
 )
-def test_grimmer_on_whole_numbers(center, spread, n, verdict):
+def test_grimmer_on_whole_numbers(center, spread, n, result):
     made = level(center, n=n, dispersion_low=spread, outcome="hba1c", unit="mmol/mol")
-    assert verdicts(made, "GRIMMER: spread against n") == [verdict]
+    assert found_by(made, "GRIMMER: spread against n") == [result]
 
 
 def test_debit_applies_to_shares_with_a_spread_only():
     name = "DEBIT: yes or no with a spread"
-    for spread, verdict in ((0.18, INCONSISTENT), (0.49, CONSISTENT)):
-        assert verdicts(level(0.35, n=20, unit="proportion", dispersion_low=spread), name) == [verdict]
-    assert verdicts(level(7.5, n=20), name) == [NOT_APPLICABLE]
-    assert verdicts(level(0.35, unit="proportion", dispersion_type="none"), name) == [NOT_APPLICABLE]
+    for spread, result in ((0.18, INCONSISTENT), (0.49, CONSISTENT)):
+        assert found_by(level(0.35, n=20, unit="proportion", dispersion_low=spread), name) == [result]
+    assert found_by(level(7.5, n=20), name) == [NOT_APPLICABLE]
+    assert found_by(level(0.35, unit="proportion", dispersion_type="none"), name) == [NOT_APPLICABLE]
 
 
 def reports_with_spread(k: int) -> MadeUp:
@@ -171,7 +171,7 @@ def reports_with_spread(k: int) -> MadeUp:
 
 
 @pytest.mark.parametrize(
-    ("kind", "spread", "verdict", "words"),
+    ("kind", "spread", "result", "words"),
     [
         ("sd", 1.1, CONSISTENT, ""),
         ("sd", 0.25, INCONSISTENT, "standard error, 1.1 would fit"),
@@ -180,10 +180,10 @@ def reports_with_spread(k: int) -> MadeUp:
         ("sd", 9.0, INCONSISTENT, "9 is large; no label fits"),
     ],
 )
-def test_a_standard_error_is_known_by_its_size(kind, spread, verdict, words):
+def test_a_standard_error_is_known_by_its_size(kind, spread, result, words):
     made = reports_with_spread(12).level("looked_at", 7.5, dispersion_type=kind, dispersion_low=spread, n=20)
     found = consistency(made.evidence(), [BY_NAME["standard error taken for standard deviation"]]).iloc[-1]
-    assert found.verdict == verdict
+    assert found.result == result
     assert words in found.reason
 
 
@@ -203,12 +203,12 @@ def test_the_usual_spread_is_read_in_the_unit_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("center", "low", "high", "verdict"),
+    ("center", "low", "high", "result"),
     [(7.1, 6.7, 7.1, INCONSISTENT), (7.0, 6.7, 7.1, CONSISTENT), (0.0, 0.0, 0.2, NOT_APPLICABLE)],
 )
-def test_a_median_on_its_own_limit(center, low, high, verdict):
+def test_a_median_on_its_own_limit(center, low, high, result):
     made = level(center, center_type="median", dispersion_type="iqr", dispersion_low=low, dispersion_high=high)
-    assert verdicts(made, "median between its quartiles") == [verdict]
+    assert found_by(made, "median between its quartiles") == [result]
 
 
 def baseline(cells: float, placebo: float, n: float = 20, **study) -> MadeUp:
@@ -218,10 +218,10 @@ def baseline(cells: float, placebo: float, n: float = 20, **study) -> MadeUp:
 
 def test_arms_alike_at_baseline():
     name = "arms alike at baseline"
-    assert verdicts(baseline(9.0, 8.0), name) == [INCONSISTENT, NOT_APPLICABLE]  # SD 1, n 20: t = 3.2
-    assert verdicts(baseline(8.3, 8.0), name) == [CONSISTENT, NOT_APPLICABLE]
-    assert verdicts(baseline(9.0, 8.0, n=np.nan), name) == [NOT_APPLICABLE] * 2
-    assert verdicts(baseline(9.0, 8.0, design="nonrandomised_controlled"), name) == [NOT_APPLICABLE] * 2
+    assert found_by(baseline(9.0, 8.0), name) == [INCONSISTENT, NOT_APPLICABLE]  # SD 1, n 20: t = 3.2
+    assert found_by(baseline(8.3, 8.0), name) == [CONSISTENT, NOT_APPLICABLE]
+    assert found_by(baseline(9.0, 8.0, n=np.nan), name) == [NOT_APPLICABLE] * 2
+    assert found_by(baseline(9.0, 8.0, design="nonrandomised_controlled"), name) == [NOT_APPLICABLE] * 2
 
 
 def test_the_p_value_of_two_means_is_that_of_a_reference():
@@ -236,9 +236,9 @@ def contrast(estimate: float, low: float, high: float, measure: str, p: float = 
     return made.contrast("one", estimate=estimate, ci_low=low, ci_high=high, measure=measure, p_value=p)
 
 
-@pytest.mark.parametrize(("p", "verdict"), [(0.002, CONSISTENT), (0.02, INCONSISTENT), (np.nan, NOT_APPLICABLE)])
-def test_p_value_against_interval(p, verdict):
-    assert verdicts(contrast(0.39, 0.21, 0.71, "HR", p), "P value against interval") == [verdict]
+@pytest.mark.parametrize(("p", "result"), [(0.002, CONSISTENT), (0.02, INCONSISTENT), (np.nan, NOT_APPLICABLE)])
+def test_p_value_against_interval(p, result):
+    assert found_by(contrast(0.39, 0.21, 0.71, "HR", p), "P value against interval") == [result]
 
 
 def test_the_p_value_of_a_normal_interval_is_the_one_in_tables():
@@ -247,24 +247,24 @@ def test_the_p_value_of_a_normal_interval_is_the_one_in_tables():
     assert low < 0.05 < high
 
 
-@pytest.mark.parametrize(("low", "verdict"), [(0.21, CONSISTENT), (0.35, INCONSISTENT), (np.nan, NOT_APPLICABLE)])
-def test_the_interval_of_a_ratio_is_symmetric_on_the_log_scale(low, verdict):
-    assert verdicts(contrast(0.39, low, 0.71, "HR"), "interval of a ratio symmetric") == [verdict]
+@pytest.mark.parametrize(("low", "result"), [(0.21, CONSISTENT), (0.35, INCONSISTENT), (np.nan, NOT_APPLICABLE)])
+def test_the_interval_of_a_ratio_is_symmetric_on_the_log_scale(low, result):
+    assert found_by(contrast(0.39, low, 0.71, "HR"), "interval of a ratio symmetric") == [result]
 
 
 def test_the_same_figure_under_two_reports_of_one_text():
     made = MadeUp().study("one").arm("one").study("two").arm("two")
     for study, value in (("one", -13.1), ("two", -13.1), ("two", -18.4), ("one", -13.0)):
         made.change(study, value, unit="% relative change", source_id="review", months=12)
-    assert verdicts(made, "a figure of its own") == [INCONSISTENT, INCONSISTENT, CONSISTENT, NOT_APPLICABLE]
+    assert found_by(made, "a figure of its own") == [INCONSISTENT, INCONSISTENT, CONSISTENT, NOT_APPLICABLE]
 
 
 def test_change_against_levels_says_why_it_is_silent():
     made = level(9.1, months=0).level("one", 7.6).change("one", -1.5).change("one", -2.0, months=24)
     found = consistency(made.evidence(), [BY_NAME["change against levels"]])
-    assert list(found.verdict) == [CONSISTENT, NOT_APPLICABLE]
+    assert list(found.result) == [CONSISTENT, NOT_APPLICABLE]
     assert found.reason[1] == "the two levels are not reported"
-    assert verdicts(level(9.1, months=0).level("one", 7.6).change("one", -1.3), "change against levels") == [
+    assert found_by(level(9.1, months=0).level("one", 7.6).change("one", -1.3), "change against levels") == [
         INCONSISTENT
     ]
 
@@ -318,12 +318,12 @@ def test_no_anomaly_is_excused_that_a_check_could_have_missed():
 
 
 def test_an_anomaly_excuses_the_figure_that_it_quotes_and_no_other(results):
-    both = results[(results.study_id == "maffi2011") & (results.verdict == INCONSISTENT)]
+    both = results[(results.study_id == "maffi2011") & (results.result == INCONSISTENT)]
     assert dict(zip(both.printed.str.split(" ").str[0], both.anomaly_id, strict=True)) == {"59": "a46", "75": "a71"}
 
 
 def test_findings_that_nobody_recorded_are_shown_as_such(results):
     """GRIM on four means and one spread are new: they stand without an anomaly until a reader has looked."""
-    new = results[(results.verdict == INCONSISTENT) & (results.anomaly_id == "")]
+    new = results[(results.result == INCONSISTENT) & (results.anomaly_id == "")]
     assert set(new.kind) == {"plausibility"}
     assert set(new.study_id[new.check == "GRIM: mean against n"]) == {"cure2008", "deguzman_bmrat878", "sood2017"}

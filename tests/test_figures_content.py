@@ -123,6 +123,14 @@ def test_every_product_has_its_row_of_years_on_one_scale():
     assert {"Islets (5)", "Cells (2)"} <= set(words(fig))
 
 
+def test_a_bar_can_count_several_years():
+    table = pd.DataFrame({"year": [2001, 2004, 2005], "product": "Islets", "studies": [1, 4, 2]})
+    fig = figures.evidence_years(table, span=5, note="Two have no year.").figure
+    bars = {(round(p.get_x(), 1), round(p.get_x() + p.get_width(), 1)): p.get_height() for p in fig.axes[1].patches}
+    assert bars == {(1999.6, 2004.4): 5, (2004.6, 2009.4): 2}, "2000 to 2004, and 2005 to 2009"
+    assert {"Year, a bar for each 5 (the numbers are reports)", "Two have no year."} <= set(words(fig))
+
+
 def test_durability_joins_the_months_of_one_report_only():
     axes = figures.durability(follow_up()).figure.axes[1]
     squares = [list(line.get_ydata()) for line in axes.lines if line.get_marker() == "s"]

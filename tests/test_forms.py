@@ -618,7 +618,11 @@ def test_a_form_of_claims_becomes_the_two_files_of_another_advertisement(claims_
     assert not (tmp_path / "clinic").exists()
     done = run("add", path, "--data", DATA, "--yes")
     assert done.exit_code == 0, done.output
-    assert sorted(one.name for one in (tmp_path / "clinic").iterdir()) == ["claims.csv", "documents.csv"]
+    assert sorted(one.name for one in (tmp_path / "clinic").iterdir()) == [
+        "claims.csv",
+        "documents.csv",
+        "one_claim_each.yml",
+    ]
     with (tmp_path / "clinic" / "claims.csv").open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     assert {name: text for name, text in row.items() if text} == dict(SCHEMA.tables["claims"].example_row)

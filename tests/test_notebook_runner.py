@@ -383,7 +383,7 @@ def test_claims_are_printed_alike_in_every_format(tmp_path, monkeypatch):
     assert {kind: one.exit_code for kind, one in done.items()} == dict.fromkeys(done, 0)
     entries = json.loads(done["json"].stdout)
     rows = list(csv.DictReader(done["csv"].stdout.splitlines()))
-    assert [row["verdict"] for row in rows] == [entry["verdict"] for entry in entries]
+    assert [row["entry_id"] for row in rows] == [entry["entry_id"] for entry in entries]
     lines = [line for line in done["md"].stdout.splitlines() if line.startswith("|")]
     assert len(lines) == len(rows) + 2 > 2
     assert {line.count(" | ") for line in lines[:1]} == {len(rows[0]) - 1}

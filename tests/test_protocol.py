@@ -155,7 +155,13 @@ WRONG = {
         "'hb1c'",
     ),
     "an unknown topic": ("topic: vision", "topic: sight", "answers.vision.topic", "vision", "'sight'"),
-    "a missing part": ("    topic: vision\n", "", "answers.vision", "an outcome, a topic, or context", "better vision"),
+    "a missing part": (
+        "    topic: vision\n",
+        "",
+        "answers.vision",
+        "an outcome, a topic, or context",
+        '{"name": "better vision"',
+    ),
     "a date that is none": (
         "evidence_date: 2026-11-2",
         "evidence_date: 2026-11-3",

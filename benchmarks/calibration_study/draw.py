@@ -1,4 +1,4 @@
-"""What a simulation says of a method: coverage of its intervals, and how often what it calls p happens."""
+"""Figures of a simulation: coverage of intervals, and calibration of probabilities."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WORDS = {
 }
 MODELS = {"normal": "Differences (normal-normal)", "binomial_normal": "Proportions (binomial-normal)"}
 QUANTITIES = {"mean_coverage": "Mean", "new_coverage": "New clinic"}
-#: Reviews in a bin of predictions below which its observed share says little.
+#: Smallest number of reviews for a reliable observed proportion in a bin of predictions.
 FEWEST = 30
 
 
@@ -62,7 +62,7 @@ def coverage(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        One line a setting and method: model, k, I2, method, mean_coverage, new_coverage.
+        One line per setting and method: model, k, I2, method, mean_coverage, new_coverage.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def coverage(table: pd.DataFrame) -> Figure:
 
 
 def _coverage_panel(axes: Axes, own: pd.DataFrame, quantity: str) -> None:
-    """Lines of all methods over k; the level asked for as a grey line."""
+    """Draw lines of all methods over k, with the nominal level as a grey line."""
     ks = sorted(own.k.unique())
     axes.axhline(95, color=GREY, lw=0.8, zorder=1)
     for method in dict.fromkeys(own.method):
@@ -101,7 +101,7 @@ Bins = Mapping[str, NDArray]
 
 @applied()
 def reliability(curves: Mapping[tuple[str, int, str], Bins], i2: float) -> Figure:
-    """Observed share against the probability that was given, that a new clinic reaches a claim.
+    """Draw the observed proportion against the stated probability that a new centre reaches a claim.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def _reliability_panel(axes: Axes, own: Mapping[str, Bins]) -> None:
 
 
 def _legend(fig: Figure, table: pd.DataFrame) -> None:
-    """A key for each model below the panels, one beside the other."""
+    """Draw a key for each model below the panels, next to each other."""
     models: Sequence[str] = [model for model in MODELS if (table.model == model).any()]
     for place, model in zip(("outside lower left", "outside lower right"), models, strict=False):
         methods = dict.fromkeys(table[table.model == model].method)
@@ -182,7 +182,7 @@ def reliability_alternative(curves: Mapping[tuple[str, int, str], Bins]) -> str:
 
 
 def fallen_short(bins: Bins) -> float:
-    """Largest distance of the observed share from the one that was said, over bins with enough reviews.
+    """Return the largest distance of the observed proportion from the stated one, over bins with enough reviews.
 
     >>> round(fallen_short({"predicted": np.array([0.2]), "observed": np.array([0.5]), "reviews": np.array([99])}), 3)
     0.3

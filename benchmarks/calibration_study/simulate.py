@@ -1,9 +1,9 @@
-"""How far a method's probabilities and intervals can be trusted: evidence whose truth is known, simulated.
+"""Simulation of evidence with known truth, to judge the probabilities and intervals of methods.
 
 A *setting* is a number of reports and a heterogeneity. In each simulated *review* the reports are drawn from the
-model, a new clinic's true value is drawn from the same distribution, and somebody claims a value. A *method* says
-where the mean lies and where a new clinic's true value lies; it is *calibrated* if what it calls p happens in a
-share p of the reviews.
+model, the true value of a new centre is drawn from the same distribution, and a value is claimed. A *method* gives
+distributions of the mean and of the true value of a new centre; it is *calibrated* if events with probability p occur
+in a proportion p of the reviews.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from cellclaims import meta
 from cellclaims.errors import PoolingError
 from cellclaims.meta.bayes import Prior
 
-#: Patients of a report: drawn from these, about as in the published reports of cells.
+#: Numbers of patients, similar to those in published reports of cell therapy.
 PATIENTS = np.array([8.0, 10, 12, 15, 20, 24, 30, 40, 60])
 #: HbA1c: standard deviation of patients in percentage points, two arms of that many patients each.
 SD_HBA1C = 1.2
-#: Share of patients with the outcome in the median clinic.
+#: Proportion of patients with the outcome in the median centre.
 SHARE = 0.3
 MODELS = ("normal", "binomial_normal")
 LEVEL = 0.95
-#: Reviews that are worked through together, so that a posterior's grid stays small.
+#: Number of reviews processed together, which limits the size of a posterior's grid.
 BLOCK = 500
 
-#: Probability of being at most a value, for one value a review.
+#: Probability of being at most a value, for one value per review.
 Cdf = Callable[[NDArray], NDArray]
 
 
 class Belief(NamedTuple):
-    """What a method believes of each review: the mean, and the true value of a new clinic."""
+    """Distributions given by a method for each review: of the mean, and of the true value of a new centre."""
 
     mean: Cdf
     new: Cdf
@@ -55,7 +55,7 @@ class Setting:
     I2: float
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be simulated."""
+        """Raise an error for an impossible setting."""
         if self.model not in MODELS or self.k < 2 or not 0 <= self.I2 < 100:
             raise PoolingError(f"expected a model of {MODELS}, k >= 2 and 0 <= I2 < 100, found {self}")
 
@@ -72,7 +72,7 @@ class Setting:
 
     @property
     def tau(self) -> float:
-        """Standard deviation between clinics that makes the heterogeneity I2."""
+        """Standard deviation between centres for the heterogeneity I2."""
         return float(np.sqrt(self.I2 / (100 - self.I2) * self.typical))
 
     @property
@@ -83,7 +83,7 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Reviews:
-    """Simulated reviews: reports of shape (s, k); for each review a new clinic's true value and a claimed one.
+    """Simulated reviews: reports of shape (s, k); for each review the true value of a new centre and a claimed one.
 
     ``first`` and ``second`` are effects and variances, or events and patients.
     """
@@ -98,7 +98,7 @@ class Reviews:
 def simulate(setting: Setting, reviews: int, rng: np.random.Generator) -> Reviews:
     """Draw reviews from the model.
 
-    A claim is drawn about the mean with the spread of what single clinics would print,
+    A claim is drawn about the mean with the variation of results of single centres,
     :math:`N(\\mu, \\tau^2 + v)` with the typical variance v.
 
     Examples
@@ -132,7 +132,7 @@ def student(location: NDArray, scale: NDArray, df: float) -> Cdf:
 
 
 def beliefs(reviews: Reviews) -> dict[str, Belief]:
-    """Return what every method believes: z, Hartung-Knapp with and without the floor, Bayes; two prediction intervals.
+    """Return the distributions of every method: z, Hartung-Knapp with and without the floor, Bayes; two predictions.
 
     The normal model: ``z`` (both normal), ``knha`` and ``adhoc`` (mean by t with k - 1 degrees of freedom, a new
     clinic by t with k - 2), ``adhoc k-1`` (both k - 1), ``bayes`` (half-normal prior of tau, scale 0.5). Counts:
@@ -172,18 +172,18 @@ def _of_counts(reviews: Reviews) -> dict[str, Belief]:
 
 
 def _classical(beta: NDArray, se: NDArray, tau2: NDArray, df: float, new_df: float) -> Belief:
-    """Return the mean about beta with se, a new clinic with tau2 added; no degrees of freedom, no belief."""
+    """Return the mean about beta with se, a new centre with tau2 added; undefined without degrees of freedom."""
     new = student(beta, np.sqrt(se**2 + tau2), new_df) if new_df > 0 else lambda v: np.full(np.shape(v), np.nan)
     return Belief(student(beta, se, df), new)
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """What one method said in one setting, one number a review; NaN where it gave no answer.
+    """Results of one method in one setting, one number per review; NaN without a result.
 
     ``mean_at`` and ``new_at`` are its distribution functions at the true mean and at the new clinic's true value
     (uniform if calibrated); ``mean_ge`` and ``new_ge`` its probabilities that the mean, and the new clinic's true
-    value, are at least the claim, beside whether they are.
+    value, are at least the claim, together with the truth.
     """
 
     mean_at: NDArray
@@ -195,11 +195,11 @@ class Judged:
     oracle: NDArray
 
     def scores(self, level: float = LEVEL) -> dict[str, float]:
-        """Coverage of both intervals, distance from uniform, Brier scores, calibration error, share of answers.
+        """Return coverage of both intervals, distance from uniform, Brier scores, calibration error, missing results.
 
-        ``new_brier_excess`` is the Brier score (Brier 1950) above that of somebody who knows mu and tau;
+        ``new_brier_excess`` is the Brier score (Brier 1950) above that with known mu and tau;
         ``*_ks`` the largest distance of the distribution function from the diagonal (Kolmogorov);
-        ``new_calibration_error`` the mean absolute distance of the observed share from the predicted one, over
+        ``new_calibration_error`` the mean absolute distance of the observed proportion from the predicted one, over
         tenths of the predictions.
         """
         mean, new = (at[np.isfinite(at)] for at in (self.mean_at, self.new_at))
@@ -221,7 +221,7 @@ class Judged:
 
 
 def judge(reviews: Reviews, belief: Belief) -> Judged:
-    """Set what a method believes beside the truth of each review."""
+    """Compare the distributions of a method with the truth of each review."""
     setting = reviews.setting
     truth = np.full(len(reviews.new), setting.mu)
     spread = max(setting.tau, 1e-300)
@@ -243,7 +243,7 @@ def calibrate(setting: Setting, reviews: int, seed: int) -> dict[str, Judged]:
     ----------
     setting : Setting
     reviews : int
-        How many reviews are simulated.
+        Number of simulated reviews.
     seed : int
 
     Returns
@@ -269,9 +269,9 @@ def calibrate(setting: Setting, reviews: int, seed: int) -> dict[str, Judged]:
 def study(
     settings: Iterable[Setting], reviews: int, seed: int, scheduler: str | None = None
 ) -> list[dict[str, Judged]]:
-    """:func:`calibrate` for every setting, in their order; at a Dask scheduler's workers where an address is given.
+    """Run :func:`calibrate` for every setting, in order; on the workers of a Dask scheduler if an address is given.
 
-    Every setting draws from a stream of its own, so that the numbers do not depend on where it is done.
+    Every setting has its own stream of random numbers, so results do not depend on the computer.
     """
     work = partial(calibrate, reviews=reviews, seed=seed)
     if scheduler is None:
@@ -286,13 +286,13 @@ def study(
 
 
 def joined(several: list[Judged]) -> Judged:
-    """Several batches of reviews, or several settings, as one."""
+    """Join several batches of reviews, or several settings."""
     names = Judged.__dataclass_fields__
     return Judged(**{name: np.concatenate([getattr(part, name) for part in several]) for name in names})
 
 
 def reliability(predicted: NDArray, happened: NDArray, bins: int = 10) -> Mapping[str, NDArray]:
-    """Observed share beside the mean prediction in equal bins of the predictions; empty bins left out.
+    """Return the observed proportion and the mean prediction in equal bins of the predictions, without empty bins.
 
     Examples
     --------
@@ -309,7 +309,7 @@ def reliability(predicted: NDArray, happened: NDArray, bins: int = 10) -> Mappin
 
 
 def _covered(at: NDArray, level: float) -> float:
-    """Share of the truths inside the central interval."""
+    """Return the proportion of truths inside the central interval."""
     return float(np.mean(np.abs(at - 0.5) <= level / 2))
 
 
@@ -364,13 +364,13 @@ class GridPosterior:
         return cls(grid.edges, grid.mean, grid.tau, mass / mass.sum(axis=(1, 2), keepdims=True))
 
     def mean_cdf(self, values: NDArray) -> NDArray:
-        """Probability that the mean is at most ``values``, one a review."""
+        """Return the probability that the mean is at most ``values``, one per review."""
         below = np.cumsum(self.mass.sum(axis=2), axis=1)
         below = np.concatenate([np.zeros((len(below), 1)), below], axis=1)
         return np.array([np.interp(v, self.edges, b) for v, b in zip(values, below, strict=True)])
 
     def new_cdf(self, values: NDArray) -> NDArray:
-        """Probability that a new clinic's logit is at most ``values``, one a review."""
+        """Return the probability that the logit of a new centre is at most ``values``, one per review."""
         z = (values[:, None, None] - self.mean[:, None]) / self.tau
         return (self.mass * ndtr(z)).sum(axis=(1, 2))
 
@@ -389,7 +389,7 @@ def _grid(centre: float, scale: float) -> _Grid:
     edges = centre + NARROW * np.sinh(np.linspace(-REACH, REACH, CELLS + 1))
     mean = (edges[1:] + edges[:-1]) / 2
     nodes, weights = legendre.leggauss(POINTS)
-    # Equal panels in the root of tau: the likelihood is smooth in tau, and most of the doubt lies near zero.
+    # Equal panels in the root of tau: the likelihood is smooth in tau, and most of the uncertainty is near zero.
     root, half = np.sqrt(LARGEST * scale) * (1 + nodes) / 2, np.sqrt(LARGEST * scale) / 2
     tau = root**2
     width = np.log(np.diff(edges))[:, None] + np.log(weights * half * 2 * root)

@@ -16,8 +16,8 @@ MOVED = {
 METHOD, GUIDES, INSIDE, PROJECT = "The method", "Running it", "How it works", "The project"
 NAMED = {
     METHOD: (
-        *("README", "method", "protocol", "search", "screening", "add_a_study", "own_studies", "appraisal"),
-        "journal_club",
+        *("README", "method", "findings", "protocol", "search", "screening", "add_a_study", "another_advertisement"),
+        *("own_studies", "appraisal", "journal_club"),
     ),
     GUIDES: ("environment", "batch", "site", "living", "pull", "changes", "harvest", "proposals"),
     INSIDE: ("r", "engine", "calibration", "design", "decisions", "appendix_performance", "appendix_faults"),

@@ -14,8 +14,8 @@ from sitepages import SiteError
 from sitepages.notebook_page import enlargeable
 from sitepages.raw import raw
 
-#: Sections of the README that the front page repeats.
-REPEATED = ("What this is not", "What is not known")
+#: Sections of the README that the front page repeats, if they exist; one of them must.
+REPEATED = ("Limitations", "What this is not", "What is not known")
 
 
 def front_page(
@@ -44,16 +44,17 @@ def front_page(
         f"# Advertised and published\n\n{question(readme)}",
         raw(origin_line(origin)),
         "## The answer",
+        _before_answer(readme),
         between(readme, BEGIN, END),
         _after_answer(readme),
-        raw(enlargeable(figure["address"], figure["alternative"])),
+        raw(enlargeable(figure["address"], figure["alternative"])) if figure["address"] else "",
         raw(_ways()),
         "## The notebooks",
         raw(Markup('<div class="tiles">\n{}\n</div>').format(Markup("\n").join(map(_tile, cards)))),
-        *(f"## {title}\n\n{section(readme, title)}" for title in REPEATED),
+        *(f"## {title}\n\n{text}" for title, text in _repeated(readme)),
         *(_menu(title, pages) for title, pages in contents.items()),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def question(readme: str) -> str:
@@ -79,6 +80,20 @@ def section(readme: str, title: str) -> str:
     if not found:
         raise SiteError(f"README.md: expected a section {title!r}, found none")
     return found[1]
+
+
+def _repeated(readme: str) -> list[tuple[str, str]]:
+    """Return the sections that the front page repeats: title and text."""
+    titles = [title for title in REPEATED if f"\n## {title}\n" in readme]
+    if not titles:
+        raise SiteError(f"README.md: expected one of the sections {', '.join(REPEATED)}, found none")
+    return [(title, section(readme, title)) for title in titles]
+
+
+def _before_answer(readme: str) -> str:
+    """Return the text between the question and the table: the answer in words, possibly empty."""
+    before, _, _ = readme.partition(BEGIN)
+    return before.partition(f"**{question(readme)}**")[2].strip()
 
 
 def _after_answer(readme: str) -> str:

@@ -102,7 +102,8 @@ def _shown(section: dict | str) -> str:
     if isinstance(section, str):
         return section
     boxes = [_box(shown, section["tags"]) for shown in section["outputs"]]
-    return raw(Markup("\n").join([code_box(section["code"]), *boxes]))
+    shown = Markup("\n").join([code_box(section["code"]), *boxes]).strip()
+    return raw(shown) if shown else ""
 
 
 def code_box(code: Markup) -> Markup:

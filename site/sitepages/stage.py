@@ -24,8 +24,8 @@ from sitepages.links import repointed, targets
 from sitepages.notebook_page import NotebookPage, notebook_page
 from sitepages.style import stylesheet
 
-#: Notebook and name of the picture on the front page.
-FRONT_FIGURE = ("05_advertised_and_published", "05_advertised_headline")
+#: Notebook whose main figure is on the front page.
+FRONT_NOTEBOOK = "05_advertised_and_published"
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,12 @@ def _front(material: Material, places: Mapping[str, str]) -> str:
     readme = repointed((material.root / "README.md").read_text(encoding="utf-8"), "README.md", places)
     pictures = {book.name: picture_of(book) for book in material.books}
     cards = [card_of(one.content, f"notebooks/{one.name}.html", 0, pictures[one.name]) for one in material.books]
-    figure = {"address": "/".join(["figures", *FRONT_FIGURE]) + ".svg", "alternative": _words_of_front(cards)}
+    figure = {"address": pictures.get(FRONT_NOTEBOOK, ""), "alternative": _words_of_front(cards)}
     return front_page(readme, figure, cards, material.origin, contents.menu(material.root))
 
 
 def _words_of_front(cards: list) -> str:
-    return next(one.alternative for one in cards if one.address == f"notebooks/{FRONT_FIGURE[0]}.html")
+    return next((one.alternative for one in cards if one.address == f"notebooks/{FRONT_NOTEBOOK}.html"), "")
 
 
 def picture_of(book: Book) -> str:

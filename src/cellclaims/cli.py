@@ -112,6 +112,7 @@ def pool(studies: Path, measure: str | None, method: str, test: str, level: floa
     if into is not None:
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
+            warnings.filterwarnings("ignore", message="Glyph")  # one per character; a plain sentence names all of them
             for path in own_studies.write(fit, read, into):
                 click.echo(path)
         for one in found:

@@ -31,6 +31,8 @@ class Harm:
         Its definition_id, and in words.
     product : str
         A product of the protocol.
+    population : tuple of str
+        Types of diabetes.
     cells, control : Pool
         One row per study; pooled where studies are comparable.
     why_alone : str
@@ -40,6 +42,7 @@ class Harm:
     outcome: str
     name: str
     product: str
+    population: tuple[str, ...]
     cells: Pool
     control: Pool
     why_alone: str = ""
@@ -77,7 +80,7 @@ def harms(
         if cells.k:
             why = why_not_comparable(cells, rules["comparable"])
             sides = (apart(cells), apart(control)) if why else (cells, control)
-            found.append(Harm(outcome, about["name"], product, *sides, why))
+            found.append(Harm(outcome, about["name"], product, asked.population, *sides, why))
     return found
 
 
@@ -110,7 +113,7 @@ def harm_lines(found: Sequence[Harm]) -> pd.DataFrame:
     DataFrame
         ``group`` (the harm), ``kind`` ("study" with cells, "control" without), ``label``, ``study_id``, ``link``,
         ``months``, ``events``, ``n``, ``estimate``, ``low``, ``high`` (percent, exact limits), ``detail`` (questioned
-        figures), ``product``.
+        figures), ``product``, ``population`` (types of diabetes).
     """
     lines = []
     for harm in found:
@@ -119,7 +122,7 @@ def harm_lines(found: Sequence[Harm]) -> pd.DataFrame:
             lines.append(_line(harm, row, "study"))
             if row.study_id in without:
                 lines.append(_line(harm, without[row.study_id], "control"))
-    columns = "group kind label study_id link months events n estimate low high detail product".split()
+    columns = "group kind label study_id link months events n estimate low high detail product population".split()
     return pd.DataFrame(lines, columns=columns)
 
 
@@ -129,7 +132,7 @@ def _line(harm: Harm, row: object, kind: str) -> dict[str, object]:
     return {
         "group": harm.name, "kind": kind, "label": name, "study_id": row.study_id, "link": row.link,
         "months": row.months, "events": row.events, "n": row.n, "estimate": 100 * row.events / row.n, "low": low,
-        "high": high, "detail": row.note, "product": harm.product,
+        "high": high, "detail": row.note, "product": harm.product, "population": harm.population,
     }  # fmt: skip
 
 

@@ -424,7 +424,7 @@ def _first_source(evidence: Evidence, study_id: str) -> str:
 
 
 def durability(base: EvidenceBase, question: Question) -> pd.DataFrame:
-    """Return studies over the months, and what registries and survival curves report.
+    """Return studies over the months, and percentages from registries and survival curves.
 
     A study is a line through its own counts; one that counts at a single month is left out, and months are not pooled,
     because other centres report at each of them.

@@ -575,7 +575,8 @@ def answered(base: EvidenceBase, question: Question, name: str, title: str) -> A
             for arms, words in (("cells", "with cells"), ("control", "without cells"))
         )
     else:
-        effect = with_cells = pooled(base, question.named(f"{name}_cells", title), within)
+        words = f"{title}, most favourable report of each study" if question.estimand == "most_favourable" else title
+        effect = with_cells = pooled(base, question.named(f"{name}_cells", words), within)
         without = None
     if is_upper_bound(effect, base.protocol):
         title = f"{title}, upper bound"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -24,11 +25,11 @@ ARITHMETIC, PLAUSIBILITY = "arithmetic", "plausibility"
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check says of one row: the verdict, what is printed, what was expected, and why."""
+    """What a check says of one row: the result, what is printed, what was expected, and why."""
 
     table: str
     line: int
-    verdict: str
+    result: str
     printed: str = ""
     expected: str = ""
     reason: str = ""
@@ -77,9 +78,8 @@ def by_rules(
         for rule in rules:
             for one in rule(evidence):
                 said.setdefault((one.table, one.line), []).append(one)
-        rows = {table: {row.Index: row for row in getattr(evidence, table).itertuples()} for table, _ in said}
         for (table, line), judged in said.items():
-            printed = words(table, rows[table][line])
+            printed = words(table, rows_by_line(evidence, table)[line])
             if faults := [one.finding for one in judged if one.finding]:
                 fault = faults[-1]
                 why = explain(evidence, fault)
@@ -90,6 +90,18 @@ def by_rules(
                 yield CheckResult(table, line, CONSISTENT, printed)
 
     return judge
+
+
+#: Evidence -> rows of its tables by line, which every check asks for.
+_ROWS: WeakKeyDictionary[Evidence, dict[str, dict[int, Any]]] = WeakKeyDictionary()
+
+
+def rows_by_line(evidence: Evidence, table: str) -> dict[int, Any]:
+    """Return the rows of a table as named tuples by their line, made once for all checks."""
+    known = _ROWS.setdefault(evidence, {})
+    if table not in known:
+        known[table] = {row.Index: row for row in getattr(evidence, table).astype(object).itertuples()}
+    return known[table]
 
 
 def count_words(row: pd.Series) -> str:

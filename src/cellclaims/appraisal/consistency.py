@@ -6,7 +6,7 @@ fail says nothing and is not counted as passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -26,7 +26,7 @@ CHECKS: tuple[Check, ...] = (
 )
 #: Tables that hold published numbers.
 TABLES = ("continuous", "binary", "survival", "contrasts", "pooled_elsewhere")
-COLUMNS = "study_id table line check kind printed expected verdict reason anomaly_id formula source".split()
+COLUMNS = "study_id table line check kind printed expected result reason anomaly_id formula source".split()
 
 #: Kind of anomaly -> why no check of printed numbers can find it.
 BEYOND_CHECKS = {
@@ -77,19 +77,21 @@ def consistency(evidence: Evidence, checks: Sequence[Check] = CHECKS) -> pd.Data
     -------
     DataFrame
         One line a check and row: study_id (of a pooled result: the review), table, line, check, kind, printed,
-        expected, verdict, reason, anomaly_id (the recorded anomaly that a finding is), formula, source (address).
+        expected, result, reason, anomaly_id (the recorded anomaly that a finding is), formula, source (address).
     """
-    found = [line for check in checks for line in _lines(evidence, check)]
+    about = {name: _report_and_outcome(getattr(evidence, name)) for name in TABLES}
+    found = [line for check in checks for line in _lines(evidence, check, about)]
     return pd.DataFrame(found, columns=COLUMNS)
 
 
-def _lines(evidence: Evidence, check: Check) -> Iterator[dict[str, object]]:
+def _lines(
+    evidence: Evidence, check: Check, about: Mapping[str, Mapping[int, tuple[str, str]]]
+) -> Iterator[dict[str, object]]:
     known = _by_row(evidence, check) if check.rules else _by_outcome(evidence, check)
-    about = {name: _report_and_outcome(getattr(evidence, name)) for name in TABLES}
     for result in check.judge(evidence):
         study, outcome = about[result.table][result.line]
         key = (result.table, result.line) if check.rules else (study, outcome)
-        anomaly = known.get(key, "") if result.verdict == INCONSISTENT else ""
+        anomaly = known.get(key, "") if result.result == INCONSISTENT else ""
         yield {"study_id": study, **vars(result), "check": check.name, "kind": check.kind, "anomaly_id": anomaly,
                "formula": check.formula, "source": check.source}  # fmt: skip
 
@@ -128,12 +130,12 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     for check, rows in results.groupby("check", sort=False):
-        failed = rows[rows.verdict == INCONSISTENT]
+        failed = rows[rows.result == INCONSISTENT]
         lines.append({
             "check": check,
             "kind": rows.kind.iloc[0],
             "looked_at": len(rows),
-            "could_fail": int((rows.verdict != NOT_APPLICABLE).sum()),
+            "could_fail": int((rows.result != NOT_APPLICABLE).sum()),
             "inconsistent": len(failed),
             "recorded": int((failed.anomaly_id != "").sum()),
             "formula": rows.formula.iloc[0],

@@ -211,8 +211,8 @@ def _rows(tested: Tested) -> Callable[[Evidence], Iterator[CheckResult]]:
         spreads = printed_text(evidence, "continuous", "dispersion_low")
         for row in evidence.continuous.itertuples():
             centre, spread = centres[row.Index], spreads.get(row.Index, "")
-            verdict, expected, reason = tested(row, centre, spread)
-            yield CheckResult("continuous", row.Index, verdict, _words(row, centre, spread), expected, reason)
+            result, expected, reason = tested(row, centre, spread)
+            yield CheckResult("continuous", row.Index, result, _words(row, centre, spread), expected, reason)
 
     return judge
 

@@ -276,8 +276,9 @@ def counts_of(base: EvidenceBase, question: Question) -> list[dict[str, Any]]:
 
 def place_of(row: Any) -> dict[str, str]:
     """Where the numbers of a row of a pool are: study, link, arm, source, table and line."""
-    names = ("study_id", "label", "link", "arm_id", "source_id", "table", "line")
-    return {name: str(getattr(row, name)) for name in names}
+    names = ("study_id", "label", "link", "arm_id", "source_id", "line")
+    table = row.table if isinstance(row.table, str) else "contrasts"  # a reported difference names no other table
+    return {name: str(getattr(row, name)) for name in names} | {"table": table}
 
 
 def share_of(events: float, n: float, level: float = 0.95) -> dict[str, float]:

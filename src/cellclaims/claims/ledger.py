@@ -129,6 +129,10 @@ class Entry:
         return asdict(self) | {"claim_ids": self.claim_ids}
 
 
+#: How an effect says that the medians that it was converted from differ the other way.
+UNCLEAR = "direction unclear"
+
+
 # Statements into entries.
 
 
@@ -435,7 +439,8 @@ def _measured(base: EvidenceBase, row: Any) -> dict[str, Any]:
 def _result(one: Mapping[str, Any], better: str) -> StudyResult:
     """A study's own difference as a result: which way it points, and whether its interval excludes no effect."""
     towards = one["value"] < 0 if better == "lower" else one["value"] > 0
-    direction = findings.NEITHER if one["value"] == 0 else findings.TOWARDS if towards else findings.AWAY
+    is_unclear = one["value"] == 0 or UNCLEAR in one.get("detail", "")
+    direction = findings.NEITHER if is_unclear else findings.TOWARDS if towards else findings.AWAY
     kind = "randomised" if one["design"] == "rct" else "controlled"
     excludes = not one["ci_lb"] <= 0 <= one["ci_ub"]
     return StudyResult(one["study_id"], kind, direction, excludes, one["n"])

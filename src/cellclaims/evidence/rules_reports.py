@@ -214,7 +214,9 @@ def figure_fits_kind_of_claim(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("claims", line, "value", "0 to 100 percent", f"{claims.value[line]:g} {claims.unit[line]}")
     counts = claims[(claims.kind == "fact_of_record") & (claims.unit == "patients")]
     for line in counts.index[counts.value != counts.n_treated]:
-        yield Finding("claims", line, "value", f"n_treated = {claims.n_treated[line]:g}", f"{claims.value[line]:g}")
+        counted = claims.n_treated[line]
+        words = "nothing" if np.isnan(counted) else f"{counted:g}"
+        yield Finding("claims", line, "value", f"the number in n_treated, which is {words}", f"{claims.value[line]:g}")
 
 
 def span_has_checksum(evidence: Evidence) -> Iterator[Finding]:

@@ -196,7 +196,7 @@ class Finding:
 class RowVerdict(NamedTuple):
     """Verdict of a rule on one row: why it does not apply (empty if it does), and its finding, if any.
 
-    Rules that yield verdicts report on every row; rules that yield findings report faults only.
+    Rules that yield results report on every row; rules that yield findings report faults only.
     """
 
     table: str

@@ -132,9 +132,9 @@ def evidence_map(table: pd.DataFrame, *, title: str = "", unit: str = "reports",
     return Drawing(sheet.figure, counts_alt(table, f"Number of {unit} by product, population and design"))
 
 
-def year_bars(axes: Axes, years: pd.Series, tallest: float) -> None:
-    """Bars of one product, with the number on top of each."""
-    axes.bar(years.index, years.to_numpy(), width=0.8, color=BLUE)
+def year_bars(axes: Axes, years: pd.Series, tallest: float, span: int = 1) -> None:
+    """Bars of one product, with the number on top of each; a bar is ``span`` years wide."""
+    axes.bar(years.index, years.to_numpy(), width=span - 0.2, color=BLUE)
     for year, count in years.items():
         axes.text(year, count, number(count, 0), size=SMALL, ha="center", va="bottom")
     axes.set(ylim=(0, 1.75 * tallest), yticks=[])
@@ -143,7 +143,9 @@ def year_bars(axes: Axes, years: pd.Series, tallest: float) -> None:
 
 
 @applied()
-def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports", note: str = "") -> Drawing:
+def evidence_years(
+    table: pd.DataFrame, *, title: str = "", unit: str = "reports", note: str = "", span: int = 1
+) -> Drawing:
     """Studies per year: a panel of bars for each product, all on one height and one axis of years.
 
     Parameters
@@ -153,6 +155,8 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
         studies.
     title, unit, note : str
         Sentence above; what is counted; small print below, such as how many have no year.
+    span : int
+        Years in a bar: 5 counts 2000 to 2004, 2005 to 2009 and so on.
 
     Returns
     -------
@@ -160,11 +164,12 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
     """
     products = in_order(table["product"])
     table = table.astype({"product": str})
-    counts = table.pivot_table("studies", "year", "product", "sum", fill_value=0)[products]
+    middle = table.year // span * span + (span - 1) / 2
+    counts = table.assign(year=middle).pivot_table("studies", "year", "product", "sum", fill_value=0)[products]
     names = [wrapped(f"{name}\u00a0({number(counts[name].sum(), 0)})", 1.9) for name in products]
     left, top = EDGE + max(text_width(name) for name in names) + 0.15, EDGE + (0.3 if title else 0.05)
-    span = (counts.index.min() - 0.7, counts.index.max() + 0.7)
-    width = max(4.0, 0.2 * (span[1] - span[0]))
+    limits = (counts.index.min() - span / 2 - 0.2, counts.index.max() + span / 2 + 0.2)
+    width = max(4.0, 0.2 * (limits[1] - limits[0]))
     whole = left + width + EDGE + 0.1
     small = wrapped(note, whole - 2 * EDGE, SMALL) if note else ""
     sheet = Sheet(whole, top + YEARS * len(products) + 0.55 + (block_height(small, SMALL) + 0.05 if note else 0.0))
@@ -173,13 +178,14 @@ def evidence_years(table: pd.DataFrame, *, title: str = "", unit: str = "reports
         y = top + line * YEARS
         sheet.text(EDGE, y + YEARS * 0.7 - 0.13 * name.count("\n"), name)
         axes = sheet.axes(left, y, width, YEARS)
-        year_bars(axes, counts.loc[counts[product] > 0, product], counts.to_numpy().max())
-        axes.set(xlim=span)
+        year_bars(axes, counts.loc[counts[product] > 0, product], counts.to_numpy().max(), span)
+        axes.set(xlim=limits)
         axes.set_xticks([])
-    ticks = ticks_within(span, 12, whole=True)
+    ticks = ticks_within(limits, 12, whole=True)
     axes.set_xticks(ticks, [number(tick, 0) for tick in ticks])
     axis = top + YEARS * len(products) + 0.36
-    sheet.text(left + width / 2, axis, f"Year (the numbers are {unit})", ha="center")
+    years = "Year" if span == 1 else f"Year, a bar for each {span}"
+    sheet.text(left + width / 2, axis, f"{years} (the numbers are {unit})", ha="center")
     sheet.text(EDGE, axis + 0.24, small, size=SMALL)
     return Drawing(sheet.figure, years_alt(table, unit))
 

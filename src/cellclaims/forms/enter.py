@@ -7,6 +7,7 @@ anomaly for each outcome whose values changed, and a flag on each changed row.
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -541,7 +542,19 @@ def write(done: Addition, *, update: bool, reason: str) -> str:
 # A form of claims: the two tables of another advertisement, in a separate folder.
 
 
-def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = False, dry_run: bool = False) -> str:
+#: Name of the file of parameter sets that makes a report of each claim.
+BATCH = "one_claim_each.yml"
+
+
+def write_claims(
+    form: Submission,
+    folder: Path,
+    into: Path,
+    *,
+    notebooks: Path = Path("notebooks"),
+    update: bool = False,
+    dry_run: bool = False,
+) -> str:
     """Check the claims of another advertisement as the review's own are; write ``claims.csv`` and ``documents.csv``.
 
     Parameters
@@ -550,7 +563,9 @@ def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = F
     folder : Path
         The evidence that they will be set against; it is not changed.
     into : Path
-        Folder of the two files.
+        Folder of the two files, and of ``one_claim_each.yml``, from which ``cellclaims batch`` makes a report of each.
+    notebooks : Path
+        Folder of the notebooks that this batch runs.
     update : bool
         Replace files that are there.
     dry_run : bool
@@ -586,6 +601,7 @@ def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = F
     if faults := [*faults, *(_in_the_form(fault, origins) for fault in found)]:
         raise FormError(f"{form.name}: nothing was written, {listed(_in_order(faults))}")
     targets = {into / path.name: after for path, (_, after) in contents.items()}
+    targets[into / BATCH] = _batch_of(form, into, folder, notebooks).encode()
     if not update and (there := [path for path in targets if path.exists()]):
         raise FormError(f"{there[0]}: expected a new file, found one: --update replaces it")
     count = len(form.rows["claims"])
@@ -595,6 +611,30 @@ def write_claims(form: Submission, folder: Path, into: Path, *, update: bool = F
     did = "would be written" if dry_run else "written"
     notes = [f"{form.name}: {note}" for note in form.notes]
     return "\n".join([*notes, f"{did}, {count} claim{'s' if count > 1 else ''}:", *(f"  {path}" for path in targets)])
+
+
+def _batch_of(form: Submission, into: Path, folder: Path, notebooks: Path) -> str:
+    """The parameter sets of a batch with one report for each claim; places as seen from where each is read."""
+    title = form.rows["documents"][0].cells["title"].replace("'", "''")
+    lines = [
+        f"title: '{title}'",
+        "about: Each statement of the advertisement with the published results that answer it.",
+        f"notebooks: '{_seen_from(into, notebooks)}'",
+        "sets:",
+        "  - notebook: claim",
+        '    name: "{CLAIM}"',
+        "    fixed:",
+        f"      CLAIMS: '{_seen_from(notebooks, into / 'claims.csv')}'",
+        f"      DATA: '{_seen_from(notebooks, folder)}'",
+        "    grid:",
+        "      CLAIM:",
+        *(f"        - '{row.cells['claim_id']}'" for row in form.rows["claims"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _seen_from(start: Path, target: Path) -> str:
+    return Path(os.path.relpath(target.resolve(), start.resolve())).as_posix().replace("'", "''")
 
 
 # What others can take along: the evidence as one workbook, the pools of the last review as CSV.

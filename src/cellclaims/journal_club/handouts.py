@@ -45,7 +45,6 @@ from cellclaims.runner.page import (
     data_uri,
     exporter,
     markdown,
-    mathml,
     provenance,
     question,
     safe_html,
@@ -324,7 +323,7 @@ def solutions(about: Sitting, origin: Provenance) -> str:
     ]  # fmt: skip
     if about.sheet is not None:
         sheet = about.sheet
-        steps = [item for what, latex in sheet.steps() for item in (_plain(what), Markup(mathml(latex, "block")))]
+        steps = [item for what, latex in sheet.steps() for item in (_plain(what), markdown(f"$${latex}$$"))]
         parts.append(
             ("Backup: three studies by hand", [sheet.table(), *steps, sheet.added(), sheet.compared(about.answer.pool)])
         )

@@ -107,7 +107,7 @@ def inconsistent_table(evidence: Evidence, results: pd.DataFrame, recorded: bool
     -------
     Table
     """
-    rows = results[(results.verdict == INCONSISTENT) & ((results.anomaly_id != "") == recorded)]
+    rows = results[(results.result == INCONSISTENT) & ((results.anomaly_id != "") == recorded)]
     known = set(evidence.studies.study_id)
     shown = pd.DataFrame(
         {

@@ -70,8 +70,8 @@ def summary_of_findings(findings: Sequence[AnsweredQuestion], caption: str = "Su
         {
             "outcome": f.title,
             "participants (studies)": f"{number(f.effect.patients, 0)} ({f.effect.k})" if f.effect.k else "0 (0)",
-            "without cells": "–" if f.without is None else _result(f.without),
-            "with cells": "–" if f.with_cells is None else _result(f.with_cells),
+            "without cells": "–" if f.without is None else _side(f, f.without),
+            "with cells": "–" if f.with_cells is None else _side(f, f.with_cells),
             "difference": _difference(f),
             "certainty": certainty_of_words(f.certainty),
             "in words": in_words(f),
@@ -80,6 +80,12 @@ def summary_of_findings(findings: Sequence[AnsweredQuestion], caption: str = "Su
     ]
     level = findings[0].pools[0].level_words
     return table(pd.DataFrame(lines), f"{caption}: proportions per 100 participants, {level} intervals")
+
+
+def _side(found: AnsweredQuestion, pool: Pool) -> str:
+    """The result of one side; where only some of the compared studies report it, which number of them."""
+    some = 0 < pool.k < found.effect.k
+    return f"{pool.k} of {found.effect.k} studies: {_result(pool)}" if some else _result(pool)
 
 
 def _result(pool: Pool) -> str:

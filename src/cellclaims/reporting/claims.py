@@ -21,6 +21,7 @@ from cellclaims.claims.findings import (
     ONE_INCONCLUSIVE,
     OUTCOME_ONLY,
 )
+from cellclaims.claims.ledger import UNCLEAR
 from cellclaims.errors import DataError
 from cellclaims.evidence import Evidence
 from cellclaims.files import write_atomically
@@ -143,7 +144,8 @@ def difference_line(study: Mapping[str, Any]) -> str:
     """One trial's own mean difference with its interval."""
     about = f"{design_words(study)}, n = {study['n']:g}"
     value = f"{number(study['value'])} percentage points"
-    return f"{study['label']} ({about}): {value} ({interval_words(study, 2, '')})"
+    unclear = f"; {study['detail'].split('; ')[-1]}" if UNCLEAR in study["detail"] else ""
+    return f"{study['label']} ({about}): {value} ({interval_words(study, 2, '')}{unclear})"
 
 
 def fact_line(fact: Mapping[str, Any]) -> str:

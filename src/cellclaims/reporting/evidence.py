@@ -244,7 +244,8 @@ def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
     Parameters
     ----------
     reports : DataFrame
-        One line per report (:func:`cellclaims.overview.described`).
+        One line per report (:func:`cellclaims.overview.described`, or ``studies.csv``): ``year`` and, where the figure
+        has products, ``product``.
     by_year : bool
         Whether the figure is one of years.
 
@@ -253,8 +254,9 @@ def not_shown(reports: pd.DataFrame, *, by_year: bool = False) -> str:
     >>> not_shown(pd.DataFrame({"product": ["a", "a", None], "year": [2001.0, None, 2002.0]}), by_year=True)
     'Of 3 reports, 1 without a year and 1 of another product are not shown.'
     """
-    other = int(reports["product"].isna().sum())
-    undated = int((reports["year"].isna() & reports["product"].notna()).sum()) if by_year else 0
+    of_no_product = reports["product"].isna() if "product" in reports else pd.Series(data=False, index=reports.index)
+    other = int(of_no_product.sum())
+    undated = int((reports["year"].isna() & ~of_no_product).sum()) if by_year else 0
     parts = [f"{undated} without a year"] * bool(undated) + [f"{other} of another product"] * bool(other)
     verb = "is" if undated + other == 1 else "are"
     return f"Of {len(reports)} reports, {' and '.join(parts)} {verb} not shown." if parts else ""
@@ -433,7 +435,7 @@ BEFORE_AFTER = 2
 
 
 def _design_of(population: str) -> int:
-    """The kind of studies that others pooled, best first: randomised, controlled or mixed, before and after.
+    """Return the kind of studies that others pooled, best first: randomised, controlled or mixed, before and after.
 
     >>> _design_of("T1D, RCTs"), _design_of("T2D, MSC v control"), _design_of("T1D+T2D, MSC vs own baseline")
     (0, 1, 2)

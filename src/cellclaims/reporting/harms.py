@@ -79,8 +79,10 @@ def harms_by_product(base: EvidenceBase, found: Sequence[Harm], caption: str) ->
         rows = harm.cells.rows
         part = 100 * rows.events / rows.n
         months = rows.months.dropna()
+        types = base.protocol["eligibility"]["populations"]
         lines.append({
             "product": base.protocol.product_name(harm.product),
+            "diabetes": " or ".join(types[one] for one in harm.population),
             "harm": harm.name,
             "studies": float(len(rows)),
             "events of participants": f"{rows.events.sum():g} of {rows.n.sum():g}",
@@ -90,8 +92,10 @@ def harms_by_product(base: EvidenceBase, found: Sequence[Harm], caption: str) ->
             f"{months.iloc[0]:g}" if len(months) else "not stated",
             "pooled": _pooled_words(harm),
         })  # fmt: skip
-    columns = ["product", "harm", "studies", "events of participants", "proportions, lowest to highest", "months",
-               "pooled"]  # fmt: skip
+    columns = [
+        *("product", "diabetes", "harm", "studies", "events of participants", "proportions, lowest to highest"),
+        *("months", "pooled"),
+    ]
     return table(pd.DataFrame(lines, columns=columns), caption)
 
 
@@ -209,6 +213,11 @@ def _harm_sentence(harm: Harm) -> str:
     return f"{harm.name[:1].upper()}{harm.name[1:]}: {counted}{without} ({studies}{lone})."
 
 
+def capital(words: str) -> str:
+    """Words with a capital first letter."""
+    return words[:1].upper() + words[1:]
+
+
 def harm_marks(found: Sequence[Harm], base: EvidenceBase | None = None) -> pd.DataFrame:
     """The lines of a figure: each study and side with its counts and follow-up as text.
 
@@ -224,10 +233,14 @@ def harm_marks(found: Sequence[Harm], base: EvidenceBase | None = None) -> pd.Da
         As :func:`cellclaims.figures.estimates` takes it, with ``counts`` and ``time``.
     """
     lines = harm_lines(found)
-    groups = [f"{group[:1].upper()}{group[1:]}" for group in lines.group]
+    groups = [capital(group) for group in lines.group]
     if base is not None:
-        names = [base.protocol.product_name(product) for product in lines["product"]]
-        groups = [f"{name[:1].upper()}{name[1:]}: {harm}" for name, harm in zip(names, lines.group, strict=True)]
+        types = base.protocol["eligibility"]["populations"]
+        groups = [
+            capital(f"{base.protocol.product_name(row.product)}, {' or '.join(types[p] for p in row.population)}: ")
+            + row.group
+            for row in lines.itertuples()
+        ]
     return lines.assign(
         group=groups,
         counts=[f"{row.events:g}/{row.n:g}" for row in lines.itertuples()],

@@ -269,7 +269,7 @@ def estimates_alt(lines: pd.DataFrame, what: str, decimals: int = 0) -> str:
 
 
 def reports(pool: Pool) -> Table:
-    """Return the studies of a pool: participants, effect, weight, control group, how it was made, and every flag.
+    """Return the studies of a pool: participants, effect, weight, control group, how the effect was made, every flag.
 
     Parameters
     ----------
