@@ -291,8 +291,9 @@ def test_a_difference_of_all_doses_stands_for_its_parts():
     for row in made.rows["arms"]:
         row.update({"part_of": "all_doses"} if row["arm_id"] in ("low", "middle", "high") else {})
     made.contrast("one", "high", "sham", estimate=-0.9, se=0.2)
-    effect = only(differences(made.contrast("one", "all_doses", "sham", estimate=-0.4, se=0.15)))
-    assert (effect.yi, effect.vi, effect.n) == (-0.4, pytest.approx(0.15**2), 30)
+    chosen = differences(made.contrast("one", "all_doses", "sham", estimate=-0.4, se=0.15))
+    assert (only(chosen).yi, only(chosen).vi, only(chosen).n) == (-0.4, pytest.approx(0.15**2), 30)
+    assert [(row.arm_id, row.reason) for row in chosen.left] == [("high", "part of arm all_doses, which is counted")]
 
 
 def test_a_trial_whose_se_came_by_t_has_an_interval_by_t():

@@ -660,6 +660,13 @@ def test_the_evidence_as_a_workbook_has_every_cell_and_runs_none(tmp_path):
     assert risky > 20
 
 
+def test_text_like_a_formula_is_text_in_a_workbook(tmp_path):
+    book = openpyxl.Workbook()
+    sheets.put(book.active["A1"], "=1+1")
+    one = opened(saved(book, tmp_path / "book.xlsx")).active["A1"]
+    assert (one.value, one.data_type, one.quotePrefix) == ("=1+1", "s", True)
+
+
 def test_the_pools_of_the_last_review_are_taken_along(tmp_path):
     import json
 

@@ -110,7 +110,7 @@ def test_a_result_that_is_not_that_of_its_rows_is_found(records, rscript, tmp_pa
     if part == "result":
         wrong["result"]["beta"] += 0.001
     elif part == "bayes":
-        wrong["bayes"][1]["pi_lb"] += 0.05
+        wrong["bayes"][-1]["pi_lb"] += 0.05
     else:
         wrong["rows"][0]["vi"] *= 1.1
     status, said = run(rscript, tmp_path, r_script("report", [wrong]))

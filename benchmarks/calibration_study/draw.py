@@ -29,16 +29,16 @@ WORDS = {
     "normal": {
         "z": "normal",
         "knha": "Hartung-Knapp, t; new clinic t with k − 2",
-        "adhoc": "the same with floor (the review's)",
+        "adhoc": "the same with floor (the review's interval)",
         "adhoc k-1": "with floor; new clinic t with k − 1",
-        "bayes": "Bayes",
+        "bayes": "Bayes (the review's prediction)",
     },
     "binomial_normal": {
         "z": "normal",
-        "t": "t with k − 1; new clinic t with k − 2 (the review's)",
+        "t": "t with k − 1 (the review's interval); new clinic t with k − 2",
         "t k-1": "new clinic t with k − 1",
         "logits": "empirical logits, Hartung-Knapp with floor",
-        "bayes": "Bayes",
+        "bayes": "Bayes (the review's prediction)",
     },
 }
 MODELS = {"normal": "Differences (normal-normal)", "binomial_normal": "Proportions (binomial-normal)"}

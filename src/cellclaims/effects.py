@@ -106,7 +106,7 @@ def mean_differences(
             made.append(difference_of_report(base, study_id, *report, question, correlation, tuple(forms)))
         except DataError as fault:
             why[study_id] = str(fault)
-    left = each_by_its_side(base, cells.left, controls.left, _left_contrasts(contrasts))
+    left = each_by_its_side(base, cells.left, controls.left, _left_contrasts(base, contrasts, made))
     return _with_the_rest(made, [*cells.records, *controls.records], left, why)
 
 
@@ -458,13 +458,17 @@ def each_by_its_side(
     return [*of_side(cells, True), *of_side(controls, False), *more]
 
 
-def _left_contrasts(contrasts: Iterable[Record]) -> list[LeftOut]:
-    """Reported differences that the handling of an anomaly takes out."""
-    return [
-        LeftOut(row.study_id, row.arm_id, row.months, "contrasts", row.line, row.leave)
-        for row in contrasts
-        if row.leave
-    ]
+def _left_contrasts(base: EvidenceBase, contrasts: Iterable[Record], made: Iterable[Effect]) -> list[LeftOut]:
+    """Reported differences that the handling of an anomaly takes out, or that another one of the trial stands for."""
+    used = {line for one in made if one.form == "adjusted" for line in one.line.split(";")}
+    left = []
+    for row in contrasts:
+        whole = base.arms[row.study_id, row.treatment_arm].part_of
+        part = f"part of arm {whole}, which is counted" if whole else "another value of the report answers better"
+        is_other = bool(used) and math.isfinite(row.estimate) and str(row.line) not in used
+        if row.leave or is_other:
+            left.append(LeftOut(row.study_id, row.arm_id, row.months, "contrasts", row.line, row.leave or part))
+    return left
 
 
 def contrasts_of(base: EvidenceBase, question: Question) -> list[Record]:

@@ -147,7 +147,9 @@ class EvidenceBase:
         if key not in self._prepared:
             rows = handled(self.evidence, "contrasts", alternative)
             rank = source_rank(self, rows.source_id)
-            self._prepared[key] = rows.assign(line=rows.index, arm_id=rows.treatment_arm, source_rank=rank)
+            self._prepared[key] = rows.assign(
+                table="contrasts", line=rows.index, arm_id=rows.treatment_arm, source_rank=rank
+            )
         return self._prepared[key]
 
     @property

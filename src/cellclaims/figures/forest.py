@@ -107,7 +107,7 @@ def heterogeneity_words(pool: Pool) -> str:
     on_logit = " on the logit" if pool.settings.get("model") in BINOMIAL else ""
     parts = [f"τ² = {number(tau2, 2)}{on_logit}"] if math.isfinite(tau2) else []
     if math.isfinite(i2):
-        parts.append(f"I² = {number(i2, 0)} %")
+        parts.append(f"I² = {number(i2, 0)}%")
     if math.isfinite(q + q_p):
         parts.append(f"Q = {number(q, 1)} on {pool.k - 1} df ({p_value(q_p)})")
     # lines break between the statistics, never inside one
@@ -176,9 +176,9 @@ def details_fit(frames: Sequence[pd.DataFrame]) -> bool:
 
 
 def remarks_of(row: pd.Series, in_column: bool) -> list[str]:
-    """What stands below the figure about a row: how its value must be read, its detail unless that has a column.
+    """Return the footnotes of a row: how its value must be read, and its detail unless there is a column for it.
 
-    Of a study of the review each kind of doubt is named once; the table of the studies has every flag in full.
+    For a study of the review each kind of question is named once; the table of the studies has every flag in full.
     """
     flags = [words for words in text_of(row.get("note")).split("; ") if words]
     plain = [words for words in flags if not CODE.match(words) and not words.startswith(STANDS_IN)]
