@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from cellclaims.appraisal.certainty import GRADE_DOMAINS, NOT_RATED
 from cellclaims.errors import DataError
 from cellclaims.figures.appraisal import side_of
 from cellclaims.reporting.appraisal import with_minus
+from cellclaims.reporting.tables import Link
 from cellclaims.selection import EvidenceBase, Question
 
 from .made_up_trials import MadeUp, base, real, rules
@@ -246,6 +248,14 @@ def test_what_a_judgement_rests_on_opens_at_a_click(controlled):
     mine = rows[rows.study_id.isin(controlled.effect.rows.study_id) & rows.outcome.isin(["", "hba1c"])]
     said = {cell for table in shown.tables for row in cells(table) for cell in row}
     assert set(mine[mine.tool == "RoB 2"].support) <= said
+
+
+def test_a_judgement_is_never_linked_to_a_copy_of_a_page(controlled, uncontrolled):
+    copies = set(real().copy_hosts.host)
+    shown = reporting.judgements_read(real(), [controlled, uncontrolled])
+    links = [cell.address for table in shown.tables for row in table.cells for cell in row if isinstance(cell, Link)]
+    assert links and not {urlsplit(url).hostname for url in links} & copies
+    assert not any(url.endswith(")") and "(" not in url for url in links)
 
 
 def test_both_readings_are_shown_by_tool_and_nobody_takes_them_for_an_experts(controlled, uncontrolled):

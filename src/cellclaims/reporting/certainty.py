@@ -6,17 +6,18 @@ Wording: Santesso and others 2020, https://doi.org/10.1016/j.jclinepi.2019.10.01
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import urlsplit
 
 import pandas as pd
 
+from cellclaims.alternatives import address
 from cellclaims.appraisal import DOMAINS, AnsweredQuestion, Certainty, agreement, valid_judgements
 from cellclaims.appraisal.certainty import NOT_RATED, OF_CHANGE, OF_PROPORTION
 from cellclaims.evidence import Evidence
-from cellclaims.pool import Pool, label
+from cellclaims.pool import Pool, label, link
 from cellclaims.reporting.appraisal import with_minus
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, percent, table
@@ -340,9 +341,7 @@ def _study_table(evidence: Evidence, study: str, tool: str, rows: Sequence[objec
             "reader": row.reviewer,
             "read": row.text_read,
             "support": row.support,
-            "where": Link(row.locator or "source", found[0])
-            if (found := re.search(r"https?://[^\s;]+", row.source))
-            else row.locator,
+            "where": _where(evidence, study, row),
         }
         for row in rows
     ]
@@ -350,6 +349,15 @@ def _study_table(evidence: Evidence, study: str, tool: str, rows: Sequence[objec
     caption = f"{label(evidence, study)}, {tool}: overall {whole or 'not judged'}"
     made = table(pd.DataFrame(lines), caption)
     return Table(made.header, made.cells, made.caption, made.right, folded=True)
+
+
+def _where(evidence: Evidence, study: str, row: object) -> object:
+    """The place in the source, linked to a public address; a copy of a page is never a link."""
+    words, own = row.locator or "source", address(row.source)
+    host = urlsplit(own).hostname or ""
+    is_copy = host in set(evidence.copy_hosts.host) or host.replace(".", "").isdigit()
+    target = link(evidence, study) if is_copy or not own else own
+    return Link(words, target) if target else words
 
 
 def agreement_words(evidence: Evidence, tool: str) -> str:
