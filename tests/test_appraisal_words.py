@@ -132,10 +132,10 @@ def with_level(found, level: str):
 @pytest.mark.parametrize(
     ("level", "words"),
     [
-        ("very low", "We are very uncertain whether cell therapy makes a difference to this outcome: insulin"),
-        ("low", "Cell therapy may change this outcome (insulin independence): 30 more per 100 ("),
-        ("moderate", "Cell therapy probably changes this outcome (insulin independence): 30 more per 100 ("),
-        ("high", "Cell therapy changes this outcome (insulin independence): 30 more per 100 ("),
+        ("very low", "We are very uncertain whether cell therapy makes a difference."),
+        ("low", "Cell therapy may change this outcome: 30 more per 100 ("),
+        ("moderate", "Cell therapy probably changes this outcome: 30 more per 100 ("),
+        ("high", "Cell therapy changes this outcome: 30 more per 100 ("),
         (NOT_RATED, "Too few studies were judged for risk of bias to rate how certain this is."),
     ],
 )
@@ -148,10 +148,10 @@ def test_the_words_carry_the_certainty_and_a_very_low_one_no_number(level, words
     [
         (
             "very low",
-            "We are very uncertain how many people have this outcome after cell therapy: insulin independence.",
+            "We are very uncertain how many people have this outcome after cell therapy.",
         ),
-        ("low", "Of 100 people, perhaps 28 have this outcome after cell therapy: insulin independence."),
-        ("high", "Of 100 people, 28 have this outcome after cell therapy: insulin independence."),
+        ("low", "Of 100 people, perhaps 28 have this outcome after cell therapy."),
+        ("high", "Of 100 people, 28 have this outcome after cell therapy."),
     ],
 )
 def test_a_proportion_has_words_of_its_own(uncontrolled, level, words):

@@ -186,25 +186,27 @@ def in_words(found: AnsweredQuestion) -> str:
     who = "without cells" if found.with_cells is None else "after cell therapy"
     if pool.measure == "MC":
         if level == "very low" or not _has_one_answer(pool):
-            return f"We are very uncertain how much {found.outcome} changes {who}."
-        return f"{found.outcome[:1].upper()}{found.outcome[1:]} {ABOUT[level]}changes by {_result(pool)} {who}."
+            return f"We are very uncertain how much this changes {who}."
+        return f"This {ABOUT[level]}changes by {_result(pool)} {who}."
     if level == "very low":
-        return f"We are very uncertain how many people have this outcome {who}: {found.outcome}."
+        return f"We are very uncertain how many people have this outcome {who}."
     if not pool.rows.events.sum():
         return f"No events were reported {who}: {none_words(pool)} per 100."
     if not _has_one_answer(pool):
         return f"The studies are not pooled; each has its own result {who}."
     value = _numbers(pool)[0]
-    return f"Of 100 people, {ABOUT[level]}{number(value, 0)} have this outcome {who}: {found.outcome}."
+    return f"Of 100 people, {ABOUT[level]}{number(value, 0)} have this outcome {who}."
 
 
 def _effect_in_words(found: AnsweredQuestion) -> str:
     pool, level = found.effect, found.certainty.level
     if level == "very low":
-        return f"We are very uncertain whether cell therapy makes a difference to this outcome: {found.outcome}."
+        return "We are very uncertain whether cell therapy makes a difference."
     if not _has_one_answer(pool):
-        return f"The trials are not pooled; each has its own difference in this outcome: {found.outcome}."
-    return f"Cell therapy {VERBS[level]} this outcome ({found.outcome}): {_difference(found)}."
+        return "The trials are not pooled; each has its own difference."
+    low, high = _numbers(pool)[1:]
+    open_question = "; the interval includes no difference" if low <= 0 <= high else ""
+    return f"Cell therapy {VERBS[level]} this outcome: {_difference(found)}{open_question}."
 
 
 def certainty_table(findings: Sequence[AnsweredQuestion]) -> Table:
