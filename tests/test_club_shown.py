@@ -145,7 +145,7 @@ def test_what_a_move_changed_is_said(panel):
     assert "Came in: Bhansali 2014b (shares participants with Bhansali 2009)." in panel.moved.value
     panel.controls["without"].value = ()
     panel.controls["secondary"].value = False
-    assert "Left: Estrada 2008, Hu 2012." in panel.moved.value
+    assert "No longer in: Estrada 2008, Hu 2012." in panel.moved.value
 
 
 def test_tests_that_the_model_does_not_know_are_not_offered(base, claim):
@@ -432,6 +432,14 @@ def test_the_solutions_answer_what_the_worksheet_asks(about):
     for move in ("Without the largest study (Hu 2012): Mean of", "Counted at 12 months only: One study",
                  "Without numbers from tables of reviews: Mean of 3 studies"):  # fmt: skip
         assert move in text, move
+
+
+@pytest.mark.parametrize("claim_id", ["half_dose_2016", "effective_2016", "first_course_control", "kidney"])
+def test_every_kind_of_claim_has_its_handouts(claim_id):
+    """A rate, one without a definition, HbA1c, an effect without a figure."""
+    about = handouts.sitting(ROOT / "data", claim_id)
+    assert about.claim.wording.replace(" %", "%") in handouts.worksheet(about, ORIGIN)
+    assert "Backup: three studies by hand" in handouts.solutions(about, ORIGIN)
 
 
 # --- the commands ---------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from cellclaims.journal_club.audience import BLANK
 from cellclaims.meta.binomial_fit import clopper_pearson
 from cellclaims.meta.quantiles import normal_quantile
 from cellclaims.pool import Pool
+from cellclaims.protocol import Protocol
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Table, number
 
@@ -114,13 +115,13 @@ class ByHand:
             f"{self.result}.",
         )
 
-    def compared(self, pool: Pool) -> Sentence:
+    def compared(self, protocol: Protocol) -> Sentence:
         """The engine's numbers for the same model, and why the review's model gives another interval.
 
         Parameters
         ----------
-        pool : Pool
-            The review's own pool of all studies, for its model.
+        protocol : Protocol
+            The rules of the review, for its model of a proportion.
 
         Returns
         -------
@@ -131,7 +132,7 @@ class ByHand:
         is_equal = all(math.isclose(a, float(b), abs_tol=0.02) for a, b in pairs)
         words = "equal to the sheet, to rounding" if is_equal else "not equal to the sheet: look for the slip"
         low, high = (_percent(float(limit)) for limit in (fit.ci_lb, fit.ci_ub))
-        review = meta.glmm(self.events, self.n, level=self.level, test=str(pool.settings.get("test", "t")))
+        review = meta.glmm(self.events, self.n, level=self.level, test=protocol["models"]["proportion"]["test"])
         wide = " to ".join(_percent(float(limit)) for limit in (review.ci_lb, review.ci_ub))
         return say(
             f"Same model by the engine: {_percent(float(fit.beta))} ({low} to {high}), {words}.",

@@ -658,7 +658,7 @@ def changed(base: EvidenceBase, name: str, before: ClaimAnswer, after: ClaimAnsw
     if name == "outcome":
         return ""
     if left or came:
-        parts = [f"Left: {', '.join(after.labels[study] for study in left)}." if left else ""]
+        parts = [f"No longer in: {', '.join(after.labels[study] for study in left)}." if left else ""]
         parts += (
             [f"Came in: {'; '.join(_came(base, study, new, left, old, after.labels) for study in came)}."]
             if came

@@ -325,7 +325,7 @@ def solutions(about: Sitting, origin: Provenance) -> str:
         sheet = about.sheet
         steps = [item for what, latex in sheet.steps() for item in (_plain(what), markdown(f"$${latex}$$"))]
         parts.append(
-            ("Backup: three studies by hand", [sheet.table(), *steps, sheet.added(), sheet.compared(about.answer.pool)])
+            ("Backup: three studies by hand", [sheet.table(), *steps, sheet.added(), sheet.compared(base.protocol)])
         )
     parts.append(("Backup: overlapping cohorts and time", [exercises.overlap_words(overlap),
                                                            *exercises.time_words(islets)]))  # fmt: skip

@@ -324,9 +324,9 @@ def example_sentence(evidence: Evidence, exact: float | None) -> Sentence:
     """
     with_it = [round(100 * events / n) for events, n in (_count(evidence, arm, PRIMARY) for arm in (CELLS, PLACEBO))]
     first = (
-        "I found no study that counted what the page promises"
+        "I found no study that counted what the page advertises"
         if not exact
-        else (f"{exact:g} published studies counted what the page promises")
+        else (f"{exact:g} published studies counted what the page advertises")
     )
     return say(
         f"“{first}; in the largest trial with a placebo {with_it[0]} of 100 people given cells and {with_it[1]} of 100 "
