@@ -87,7 +87,13 @@ BENCHMARKS = {
     "08_what_else": [("T1D", "islets"), ("T2D", "any_cells")],
 }
 #: Figures of nothing but the question; others may show every pool that the notebook recorded.
-OF_THE_QUESTION = ("03_insulin_cells", "04_halved_uncontrolled", "04_halved_arms", "04_halved_difference")
+OF_THE_QUESTION = (
+    "06_harms_studies",
+    "03_insulin_cells",
+    "04_halved_uncontrolled",
+    "04_halved_arms",
+    "04_halved_difference",
+)
 #: Texts quoted from other reviews.
 OTHERS = ("02_hba1c_elsewhere", "08_what_else_others", "08_what_else_without", "07_how_sure_missing")
 #: Figures with intervals as others reported them, and notebooks whose tables quote sources.

@@ -63,6 +63,7 @@ def test_only_arms_of_studies_with_an_untreated_arm_are_shown():
     found = arm_changes(base(), outcome="hba1c", designs=(), **T2D)
     assert {"cells", "control"} == set(found.arm)
     assert set(found.study_id) <= base().controlled
+    assert "zang2023" not in set(found.study_id), "a part of the participants of zang2022"
 
 
 def test_placebo_arms_elsewhere_are_in_percentage_points():

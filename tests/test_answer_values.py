@@ -307,7 +307,7 @@ def test_the_bounds_of_off_insulin(name):
 def test_the_row_of_the_main_pool_says_what_it_rests_on():
     """More than half of the weight comes from tables of reviews: the pool without them stands in the same row."""
     row = " ".join(str(cell) for cell in pooled_table([off()], "Pools").cells[0])
-    assert "from tables of published reviews; without them: 23.9 % (3.7 % to 72.2 %; k = 3)" in row
+    assert "from tables of published reviews; without them: 23.9% (3.7% to 72.2%; k = 3)" in row
     assert "hyperbaric oxygen" in row
     assert "Hu 2012 has" in row
 

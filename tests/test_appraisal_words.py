@@ -252,6 +252,11 @@ def test_both_readings_are_shown_by_tool_and_nobody_takes_them_for_an_experts(co
     lights = reporting.judgement_lights(real(), [controlled, uncontrolled])
     assert set(lights) == set(appraisal.DOMAINS)
     assert {len(signs) for signs in lights["RoB 2"].overall} == {2}
+    shown = {name.split(",")[0] for name in lights["RoB 2"].index}
+    assert lights["RoB 2"].attrs["studies"] == len(shown)
+    assert reporting.agreement_words(real(), "RoB 2").startswith(
+        "Left light: reading 1; right light: reading 2. They agree"
+    )
     said = reporting.judged_words(real(), [controlled, uncontrolled])
     assert "two readings by the maintainers with reading software" in said
     assert "no outside expert" in said
@@ -261,7 +266,7 @@ def test_the_table_of_agreement_has_a_line_for_each_tool_and_level():
     table = reporting.agreement_table(real())
     found = appraisal.agreement(real().judgements)
     assert [row[0] for row in cells(table)] == list(found.tool)
-    assert [row[3] for row in cells(table)] == [f"{100 * equal:.0f} %" for equal in found.equal]
+    assert [row[3] for row in cells(table)] == [f"{100 * equal:.0f}%" for equal in found.equal]
     assert [row[4] for row in cells(table)] == [f"{kappa:.2f}" for kappa in found.kappa]
 
 

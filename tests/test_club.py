@@ -253,7 +253,7 @@ def test_a_control_that_changes_nothing_says_so(base, claim, asked):
 
 
 def test_two_studies_with_one_label_are_told_apart(base, evidence):
-    labels = journal_club.apart(base)
+    labels = journal_club.labels(base)
     assert (labels["bhansali2014"], labels["bhansali2014b"]) == ("Bhansali 2014a", "Bhansali 2014b")
     assert len(set(labels.values())) == len(evidence.studies)
 
@@ -545,6 +545,17 @@ def test_clinical_errors_of_version_1_are_gone(text):
     assert [name for name, words in pages.items() if text in words.lower()] == []
 
 
+def test_the_guides_numbers_are_those_of_the_tables(evidence, nearest):
+    guide = (DATA.parent / "docs" / "journal_club.md").read_text(encoding="utf-8")
+    arms = [cell for row in journal_club.control_arms_table(evidence).cells for cell in row[2:]]
+    for cell in arms:
+        if cell != "not reported" and not cell.startswith("+"):
+            assert cell.split(" ")[0] in guide, cell
+    sheet = journal_club.three(nearest)
+    review = re.search(r"same three studies: ([\d.]+%)", sheet.compared(nearest))[1]
+    assert f"({sheet.result.split(' ')[0]} and {review})" in guide
+
+
 # --- the advertisement and the audience ----------------------------------------------------------------------------
 
 
@@ -667,7 +678,7 @@ def test_every_exercise_knows_its_answer_and_its_mistakes_apart(tasks):
         ("at_month", 75.5, "at any time"),
         ("proportion", 0.9, "too high"),
         ("proportion", 0.01, "too low"),
-        ("proportion", math.inf, "a number is asked for"),
+        ("proportion", math.inf, "expected a number"),
     ],
 )
 def test_a_wrong_answer_is_explained(tasks, name, given, words):

@@ -214,6 +214,7 @@ def test_without_a_front_end_nothing_of_a_widget_is_shown(everything, shown):
 def test_a_front_end_gets_the_fallback_and_then_the_widget_that_hides_it(everything, shown, base, claim):
     everything()
     fallback = list(shown)
+    assert len(fallback) == 8
     shown.clear()
     shown.watched()
     everything()

@@ -141,7 +141,7 @@ def test_durability_tells_reports_registries_and_pools_apart_by_shape():
     fig = figures.durability(follow_up()).figure
     shapes = {line.get_marker() for line in fig.axes[1].lines if line.get_marker() != "None"}
     assert shapes == {"s", "o", "D"}
-    assert {"Pooled", "42 %", "k = 16", "Registry", "Long 2001"} <= set(words(fig))
+    assert {"Pooled", "42%", "k = 16", "Registry", "Long 2001"} <= set(words(fig))
     assert "Short 2002" not in words(fig)
 
 

@@ -149,9 +149,9 @@ def test_a_common_effect_has_no_prediction_and_nothing_is_missing():
 def test_heterogeneity_is_told_in_the_terms_of_the_model():
     normal, binomial = forest(pool([0.1] * 6)), forest(pool([0.1] * 6, measure="PLO"))
     said = " ".join(words(normal)).replace("\u00a0", " ")
-    assert "τ² = 0.25, I² = 40 %, Q = 8.0 on 5 df (p = 0.046)" in said
+    assert "τ² = 0.25, I² = 40%, Q = 8.0 on 5 df (p = 0.046)" in said
     said = " ".join(words(binomial)).replace("\u00a0", " ")
-    assert "Heterogeneity: τ² = 0.25 on the logit, I² = 40 %, Q = 8.0 on 5 df (p = 0.046)" in said
+    assert "Heterogeneity: τ² = 0.25 on the logit, I² = 40%, Q = 8.0 on 5 df (p = 0.046)" in said
 
 
 def test_what_the_axis_cuts_shows_an_arrow_and_keeps_its_numbers():
@@ -260,7 +260,7 @@ def test_table_and_figure_agree_on_what_is_few(k, few, said):
 
 @pytest.mark.parametrize(
     ("measure", "heading", "value", "shown"),
-    [("PLO", "Percent", 0.0, "50.0 %"), ("RD", "Points", 0.25, "25.0 %"), ("MD", "Effect", -0.5, "−0.50"),
+    [("PLO", "Percent", 0.0, "50.0%"), ("RD", "Points", 0.25, "25.0%"), ("MD", "Effect", -0.5, "−0.50"),
      ("RR", "Ratio", math.log(2.0), "2.00")],
 )  # fmt: skip
 def test_tables_and_both_forest_plots_write_values_alike(measure, heading, value, shown):
@@ -268,4 +268,4 @@ def test_tables_and_both_forest_plots_write_values_alike(measure, heading, value
     assert value_words(asked, value) == shown
     said = words(forest(asked))
     assert any(text.startswith(heading) for text in said)
-    assert any(text.startswith(shown.removesuffix(" %")) for text in said)
+    assert any(text.startswith(shown.removesuffix("%")) for text in said)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from cellclaims import reporting
-from cellclaims.harms import counted_otherwise, harm_lines, harms, why_not_comparable
+from cellclaims.harms import counted_otherwise, harm_lines, harms, products_apart, why_not_comparable
 from cellclaims.pool import pooled
 from cellclaims.question import Analysis, Question
 from cellclaims.reporting.harms import share_words
@@ -72,6 +72,12 @@ def test_events_judged_related_are_listed_and_in_no_pool():
     assert list(listed[listed.study_id == "zang2022"].n) == [45]
     for harm in harms(base(), "T2D", "any_cells"):
         assert "packham2016" not in set(harm.cells.rows.study_id)
+
+
+def test_products_that_are_made_up_of_others_are_not_shown_twice():
+    assert {"any_cells", "infused_cells"} <= set(rules()["eligibility"]["products"])
+    assert not {"any_cells", "infused_cells"} & set(products_apart(base()))
+    assert {"islets", "msc", "hsct"} <= set(products_apart(base()))
 
 
 def test_none_of_n_is_worded_with_its_upper_limit():

@@ -11,6 +11,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import nbformat
 import pytest
 from click.testing import CliRunner
 
@@ -21,6 +22,7 @@ from cellclaims.claims.topics import counting, excludes_no_effect, results_of, r
 from cellclaims.cli import main
 from cellclaims.evidence import load as load_evidence
 from cellclaims.reporting.claims import paragraph
+from cellclaims.runner.run import run_notebook
 from cellclaims.selection import EvidenceBase
 
 from .made_up_trials import MadeUp, base, rules
@@ -412,6 +414,19 @@ def test_hostile_text_in_a_claims_file_stays_inert(tmp_path):
 
 #: The count of the double-blind trial.
 ZANG = ("zang2022", "ucmsc", "insulin_halved_and_hba1c_lt_7")
+
+
+def test_notebook_05_follows_a_file_of_claims_its_headline_figures_and_number_of_documents(tmp_path):
+    path = claims_file(tmp_path / "claims.csv", what_is_claimed=HOSTILE, wording=HOSTILE)
+    notebook = DATA.parent / "notebooks" / "05_advertised_and_published.ipynb"
+    executed = nbformat.read(run_notebook(notebook, tmp_path / "out", {"CLAIMS": str(path)}), as_version=4)
+    shown = {cell.id: cell.outputs[0].data for cell in executed.cells if cell.cell_type == "code" and cell.outputs}
+    assert "99%, insulin stopped: above the published results" in shown["cell-04"]["text/plain"]
+    assert "One statement of one document makes one entry" in shown["cell-04"]["text/plain"]
+    assert "advertised 99%" in shown["cell-07"]["text/plain"] and "60%" not in shown["cell-07"]["text/plain"]
+    for data in shown.values():
+        assert "<script>" not in data.get("text/html", "")
+    assert len(json.loads((tmp_path / "out" / "claims.json").read_text(encoding="utf-8"))) == 2
 
 
 def test_one_changed_number_changes_the_entry(folder, entries):

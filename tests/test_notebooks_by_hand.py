@@ -22,7 +22,7 @@ OTHERWISE = {
     "02_hba1c": {"POPULATION": "T1D"},
     "03_insulin_independence": {"MONTHS": 24},
     "04_half_the_insulin": {"POPULATION": "T1D"},
-    "05_advertised_and_published": {"MONTHS": 24},
+    "05_advertised_and_published": {"CLAIMS": "../data/advertised/claims.csv"},
     "06_harms": {"POPULATION": "T1D", "PRODUCT": "islets"},
     "07_how_sure": {"PRODUCT": "msc"},
     "08_what_else": {"PRODUCT": "msc"},

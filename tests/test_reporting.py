@@ -139,7 +139,7 @@ def test_no_report_is_said_to_be_none():
 
 def test_one_study_is_shown_by_name_with_its_own_result():
     assert said(proportion, 1) == (
-        "Made-up outcome: 15.0 % (95% CI 3.2 % to 37.9 %; one study, Author0 2020, 3 of 20 participants)."
+        "Made-up outcome: 15.0% (95% CI 3.2% to 37.9%; one study, Author0 2020, 3 of 20 participants)."
     )
     assert said(difference, 1, "points") == (
         "Made-up outcome: −0.90 points (95% CI −1.29 to −0.51 points; one study, Invented 2020, 40 participants)."
@@ -149,7 +149,7 @@ def test_one_study_is_shown_by_name_with_its_own_result():
 def test_two_studies_are_named_side_by_side_and_nothing_is_pooled():
     assert said(proportion, 2) == (
         "Made-up outcome: two studies, not pooled (95% CI of each): "
-        "Author0 2020 15 % (3 % to 38 %); Author1 2020 20 % (6 % to 44 %)."
+        "Author0 2020 15% (3% to 38%); Author1 2020 20% (6% to 44%)."
     )
     table = repr(reporting.pooled_table([pool_of(difference, 2)], "Pools")).splitlines()[-1]
     assert "two studies: shown side by side, not pooled" in table and " − " not in table
@@ -232,8 +232,8 @@ def test_a_number_is_the_nearest_with_so_many_digits(value, decimals):
         (number(math.nan), "–"),
         (number(math.inf), "∞"),
         (number(-math.inf), "−∞"),
-        (percent(0.0625, 2), "6.25 %"),
-        (percent(1.0, 0), "100 %"),
+        (percent(0.0625, 2), "6.25%"),
+        (percent(1.0, 0), "100%"),
         (percent(math.nan), "–"),
         (interval(-1.131, 0.19), "−1.13 to 0.19"),
         (p_value(0.0312), "p = 0.031"),
@@ -430,7 +430,7 @@ def test_a_report_shows_its_count_weight_and_every_flag():
         made.study(name, year=2023.0).arm(name, n=30).count(name, 5)
     shown = reporting.reports_of_pool(pooled(made.base(), ISLETS.named("", ""), Analysis("PLO"))).cells[0]
     assert [str(cell) for cell in shown[:2]] == ["Zang 2022", "single arm"]
-    assert "5/30" in shown and "33.3 %" in shown
+    assert "5/30" in shown and "33.3%" in shown
     assert shown[-1] == "odd (a01); n not printed at this time: 30 enrolled stand in"
 
 

@@ -525,10 +525,10 @@ def test_a_curve_without_an_estimate_is_not_drawn():
 def test_the_words_hold_the_numbers_of_the_curve():
     curve = curve_called("off_insulin")
     share, counted = curve.stability
-    words = specification_alt(curve, "patients off insulin", "advertised 30 %")
+    words = specification_alt(curve, "patients off insulin", "advertised 30%")
     assert f"{counted} distinct specifications" in words and f"{share_words(share)} give the same finding" in words
     most = curve.influence.loc[curve.influence.share.idxmax()]
-    assert f"{most.low:.0f} % ({most.low_option})" in words and "advertised 30 %" in words
+    assert f"{most.low:.0f}% ({most.low_option})" in words and "advertised 30%" in words
     assert "nan" not in words
     assert "share of the spread" in repr(influence_table(curve))
 

@@ -10,6 +10,7 @@ FILES = {
     "journal_club.html": ("Page", "the session as one page, with all answers"),
     "slides.html": ("Slides", "to show in the session; use the arrow keys"),
     "worksheet.html": ("Worksheet", "one page per participant, to print"),
+    "solutions.html": ("Solutions", "the answers to the worksheet, for whoever leads the session"),
     "journal_club.ipynb": ("Notebook", "for JupyterLab, with live controls (`make club`)"),
 }
 

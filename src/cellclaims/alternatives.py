@@ -149,7 +149,7 @@ def arm_changes(
     DataFrame
         One row per arm: ``study_id``, ``label``, ``link``, ``arm`` ("cells" or "control"), ``arm_id``, ``n``,
         ``months``, ``change`` (percentage points of HbA1c, or percent of the dose), ``how``; studies with an untreated
-        arm only.
+        arm only, one for each cohort.
     """
     asked = Question("hba1c", population, product, designs=tuple(designs), exclude=tuple(exclude))
     lines = []
@@ -161,9 +161,22 @@ def arm_changes(
                 lines.append({**about, "arm": arms, "arm_id": arm, **found})
     columns = "study_id label link arm arm_id n months change how".split()
     found = pd.DataFrame(lines, columns=columns)
-    both = set(found.study_id[found.arm == "control"])
-    found = found[found.study_id.isin(both)]
+    found = found[found.study_id.isin(_one_a_cohort(base, found))]
     return found.sort_values(["study_id", "arm", "arm_id"], kind="stable").reset_index(drop=True)
+
+
+def _one_a_cohort(base: EvidenceBase, changes: pd.DataFrame) -> set[str]:
+    """Studies with both sides, of those that share participants the one with most of them."""
+    sizes = changes.groupby("study_id").n.sum()
+    both = [study for study, rows in changes.groupby("study_id") if set(rows.arm) == {"cells", "control"}]
+    taken: set[str] = set()
+    kept = set()
+    for study in sorted(both, key=lambda one: (-sizes[one], one)):
+        own = base.cohorts(study, "+".join(changes.arm_id[changes.study_id == study]))
+        if not own & taken:
+            kept.add(study)
+        taken |= own
+    return kept
 
 
 def _all_of(base: EvidenceBase, asked: Question, outcome: str, arms: str) -> dict[tuple[str, str], list[Record]]:

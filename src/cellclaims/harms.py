@@ -84,6 +84,12 @@ def harms(
     return found
 
 
+def products_apart(base: EvidenceBase) -> list[str]:
+    """The products of the protocol without those that are made up of other products."""
+    classes = {name: set(base.protocol.classes(name)) for name in base.protocol["eligibility"]["products"]}
+    return [name for name, own in classes.items() if not any(own > other for other in classes.values())]
+
+
 def why_not_comparable(pool: Pool, most: float) -> str:
     """Why three and more studies cannot be pooled: follow-up not stated, or too different; empty if they can."""
     if pool.k < pool.fewest:

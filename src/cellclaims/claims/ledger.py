@@ -384,10 +384,16 @@ def _certainty_of_results(
     if not controlled or decided.finding not in findings.EFFECT_FINDINGS[:6]:
         return {}
     references = tuple(dict.fromkeys(fact["study_id"] for fact in controlled))
-    is_randomised = controlled[0]["kind"] == "randomised"
+    largest = max(controlled, key=lambda fact: fact["n"] or 0)
+    is_randomised = largest["kind"] == "randomised"
     agree = len({fact["direction"] for fact in controlled}) == 1
     certainty = certainty_of_reports(
-        base, len(references), randomised=is_randomised, agree=agree, precise=False, studies=references
+        base,
+        len(references),
+        randomised=is_randomised,
+        agree=agree,
+        precise=bool(largest["excludes"]),
+        studies=references,
     )
     return rated(certainty)
 

@@ -134,7 +134,7 @@ def write_pooled(sheet: Sheet, axes: Axes, pooled: pd.DataFrame, top: float) -> 
         sheet.text(LEFT - 0.08, top - 0.34, "Pooled", size=SMALL, weight="bold", ha="right")
     for _, line in pooled.iterrows():
         x = LEFT + PLOT[0] * line["months"] / axes.get_xlim()[1]
-        sheet.text(x, top - 0.34, f"{number(line['percent'], 0)} %", size=SMALL, weight="bold", ha="center")
+        sheet.text(x, top - 0.34, f"{number(line['percent'], 0)}%", size=SMALL, weight="bold", ha="center")
         if not math.isnan(float(line.get("k", math.nan))):
             sheet.text(x, top - 0.19, f"k\u00a0=\u00a0{number(line['k'], 0)}", size=SMALL, ha="center")
 

@@ -107,7 +107,7 @@ def heterogeneity_words(pool: Pool) -> str:
     on_logit = " on the logit" if pool.settings.get("model") in BINOMIAL else ""
     parts = [f"τ² = {number(tau2, 2)}{on_logit}"] if math.isfinite(tau2) else []
     if math.isfinite(i2):
-        parts.append(f"I² = {number(i2, 0)} %")
+        parts.append(f"I² = {number(i2, 0)}%")
     if math.isfinite(q + q_p):
         parts.append(f"Q = {number(q, 1)} on {pool.k - 1} df ({p_value(q_p)})")
     # lines break between the statistics, never inside one

@@ -85,7 +85,7 @@ def sensitivity(
         return nothing_to_draw(what or title or axis_label)
     if len(primary) > 1:
         raise DataError(f"sensitivity: expected at most one primary choice, found {len(primary)}")
-    level = table["level"].iloc[0] if "level" in table else "95 %"
+    level = table["level"].iloc[0] if "level" in table else "95%"
     effect_heading = effect_heading or f"Estimate\n({level} CI)"
     marks = [*marks_of(claim), *(Mark(row.estimate, "", "reference") for row in primary)]
     columns = [FigureColumn("effect", effect_heading, "right"), FigureColumn("k", "k", "right")]

@@ -5,14 +5,14 @@ controls; its *answer* a pool, and what it says of the advertised figure. A *pan
 follows from them; without a front end the same is shown once, at the values of the parameters. A *sitting* is what
 slides, worksheet and solutions are made from.
 
-Names are loaded when first asked for, and ipywidgets only when a front end looks on.
+Names are loaded when first used, and ipywidgets only when a front end looks on.
 """
 
 from __future__ import annotations
 
 from cellclaims.lazy import load_lazily
 
-#: Public name -> the module of this package that holds it.
+#: Public name -> its module in this package.
 WHERE = {
     "load": "claim_file",
     "Controls": "controls",
@@ -24,7 +24,7 @@ WHERE = {
     "advertised_for": "controls",
     "marks_of": "controls",
     "differences": "controls",
-    "apart": "paper",
+    "labels": "paper",
     "forest_svg": "quick_forest",
     "Audience": "audience",
     "predictions_table": "audience",

@@ -2,7 +2,7 @@
 
 Proportions are pooled on the logit with the variance between studies given (estimator of DerSimonian and Laird, 1986,
 https://doi.org/10.1016/0197-2456(86)90046-2) and a normal interval. Each step is rounded as it is on paper and the next
-one takes the rounded number, so that every printed equation holds as printed.
+one takes the rounded number, so that every equation is correct as shown.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from cellclaims.protocol import load as load_protocol
 from cellclaims.selection import EvidenceBase
 from cellclaims.yaml_files import one_of
 
-#: Tables that a set of claims brings along: its own file, and what lies beside it under the second's name.
+#: Tables that a set of claims brings along: its own file, and a second one in the same folder.
 CLAIMS, DOCUMENTS = "advertised/claims.csv", "advertised/documents.csv"
 #: The rule that other tables name claims that there are.
 NAMES_CLAIMS = "claims_exist"
@@ -30,7 +30,7 @@ def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
     data : path
         Folder of the evidence.
     claims : path
-        A CSV with the columns of ``advertised/claims.csv``. A ``documents.csv`` beside it, in the shape of
+        A CSV with the columns of ``advertised/claims.csv``. A ``documents.csv`` in the same folder, in the shape of
         ``advertised/documents.csv``, says what the advertisement is. Empty: the review's own claims.
 
     Returns
@@ -41,7 +41,7 @@ def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
     Raises
     ------
     DataError
-        For the faults of the file, one a line: file, row, column, expected and found. Nothing is written.
+        For the faults of the file, each on a line: file, row, column, expected and found. Nothing is written.
     ProtocolError
         If ``answered_by`` names no counterpart of the protocol.
 
@@ -67,7 +67,7 @@ def load(data: str | Path = "data", claims: str | Path = "") -> Evidence:
 
 
 def _copied(data: Path, view: Path) -> Path:
-    """The declared tables of a data folder in another folder, without the answers of registries beside them."""
+    """The declared tables of a data folder in another folder, without the answers of registries."""
     for path in (FILE, *(table.path for table in read_schema(data).tables.values())):
         (view / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(data / path, view / path)

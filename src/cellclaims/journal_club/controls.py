@@ -15,7 +15,7 @@ from cellclaims import meta
 from cellclaims.claims import own_trials
 from cellclaims.claims.counterparts import INFUSED, TYPES, answer_of, claim_of, in_unit
 from cellclaims.errors import ParameterError
-from cellclaims.journal_club.paper import advertised_outcome, apart, nearest_outcomes
+from cellclaims.journal_club.paper import advertised_outcome, labels, nearest_outcomes
 from cellclaims.pool import Pool, pooled
 from cellclaims.protocol import Protocol
 from cellclaims.question import Analysis
@@ -46,7 +46,7 @@ YEAR = (12.0, 3.0)
 class Controls:
     """The state of the controls; every field has a parameter of the notebook, and the defaults are its defaults.
 
-    ``outcome`` is empty until it follows the claim. ``months`` and ``window`` are in months, ``without`` holds
+    ``outcome`` is empty until it follows the claim. ``months`` and ``window`` are in months, ``without`` has
     study_ids, ``secondary`` says whether numbers from tables of reviews count, ``correlation`` is that of baseline with
     follow-up (for the SD of a change), ``tau_scale`` the scale of the half-normal prior of tau (logit, or points).
     ``None`` is the protocol's value.
@@ -67,7 +67,7 @@ class Controls:
 
     @property
     def is_share(self) -> bool:
-        """Whether a proportion of participants is asked for, and not a mean."""
+        """Whether the outcome is a proportion of participants, and not a mean."""
         return self.outcome not in MEANS
 
     @property
@@ -93,7 +93,7 @@ def controls_of(base: EvidenceBase, claim: Any, **given: Any) -> Controls:
     base : EvidenceBase
         The evidence and the protocol.
     claim : Any
-        A row of claims.csv: its type of diabetes, its product and its outcome are asked for.
+        A row of claims.csv: its type of diabetes, its product and its outcome are the defaults.
     **given : Any
         Parameters of the notebook by name.
 
@@ -156,7 +156,7 @@ MEASURED = {"unit", "units"}
 
 
 def outcomes(protocol: Protocol) -> dict[str, str]:
-    """What can be asked for: the proportions of the protocol and the two means of HbA1c, each in words."""
+    """The outcomes that can be chosen: the proportions of the protocol and the two means of HbA1c, each in words."""
     proportions = {name: about["name"] for name, about in protocol["outcomes"].items() if not MEASURED & {*about}}
     return {**proportions, **MEANS}
 
@@ -207,7 +207,7 @@ def question_of(base: EvidenceBase, asked: Controls) -> Question:
     estimand = asked.estimand if asked.is_share else "at_month"
     question = Question(outcome, asked.population, asked.product, estimand=estimand, secondary=asked.secondary)
     question = replace(question, months=asked.months, window=asked.window)
-    if not asked.is_share and (asked.months, asked.window) != (None, None):  # the protocol has no month of its own
+    if not asked.is_share and (asked.months, asked.window) != (None, None):  # the protocol has a span, not a month
         month, window = (
             own if value is None else value for value, own in zip((asked.months, asked.window), YEAR, strict=True)
         )
@@ -276,7 +276,7 @@ ESTIMAND_WORDS = {
 
 
 def protocol_values(protocol: Protocol, asked: Controls) -> dict[str, Any]:
-    """What the protocol takes for the fields that may be left to it, for the outcome that is asked for."""
+    """What the protocol takes for the fields that may be left to it, for the chosen outcome."""
     outcome = protocol.outcome(asked.outcome if asked.is_share else "hba1c")
     models = protocol["models"]
     return {
@@ -313,7 +313,7 @@ def differences(base: EvidenceBase, claim: Any, asked: Controls) -> list[str]:
     list of str
         Empty where all is as the protocol says.
     """
-    own, known = protocol_values(base.protocol, asked), apart(base)
+    own, known = protocol_values(base.protocol, asked), labels(base)
     found = []
     if asked.outcome != outcome_of(base, claim):
         found.append(f"outcome ({outcomes(base.protocol)[asked.outcome]})")
@@ -362,7 +362,7 @@ class Advertised:
 
 
 def advertised_for(base: EvidenceBase, claim: Any, asked: Controls) -> Advertised:
-    """The figure that the claim's page gives for the outcome asked for; none for another outcome.
+    """The figure that the claim's page gives for the chosen outcome; none for another outcome.
 
     Parameters
     ----------
@@ -398,7 +398,7 @@ def _page(base: EvidenceBase, document_id: str) -> tuple[Any, ...]:
 
 
 def _nearest_words(base: EvidenceBase, rows: Iterable[Any], asked: Controls) -> str:
-    """The figure of the page for an outcome near the one asked for, with the name of its own outcome."""
+    """The figure of the page for an outcome near the chosen one, with that outcome's name."""
     for row in rows:
         exact = advertised_outcome(base, row)
         if row.unit == "percent" and not math.isnan(row.value) and asked.outcome in nearest_outcomes(base, row):
@@ -589,7 +589,7 @@ def answer(base: EvidenceBase, claim: Any, asked: Controls) -> ClaimAnswer:
     own = protocol_values(base.protocol, asked)["tau_scale"]
     scale = float(own if asked.tau_scale is None else asked.tau_scale)
     found = advertised_for(base, claim, asked)
-    return ClaimAnswer(asked, pool, found, apart(base), scale, posterior(pool, scale))
+    return ClaimAnswer(asked, pool, found, labels(base), scale, posterior(pool, scale))
 
 
 def _when(row: Any) -> str:

@@ -23,7 +23,7 @@ from cellclaims.selection import EvidenceBase, Question, report_counts
 
 @dataclass(frozen=True)
 class Mistake:
-    """A wrong answer that people give, and what to tell who gives it."""
+    """A wrong answer that people give, and the words that explain it."""
 
     value: float
     words: str
@@ -47,7 +47,7 @@ class Exercise:
     mistakes: tuple[Mistake, ...] = ()
 
     def check(self, given: float | None) -> str:
-        """What to tell who gave this answer; an empty text for none.
+        """Return what is said to this answer; an empty text for none.
 
         A known mistake is named before closeness is praised: two answers may lie near each other.
 
@@ -65,7 +65,7 @@ class Exercise:
         if given is None:
             return ""
         if not math.isfinite(given):
-            return f"Not yet: a number is asked for, found {given}."
+            return f"Not yet: expected a number, found {given}."
         if self._near(given, self.answer):
             return f"Right: {self.shown()}."
         for mistake in self.mistakes:
@@ -75,7 +75,7 @@ class Exercise:
         return f"Not yet: your answer is too {side}. Look at the solution when you have tried again."
 
     def _near(self, given: float, value: float) -> bool:
-        """Within the tolerance, which grows with a value larger than the answer (a percentage for a share)."""
+        """Within the tolerance, which grows with a value larger than the answer (a percentage for a proportion)."""
         size = max(1.0, abs(value) / abs(self.answer)) if self.answer else 1.0
         return math.isfinite(value) and abs(given - value) <= self.tolerance * size
 
@@ -104,7 +104,7 @@ class Exercise:
 
 
 def by_time(base: EvidenceBase, question: Question, title: str) -> dict[str, Pool]:
-    """The same outcome counted at any time, at the month asked for, and at the last visit, by estimand.
+    """The same outcome counted at any time, at the question's month, and at the last visit, by estimand.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def islets_by_time(base: EvidenceBase) -> dict[str, Pool]:
 
 
 def short_table(found: Iterable[Pool], caption: str) -> Table:
-    """Pools of proportions with as few columns as a slide can hold: studies, participants, mean and interval.
+    """Pools of proportions with as few columns as fit a slide: studies, participants, mean and interval.
 
     Parameters
     ----------
@@ -284,7 +284,7 @@ def _proportion(sheet: ByHand) -> Exercise:
         Mistake(100 * x / n, PERCENT),
         Mistake(x / (n - x), "those are the odds, with it to without it; a proportion is with it out of all"),
         Mistake(n / x, "that is the inverse: participants for each one with the outcome"),
-        Mistake(float(logit(x / n)), "that is the logit; the proportion itself is asked for"),
+        Mistake(float(logit(x / n)), "that is the logit; give the proportion itself"),
     )
     question = f"{sheet.labels[i]} counts {x:g} of {n:g} participants. What proportion is that?"
     return Exercise("proportion", question, x / n, "", 0.006, 3, f"Divide {x:g} by {n:g}.", mistakes)
@@ -297,7 +297,7 @@ def _weight(sheet: ByHand) -> Exercise:
         Mistake(1 / v, "the variance between studies is missing: add it to the variance before you divide"),
         Mistake(v + sheet.tau2, "that is the variance; a weight is its inverse, so that a precise study counts more"),
         Mistake(1 / np.sqrt(v + sheet.tau2), "that is one over the standard error; take the inverse of the variance"),
-        Mistake(100 * w / float(sheet.w.sum()), "that is the weight in percent of all; the weight itself is asked for"),
+        Mistake(100 * w / float(sheet.w.sum()), "that is the weight in percent of all; give the weight itself"),
         Mistake(float(sheet.n[i]), "that is the number of participants; the variance of the logit decides"),
     )
     question = (
@@ -330,7 +330,7 @@ def _at_month(at_month: Pool, ever: Pool) -> Exercise:
     month = f"{at_month.question.target:g} months"
     mistakes = (
         Mistake(other, f"that is the percentage off insulin at any time; at {month} fewer still are"),
-        Mistake(value / 100, "that is the proportion between 0 and 1; a percentage is asked for"),
+        Mistake(value / 100, "that is the proportion between 0 and 1; give a percentage"),
         Mistake(100 - value, "those are the participants who needed insulin"),
     )
     question = f"After islets for type 1 diabetes, what percentage are off insulin at {month}?"
@@ -351,7 +351,7 @@ def _people(overlap: AsIfIndependent) -> Exercise:
         Mistake(float(len(overlap.one_a_cohort.rows)), "that is the number of cohorts"),
     )
     solution = (
-        "Of the reports of one cohort only one counts. It is a lower bound: a report that is left out may have "
-        f"participants of its own. The upper bound is {naive:g}, the sum of all reports."
+        "Of the reports of one cohort only one counts. It is a lower bound: a report that is left out may include "
+        f"other people. The upper bound is {naive:g}, the sum of all reports."
     )
     return Exercise("people", PEOPLE, one_a_cohort, "participants", 0.5, 0, solution, mistakes)

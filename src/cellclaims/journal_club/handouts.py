@@ -1,7 +1,7 @@
 """Slides, worksheet and solutions of a sitting: HTML files that ask the network for nothing.
 
 A heading of the executed notebook starts a slide; what follows it, text and outputs, belongs to it; code and folded
-parts do not. nbconvert's own slides load reveal.js from a network, so the page brings a few lines of script of its own,
+parts do not. nbconvert's own slides load reveal.js from a network, so the page brings a few lines of script,
 the only one that its policy allows. The worksheet has the questions of the hour without answers, on one page; the
 solutions have the answers.
 """
@@ -86,7 +86,7 @@ def slides(notebook: NotebookNode, origin: Provenance, *, name: str) -> str:
     Parameters
     ----------
     notebook : NotebookNode
-        Executed; its first cell holds the title and the question.
+        Executed; its first cell has the title and the question.
     origin : Provenance
         What the numbers were made from.
     name : str
@@ -246,11 +246,11 @@ def sheet_pool(base: EvidenceBase, found: ClaimAnswer) -> Pool:
     return found.pool if can_be_worked(found.pool) else exercises.islets_by_time(base)["at_month"]
 
 
-# The worksheet: one printed page to write on, made from the claim and the studies of the notebook, without answers.
+# The worksheet: one page of paper to write on, made from the claim and the studies of the notebook, without answers.
 
 
 def write_worksheet(target: Path, about: Sitting) -> None:
-    """Write the worksheet as one HTML file that prints on one page.
+    """Write the worksheet as one HTML file of one page.
 
     Parameters
     ----------
@@ -293,7 +293,7 @@ def _drawn(one: Formula) -> tuple[str, Markup]:
     return one.name, Markup('<img class="formula" src="{}" alt="{}">').format(data_uri(svg), one.words)
 
 
-# The solutions: the answers to the worksheet, for whoever leads the hour.
+# The solutions: the answers to the worksheet, for the leader of the session.
 
 
 def write_solutions(target: Path, about: Sitting) -> None:
@@ -375,7 +375,7 @@ def moves(about: Sitting) -> list[str]:
 
 
 def sentence_notes(about: Sitting) -> list[str]:
-    """What a sentence for the patient has to hold, and an example with the numbers of the paper."""
+    """What a sentence for the patient needs, and an example with the numbers of the paper."""
     return [
         "A good sentence names the outcome, of how many, after how long, what happened without the cells, and what is "
         "not known. It neither promises nor frightens.",
@@ -440,7 +440,7 @@ def page_and_slides(notebook: Path, into: Path, values: Mapping[str, Any]) -> li
 
 
 def worksheet_command(notebook: Path, into: Path, values: Mapping[str, Any], *, pdf: bool = False) -> list[Path]:
-    """Write the worksheet, as PDF, too, if asked for; the files that were made."""
+    """Write the worksheet, as PDF as well with ``pdf``; the files that were made."""
     target = Path(into) / "worksheet.html"
     write_worksheet(target, _sitting_of(notebook, values))
     if not pdf:

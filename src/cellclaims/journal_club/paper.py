@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -36,8 +35,8 @@ TYPE_WORDS = {"T1D": "type 1 diabetes", "T2D": "type 2 diabetes", "both": "diabe
 
 
 @functools.lru_cache(maxsize=8)
-def apart(base: EvidenceBase) -> Mapping[str, str]:
-    """The label of every study; studies of one author and year are told apart by a letter.
+def labels(base: EvidenceBase) -> Mapping[str, str]:
+    """The label of every study by study_id; studies of one author and year have a letter.
 
     Parameters
     ----------
@@ -46,20 +45,8 @@ def apart(base: EvidenceBase) -> Mapping[str, str]:
     Returns
     -------
     mapping of str
-        By study_id.
     """
-    ids = sorted(base.evidence.studies.study_id)
-    plain = {study: label(base.evidence, study) for study in ids}
-    several = {words for words, count in Counter(plain.values()).items() if count > 1}
-    letters: Counter[str] = Counter()
-    found = {}
-    for study, words in plain.items():
-        if words in several:
-            letters[words] += 1
-            found[study] = f"{words}{chr(ord('a') + letters[words] - 1)}"
-        else:
-            found[study] = words
-    return found
+    return {study: label(base.evidence, study) for study in base.evidence.studies.study_id}
 
 
 # The patient and the page.
@@ -349,7 +336,7 @@ def example_sentence(evidence: Evidence, exact: float | None) -> Sentence:
 
 
 def finding_table(entry: Entry) -> Table:
-    """What the review says of the statement, as few lines as a slide can hold: finding, rule, certainty, closeness.
+    """What the review says of the statement, as few lines as fit a slide: finding, rule, certainty, closeness.
 
     Parameters
     ----------
@@ -411,13 +398,13 @@ def harms_table(base: EvidenceBase, claim: Any) -> Table:
         & rows.n.notna()
         & rows.leave.isin(("", NEVER_POOLED))
     ]
-    cells = tuple(_harm(apart(base), rows[rows.definition_id == name], words) for name, words in HARMS.items())
+    cells = tuple(_harm(labels(base), rows[rows.definition_id == name], words) for name, words in HARMS.items())
     return Table(("harm", "with cells", "controls", "reported by"), cells, "Harms that these trials report")
 
 
-def _harm(labels: Mapping[str, str], rows: pd.DataFrame, words: str) -> tuple[str, str, str, str]:
+def _harm(names: Mapping[str, str], rows: pd.DataFrame, words: str) -> tuple[str, str, str, str]:
     treated, control = rows[rows.gets_cells == "yes"], rows[rows.gets_cells == "no"]
-    who = ", ".join(labels[study] for study in dict.fromkeys(rows.study_id)) or "no study"
+    who = ", ".join(names[study] for study in dict.fromkeys(rows.study_id)) or "no study"
     return words, *(_events(side) for side in (treated, control)), who
 
 

@@ -70,7 +70,7 @@ def _line(answer: ClaimAnswer, row: object) -> QuickLine:
 
 
 def scale_of(answer: ClaimAnswer, lines: Sequence[QuickLine]) -> QuickScale:
-    """0 to 100 for a proportion; for a mean what holds every interval, the advertised figure and no change."""
+    """Return 0 to 100 for a proportion; for a mean a span with every interval, the advertised figure and no change."""
     if answer.asked.is_share:
         return QuickScale(0.0, 100.0)
     known = [0.0, answer.claimed, *(end for line in lines for end in (line.low, line.high))]
@@ -86,8 +86,8 @@ def forest_svg(answer: ClaimAnswer) -> str:
     lines = lines_of(answer)
     scale, bottom = scale_of(answer, lines), HEAD + LINE * (len(lines) + (2 if answer.pool.is_pooled else 1))
     height = bottom + FOOT
-    size = f'width="{WIDTH}px" height="{height:g}px" viewBox="0 0 {WIDTH} {height:g}"'
-    size = f'{size} style="max-width:100%;height:auto"'
+    # no size of its own: it is as wide as the page, the panel or the slide allows
+    size = f'width="100%" viewBox="0 0 {WIDTH} {height:g}" style="max-width:{WIDTH}px"'
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {size} font-family="sans-serif" font-size="{SIZE}">']
     parts += [f"<title>{escape(_title(answer))}</title><desc>{escape(words(answer))}</desc>"]
     parts += [f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>', *_heads(answer)]

@@ -1,7 +1,7 @@
 """The live panel and the room's fields: controls in JupyterLab, and the same as text where nobody looks on.
 
 The panel has a control for each part of what is asked; the forest plot, the sentences and the line that says what a
-move changed follow. A notebook that is run without a front end holds no trace of a widget.
+move changed follow. A notebook that is run without a front end has no trace of a widget.
 """
 
 from __future__ import annotations
@@ -334,11 +334,11 @@ def exercise_field(asked: Exercise, audience: Audience) -> widgets.Widget:
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 SCRIPT = "application/javascript"
-#: Class of a live widget; its own style hides the fallback that is saved beside it.
+#: Class of a live widget; its own style hides the fallback that is saved with it.
 LIVE = "club-live"
 STYLE = f"<style>.jp-OutputArea:has(.{LIVE}) > .jp-OutputArea-child:not(:has(.{LIVE})) {{ display: none; }}</style>"
 #: JupyterLab's shortcuts (arrow keys, m, d d, x) leave keys alone that are pressed on an element with this mark.
-#: Without a kernel the widget is not found: the line that says so is hidden, and the fallback is what is seen.
+#: Without a kernel the widget is not found: the line that says so is hidden, and the fallback is visible.
 KEEP_KEYS = """\
 const mark = (tries) => {
   const area = element.closest(".jp-OutputArea");  // none before the output is part of the page
@@ -458,7 +458,7 @@ def rate(audience: Audience) -> None:
 
 
 def ask(exercise: Exercise, audience: Audience) -> None:
-    """Set an exercise; ``audience`` may hold an answer, which is checked.
+    """Set an exercise; ``audience`` may have an answer, which is checked.
 
     Parameters
     ----------
@@ -472,7 +472,7 @@ def ask(exercise: Exercise, audience: Audience) -> None:
 
 
 def live(base: EvidenceBase, claim: Any, asked: Controls) -> None:
-    """Show the forest plot and what it says of the advertised figure, with controls for all that ``asked`` holds.
+    """Show the forest plot and what it says of the advertised figure, with controls for all fields of ``asked``.
 
     Parameters
     ----------

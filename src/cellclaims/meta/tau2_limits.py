@@ -122,7 +122,7 @@ class HeterogeneityLimits:
         return words.reshape(self.empty.shape)
 
     def _sentence(self, empty: bool, low: float) -> str:
-        percent = f"{100 * self.level:g} %"
+        percent = f"{100 * self.level:g}%"
         if empty:
             return f"empty set: the effects differ less than the {percent} limits of chance allow for any tau2"
         if np.isnan(low):

@@ -179,7 +179,7 @@ def judgement_lights(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -
     -------
     dict
         Tool -> signs, as :func:`cellclaims.appraisal.judged_domains` gives them; empty while nobody judged. A study
-        that was judged for several outcomes has a line for each.
+        that was judged for several outcomes has a line for each; ``attrs["studies"]`` is the number of studies.
     """
     found = {}
     for tool in DOMAINS:
@@ -197,6 +197,7 @@ def judgement_lights(evidence: Evidence, findings: Sequence[AnsweredQuestion]) -
             ]
             columns = [*DOMAINS[tool], "overall"]
             found[tool] = pd.DataFrame([signs for _, signs in lines], index=names, columns=columns)
+            found[tool].attrs["studies"] = len(set(studies))
     return found
 
 

@@ -353,7 +353,7 @@ def _study_table(evidence: Evidence, study: str, tool: str, rows: Sequence[objec
 
 
 def agreement_words(evidence: Evidence, tool: str) -> str:
-    """How often the two readings agree by one tool, for the note of its figure; empty without a pair.
+    """Which light is which reading, and how often the two agree by one tool, for the note of its figure.
 
     Parameters
     ----------
@@ -370,4 +370,5 @@ def agreement_words(evidence: Evidence, tool: str) -> str:
         kappa = "" if math.isnan(row.kappa) else f" (kappa {number(row.kappa)})"
         what = "domain" if row.level == "domains" else "overall"
         parts.append(f"{percent(row.equal, 0)} of {row.pairs} {what} judgements{kappa}")
-    return f"The two readings agree in {' and in '.join(parts)} (all judged studies)." if parts else ""
+    agreed = f" They agree in {' and in '.join(parts)} (all judged studies)." if parts else ""
+    return f"Left light: reading 1; right light: reading 2.{agreed}"

@@ -413,12 +413,22 @@ def documents_words(entries: Sequence[Entry]) -> str:
 
 
 def counts_words(entries: Sequence[Entry]) -> str:
-    """How many statements make how many entries."""
+    """How many statements of how many documents make how many entries.
+
+    >>> counts_words([])
+    '0 statements of 0 documents make 0 entries.'
+    """
     statements = sum(len(entry.statements) for entry in entries)
     covered = sum(bool(entry.statements) for entry in entries)
     documents = len({one["document"] for entry in entries for one in entry.statements})
-    noun = "document" if documents == 1 else "documents"
-    return f"{statements} statements of {documents} {noun} make {covered} entries."
+    make = "makes" if statements == 1 else "make"
+    told = f"{_so_many(statements, 'statement')} of {_so_many(documents, 'document')} {make}"
+    return f"{capital(told)} {_so_many(covered, 'entry', 'entries')}."
+
+
+def _so_many(count: int, one: str, many: str = "") -> str:
+    """A number with its noun: "one entry", "4 entries"."""
+    return f"one {one}" if count == 1 else f"{count} {many or one + 's'}"
 
 
 # Tables. Columns of ids keep their names, as in the tables of ``data/``.

@@ -26,8 +26,8 @@ def share_words(events: float, n: float, low: float, high: float) -> str:
 
 
 def months_words(months: float) -> str:
-    """A follow-up in months, or that it is not stated."""
-    return "not stated" if math.isnan(months) else f"{months:g}"
+    """A follow-up in months, to a tenth, or that it is not stated."""
+    return "not stated" if math.isnan(months) else f"{months:.3g}"
 
 
 def harms_table(found: Sequence[Harm], caption: str) -> Table:

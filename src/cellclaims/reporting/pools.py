@@ -392,7 +392,7 @@ def durability_alt(table: pd.DataFrame, what: str) -> str:
     lines = []
     for (report, kind), line in table.groupby(["report", "kind"], sort=False):
         ends = line.sort_values("months").iloc[[0, -1]]
-        points = " to ".join(f"{number(r.percent, 0)} % at {r.months:g} months" for r in ends.itertuples())
+        points = " to ".join(f"{number(r.percent, 0)}% at {r.months:g} months" for r in ends.itertuples())
         lines.append(f"{report}{' (registry)' if kind == 'registry' and 'registry' not in report else ''}: {points}")
     return f"{what}, over time. {'; '.join(lines) or 'No study counts at two months or more'}."
 
@@ -551,7 +551,7 @@ def claim_marks(evidence: Evidence, outcome: str, population: str = "") -> list[
     if population:
         claims = claims[claims.diabetes_type == population]
     values = sorted(set(claims.value.dropna()))
-    return [Mark(float(v), f"advertised {v:g} %", "advertised") for v in values]
+    return [Mark(float(v), f"advertised {v:g}%", "advertised") for v in values]
 
 
 def choices(pools: Mapping[str, Pool], primary: str = "") -> pd.DataFrame:

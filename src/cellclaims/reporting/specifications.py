@@ -32,7 +32,7 @@ def share_words(share: float) -> str:
     """Return a proportion as a percentage, with one decimal if it would round to zero.
 
     >>> share_words(0.102), share_words(0.0021), share_words(0.0)
-    ('10 %', '0.2 %', '0 %')
+    ('10%', '0.2%', '0%')
     """
     return percent(share, 1 if 0 < share < 0.01 else 0)
 
@@ -59,7 +59,7 @@ def influence_sentence(curve: Curve) -> str:
 def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
     """Return the figure of a specification curve in sentences, for somebody who does not see it.
 
-    ``what`` names the estimates, ``claim`` the line across ("advertised 30 %").
+    ``what`` names the estimates, ``claim`` the line across ("advertised 30%").
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def specification_alt(curve: Curve, what: str, claim: str = "") -> str:
     low, high = (_value(curve, v) for v in (beta.min(), beta.max()))
     across = f" A line stands at the claim: {claim}." if claim else ""
     limits = interval(own.ci_lb, own.ci_ub, _decimals(curve))
-    mine = f"the review's own choices give {_value(curve, own.beta)} (95 % interval {limits})"
+    mine = f"the review's own choices give {_value(curve, own.beta)} (95% interval {limits})"
     return (
         f"Specification curve: {what}. Estimates in order from {low} to {high}, {mine}.{across} "
         f"{specification_sentence(curve)} {influence_sentence(curve)}"
@@ -120,7 +120,7 @@ def _decimals(curve: Curve) -> int:
 
 def _value(curve: Curve, value: float) -> str:
     words = number(value, _decimals(curve))
-    return f"{words} %" if curve.unit == "percent" and value == value else words
+    return f"{words}%" if curve.unit == "percent" and value == value else words
 
 
 def _of_option(curve: Curve, value: float, option: str) -> str:

@@ -63,9 +63,9 @@ def percent(p: float, decimals: int = 1) -> str:
     Examples
     --------
     >>> percent(0.444), percent(0.3, 0)
-    ('44.4 %', '30 %')
+    ('44.4%', '30%')
     """
-    return MISSING if math.isnan(p) else f"{number(100 * p, decimals)} %"
+    return MISSING if math.isnan(p) else f"{number(100 * p, decimals)}%"
 
 
 def interval(low: float, high: float, decimals: int = 2) -> str:
@@ -546,8 +546,8 @@ class ScaleWords:
 def scale_words(pool: Pool) -> ScaleWords:
     """Return how the values of a pool are written, in every table and figure: percent, points, ratios."""
     if pool.measure == "RD":
-        return ScaleWords("Points", " %", 1)
-    ways = {"logit": ScaleWords("Percent", " %", 1), "log": ScaleWords("Ratio", "", 2)}
+        return ScaleWords("Points", "%", 1)
+    ways = {"logit": ScaleWords("Percent", "%", 1), "log": ScaleWords("Ratio", "", 2)}
     return ways.get(pool.scale, ScaleWords("Effect", "", 2))
 
 

@@ -22,7 +22,7 @@ TABLES = {"rate": ("binary",), "difference": ("continuous", "contrasts")}
 #: The review's own option in words.
 OWN = {
     "timing": "as the review asks",
-    "figures": "all",
+    "figures": "all values",
     "effect": "adjusted, change, final",
     "handling": "as recorded",
     "design": "any",
