@@ -37,6 +37,8 @@ def test_counts_have_exact_limits_and_reported_intervals_stay():
     assert diet.high == pytest.approx(100 * stats.beta.ppf(0.975, 32, 128))
     look = lines[(lines.benchmark_id == "m006") & (lines.kind == "benchmark")].iloc[0]
     assert (look.estimate, look.low, look.high) == (11.5, 10.1, 12.8)
+    mingrone = lines[lines.benchmark_id == "m020"].iloc[0]  # 1 of 20, reported as 5.5% with its own interval
+    assert (mingrone.estimate, mingrone.low, mingrone.high) == (5.5, 1.0, 25.7)
     brown = lines[lines.benchmark_id.isin(["m033", "m034"])]
     assert list(zip(brown.kind, brown.estimate, strict=True)) == [("benchmark", 39.4), ("control", 5.6)]
 

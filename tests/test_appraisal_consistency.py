@@ -35,7 +35,7 @@ def found_by(made: MadeUp, check: str) -> list[str]:
 # --- the shape of the answer --------------------------------------------------------------------------------------
 
 
-def test_every_line_says_what_its_verdict_needs(results):
+def test_every_line_says_what_its_result_needs(results):
     assert set(results.result) == {CONSISTENT, INCONSISTENT, NOT_APPLICABLE}
     assert (results.reason[results.result == NOT_APPLICABLE] != "").all()
     assert (results.expected[results.result == INCONSISTENT] != "").all()

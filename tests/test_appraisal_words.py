@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from cellclaims.appraisal.certainty import GRADE_DOMAINS, NOT_RATED
 from cellclaims.errors import DataError
 from cellclaims.figures.appraisal import side_of
 from cellclaims.reporting.appraisal import with_minus
+from cellclaims.reporting.tables import Link
 from cellclaims.selection import EvidenceBase, Question
 
 from .made_up_trials import MadeUp, base, real, rules
@@ -130,10 +132,10 @@ def with_level(found, level: str):
 @pytest.mark.parametrize(
     ("level", "words"),
     [
-        ("very low", "We are very uncertain whether cell therapy makes a difference to this outcome: insulin"),
-        ("low", "Cell therapy may change this outcome (insulin independence): 30 more per 100 ("),
-        ("moderate", "Cell therapy probably changes this outcome (insulin independence): 30 more per 100 ("),
-        ("high", "Cell therapy changes this outcome (insulin independence): 30 more per 100 ("),
+        ("very low", "We are very uncertain whether cell therapy makes a difference."),
+        ("low", "Cell therapy may change this outcome: 30 more per 100 ("),
+        ("moderate", "Cell therapy probably changes this outcome: 30 more per 100 ("),
+        ("high", "Cell therapy changes this outcome: 30 more per 100 ("),
         (NOT_RATED, "Too few studies were judged for risk of bias to rate how certain this is."),
     ],
 )
@@ -146,10 +148,10 @@ def test_the_words_carry_the_certainty_and_a_very_low_one_no_number(level, words
     [
         (
             "very low",
-            "We are very uncertain how many people have this outcome after cell therapy: insulin independence.",
+            "We are very uncertain how many people have this outcome after cell therapy.",
         ),
-        ("low", "Of 100 people, perhaps 28 have this outcome after cell therapy: insulin independence."),
-        ("high", "Of 100 people, 28 have this outcome after cell therapy: insulin independence."),
+        ("low", "Of 100 people, perhaps 28 have this outcome after cell therapy."),
+        ("high", "Of 100 people, 28 have this outcome after cell therapy."),
     ],
 )
 def test_a_proportion_has_words_of_its_own(uncontrolled, level, words):
@@ -246,6 +248,14 @@ def test_what_a_judgement_rests_on_opens_at_a_click(controlled):
     mine = rows[rows.study_id.isin(controlled.effect.rows.study_id) & rows.outcome.isin(["", "hba1c"])]
     said = {cell for table in shown.tables for row in cells(table) for cell in row}
     assert set(mine[mine.tool == "RoB 2"].support) <= said
+
+
+def test_a_judgement_is_never_linked_to_a_copy_of_a_page(controlled, uncontrolled):
+    copies = set(real().copy_hosts.host)
+    shown = reporting.judgements_read(real(), [controlled, uncontrolled])
+    links = [cell.address for table in shown.tables for row in table.cells for cell in row if isinstance(cell, Link)]
+    assert links and not {urlsplit(url).hostname for url in links} & copies
+    assert not any(url.endswith(")") and "(" not in url for url in links)
 
 
 def test_both_readings_are_shown_by_tool_and_nobody_takes_them_for_an_experts(controlled, uncontrolled):

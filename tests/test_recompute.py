@@ -239,7 +239,7 @@ ROUTES = {"normal": normal, "binomial_normal": binomial_normal, "mantel_haenszel
 
 def differing(record):
     """What is recorded otherwise than recomputed, in words."""
-    if len(record["rows"]) in (0, 2) or nothing_to_pool(record):
+    if len(record["rows"]) in (0, 2) or nothing_to_pool(record) or only_listed(record):
         found = record["result"]
         names = ("beta", "se", "ci_lb", "pi_lb", "tau2", "I2", "Q")
         faults = [f"{record['pool']}: {name} of what is not pooled" for name in names if found[name] is not None]
@@ -255,6 +255,11 @@ def differing(record):
         if not same(mine, value, tolerance):
             faults.append(f"{record['pool']}: {name} is recorded as {mine}, recomputed as {value}")
     return faults
+
+
+def only_listed(record):
+    """A harm whose studies were followed for too different times: listed, however many there are (notebook 06)."""
+    return record.get("notebook") == "06_harms" and record["result"]["beta"] is None
 
 
 def nothing_to_pool(record):
@@ -402,6 +407,8 @@ def types(record):
 @pytest.mark.parametrize("notebook", NAMES)
 def test_types_of_diabetes_are_one_pool_only_where_its_title_says_so(recorded, notebook):
     for record in recorded[notebook]:
+        if record["result"]["k"] < 3 or record["result"]["beta"] is None:
+            continue  # no study, its own result, or studies side by side: no pool
         if len(record["question"]["population"]) > 1 or len(types(record)) > 1:
             said = record["title"].lower()
             assert "types 1 and 2" in said or "type 1 diabetes or type 2 diabetes" in said, record["pool"]

@@ -112,9 +112,20 @@ def _percent(events: float, n: float, row: object, reported: bool, level: float)
 
 
 def address(text: str) -> str:
-    """The first public address in a text; empty without one."""
+    """The first public address in a text; empty without one.
+
+    >>> address("see (https://doi.org/10.1016/S2213-8587(19)30068-3); and the table (https://example.org/a)")
+    'https://doi.org/10.1016/S2213-8587(19)30068-3'
+    >>> address("as in https://example.org/a)")
+    'https://example.org/a'
+    """
     found = re.search(r"https?://[^\s;]+", text)
-    return found[0] if found else ""
+    if not found:
+        return ""
+    url = found[0].rstrip(".,")
+    while url.endswith(")") and url.count(")") > url.count("("):
+        url = url[:-1]
+    return url
 
 
 # What happens without cells: changes in arms, as reported.

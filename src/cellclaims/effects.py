@@ -459,7 +459,7 @@ def each_by_its_side(
 
 
 def _left_contrasts(base: EvidenceBase, contrasts: Iterable[Record], made: Iterable[Effect]) -> list[LeftOut]:
-    """Reported differences that the handling of an anomaly takes out, or that another one of the trial stands for."""
+    """Return reported differences that an anomaly takes out, or that another one of the trial replaces."""
     used = {line for one in made if one.form == "adjusted" for line in one.line.split(";")}
     left = []
     for row in contrasts:

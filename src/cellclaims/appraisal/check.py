@@ -17,7 +17,7 @@ import pandas as pd
 from cellclaims import files
 from cellclaims.evidence import Evidence, read_schema
 from cellclaims.evidence.rules import Rule
-from cellclaims.evidence.schema import Finding, RowVerdict, read_rows
+from cellclaims.evidence.schema import Finding, RowResult, read_rows
 
 CONSISTENT, INCONSISTENT, NOT_APPLICABLE = "consistent", "inconsistent", "not applicable"
 ARITHMETIC, PLAUSIBILITY = "arithmetic", "plausibility"
@@ -74,7 +74,7 @@ def by_rules(
     """
 
     def judge(evidence: Evidence) -> Iterator[CheckResult]:
-        said: dict[tuple[str, int], list[RowVerdict]] = {}
+        said: dict[tuple[str, int], list[RowResult]] = {}
         for rule in rules:
             for one in rule(evidence):
                 said.setdefault((one.table, one.line), []).append(one)

@@ -401,7 +401,7 @@ def _no_spread(row: pd.Series) -> str:
 
 
 def _by_size(row: pd.Series, usual: Usual, words: str) -> tuple[str, str, str, str]:
-    """Verdict, printed, expected and reason for a spread whose label is held against its size."""
+    """Result, printed, expected and reason for a spread whose label is held against its size."""
     low, high = usual.limits(row.n)
     as_sd, as_se = row.dispersion_low, sd_from_se(row.dispersion_low, row.n)
     is_sd = row.dispersion_type == "sd"

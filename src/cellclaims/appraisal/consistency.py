@@ -122,7 +122,7 @@ def summary(results: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     results : DataFrame
-        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
+        Result of each check on each row (:func:`cellclaims.appraisal.consistency`).
 
     Returns
     -------
@@ -155,7 +155,7 @@ def known_anomalies(evidence: Evidence, results: pd.DataFrame | None = None) -> 
     evidence : Evidence
         The tables of the data folder.
     results : DataFrame, optional
-        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
+        Result of each check on each row (:func:`cellclaims.appraisal.consistency`).
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Application of rules that a schema cannot express; adds file, name of the rule and anomaly to each finding.
 
 A rule is a function of :class:`~cellclaims.evidence.schema.Evidence`; its name is the name of the rule and its
-docstring the statement. It yields findings, or, if the appraisal uses it, too, a verdict on every row
-(:class:`~cellclaims.evidence.schema.RowVerdict`). To add one, write it into ``rules_figures``, ``rules_reports`` or
+docstring the statement. It yields findings, or, if the appraisal uses it, too, a result for every row
+(:class:`~cellclaims.evidence.schema.RowResult`). To add one, write it into ``rules_figures``, ``rules_reports`` or
 ``screened`` and name it in the tuple there.
 """
 
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from cellclaims.errors import Fault
 from cellclaims.evidence import rules_figures, rules_reports
 from cellclaims.evidence.rules_reports import ACCEPTED_RULES, CHECKED_ONLY, HANDLING_RULES
-from cellclaims.evidence.schema import Finding, RowVerdict, Schema, findings
+from cellclaims.evidence.schema import Finding, RowResult, Schema, findings
 from cellclaims.evidence.screened import SCREENING_CHECKED_ONLY, SCREENING_RULES
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
 
-Rule = Callable[["Evidence"], Iterator[Finding | RowVerdict]]
+Rule = Callable[["Evidence"], Iterator[Finding | RowResult]]
 
 #: Applied whenever tables are read.
 RULES: tuple[Rule, ...] = (

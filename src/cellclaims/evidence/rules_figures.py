@@ -11,7 +11,7 @@ import numpy as np
 
 from cellclaims import units
 from cellclaims.errors import DataError
-from cellclaims.evidence.schema import Finding, RowVerdict, repeated
+from cellclaims.evidence.schema import Finding, RowResult, repeated
 
 if TYPE_CHECKING:
     from cellclaims.evidence.schema import Evidence
@@ -98,17 +98,17 @@ def sd_limits(low: float, high: float, n: float) -> tuple[float, float]:
     return low * max(root - reach, 0.0) ** 1.5, high * (root + reach) ** 1.5
 
 
-def spread_around_centre(evidence: Evidence) -> Iterator[RowVerdict]:
+def spread_around_centre(evidence: Evidence) -> Iterator[RowResult]:
     """Quartiles, a range or an interval enclose the mean or median."""
     rows = evidence.continuous
     for line, center, low, high in zip(rows.index, rows.center, rows.dispersion_low, rows.dispersion_high, strict=True):
         fault = None
         if high == high and (low > center or center > high):
             fault = Finding("continuous", line, "center", f"a value within {low:g} to {high:g}", f"{center:g}")
-        yield RowVerdict("continuous", line, "no limits reported" if np.isnan(high) else "", fault)
+        yield RowResult("continuous", line, "no limits reported" if np.isnan(high) else "", fault)
 
 
-def median_without_sd(evidence: Evidence) -> Iterator[RowVerdict]:
+def median_without_sd(evidence: Evidence) -> Iterator[RowResult]:
     """A median has no standard deviation or standard error."""
     rows = evidence.continuous
     for line, center, spread in zip(rows.index, rows.center_type, rows.dispersion_type, strict=True):
@@ -116,7 +116,7 @@ def median_without_sd(evidence: Evidence) -> Iterator[RowVerdict]:
         fault = None
         if center == "median" and spread in ("sd", "se"):
             fault = Finding("continuous", line, "dispersion_type", "iqr, range, ci95 or none for a median", spread)
-        yield RowVerdict("continuous", line, why_not, fault)
+        yield RowResult("continuous", line, why_not, fault)
 
 
 def unit_is_tidied(evidence: Evidence) -> Iterator[Finding]:
@@ -161,7 +161,7 @@ def change_is_after_baseline(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("continuous", line, "kind", f"change, as the unit is {rows.unit[line]}", "level")
 
 
-def change_agrees_with_levels(evidence: Evidence) -> Iterator[RowVerdict]:
+def change_agrees_with_levels(evidence: Evidence) -> Iterator[RowResult]:
     """A mean change is the later mean minus the mean at baseline, within the rounding of the three reported numbers.
 
     Compared where arm, outcome, unit and source agree, all three are means, and no two numbers of patients differ.
@@ -173,10 +173,10 @@ def change_agrees_with_levels(evidence: Evidence) -> Iterator[RowVerdict]:
             slack = sum(half_unit(row.center) for row in (change, then, start))
             if abs(change.center - (then.center - start.center)) > slack:
                 fault = _change_fault(change, then, start)
-        yield RowVerdict("continuous", change.Index, patients, fault)
+        yield RowResult("continuous", change.Index, patients, fault)
 
 
-def change_has_sign_of_levels(evidence: Evidence) -> Iterator[RowVerdict]:
+def change_has_sign_of_levels(evidence: Evidence) -> Iterator[RowResult]:
     """A change in other numbers of patients than its two levels has their direction, where that is certain.
 
     Patients who are missing at one of the two times can differ from the others. A fault is a change whose sign
@@ -194,7 +194,7 @@ def change_has_sign_of_levels(evidence: Evidence) -> Iterator[RowVerdict]:
             )
             if change.center * levels_give < 0 and abs(change.center - levels_give) > slack:
                 fault = _change_fault(change, then, start)
-        yield RowVerdict("continuous", change.Index, why_not, fault)
+        yield RowResult("continuous", change.Index, why_not, fault)
 
 
 def _changes_with_levels(evidence: Evidence) -> Iterator[tuple[Any, Any, Any, str]]:
@@ -248,7 +248,7 @@ def half_unit(value: float) -> float:
     return 0.5 * 10.0 ** -len(digits)
 
 
-def limits_around_estimate(evidence: Evidence) -> Iterator[RowVerdict]:
+def limits_around_estimate(evidence: Evidence) -> Iterator[RowResult]:
     """Confidence limits enclose their estimate, and the lower is below the upper."""
     for table, column in INTERVALS.items():
         rows = getattr(evidence, table)
@@ -261,10 +261,10 @@ def limits_around_estimate(evidence: Evidence) -> Iterator[RowVerdict]:
             if low >= high and np.isnan(estimate):
                 found.append(Finding(table, line, "ci_low", f"below the upper limit {high:g}", f"{low:g}"))
             for fault in found or [None]:
-                yield RowVerdict(table, line, "no interval reported" if np.isnan(low) else "", fault)
+                yield RowResult(table, line, "no interval reported" if np.isnan(low) else "", fault)
 
 
-def interval_is_symmetric(evidence: Evidence) -> Iterator[RowVerdict]:
+def interval_is_symmetric(evidence: Evidence) -> Iterator[RowResult]:
     """The estimate of a difference is in the middle of its interval, within rounding and a tenth of its width.
 
     The tenth allows for non-normal intervals (a standardised mean difference, a small-sample
@@ -287,7 +287,7 @@ def interval_is_symmetric(evidence: Evidence) -> Iterator[RowVerdict]:
                     column, limit = ("ci_high", high) if high - estimate > estimate - low else ("ci_low", low)
                     middle = f"a limit as far from {estimate:g} as the other one"
                     fault = Finding(table, line, column, middle, f"{limit:g}")
-            yield RowVerdict(table, line, why_not, fault)
+            yield RowResult(table, line, why_not, fault)
 
 
 def limits_in_pairs(evidence: Evidence) -> Iterator[Finding]:
@@ -390,15 +390,15 @@ THRESHOLDS = {
 FLOAT_NOISE = 1e-9
 
 
-def events_at_most_n(evidence: Evidence) -> Iterator[RowVerdict]:
+def events_at_most_n(evidence: Evidence) -> Iterator[RowResult]:
     """The number of patients with the outcome does not exceed n."""
     binary = evidence.binary
     for line, events, n in zip(binary.index, binary.events, binary.n, strict=True):
         fault = Finding("binary", line, "events", f"at most n = {n:g}", f"{events:g}") if events > n else None
-        yield RowVerdict("binary", line, NO_NUMBER if np.isnan(events) or np.isnan(n) else "", fault)
+        yield RowResult("binary", line, NO_NUMBER if np.isnan(events) or np.isnan(n) else "", fault)
 
 
-def n_at_most_arm(evidence: Evidence) -> Iterator[RowVerdict]:
+def n_at_most_arm(evidence: Evidence) -> Iterator[RowResult]:
     """The number counted, measured or at risk does not exceed that of the arm (enrolled or analysed, the larger)."""
     sizes = arm_sizes(evidence)
     for table, column in (("binary", "n"), ("continuous", "n"), ("survival", "n_at_risk")):
@@ -407,7 +407,7 @@ def n_at_most_arm(evidence: Evidence) -> Iterator[RowVerdict]:
             most, fault = sizes.get((study, arm), np.nan), None
             if n > most:
                 fault = Finding(table, line, column, f"at most the arm's {most:g} patients", f"{n:g}")
-            yield RowVerdict(table, line, NO_NUMBER if np.isnan(n) or np.isnan(most) else "", fault)
+            yield RowResult(table, line, NO_NUMBER if np.isnan(n) or np.isnan(most) else "", fault)
 
 
 def arm_sizes(evidence: Evidence) -> dict[tuple[str, str], float]:
@@ -424,7 +424,7 @@ def count_or_percent_given(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("binary", line, "events", "a count or a percentage", "neither")
 
 
-def percent_agrees_with_count(evidence: Evidence) -> Iterator[RowVerdict]:
+def percent_agrees_with_count(evidence: Evidence) -> Iterator[RowResult]:
     """The reported percentage is events / n, rounded to its digits; a fraction is exact."""
     rows = evidence.binary
     columns = (rows.index, rows.events, rows.n, rows.percent_printed, rows.status)
@@ -438,10 +438,10 @@ def percent_agrees_with_count(evidence: Evidence) -> Iterator[RowVerdict]:
             if not lowest - FLOAT_NOISE <= share <= highest + FLOAT_NOISE:
                 wanted = f"{share:.2f} percent ({events:g} of {n:g}) to the reported digits"
                 fault = Finding("binary", line, "percent_printed", wanted, printed)
-        yield RowVerdict("binary", line, why_not, fault)
+        yield RowResult("binary", line, why_not, fault)
 
 
-def percent_can_be_a_count(evidence: Evidence) -> Iterator[RowVerdict]:
+def percent_can_be_a_count(evidence: Evidence) -> Iterator[RowResult]:
     """A percentage of n without a count corresponds to some whole number out of n."""
     rows = evidence.binary[evidence.binary.events.isna()]
     for line, n, printed in zip(rows.index, rows.n, rows.percent_printed, strict=True):
@@ -451,7 +451,7 @@ def percent_can_be_a_count(evidence: Evidence) -> Iterator[RowVerdict]:
             if np.ceil(lowest - FLOAT_NOISE) > np.floor(highest + FLOAT_NOISE):
                 wanted = f"what a whole number of {n:g} gives"
                 fault = Finding("binary", line, "percent_printed", wanted, printed)
-        yield RowVerdict("binary", line, why_not, fault)
+        yield RowResult("binary", line, why_not, fault)
 
 
 def _no_percentage(n: float, printed: str, *, from_percent: bool) -> str:
@@ -502,17 +502,17 @@ def status_has_month(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("binary", line, "months", "a month, as timing is at_month", "nothing")
 
 
-def definition_fits_outcome(evidence: Evidence) -> Iterator[RowVerdict]:
+def definition_fits_outcome(evidence: Evidence) -> Iterator[RowResult]:
     """Only composite_primary and responder have several definitions; otherwise the definition is the outcome."""
     binary = evidence.binary
     for line, outcome, definition in zip(binary.index, binary.outcome, binary.definition_id, strict=True):
         fits = outcome in GATHERING or outcome in (definition, OTHER_NAMES.get(definition))
-        yield RowVerdict(
+        yield RowResult(
             "binary", line, "", None if fits else Finding("binary", line, "definition_id", outcome, definition)
         )
 
 
-def curve_never_rises(evidence: Evidence) -> Iterator[RowVerdict]:
+def curve_never_rises(evidence: Evidence) -> Iterator[RowResult]:
     """An event-free proportion does not increase with time (one arm, outcome, time origin and source)."""
     curve = ["study_id", "arm_id", "outcome", "time_origin", "source_id"]
     rows = evidence.survival.sort_values("months", kind="stable")
@@ -521,11 +521,11 @@ def curve_never_rises(evidence: Evidence) -> Iterator[RowVerdict]:
     before = lowest.groupby([rows[name] for name in curve]).shift()
     for line, percent, most, is_later in zip(rows.index, rows.percent, before, later, strict=True):
         fault = Finding("survival", line, "percent", f"at most {most:g}, as before", f"{percent:g}")
-        yield RowVerdict("survival", line, "" if is_later else "the first point of its curve",
+        yield RowResult("survival", line, "" if is_later else "the first point of its curve",
                      fault if percent > most else None)  # fmt: skip
 
 
-def count_agrees_with_median(evidence: Evidence) -> Iterator[RowVerdict]:
+def count_agrees_with_median(evidence: Evidence) -> Iterator[RowResult]:
     """A count below a threshold of HbA1c is consistent with the median of the same arm at the same time.
 
     If the median reaches the threshold, at most half of n values are below it; if the median is below it, at least half
@@ -539,11 +539,11 @@ def count_agrees_with_median(evidence: Evidence) -> Iterator[RowVerdict]:
     for row in evidence.binary[evidence.binary.definition_id.isin(THRESHOLDS)].itertuples():
         median = at.get((row.study_id, row.arm_id, row.months)) if row.timing == "at_month" else None
         if median is None:
-            yield RowVerdict("binary", row.Index, "no median HbA1c of the arm at that month")
+            yield RowResult("binary", row.Index, "no median HbA1c of the arm at that month")
         elif not row.n > 0:
-            yield RowVerdict("binary", row.Index, NO_NUMBER)
+            yield RowResult("binary", row.Index, NO_NUMBER)
         else:
-            yield RowVerdict("binary", row.Index, "", _against_median(row, median))
+            yield RowResult("binary", row.Index, "", _against_median(row, median))
 
 
 def _against_median(row: Any, median: Any) -> Finding | None:

@@ -193,8 +193,8 @@ class Finding:
     found: str
 
 
-class RowVerdict(NamedTuple):
-    """Verdict of a rule on one row: why it does not apply (empty if it does), and its finding, if any.
+class RowResult(NamedTuple):
+    """Result of a rule on one row: why it does not apply (empty if it does), and its finding, if any.
 
     Rules that yield results report on every row; rules that yield findings report faults only.
     """
@@ -205,13 +205,13 @@ class RowVerdict(NamedTuple):
     finding: Finding | None = None
 
 
-def findings(said: Iterable[Finding | RowVerdict]) -> Iterator[Finding]:
+def findings(said: Iterable[Finding | RowResult]) -> Iterator[Finding]:
     """Yield the findings from the output of a rule.
 
     Examples
     --------
     >>> fault = Finding("binary", 2, "events", "at most 10", "12")
-    >>> said = [fault, RowVerdict("binary", 3, "no count"), RowVerdict("binary", 4, "", fault)]
+    >>> said = [fault, RowResult("binary", 3, "no count"), RowResult("binary", 4, "", fault)]
     >>> list(findings(said)) == [fault, fault]
     True
     """

@@ -15,7 +15,7 @@ from cellclaims.figures.formula import formula, formula_svg
 from cellclaims.figures.power import power_curves
 from cellclaims.figures.show import Drawing, save, show
 from cellclaims.figures.specifications import choices_that_matter, sensitivity
-from cellclaims.reporting.claims import ClaimRow, StudyMark
+from cellclaims.reporting.claim_rows import ClaimRow, StudyMark
 from cellclaims.reporting.pools import Mark
 
 __all__ = [

@@ -24,7 +24,7 @@ from cellclaims.figures.style import (
     block_height,
     wrapped,
 )
-from cellclaims.reporting.claims import ClaimRow, StudyMark, claim_rows_alt, directions_alt
+from cellclaims.reporting.claim_rows import ClaimRow, StudyMark, claim_rows_alt, directions_alt
 
 # Letters are larger than elsewhere: the figure is read at half its size, in a README and on a card.
 HEAD, WORDS, NOTE = 15.0, 13.0, 12.0

@@ -44,15 +44,12 @@ from cellclaims.reporting.certainty import (
     reasons_table,
     summary_of_findings,
 )
+from cellclaims.reporting.claim_rows import claim_rows, claim_rows_alt, direction_counts, directions_alt
 from cellclaims.reporting.claims import (
     COMPARED_WITH,
     cards,
-    claim_rows,
-    claim_rows_alt,
     claims_headline,
     close_table,
-    direction_counts,
-    directions_alt,
     facts_table,
     ledger_json,
     ledger_table,

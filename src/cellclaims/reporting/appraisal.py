@@ -99,7 +99,7 @@ def inconsistent_table(evidence: Evidence, results: pd.DataFrame, recorded: bool
     evidence : Evidence
         The tables of the data folder.
     results : DataFrame
-        Verdict of each check on each row (:func:`cellclaims.appraisal.consistency`).
+        Result of each check on each row (:func:`cellclaims.appraisal.consistency`).
     recorded : bool
         Those that are recorded as anomalies, or those that are not.
 

@@ -6,17 +6,18 @@ Wording: Santesso and others 2020, https://doi.org/10.1016/j.jclinepi.2019.10.01
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import urlsplit
 
 import pandas as pd
 
+from cellclaims.alternatives import address
 from cellclaims.appraisal import DOMAINS, AnsweredQuestion, Certainty, agreement, valid_judgements
 from cellclaims.appraisal.certainty import NOT_RATED, OF_CHANGE, OF_PROPORTION
 from cellclaims.evidence import Evidence
-from cellclaims.pool import Pool, label
+from cellclaims.pool import Pool, label, link
 from cellclaims.reporting.appraisal import with_minus
 from cellclaims.reporting.pools import Sentence, say
 from cellclaims.reporting.tables import Link, Table, interval, number, percent, table
@@ -185,25 +186,27 @@ def in_words(found: AnsweredQuestion) -> str:
     who = "without cells" if found.with_cells is None else "after cell therapy"
     if pool.measure == "MC":
         if level == "very low" or not _has_one_answer(pool):
-            return f"We are very uncertain how much {found.outcome} changes {who}."
-        return f"{found.outcome[:1].upper()}{found.outcome[1:]} {ABOUT[level]}changes by {_result(pool)} {who}."
+            return f"We are very uncertain how much this changes {who}."
+        return f"This {ABOUT[level]}changes by {_result(pool)} {who}."
     if level == "very low":
-        return f"We are very uncertain how many people have this outcome {who}: {found.outcome}."
+        return f"We are very uncertain how many people have this outcome {who}."
     if not pool.rows.events.sum():
         return f"No events were reported {who}: {none_words(pool)} per 100."
     if not _has_one_answer(pool):
         return f"The studies are not pooled; each has its own result {who}."
     value = _numbers(pool)[0]
-    return f"Of 100 people, {ABOUT[level]}{number(value, 0)} have this outcome {who}: {found.outcome}."
+    return f"Of 100 people, {ABOUT[level]}{number(value, 0)} have this outcome {who}."
 
 
 def _effect_in_words(found: AnsweredQuestion) -> str:
     pool, level = found.effect, found.certainty.level
     if level == "very low":
-        return f"We are very uncertain whether cell therapy makes a difference to this outcome: {found.outcome}."
+        return "We are very uncertain whether cell therapy makes a difference."
     if not _has_one_answer(pool):
-        return f"The trials are not pooled; each has its own difference in this outcome: {found.outcome}."
-    return f"Cell therapy {VERBS[level]} this outcome ({found.outcome}): {_difference(found)}."
+        return "The trials are not pooled; each has its own difference."
+    low, high = _numbers(pool)[1:]
+    open_question = "; the interval includes no difference" if low <= 0 <= high else ""
+    return f"Cell therapy {VERBS[level]} this outcome: {_difference(found)}{open_question}."
 
 
 def certainty_table(findings: Sequence[AnsweredQuestion]) -> Table:
@@ -340,9 +343,7 @@ def _study_table(evidence: Evidence, study: str, tool: str, rows: Sequence[objec
             "reader": row.reviewer,
             "read": row.text_read,
             "support": row.support,
-            "where": Link(row.locator or "source", found[0])
-            if (found := re.search(r"https?://[^\s;]+", row.source))
-            else row.locator,
+            "where": _where(evidence, study, row),
         }
         for row in rows
     ]
@@ -350,6 +351,15 @@ def _study_table(evidence: Evidence, study: str, tool: str, rows: Sequence[objec
     caption = f"{label(evidence, study)}, {tool}: overall {whole or 'not judged'}"
     made = table(pd.DataFrame(lines), caption)
     return Table(made.header, made.cells, made.caption, made.right, folded=True)
+
+
+def _where(evidence: Evidence, study: str, row: object) -> object:
+    """The place in the source, linked to a public address; a copy of a page is never a link."""
+    words, own = row.locator or "source", address(row.source)
+    host = urlsplit(own).hostname or ""
+    is_copy = host in set(evidence.copy_hosts.host) or host.replace(".", "").isdigit()
+    target = link(evidence, study) if is_copy or not own else own
+    return Link(words, target) if target else words
 
 
 def agreement_words(evidence: Evidence, tool: str) -> str:
