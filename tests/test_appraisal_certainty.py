@@ -367,6 +367,9 @@ def test_results_that_are_listed_are_rated_alike():
     assert level(5, agree=False) == level(5, precise=False) == "moderate"
     assert level(5, agree=False, precise=False) == level(2, randomised=False) == "low"
     assert level(5, studies=TRIALS[:3]) == level(0) == NOT_RATED
+    assert level(5, participants=128) == level(5, participants=np.nan) == "high", "64 an arm find half an SD"
+    assert level(5, participants=127) == "moderate"
+    assert level(5, participants=20, precise=False) == "low"
 
 
 # --- the real evidence --------------------------------------------------------------------------------------------

@@ -132,6 +132,7 @@ def certainty_of_reports(
     randomised: bool,
     agree: bool,
     precise: bool,
+    participants: float = math.nan,
     studies: Sequence[str] = (),
 ) -> Certainty:
     """Certainty of controlled results that are listed with their directions and not pooled.
@@ -147,6 +148,8 @@ def certainty_of_reports(
         Whether they point in one direction.
     precise : bool
         Whether the one with most participants excludes no effect.
+    participants : float
+        Of all results together; NaN where a result does not report them, which takes no step.
     studies : sequence of str
         Those that are in studies.csv, for the recorded judgements; each result has the same weight.
 
@@ -159,12 +162,17 @@ def certainty_of_reports(
     named = [*studies, *[""] * (k - len(studies))]
     risk, why_not = risk_of_bias(base, named, np.full(k, 1 / max(k, 1)), "")
     apart = 0 if agree else rules["inconsistency"]["step"]
-    vague = 0 if precise else rules["imprecision"]["step"]
-    size = "the result with most participants"
+    bounds = rules["imprecision"]
+    needed = 2 * math.ceil(arm_of_means(bounds["standardised"], bounds["power"], bounds["alpha"]))
+    is_small = participants < needed
+    vague = max((not precise) * bounds["step"] + is_small * bounds["step"], bounds["most"])
+    words = f"the result with most participants {'excludes' if precise else 'does not exclude'} no effect"
+    if is_small:
+        words += f"; {participants:g} participants, fewer than the {needed} of one trial"
     steps = [
         risk,
         _computed("inconsistency", (apart, f"the results {'agree' if agree else 'differ'} in direction")),
-        _computed("imprecision", (vague, f"{size} {'excludes' if precise else 'does not exclude'} no effect")),
+        _computed("imprecision", (vague, words)),
         _computed("indirectness", (0, OWN_QUESTION)),
         _computed("missing results", (0, f"results of several registries and products: {NOT_ASSESSED}")),
     ]

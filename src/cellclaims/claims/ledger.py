@@ -387,12 +387,14 @@ def _certainty_of_results(
     largest = max(controlled, key=lambda fact: fact["n"] or 0)
     is_randomised = largest["kind"] == "randomised"
     agree = len({fact["direction"] for fact in controlled}) == 1
+    people = {fact["study_id"]: math.nan if fact["n"] is None else fact["n"] for fact in controlled}
     certainty = certainty_of_reports(
         base,
         len(references),
         randomised=is_randomised,
         agree=agree,
         precise=bool(largest["excludes"]),
+        participants=sum(people.values()),
         studies=references,
     )
     return rated(certainty)
