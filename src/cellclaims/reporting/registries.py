@@ -452,7 +452,7 @@ def news_beside(evidence: Evidence, since: str = "", until: str = "") -> News:
         return registry_news(evidence, since, until)
     known = len(known_registrations(evidence))
     told = say(
-        "Nothing can be said of what is new: there is no snapshot of the registries yet.",
+        "No registry data have been downloaded yet, so there is nothing to compare.",
         f"The review knows {known} registrations; the command cellclaims pull asks the registries and the literature.",
     )
     return News(told, (), ())
