@@ -118,7 +118,7 @@ def test_without_a_snapshot_the_notebook_says_so_and_a_name_is_an_error(evidence
     if Store(ROOT / "data" / "registry").names():
         pytest.skip("data/registry of this clone holds snapshots")
     news = reporting.news_beside(evidence)
-    assert "there is no snapshot of the registries yet" in news.sentence
+    assert "No registry data have been downloaded yet" in news.sentence
     assert (news.tables, news.lines, news.write("nowhere")) == ((), (), "")
     with pytest.raises(SourceError, match="found none: run `cellclaims pull`"):
         reporting.news_beside(evidence, until=LATE)
