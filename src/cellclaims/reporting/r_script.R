@@ -31,13 +31,24 @@ of_counts <- function(p) {
   values(fit, p, fit$QE.LRT)
 }
 
+newcombe <- function(d, level) {
+  # Limits of one risk difference from the score limits of both proportions (Newcombe 1998, method 10)
+  score <- function(x, n) suppressWarnings(prop.test(x, n, conf.level = level, correct = FALSE)$conf.int)
+  cells <- score(d$events, d$n)
+  control <- score(d$events_control, d$n_control)
+  one <- d$events / d$n
+  other <- d$events_control / d$n_control
+  one - other + c(-sqrt((one - cells[1])^2 + (control[2] - other)^2), sqrt((cells[2] - one)^2 + (other - control[1])^2))
+}
+
 redo <- function(p) {
   d <- p$rows
   if (p$model == "binomial_normal") return(of_counts(p))
   if (p$model == "mantel_haenszel") {
     fit <- rma.mh(ai = d$events, n1i = d$n, ci = d$events_control, n2i = d$n_control, measure = p$measure,
                   level = 100 * p$level, drop00 = FALSE)
-    return(c(beta = as.numeric(fit$beta), se = as.numeric(fit$se), ci_lb = fit$ci.lb, ci_ub = fit$ci.ub))
+    limits <- if (nrow(d) == 1 && p$measure == "RD") newcombe(d, p$level) else c(fit$ci.lb, fit$ci.ub)
+    return(c(beta = as.numeric(fit$beta), se = as.numeric(fit$se), ci_lb = limits[1], ci_ub = limits[2]))
   }
   if (p$measure == "PLO") {
     e <- escalc(measure = "PLO", xi = d$events, ni = d$n, add = 1/2, to = "only0")
@@ -130,6 +141,7 @@ effects_of_rows <- function(p) {
   d <- p$rows
   if (p$measure == "PLO" && !anyNA(d$events)) {
     whole <- d$events > 0 & d$events < d$n
+    if (!any(whole)) return(NA)  # no logit where nobody or everybody had the event
     e <- escalc(measure = "PLO", xi = d$events[whole], ni = d$n[whole])
     return(max(0, abs(e$yi - d$yi[whole]), abs(e$vi - d$vi[whole])))
   }
