@@ -70,9 +70,9 @@ PRODUCT_WORDS = {
     "msc": r"mesenchymal",
     "marrow_cells": r"marrow",
     "hsct": r"immunoablation|haematopoietic",
-    "stem_cell_islets": r"stem-cell derived islets",
+    "stem_cell_islets": r"stem-cell derived islets|islets made from stem cells",
     "autologous_islets": r"autologous|own islets",
-    "islets": r"(?<!derived )(?<!autologous )(?<!own )(?<!no )islets",
+    "islets": r"(?<!derived )(?<!autologous )(?<!own )(?<!no )islets(?! made from stem cells)",
 }
 #: Full names that contain words of another product; they are removed first if they are the pool's own.
 FULL_NAMES = {

@@ -675,7 +675,7 @@ def test_a_single_snapshot_is_set_beside_what_the_review_knows(tmp_path, evidenc
     store.add(kept(store, LATE, ("ctgov", {"studies": studies}), ("europepmc", europe)))
     news = registry_news(evidence, registry=store.folder)
     known = known_registrations(evidence)
-    assert f"describes 1 of {len(known)} known registrations, 1 of them with news" in news.sentence
+    assert f"contains 1 of {len(known)} known registrations, 1 of them with news" in news.sentence
     kinds = [line["kind"] for line in news.lines]
     assert kinds.count("known trial not found") == len(known) - 1
     first, *_, unknown, published = news.lines

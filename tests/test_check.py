@@ -605,7 +605,7 @@ def test_the_command_lists_what_is_wanted_and_checks_nothing_then(folder, kind):
 def test_a_format_without_a_list_is_refused(folder):
     result = CliRunner().invoke(main, ["check", "--data", str(folder), "--format", "csv"])
     assert result.exit_code == 2
-    assert "expected --wanted" in result.output
+    assert "expected together with --wanted" in result.output
 
 
 def test_every_kind_of_source_has_its_class_and_one_class_alone_feeds_no_pool():

@@ -85,7 +85,6 @@ WAITING: dict[str, int] = {
     "src/cellclaims/pool.py": 4,
     "src/cellclaims/question.py": 6,
     "src/cellclaims/reporting/appraisal.py": 3,
-    "src/cellclaims/reporting/claims.py": 3,
     "src/cellclaims/reporting/evidence.py": 5,
     "src/cellclaims/reporting/tables.py": 3,
     "src/cellclaims/selection.py": 16,

@@ -569,7 +569,7 @@ def test_what_was_read_twice_is_counted_and_a_difference_is_said():
     for months, twice in ((12, "yes"), (24, "yes"), (36, "no")):
         made.count("one2020", 3, 10, months=months, read_twice=twice)
     text = str(reporting.how_it_was_read(made.evidence()))
-    assert "2 of 3 figures were read again" in text
+    assert "2 of 3 results were read again" in text
     assert "None of the results read again was found to differ." in text
     assert "Of 2 sources, 1 were full texts or parts of one." in text
     assert "1 are not scientific" in text

@@ -285,7 +285,7 @@ def test_bootstrap_of_a_regression_draws_rows_together():
     ("call", "message"),
     [
         (lambda f, b: robustness.leave_one_out(b), "expected one fit, found a batch of shape"),
-        (lambda f, b: robustness.cumulative(f, order=[1, 2]), "one entry a study, 9, found 2"),
+        (lambda f, b: robustness.cumulative(f, order=[1, 2]), "one entry per study, 9, found 2"),
         (lambda f, b: robustness.influence(b), "found a batch of shape"),
         (lambda f, b: robustness.influence(meta.fit([0.4] * 4, [0.1] * 4, test="knha")), "errors above zero, found 0"),
         (lambda f, b: robustness.all_subsets(f, smallest=0), "from 1 to 9, found 0"),

@@ -423,7 +423,7 @@ def gains(before: EvidenceBase, after: EvidenceBase, study: str) -> Iterator[tup
         except (PoolingError, ProtocolError):
             continue  # an outcome that the protocol does not pool
         rows = [pool.rows[["study_id", "yi", "vi", "events", "n"]] for pool in pools]
-        key = (question.outcome, question.arms, analysis.measure, *(one.to_csv() for one in rows))
+        key = (question.outcome, question.arms, analysis.measure, *(one.to_json() for one in rows))
         if key not in known and not rows[0].equals(rows[1]):
             known.add(key)
             yield question, *pools
