@@ -42,7 +42,7 @@ ADDED = {
     "published/pooled_elsewhere.csv": ("read_twice", "source_url"),
     "published/sources.csv": ("url",),
 }
-#: Column -> records in which the analysis plan decides, not the source: how a value is handled, which arms are combined.
+#: Column -> records in which the analysis plan decides, not the source: the handling of a value, combined arms.
 DECIDED = {
     "published/anomalies.csv": ("handling", {"a01", "a10", "a56"}),
     "published/arms.csv": ("part_of", {"mpc_0_3", "mpc_1_0", "mpc_2_0"}),
