@@ -138,11 +138,12 @@ def test_all_cells_run_in_jupyterlab_to_the_committed_outputs(executed, path):
 def unrecorded(book):
     """The texts without how many pools were recorded where: by hand nothing is recorded."""
     pools = r"\d+ pools(, not recorded: no folder for reports was given\.| recorded in \S+\.json\.) ?"
-    record = re.compile(rf"{pools}| ?\d+ entries recorded in claims\.json\.")
+    record = re.compile(rf"{pools}| ?\d+ entr(?:ies are|y is) in claims\.json\.")
     return [(number, kind, record.sub("", text)) for number, kind, text in texts(book)]
 
 
 def test_there_is_a_notebook_with_tables_and_drawings_to_compare(executed):
     books = [book for book, _ in executed.values()]
     assert len(books) == len(COMPARED) >= 7
-    assert all(list(texts(book)) and svgs(book) for book in books)
+    assert all(list(texts(book)) for book in books)
+    assert sum(bool(svgs(book)) for book in books) >= 7

@@ -703,4 +703,4 @@ def write_ledger(entries: Sequence[Entry], folder: str | Path) -> str:
     text = json.dumps(ledger_json(entries), indent=1, ensure_ascii=False, allow_nan=False)
     Path(folder).mkdir(parents=True, exist_ok=True)
     write_atomically(Path(folder) / "claims.json", text + "\n")
-    return f"{len(entries)} entries are in claims.json."
+    return f"{len(entries)} {'entry is' if len(entries) == 1 else 'entries are'} in claims.json."
