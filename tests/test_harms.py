@@ -91,7 +91,7 @@ def test_none_of_n_is_worded_with_its_upper_limit():
 def test_the_headline_says_what_the_largest_study_can_miss():
     """None among 45: an upper limit of 7.9%, about 8 in 100."""
     said = reporting.harms_headline(harms(base(), "T2D", "any_cells"), "cells", "type 2 diabetes")
-    assert "with cells and 0 of 26 without (3 studies)" in said
+    assert "participants with cells (3 studies); without cells 0 of 16, 0 of 10." in said
     assert said.endswith("(n = 45) can miss a harm of 8 in 100 participants.")
     assert "No study of cells in type 2 diabetes" in reporting.harms_headline([], "cells", "type 2 diabetes")
 

@@ -202,7 +202,7 @@ def test_the_pool_of_hba1c_follows_from_four_differences():
     limits = [optimize.brentq(lambda x, p=p: below(x) - p, -9, 9) for p in (0.025, 0.975)]
     assert [-float(said[4]), float(said[5])] == pytest.approx(limits, abs=0.0101)
     n = sum(one["n"] for one in made.studies)
-    assert f"4 randomised trials, n = {n:g}." in row
+    assert f"4 trials described as randomised, n = {n:g}." in row
 
 
 def test_the_blinded_trial_has_the_interval_of_its_own_p_value():

@@ -46,7 +46,7 @@ def benchmarks_table(lines: pd.DataFrame) -> Table:
         "counts": lines.counts,
         "design": lines.design,
     })  # fmt: skip
-    return table(shown, "What else gets people off insulin, or off all glucose-lowering drugs")
+    return table(shown, "Other treatments: off insulin, off all glucose-lowering drugs, or HbA1c at target")
 
 
 def benchmarks_headline(lines: pd.DataFrame, cells: Pool) -> Sentence:
@@ -102,7 +102,7 @@ def changes_table(changes: pd.DataFrame, outcome: str) -> Table:
         "how": changes.how,
     })  # fmt: skip
     words = "HbA1c" if outcome == "hba1c" else "Insulin dose, percent of the dose at the start"
-    return table(shown, f"{words}: change in each arm of controlled studies, as reported")
+    return table(shown, f"{words}: change in each arm of controlled studies, as reported or from reported levels")
 
 
 def placebo_table(lines: pd.DataFrame, evidence: Evidence) -> Table:
@@ -232,7 +232,7 @@ def sizes_words(sizes: pd.DataFrame, largest: float) -> Sentence:
     if sizes.empty:
         return say("No percentage that a trial could test is advertised for this type of diabetes.")
     first, last = sizes.loc[sizes.both.idxmin()], sizes.loc[sizes.both.idxmax()]
-    known = "" if math.isnan(largest) else f" The largest published randomised trial has {largest:g} participants."
+    known = "" if math.isnan(largest) else f" The largest trial in our pool of HbA1c has {largest:g} participants."
     return say(
         f"Between {first.both:g} participants ({first.comparison}, {100 * first.power:g}% power) and {last.both:g} "
         f"({last.comparison}, {100 * last.power:g}% power) would be needed.{known}"

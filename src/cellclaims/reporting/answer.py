@@ -66,11 +66,14 @@ def _closest(entry: Entry) -> str:
     if entry.family == "rate":
         studies = "; ".join(map(_short_study, _largest_first(entry.studies)))
         joined = "; not pooled" if len(entry.studies) == 2 else ""
-        near = [] if entry.studies else [one for one in entry.nearest if one["value"] is not None]
-        none = "No study with at least 5 participants reports it."
-        parts = [f"{studies}{joined}" if studies else none, pool_line(entry), *map(nearest_line, near)]
+        near = [one for one in entry.nearest if one["value"] is not None]
+        none = "No study with at least 5 participants reports it in the texts that we could read."
+        lead = "Nearest results. " if studies and near else ""
+        first = f"{studies}{joined}." if studies and near else f"{studies}{joined}" if studies else none
+        parts = [first, pool_line(entry), *(lead + nearest_line(one) for one in near[:1]), *map(nearest_line, near[1:])]
         return " ".join(part for part in parts if part)
-    trials = "one randomised trial" if len(entry.studies) == 1 else f"{len(entry.studies)} randomised trials"
+    trials = "one trial" if len(entry.studies) == 1 else f"{len(entry.studies)} trials"
+    trials += " described as randomised"
     if not entry.pool:
         return f"{capital(trials)}. {'; '.join(map(difference_line, entry.studies))}"
     blinded = f" Largest blinded trial: {difference_line(entry.largest_blinded)}" if entry.largest_blinded else ""
@@ -113,8 +116,8 @@ def harm_row(base: EvidenceBase) -> tuple[str, str, str]:
         parts.append(f"{name} after cells: {'; '.join(_harm_words(base, row) for row in rows.itertuples())}.")
     said = "Too few participants to exclude rare serious harm"
     if events:
-        said = "Serious harm is reported; too few participants to say how often"
-    return ("Serious harm (the percentages say nothing of it)", " ".join(parts), said)
+        said = "Serious harm is reported; too few participants to say how often, or whether cells cause it"
+    return ("Serious harm (not mentioned by the advertised percentages)", " ".join(parts), said)
 
 
 def _harm_words(base: EvidenceBase, row: Any) -> str:
@@ -123,7 +126,7 @@ def _harm_words(base: EvidenceBase, row: Any) -> str:
     said = ""
     if row.events:
         known = base.evidence.binary.note.get(int(str(row.line).split(";")[0]), "")
-        said = f": {known.split(';')[0]}" if known else ""
+        said = f"; {known.split(';')[0]}" if known else ""
     return f"{row.label} {row.events:g} of {row.n:g} (upper 95% limit {share_words(one['ci_ub'])}{said})"
 
 

@@ -219,7 +219,8 @@ def _secondary_words(near: Mapping[str, Any]) -> str:
     if own is None:
         return words
     value = "not pooled" if own["value"] is None else f"{number(own['value'], 1)}%, {interval_words(own)}"
-    return f"{words}, without them {own['events']:g} of {own['n']:g} in {own['k']} studies ({value})"
+    studies = "one study" if own["k"] == 1 else f"{own['k']} studies"
+    return f"{words}, without them {own['events']:g} of {own['n']:g} in {studies} ({value})"
 
 
 def probability_words(entry: Entry) -> str:

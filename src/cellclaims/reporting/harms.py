@@ -206,11 +206,23 @@ def _rule_of_none(n: float) -> float:
 
 def _harm_sentence(harm: Harm) -> str:
     rows, control = harm.cells.rows, harm.control.rows
-    counted = f"{rows.events.sum():g} of {rows.n.sum():g} participants with cells"
-    without = f" and {control.events.sum():g} of {control.n.sum():g} without" if len(control) else ""
+    without = f"; without cells {_each(control)}" if len(control) else ""
     studies = "1 study" if len(rows) == 1 else f"{len(rows)} studies"
     lone = "" if len(control) else "; no control arm counts it"
-    return f"{harm.name[:1].upper()}{harm.name[1:]}: {counted}{without} ({studies}{lone})."
+    return f"{capital(harm.name)}: {_each(rows)} participants with cells ({studies}{lone}){without}."
+
+
+def _each(rows: pd.DataFrame) -> str:
+    """Counts study by study, or the range of many: they are not added up, as follow-up differs."""
+    if len(rows) <= LISTED:
+        return ", ".join(f"{row.events:g} of {row.n:g}" for row in rows.itertuples())
+    percent = 100 * rows.events / rows.n
+    sizes = f"{number(rows.n.min(), 0)} to {number(rows.n.max(), 0)}"
+    return f"{number(percent.min(), 0)}% to {number(percent.max(), 0)}% of {sizes}"
+
+
+#: So many counts are listed in a sentence; of more the range is given.
+LISTED = 5
 
 
 def capital(words: str) -> str:
