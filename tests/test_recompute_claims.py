@@ -241,6 +241,9 @@ def test_the_sentences_above_the_table_say_what_the_table_says():
         value, control = half[study]["value"], half[study]["control"]["value"]
         words = f"({value:.0f}% v {control:.1f}%" if control % 1 else f"({value:.0f}% v {control:.0f}%"
         assert words in top
+    counts = real().binary.query("study_id == 'li2021' and definition_id == 'effective_undefined'")
+    first, last = (100 * r.events / r.n for r in counts.sort_values("months").itertuples())
+    assert f"{first:.0f}% at six weeks and {last:.0f}% at 12 months" in top
     assert entry("effect.hba1c").finding == "controlled studies are inconclusive"
     assert {e.finding for e in known_ledger() if e.family == "rate"} == {"cannot be assessed", "studies disagree"}
 

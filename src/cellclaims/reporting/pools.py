@@ -506,8 +506,8 @@ def matters(pool: Pool, protocol: Protocol) -> str:
 class Mark(NamedTuple):
     """A value to compare with, drawn as a dashed line with its words above the plot (shown scale).
 
-    ``kind`` is "advertised" (an advertised figure), "threshold" (for example the smallest change that
-    matters) or "reference" (a value of the figure itself, drawn faintly).
+    ``kind`` is "advertised" (an advertised figure), "threshold" (such as our threshold for clinical
+    importance) or "reference" (a value of the figure itself, drawn faintly).
     """
 
     value: float
